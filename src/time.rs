@@ -1,0 +1,143 @@
+//! Time as a value: it is passed in everywhere. Only [`SystemClock`] asks the operating system.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Seconds from 1900-01-01 (the epoch of Diameter's Time type) to 1970-01-01.
+const NTP_TO_UNIX: u64 = 2_208_988_800;
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Self = Self(0);
+
+    /// From milliseconds since the Unix epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// From seconds since the Unix epoch.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch.
+    pub const fn secs(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// This moment and `secs` seconds more, at most the end of the range.
+    pub const fn plus_secs(self, secs: u64) -> Self {
+        Self(self.0.saturating_add(secs.saturating_mul(1_000)))
+    }
+
+    /// How long it is since `earlier`; zero if that is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Diameter Time (RFC 6733 4.3.1, spec B-49): seconds since 1900 modulo 2^32.
+    pub const fn to_diameter(self) -> u32 {
+        (self.secs().wrapping_add(NTP_TO_UNIX) & 0xffff_ffff) as u32
+    }
+
+    /// From Diameter Time: a set top bit means 1968..2036, a clear one the era that begins 2036-02-07T06:28:16Z (spec
+    /// B-49). Moments before 1970 become the epoch.
+    pub const fn from_diameter(time: u32) -> Self {
+        let since_1900 = if time & 0x8000_0000 != 0 { time as u64 } else { time as u64 + (1 << 32) };
+        Self::from_secs(since_1900.saturating_sub(NTP_TO_UNIX))
+    }
+}
+
+/// Writes UTC, `2026-01-01T00:00:00.000Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Days to a civil date by the usual era arithmetic (400 years have 146,097 days).
+        let (days, second) = (self.secs() / 86_400, self.secs() % 86_400);
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let (hour, minute, second, milli) = (second / 3_600, second / 60 % 60, second % 60, self.0 % 1_000);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    }
+}
+
+/// Tells the time. The system's in production, a hand-moved one in tests.
+pub trait Clock: Send + Sync + 'static {
+    /// The current moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The operating system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A clock that stands still until it is moved: for tests and simulation.
+#[derive(Debug, Default)]
+pub struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    /// A clock that shows `start`.
+    pub fn new(start: Timestamp) -> Self {
+        Self(AtomicU64::new(start.0))
+    }
+
+    /// Moves it forward by `secs` seconds.
+    pub fn advance_secs(&self, secs: u64) {
+        self.0.fetch_add(secs.saturating_mul(1_000), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // tests: B-49 (with the vectors B-V5 and B-V6)
+    #[test]
+    fn diameter_time_wraps_in_2036() {
+        let new_year_2026 = Timestamp::from_secs(1_767_225_600);
+        assert_eq!(new_year_2026.to_diameter(), 0xed00_3780);
+        assert_eq!(Timestamp::from_diameter(0xed00_3780), new_year_2026);
+
+        let wrap = Timestamp::from_secs(2_085_978_496);
+        assert_eq!(wrap.to_string(), "2036-02-07T06:28:16.000Z");
+        assert_eq!(wrap.to_diameter(), 0);
+        assert_eq!(Timestamp::from_diameter(0), wrap);
+    }
+
+    #[test]
+    fn timestamps_are_written_in_utc() {
+        assert_eq!(Timestamp::EPOCH.to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::from_millis(951_782_400_123).to_string(), "2000-02-29T00:00:00.123Z");
+        assert_eq!(Timestamp::from_secs(1_767_225_600).to_string(), "2026-01-01T00:00:00.000Z");
+    }
+}

@@ -25,9 +25,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure().compile_fds(api)?;
 
     let journal = protox::compile(JOURNAL, ["proto"])?;
-    tonic_prost_build::configure()
-        .build_client(false)
-        .build_server(false)
-        .compile_fds(journal)?;
+    tonic_prost_build::configure().build_client(false).build_server(false).compile_fds(journal)?;
     Ok(())
 }

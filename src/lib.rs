@@ -2,6 +2,7 @@
 // Tests may unwrap: a panic is their way to fail.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod charging;
 pub mod ids;
 pub mod rating;
 pub mod time;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, BucketKind, Closed, ClosingCause, Credited, Draw, Event, EventCharged, HistoryKind,
-    HistoryLine, Interrogated, Measure, Notice, NoticeKind, Quota, RememberedCredit, RememberedEvent, RequestKind, Session,
-    State, Step,
+    HistoryLine, Interrogated, Measure, Notice, NoticeKind, Quota, RememberedCredit, RememberedEvent, RequestKind,
+    Retention, Session, State, Step,
 };
 use crate::{
     ids::{AccountId, BucketId, SessionKey, SessionNo},
@@ -18,7 +18,8 @@ impl State {
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::AccountCreated { account, currency, credit_limit, never_stop, buckets, at } => {
-                let opening = buckets.iter().find(|bucket| bucket.id == BucketId::MAIN).map_or(0, |bucket| bucket.amount);
+                let opening =
+                    buckets.iter().find(|bucket| bucket.id == BucketId::MAIN).map_or(0, |bucket| bucket.amount);
                 let mut new = Account {
                     id: *account,
                     currency: *currency,
@@ -74,6 +75,7 @@ impl State {
                 opened: event.at,
                 last_request: event.at,
                 expires: event.expires,
+                queued: event.expires,
                 quotas: Vec::with_capacity(event.steps.len()),
                 answers: Default::default(),
                 highest_update: 0,
@@ -89,8 +91,10 @@ impl State {
         let Some(session) = self.sessions.get_mut(&event.session) else { return };
         session.last_request = event.at;
         // The queue may look too early, never too late: only an earlier end needs a new place in it.
-        if event.expires < session.expires {
+        if event.expires < session.queued {
+            self.supervision.remove(&(session.queued, event.session));
             self.supervision.insert((event.expires, event.session));
+            session.queued = event.expires;
         }
         session.expires = event.expires;
         session.remember(Arc::clone(&event.answer));
@@ -107,7 +111,7 @@ impl State {
     pub(super) fn insert_session(&mut self, session: Session) {
         self.next_session = self.next_session.max(session.no.0.saturating_add(1));
         self.session_keys.insert(SessionKey::of(session.id.as_bytes()), session.no);
-        self.supervision.insert((session.expires, session.no));
+        self.supervision.insert((session.queued, session.no));
         if session.reauthorise {
             self.reauthorise.insert(session.no);
         }
@@ -117,9 +121,9 @@ impl State {
         self.sessions.insert(session.no, session);
     }
 
-    fn apply_step(&mut self, session: SessionNo, account: AccountId, step: &Step) {
+    fn apply_step(&mut self, no: SessionNo, account: AccountId, step: &Step) {
         let service = self.intern(&step.service);
-        let Some(session) = self.sessions.get_mut(&session) else { return };
+        let Some(session) = self.sessions.get_mut(&no) else { return };
         let index = session.quotas.iter().position(|quota| quota.key == step.key).unwrap_or_else(|| {
             session.quotas.push(Quota {
                 key: step.key,
@@ -129,6 +133,7 @@ impl State {
                 holds: Vec::new(),
                 used: 0,
                 rated: 0,
+                from_allowance: 0,
                 charged: Money::ZERO,
                 validity_secs: 0,
                 final_units: false,
@@ -148,8 +153,12 @@ impl State {
         quota.final_units = step.final_units;
         quota.refused = step.refused;
         self.reserve(account, &released, -1);
-        self.debit(account, &step.debits, step.charged);
+        let from_allowance = self.debit(account, &step.debits, step.charged);
         self.reserve(account, &step.holds, 1);
+        let quota = self.sessions.get_mut(&no).and_then(|session| session.quotas.get_mut(index));
+        if let Some(quota) = quota.filter(|_| from_allowance > 0) {
+            quota.from_allowance = quota.from_allowance.saturating_add(from_allowance);
+        }
     }
 
     /// Adds to (sign 1) or takes from (sign -1) what is reserved in buckets.
@@ -165,24 +174,29 @@ impl State {
         }
     }
 
-    fn debit(&mut self, account: AccountId, draws: &[Draw], charged: Money) {
-        let Some(account) = self.accounts.get_mut(&account) else { return };
+    /// Takes from buckets, and tells how many units came from allowances.
+    fn debit(&mut self, account: AccountId, draws: &[Draw], charged: Money) -> u64 {
+        let Some(account) = self.accounts.get_mut(&account) else { return 0 };
+        let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
                 bucket.amount = bucket.amount.saturating_sub(draw.amount);
                 if bucket.kind == BucketKind::Money {
                     self.balances -= i128::from(draw.amount);
+                } else {
+                    units = units.saturating_add(draw.amount.unsigned_abs());
                 }
             }
         }
         account.debited = account.debited.saturating_add(charged);
         self.debited += i128::from(charged.micros());
+        units
     }
 
     fn apply_event(&mut self, event: &EventCharged) {
         let keep = self.retention.history_entries;
         for step in &event.steps {
-            self.debit(event.account, &step.debits, step.charged);
+            let from_allowance = self.debit(event.account, &step.debits, step.charged);
             let service = self.intern(&step.service);
             let line = HistoryLine {
                 at: event.at,
@@ -190,7 +204,7 @@ impl State {
                 amount: -step.charged,
                 units: step.used,
                 unit_kind: unit_kind(step.measure),
-                units_from_allowance: paid_by_allowance(step.measure, service.is_empty(), step.used, step.rated, step.charged),
+                units_from_allowance: from_allowance,
                 service,
                 rating_group: step.key.rating_group.unwrap_or(0),
                 session_id: Some(event.session_id.clone()),
@@ -291,9 +305,7 @@ impl State {
         let key = SessionKey::of(session.id.as_bytes());
         self.session_keys.remove(&key);
         self.reauthorise.remove(&no);
-        // A place in the queue that is later than `expires` was never taken; the one at opening, or at an earlier end, is
-        // found here or falls out when its time comes.
-        self.supervision.remove(&(session.expires, no));
+        self.supervision.remove(&(session.queued, no));
         for quota in &session.quotas {
             self.reserve(session.account, &quota.holds, -1);
         }
@@ -318,14 +330,18 @@ impl State {
     /// Drops what has been remembered for long enough. Driven by the time of events, so that a replay forgets the same.
     fn forget(&mut self, now: Timestamp) {
         let Retention { session_secs, event_secs, request_id_secs, .. } = self.retention;
-        while let Some((at, key)) = self.closed_order.front().copied().filter(|(at, _)| at.plus_secs(session_secs) < now) {
+        while let Some((at, key)) =
+            self.closed_order.front().copied().filter(|(at, _)| at.plus_secs(session_secs) < now)
+        {
             self.closed_order.pop_front();
             // The Session-Id may have been used again since: then the newer memory stays.
             if self.closed.get(&key).is_some_and(|closed| closed.at == at) {
                 self.closed.remove(&key);
             }
         }
-        while let Some((_, key, number)) = self.events_order.front().copied().filter(|(at, ..)| at.plus_secs(event_secs) < now) {
+        while let Some((_, key, number)) =
+            self.events_order.front().copied().filter(|(at, ..)| at.plus_secs(event_secs) < now)
+        {
             self.events_order.pop_front();
             if let Some(numbers) = self.events.get_mut(&key) {
                 numbers.remove(&number);
@@ -342,21 +358,10 @@ impl State {
     }
 }
 
-use super::Retention;
-
 fn unit_kind(measure: Measure) -> Option<crate::units::UnitKind> {
     match measure {
         Measure::Units(kind) => Some(kind),
         Measure::Money => None,
-    }
-}
-
-/// Units that an allowance paid for: those that were neither rated in money, nor free, nor without a price.
-fn paid_by_allowance(measure: Measure, unpriced: bool, used: u64, rated: u64, charged: Money) -> u64 {
-    let free = rated == 0 && charged == Money::ZERO;
-    match measure {
-        Measure::Units(_) if !unpriced && !free => used.saturating_sub(rated),
-        _ => 0,
     }
 }
 
@@ -385,7 +390,7 @@ impl HistoryLine {
             amount: -quota.charged,
             units: quota.used,
             unit_kind: unit_kind(quota.measure),
-            units_from_allowance: 0,
+            units_from_allowance: quota.from_allowance,
             service: Arc::clone(&quota.service),
             rating_group: quota.key.rating_group.unwrap_or(0),
             session_id: Some(session.id.clone()),

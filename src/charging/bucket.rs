@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    ids::BucketId,
-    time::Timestamp,
-    units::UnitKind,
-};
+use crate::{ids::BucketId, time::Timestamp, units::UnitKind};
 
 /// What a bucket holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +30,8 @@ pub struct Bucket {
     pub priority: u32,
     /// Not used for new grants from this moment on.
     pub expires: Option<Timestamp>,
-    /// Rating groups it may pay for; empty = all.
-    pub rating_groups: Arc<[u32]>,
+    /// Services of the catalog it may pay for; empty = all that count its unit.
+    pub services: Arc<[Arc<str>]>,
     /// The name it was sold under.
     pub name: Arc<str>,
 }

@@ -3,7 +3,6 @@
 use crate::{
     ids::{AccountId, QuotaKey, SessionKey, SessionNo},
     rating::{Allowance, ContextId},
-    time::Timestamp,
     units::{Currency, Money, UnitKind, Units},
 };
 
@@ -230,4 +229,3 @@ pub struct SubscriberSpec {
     /// The subscriber.
     pub subscriber: Subscriber,
 }
-

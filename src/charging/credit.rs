@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Bucket, BucketKind, CreditCommand, CreditKind, Credited, Decided, Event, HistoryKind, Notice,
-    NoticeKind, Outcome, Refusal, State, lifecycle, quota::{Allocation, Ledger}, Draw,
+    Account, AccountState, Bucket, BucketKind, CreditCommand, CreditKind, Credited, Decided, Draw, Event, HistoryKind,
+    Notice, NoticeKind, Outcome, Refusal, State, lifecycle,
+    quota::{Allocation, Ledger},
 };
 use crate::{
     ids::BucketId,
@@ -74,12 +75,15 @@ pub(super) fn bucket_of(allowance: &Allowance, id: BucketId, now: Timestamp) -> 
         initial: amount,
         priority: allowance.priority,
         expires: allowance.validity_secs.map(|secs| now.plus_secs(secs)),
-        rating_groups: allowance.rating_groups.as_slice().into(),
+        services: allowance.services.as_slice().into(),
         name: Arc::clone(&allowance.name),
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "one call each for two kinds of money; a struct would only name them again")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one call each for two kinds of money; a struct would only name them again"
+)]
 fn money(
     state: &State,
     catalog: &Catalog,
@@ -95,15 +99,17 @@ fn money(
     let (Some(balance), Some(_), Some(_)) = (
         in_range(account.balance().checked_add(amount)),
         in_range(Money::from_micros(main).checked_add(amount)),
-        in_range(if amount.is_negative() { account.debited.checked_sub(amount) } else { account.credited.checked_add(amount) }),
+        in_range(if amount.is_negative() {
+            account.debited.checked_sub(amount)
+        } else {
+            account.credited.checked_add(amount)
+        }),
     ) else {
         return Decided::refused(Refusal::OutOfRange);
     };
     let mut ledger = Ledger::new(account, now);
-    let change = Allocation {
-        draws: vec![Draw { bucket: BucketId::MAIN, amount: -amount.micros() }],
-        ..Allocation::default()
-    };
+    let change =
+        Allocation { draws: vec![Draw { bucket: BucketId::MAIN, amount: -amount.micros() }], ..Allocation::default() };
     ledger.debit(&change);
     let mut notices = Vec::new();
     if kind == HistoryKind::TopUp {
@@ -114,17 +120,23 @@ fn money(
         notices.extend(lifecycle::notices_of_debit(account, &ledger, catalog, now));
     }
     let back = account.state == AccountState::Stopped && !lifecycle::is_exhausted(account, &ledger);
-    finish(state, account, command, now, Finish {
-        kind,
-        bucket: BucketId::MAIN,
-        amount: amount.micros(),
-        new_bucket: None,
-        reason,
-        balance,
-        back,
-        helps: amount.is_positive(),
-        notices,
-    })
+    finish(
+        state,
+        account,
+        command,
+        now,
+        Finish {
+            kind,
+            bucket: BucketId::MAIN,
+            amount: amount.micros(),
+            new_bucket: None,
+            reason,
+            balance,
+            back,
+            helps: amount.is_positive(),
+            notices,
+        },
+    )
 }
 
 fn grant_allowance(
@@ -138,17 +150,23 @@ fn grant_allowance(
         return Decided::refused(Refusal::TooManyBuckets(account.buckets.len()));
     }
     let bucket = bucket_of(allowance, BucketId(account.next_bucket), now);
-    finish(state, account, command, now, Finish {
-        kind: HistoryKind::Allowance,
-        bucket: bucket.id,
-        amount: bucket.amount,
-        new_bucket: Some(Box::new(bucket)),
-        reason: "",
-        balance: account.balance(),
-        back: account.state == AccountState::Stopped,
-        helps: true,
-        notices: Vec::new(),
-    })
+    finish(
+        state,
+        account,
+        command,
+        now,
+        Finish {
+            kind: HistoryKind::Allowance,
+            bucket: bucket.id,
+            amount: bucket.amount,
+            new_bucket: Some(Box::new(bucket)),
+            reason: "",
+            balance: account.balance(),
+            back: account.state == AccountState::Stopped,
+            helps: true,
+            notices: Vec::new(),
+        },
+    )
 }
 
 struct Finish<'a> {

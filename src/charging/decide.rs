@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, State, SubscriberSpec,
-    Verdict, credit, event_charging, interrogate,
+    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, State,
+    SubscriberSpec, Verdict, credit, event_charging, interrogate,
 };
 use crate::{
     ids::{AccountId, BucketId, SessionKey, SessionNo},
@@ -146,7 +146,7 @@ fn create_account(state: &State, spec: &AccountSpec<'_>, now: Timestamp) -> Deci
         initial: spec.balance.micros(),
         priority: Bucket::MAIN_PRIORITY,
         expires: None,
-        rating_groups: Arc::new([]),
+        services: Arc::new([]),
         name: "main".into(),
     };
     let allowances = spec.allowances.iter().zip(BucketId::MAIN.0 + 1..);
@@ -198,8 +198,12 @@ fn set_state(state: &State, id: AccountId, target: AccountState, reason: &str, n
         }
         Some(account) if account.state == target => Decided::done(None),
         // An operator's "active" does not lift a credit stop: only a credit does.
-        Some(account) if account.state == AccountState::Stopped && target == AccountState::Active => Decided::done(None),
-        Some(_) => Decided::done(Some(Event::StateChanged { account: id, state: target, reason: reason.into(), at: now })),
+        Some(account) if account.state == AccountState::Stopped && target == AccountState::Active => {
+            Decided::done(None)
+        }
+        Some(_) => {
+            Decided::done(Some(Event::StateChanged { account: id, state: target, reason: reason.into(), at: now }))
+        }
     }
 }
 
@@ -209,15 +213,17 @@ fn expire(state: &State, no: SessionNo, now: Timestamp) -> Decided {
 }
 
 fn close(state: &State, no: Option<SessionNo>, cause: ClosingCause, now: Timestamp) -> Decided {
-    let event = no.filter(|no| state.session(*no).is_some()).map(|session| Event::SessionClosed { session, cause, at: now });
+    let event =
+        no.filter(|no| state.session(*no).is_some()).map(|session| Event::SessionClosed { session, cause, at: now });
     Decided::done(event)
 }
 
 fn mark_reauthorise(state: &State, no: SessionNo, wanted: bool, now: Timestamp) -> Decided {
-    let event = state
-        .session(no)
-        .filter(|session| session.reauthorise != wanted)
-        .map(|session| Event::ReAuthorise { session: session.no, wanted, at: now });
+    let event = state.session(no).filter(|session| session.reauthorise != wanted).map(|session| Event::ReAuthorise {
+        session: session.no,
+        wanted,
+        at: now,
+    });
     Decided::done(event)
 }
 

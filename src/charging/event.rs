@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    AccountState, Answer, Bucket, Draw, EventAction, HistoryKind, Measure, RequestKind, Subscriber, Used,
-};
+use super::{AccountState, Answer, Bucket, Draw, EventAction, HistoryKind, Measure, RequestKind, Subscriber, Used};
 use crate::{
     ids::{AccountId, BucketId, QuotaKey, SessionId, SessionNo},
     time::Timestamp,

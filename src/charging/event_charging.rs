@@ -7,12 +7,7 @@ use super::{
     RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
 };
-use crate::{
-    ids::SessionId,
-    rating::Catalog,
-    time::Timestamp,
-    units::Money,
-};
+use crate::{ids::SessionId, rating::Catalog, time::Timestamp, units::Money};
 
 pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
@@ -64,7 +59,12 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         });
     }
     let failed = replies.iter().map(|reply| reply.verdict).find(|verdict| *verdict != Verdict::Success);
-    let mut answer = Answer { cost, at_command_level: request.at_command_level, replies, ..Answer::bare(RequestKind::Event, request.number, Verdict::Success) };
+    let mut answer = Answer {
+        cost,
+        at_command_level: request.at_command_level,
+        replies,
+        ..Answer::bare(RequestKind::Event, request.number, Verdict::Success)
+    };
     if request.action != EventAction::Debit {
         // Check and enquiry leave no trace; lack of credit is a result of a check, not a failure of it (spec C-132, C-133).
         answer.replies.clear();
@@ -124,9 +124,7 @@ fn rate<'a>(
     if stopped && !tariff.is_free() && demand == Demand::Affordable {
         return Ok((tariff, Allocation::default(), want.max(1)));
     }
-    let allocation = ledger
-        .allocate(tariff, service.key.rating_group, 0, want, demand)
-        .map_err(|_| Verdict::RatingFailed)?;
+    let allocation = ledger.allocate(tariff, 0, want, demand).map_err(|_| Verdict::RatingFailed)?;
     Ok((tariff, allocation, want))
 }
 
@@ -149,4 +147,3 @@ fn step(service: &ServiceRequest, tariff: Tariff<'_>, allocation: Allocation) ->
         refused: false,
     }
 }
-

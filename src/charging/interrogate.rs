@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, ClosingCause, Decided, Event, FinalUnits, Grant, Interrogated, Interrogation, Measure,
-    Opening, OrphanUsage, Quota, Reply, RequestKind, ServiceRequest, Session, State, Step, Used, Verdict, Want,
-    lifecycle,
+    Account, AccountState, Answer, ClosingCause, Decided, Event, FinalUnits, Grant, Interrogated, Interrogation,
+    Measure, Opening, OrphanUsage, Quota, Reply, RequestKind, ServiceRequest, Session, State, Step, Used, Verdict,
+    Want, lifecycle,
     quota::{Demand, Ledger, Tariff},
     session::{Novelty, SESSION_QUOTAS_MAX},
     state::ACCOUNT_SESSIONS_MAX,
@@ -22,12 +22,17 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
     let session = state.session_by_id(request.key, request.session_id);
     if let Some(session) = session {
         match session.novelty(request.kind, request.number) {
-            Novelty::New if request.kind == RequestKind::Initial => return Decided::unchanged(bare(Verdict::UnableToComply)),
+            Novelty::New if request.kind == RequestKind::Initial => {
+                return Decided::unchanged(bare(Verdict::UnableToComply));
+            }
             Novelty::New => {}
             Novelty::Answered(answer) => return Decided::repeated(answer),
-            Novelty::Forgotten => return Decided { repeated: true, ..Decided::unchanged(bare(Verdict::UnableToComply)) },
+            Novelty::Forgotten => {
+                return Decided { repeated: true, ..Decided::unchanged(bare(Verdict::UnableToComply)) };
+            }
         }
-        if request.account.is_some_and(|account| account != session.account) || !same_context(session, catalog, request) {
+        if request.account.is_some_and(|account| account != session.account) || !same_context(session, catalog, request)
+        {
             return Decided::unchanged(bare(Verdict::InvalidValue));
         }
     } else if let Some(closed) = state.closed.get(&request.key).filter(|c| c.id.as_bytes() == request.session_id) {
@@ -239,7 +244,7 @@ impl<'a> Interrogator<'a> {
         };
         if let (Some(tariff), true) = (line.tariff, step.used > 0) {
             let rated = self.rated(line.quota);
-            match self.ledger.allocate(tariff, line.key.rating_group, rated, step.used, Demand::All) {
+            match self.ledger.allocate(tariff, rated, step.used, Demand::All) {
                 Ok(allocation) => {
                     self.ledger.debit(&allocation);
                     step.rated = allocation.rated;
@@ -278,7 +283,7 @@ impl<'a> Interrogator<'a> {
             Default::default()
         } else {
             let rated = self.rated(line.quota);
-            match self.ledger.allocate(tariff, line.key.rating_group, rated, slice, Demand::Affordable) {
+            match self.ledger.allocate(tariff, rated, slice, Demand::Affordable) {
                 Ok(allocation) => allocation,
                 Err(_) => return self.reply(line, Verdict::RatingFailed),
             }
@@ -382,9 +387,9 @@ impl<'a> Interrogator<'a> {
 
     fn conclude(self, barred: bool, notices: Vec<super::Notice>) -> Decided {
         let Self { state, request, now, account, session, steps, mut replies, .. } = self;
-        let charged = steps.iter().fold(session.map_or(Money::ZERO, Session::charged), |sum, step| {
-            sum.saturating_add(step.charged)
-        });
+        let charged = steps
+            .iter()
+            .fold(session.map_or(Money::ZERO, Session::charged), |sum, step| sum.saturating_add(step.charged));
         let verdict = if barred && request.kind != RequestKind::Termination {
             Verdict::ServiceDenied
         } else if request.at_command_level {

@@ -28,7 +28,9 @@ pub use command::{
     ServiceRequest, SubscriberSpec, Used, Want,
 };
 pub use decide::{Decided, Outcome, Refusal, decide};
-pub use event::{ClosingCause, Credited, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, OrphanUsage, Step};
+pub use event::{
+    ClosingCause, Credited, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, OrphanUsage, Step,
+};
 pub use invariants::Violation;
 pub use quota::{Measure, Quota};
 pub use session::{Closed, SESSION_ANSWERS_MAX, Session};

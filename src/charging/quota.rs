@@ -40,6 +40,8 @@ pub struct Quota {
     pub used: u64,
     /// The part of `used` that was charged to money: the price is a function of this.
     pub rated: u64,
+    /// The part of `used` that allowances paid for.
+    pub from_allowance: u64,
     /// Money charged in the session.
     pub charged: Money,
     /// The Validity-Time of the outstanding grant, 0 if there is none.
@@ -74,6 +76,14 @@ impl Tariff<'_> {
         }
     }
 
+    /// The service's name in the catalog.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Service(service) => &service.name,
+            Self::Money => "money",
+        }
+    }
+
     pub(super) fn is_free(&self) -> bool {
         matches!(self, Self::Service(service) if service.price.is_free())
     }
@@ -81,7 +91,9 @@ impl Tariff<'_> {
     fn charge(&self, before: u64, after: u64) -> Result<Money, PriceOverflow> {
         match self {
             Self::Service(service) => service.price.charge(before, after),
-            Self::Money => i64::try_from(after.saturating_sub(before)).map(Money::from_micros).map_err(|_| PriceOverflow),
+            Self::Money => {
+                i64::try_from(after.saturating_sub(before)).map(Money::from_micros).map_err(|_| PriceOverflow)
+            }
         }
     }
 
@@ -192,9 +204,11 @@ impl<'a> Ledger<'a> {
 
     /// Units left in valid unit buckets.
     pub(super) fn has_units(&self) -> bool {
-        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
-            bucket.kind != BucketKind::Money && line.amount > 0 && bucket.is_valid(self.now)
-        })
+        self.account
+            .buckets
+            .iter()
+            .zip(&self.lines)
+            .any(|(bucket, line)| bucket.kind != BucketKind::Money && line.amount > 0 && bucket.is_valid(self.now))
     }
 
     /// Amount of one bucket.
@@ -226,7 +240,6 @@ impl<'a> Ledger<'a> {
     pub(super) fn allocate(
         &self,
         tariff: Tariff<'_>,
-        rating_group: Option<u32>,
         rated: u64,
         want: u64,
         demand: Demand,
@@ -247,8 +260,7 @@ impl<'a> Ledger<'a> {
             match bucket.kind {
                 BucketKind::Units(kind) => {
                     let fits = tariff.measure() == Measure::Units(kind)
-                        && (bucket.rating_groups.is_empty()
-                            || rating_group.is_some_and(|group| bucket.rating_groups.contains(&group)));
+                        && (bucket.services.is_empty() || bucket.services.iter().any(|name| **name == *tariff.name()));
                     let taken = if fits { available.min(i64::try_from(open).unwrap_or(i64::MAX)) } else { 0 };
                     if taken > 0 {
                         allocation.draws.push(Draw { bucket: bucket.id, amount: taken });

@@ -38,6 +38,8 @@ pub struct Session {
     pub last_request: Timestamp,
     /// When supervision ends it (Tcc, spec C-72).
     pub expires: Timestamp,
+    /// Its place in the queue of supervision: not later than `expires`.
+    pub(super) queued: Timestamp,
     /// In the order in which they appeared.
     pub quotas: Vec<Quota>,
     /// The latest answers, oldest first.

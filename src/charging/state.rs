@@ -133,9 +133,9 @@ impl State {
 
     /// One-time events that are remembered, oldest first, with their Session-Id's key and number.
     pub fn events(&self) -> impl Iterator<Item = (SessionKey, u32, &RememberedEvent)> {
-        self.events_order.iter().filter_map(|(_, key, number)| {
-            self.events.get(key)?.get(number).map(|event| (*key, *number, event))
-        })
+        self.events_order
+            .iter()
+            .filter_map(|(_, key, number)| self.events.get(key)?.get(number).map(|event| (*key, *number, event)))
     }
 
     /// Credits that are remembered, oldest first.
@@ -160,9 +160,21 @@ impl State {
         self.balances
     }
 
-    /// The earliest sessions whose supervision may have run out by `now`, at most `limit`.
-    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<SessionNo> {
-        self.supervision.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, no)| *no).collect()
+    /// Sessions whose supervision has run out by `now`, at most `limit`. Those that were extended since they were queued
+    /// get a new place in the queue, which changes nothing that anyone can see.
+    pub fn due(&mut self, now: Timestamp, limit: usize) -> Vec<SessionNo> {
+        let early: Vec<_> = self.supervision.iter().take_while(|(at, _)| *at <= now).take(limit).copied().collect();
+        let mut due = Vec::new();
+        for (at, no) in early {
+            self.supervision.remove(&(at, no));
+            let Some(session) = self.sessions.get_mut(&no) else { continue };
+            session.queued = session.expires;
+            self.supervision.insert((session.queued, no));
+            if session.expires <= now {
+                due.push(no);
+            }
+        }
+        due
     }
 
     /// When the next session is due, if any runs.

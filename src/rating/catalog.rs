@@ -1,9 +1,10 @@
 //! The compiled catalog: immutable tables, made once and looked up for every request.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     compile,
+    problem::Problem,
     service::{Allowance, ContextId, Service, ServiceId, Threshold},
 };
 use crate::units::Currency;
@@ -36,23 +37,6 @@ pub(super) struct ContextServices {
     pub(super) fallback: Option<ServiceId>,
 }
 
-/// Something wrong in a catalog's text, and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The line, from 1.
-    pub line: u32,
-    /// The character in the line, from 1.
-    pub column: u32,
-    /// What is wrong and what would be right.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
-    }
-}
-
 impl Catalog {
     /// Reads and compiles a catalog. The error holds every problem found, ordered by line and column; never empty.
     pub fn from_toml(text: &str) -> Result<Self, Vec<Problem>> {
@@ -75,7 +59,8 @@ impl Catalog {
 
     /// The service that the keys of a request reach in a context, the most specific first: both keys, the rating group
     /// alone, the service identifier alone; the context's default service if there are no keys (spec I-9). Keys that no
-    /// service has reach the context's fallback service, or nothing (5031, spec G-118).
+    /// service has, and no keys where there is no default, reach the context's fallback service, or nothing (5031, spec
+    /// G-118).
     pub fn service(
         &self,
         context: ContextId,
@@ -146,7 +131,8 @@ impl ContextTable {
             return self.exact.get(found).map(|known| known.1);
         }
         let number = specification_number(name)?;
-        self.numbers.iter().find(|known| known.0 == number).map(|known| known.1)
+        let found = self.numbers.binary_search_by_key(&number, |known| known.0).ok()?;
+        self.numbers.get(found).map(|known| known.1)
     }
 }
 

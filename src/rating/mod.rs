@@ -6,10 +6,13 @@
 mod catalog;
 mod compile;
 mod price;
+mod problem;
 mod quantity;
 mod service;
 
-pub use catalog::{Catalog, Problem};
+pub use catalog::Catalog;
+pub use compile::CATALOG_OCTETS_MAX;
 pub use price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceOverflow};
+pub use problem::Problem;
 pub use quantity::QUANTITY_MAX;
 pub use service::{Allowance, ContextId, FinalAction, Service, ServiceId, Threshold, ThresholdKind};

@@ -2,6 +2,7 @@
 // Tests may unwrap: a panic is their way to fail.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod diameter;
 pub mod ids;
 pub mod time;
 pub mod units;

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod charging;
+pub mod diameter;
 pub mod ids;
 pub mod rating;
 pub mod time;

@@ -115,10 +115,6 @@ impl Document {
                 }
             }
         }
-        problems.sort_by_key(|problem| match &problem.place {
-            Place::File { line, column, .. } => (*line, *column),
-            Place::Variable(_) | Place::Defaults => (usize::MAX, 0),
-        });
         problems
     }
 

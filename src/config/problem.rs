@@ -12,7 +12,12 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
+    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| match &problem.place {
+            Place::File { line, column, .. } => (0, *line, *column),
+            Place::Variable(_) => (1, 0, 0),
+            Place::Defaults => (2, 0, 0),
+        });
         Self { problems }
     }
 
@@ -21,7 +26,7 @@ impl ConfigError {
         Self::new(vec![Problem { place, message: format!("cannot be read: {error}") }])
     }
 
-    /// The problems, in the order of their places in the file.
+    /// The problems: those of the file in its order, then those of variables.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }

@@ -3,8 +3,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod charging;
+pub mod config;
 pub mod diameter;
 pub mod ids;
 pub mod rating;
+pub mod telemetry;
 pub mod time;
 pub mod units;

@@ -1,0 +1,235 @@
+//! The file and the variables as one tree of values, each of which knows where it was written.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use serde::de::DeserializeOwned;
+use toml::{
+    Spanned, Table, Value,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    Catalog, Config, Diameter, Environment, Events, Grpc, Http, Log, Peer, Place, Problem, Seed, Store,
+    VARIABLE_PREFIX,
+    problem::{line_and_column, suggestion},
+};
+
+/// Keys of an entry of `diameter.peers`.
+const PEER_KEYS: [&str; 3] = ["origin_host", "profile", "reauthorise_by"];
+
+/// A configuration before it is known to be right.
+pub(super) struct Document {
+    values: Table,
+    /// Where the value of a path such as `diameter.peers.0.profile` was written.
+    places: HashMap<String, Place>,
+}
+
+impl Document {
+    /// Reads the text; an error names the place where the syntax breaks.
+    pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Self, Vec<Problem>> {
+        let path = path.unwrap_or(Path::new("configuration")).to_owned();
+        let place = |span: Range<usize>| {
+            let (line, column) = line_and_column(text, span.start);
+            Place::File { path: PathBuf::clone(&path), line, column }
+        };
+        let syntax = |error: &toml::de::Error| Problem {
+            place: place(error.span().unwrap_or_default()),
+            message: error.message().trim().replace('\n', "; "),
+        };
+        let (tree, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            return Err(errors.iter().map(syntax).collect());
+        }
+        let values = text.parse::<Table>().map_err(|error| vec![syntax(&error)])?;
+        let mut places = HashMap::new();
+        collect_places(tree.get_ref(), "", &place, &mut places);
+        Ok(Self { values, places })
+    }
+
+    /// Puts the values of variables in place of the file's.
+    pub(super) fn override_from(&mut self, environment: &dyn Environment) -> Vec<Problem> {
+        let mut variables: Vec<(String, Option<String>)> = environment
+            .variables()
+            .into_iter()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.into_string().ok()))
+            .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+            .collect();
+        variables.sort();
+        let mut problems = Vec::new();
+        for (name, value) in variables {
+            if let Err(message) = self.override_one(&name, value) {
+                problems.push(Problem { place: Place::Variable(name), message });
+            }
+        }
+        problems
+    }
+
+    fn override_one(&mut self, name: &str, value: Option<String>) -> Result<(), String> {
+        let text = value.ok_or("the value is not UTF-8")?;
+        let path = name[VARIABLE_PREFIX.len()..].to_lowercase();
+        let schema = schema();
+        let (section, key) = path.split_once("__").ok_or("write TOLLGATE__SECTION__KEY")?;
+        let known = schema.get(section).and_then(Value::as_table);
+        let keys =
+            known.ok_or_else(|| format!("unknown section `{section}`{}", suggestion(section, names(&schema))))?;
+        let default = keys
+            .get(key)
+            .ok_or_else(|| format!("unknown key `{key}` in [{section}]{}", suggestion(key, names(keys))))?;
+        let value = read_value(text, default);
+        let table = self.values.entry(section).or_insert_with(|| Value::Table(Table::new()));
+        // A section that is no table in the file is reported by the check of types.
+        if let Some(table) = table.as_table_mut() {
+            table.insert(key.to_owned(), value);
+            let path = format!("{section}.{key}");
+            self.places.retain(|known, _| !known.starts_with(&format!("{path}.")));
+            self.places.insert(path, Place::Variable(name.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Every key that is unknown and every value of the wrong type.
+    pub(super) fn check_keys_and_types(&self) -> Vec<Problem> {
+        let schema = schema();
+        let mut problems = Vec::new();
+        for (section, value) in &self.values {
+            let Some(known) = schema.get(section).and_then(Value::as_table) else {
+                problems.push(self.unknown(section, section, "section", names(&schema)));
+                continue;
+            };
+            let Some(table) = value.as_table() else {
+                problems.push(self.locate(section, format!("write `[{section}]` and the keys below it")));
+                continue;
+            };
+            for (key, value) in table {
+                let path = format!("{section}.{key}");
+                if !known.contains_key(key) {
+                    problems.push(self.unknown(&path, key, "key", names(known)));
+                } else if path == "diameter.peers" {
+                    problems.extend(self.check_peers(value));
+                } else if let Err(message) = fits_section(section, key, value) {
+                    problems.push(self.locate(&path, format!("`{key}`: {message}")));
+                }
+            }
+        }
+        problems
+    }
+
+    fn check_peers(&self, value: &Value) -> Vec<Problem> {
+        let path = "diameter.peers";
+        let wrong = || self.locate(path, "`peers`: write a list of tables, each `{ origin_host = \"...\" }`".into());
+        let Some(list) = value.as_array() else { return vec![wrong()] };
+        let mut problems = Vec::new();
+        for (index, peer) in list.iter().enumerate() {
+            let Some(table) = peer.as_table() else { return vec![wrong()] };
+            let path = format!("{path}.{index}");
+            let unknown: Vec<_> = table.keys().filter(|key| !PEER_KEYS.contains(&key.as_str())).collect();
+            if unknown.is_empty() {
+                if let Err(message) = fits::<Peer>(table.clone()) {
+                    problems.push(self.locate(&path, format!("peer {}: {message}", index + 1)));
+                }
+            }
+            problems.extend(unknown.iter().map(|key| self.unknown(&format!("{path}.{key}"), key, "key", PEER_KEYS)));
+        }
+        problems
+    }
+
+    fn unknown<'a>(&self, path: &str, name: &str, what: &str, right: impl IntoIterator<Item = &'a str>) -> Problem {
+        self.locate(path, format!("unknown {what} `{name}`{}", suggestion(name, right)))
+    }
+
+    /// The configuration, once keys and types are right.
+    pub(super) fn config(&self) -> Result<Config, Problem> {
+        self.values
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| Problem { place: Place::Defaults, message: error.message().to_owned() })
+    }
+
+    /// A problem at the place of a path, or of the nearest enclosing thing that was written.
+    pub(super) fn locate(&self, path: &str, message: String) -> Problem {
+        let mut at = path;
+        loop {
+            if let Some(place) = self.places.get(at) {
+                return Problem { place: place.clone(), message };
+            }
+            match at.rsplit_once('.') {
+                Some((outer, _)) => at = outer,
+                None => return Problem { place: Place::Defaults, message },
+            }
+        }
+    }
+}
+
+/// All sections and keys: the defaults, written out.
+fn schema() -> Table {
+    // Every key of the default configuration is a TOML value; the tests load it.
+    Table::try_from(Config::default()).unwrap_or_default()
+}
+
+fn names(table: &Table) -> impl Iterator<Item = &str> {
+    table.keys().map(String::as_str)
+}
+
+/// A variable's value: TOML where it is TOML, plain text elsewhere and wherever the key wants text.
+fn read_value(text: String, default: &Value) -> Value {
+    match text.parse::<Value>() {
+        Ok(value) if !default.is_str() || value.is_str() || value.is_array() => value,
+        _ => Value::String(text),
+    }
+}
+
+/// Whether one key of a section has the right type: a section of that key alone, all others being defaults.
+fn fits_section(section: &str, key: &str, value: &Value) -> Result<(), String> {
+    let alone = Table::from_iter([(key.to_owned(), value.clone())]);
+    match section {
+        "diameter" => fits::<Diameter>(alone),
+        "grpc" => fits::<Grpc>(alone),
+        "http" => fits::<Http>(alone),
+        "store" => fits::<Store>(alone),
+        "catalog" => fits::<Catalog>(alone),
+        "events" => fits::<Events>(alone),
+        "seed" => fits::<Seed>(alone),
+        "log" => fits::<Log>(alone),
+        _ => Ok(()),
+    }
+}
+
+fn fits<T: DeserializeOwned>(table: Table) -> Result<(), String> {
+    table.try_into::<T>().map(drop).map_err(|error: toml::de::Error| error.message().trim().to_owned())
+}
+
+fn collect_places(
+    table: &DeTable<'_>,
+    prefix: &str,
+    place: &dyn Fn(Range<usize>) -> Place,
+    places: &mut HashMap<String, Place>,
+) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        places.insert(path.clone(), place(key.span()));
+        collect_value(value, &path, place, places);
+    }
+}
+
+fn collect_value(
+    value: &Spanned<DeValue<'_>>,
+    path: &str,
+    place: &dyn Fn(Range<usize>) -> Place,
+    places: &mut HashMap<String, Place>,
+) {
+    match value.get_ref() {
+        DeValue::Table(table) => collect_places(table, path, place, places),
+        DeValue::Array(list) => {
+            for (index, element) in list.iter().enumerate() {
+                let path = format!("{path}.{index}");
+                places.insert(path.clone(), place(element.span()));
+                collect_value(element, &path, place, places);
+            }
+        }
+        _ => {}
+    }
+}

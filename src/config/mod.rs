@@ -1,0 +1,133 @@
+//! The configuration: one TOML file, every key overridable by the environment, every mistake named with its place.
+//!
+//! Keys and defaults are documented in `config/tollgate.toml`. The variable `TOLLGATE__SECTION__KEY` replaces the key
+//! `section.key`; its value is read as a TOML value, and as plain text where it is none.
+
+mod document;
+mod listen;
+mod peers;
+mod problem;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use listen::Listen;
+pub use peers::{Peer, Profile, ReauthoriseBy};
+pub use problem::{ConfigError, Place, Problem};
+pub use sections::{Catalog, Diameter, Events, Grpc, Http, Log, LogFormat, Seed, Store};
+
+use document::Document;
+
+/// Where the configuration is looked for when no path is given on the command line.
+pub const DEFAULT_PATH: &str = "config/tollgate.toml";
+
+/// Variables with this prefix override keys of the file.
+pub const VARIABLE_PREFIX: &str = "TOLLGATE__";
+
+/// Everything that can be configured. A missing section or key has its default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The Diameter node.
+    pub diameter: Diameter,
+    /// The gRPC API.
+    pub grpc: Grpc,
+    /// The HTTP endpoint of metrics and health.
+    pub http: Http,
+    /// Where and how state is kept.
+    pub store: Store,
+    /// The price list.
+    pub catalog: Catalog,
+    /// Business events for provisioning.
+    pub events: Events,
+    /// Subscribers that an empty store starts with.
+    pub seed: Seed,
+    /// Logs.
+    pub log: Log,
+}
+
+impl Config {
+    /// Reads the file (none = defaults only), applies the environment's overrides and checks the whole.
+    ///
+    /// `catalog.file` comes back resolved against the directory of the file.
+    ///
+    /// # Errors
+    ///
+    /// Every problem that was found, each with its place.
+    pub fn load(path: Option<&Path>, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        let text = match path {
+            Some(path) => fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?,
+            None => String::new(),
+        };
+        let mut config = Self::parse(&text, path, environment)?;
+        let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        config.catalog.file = directory.join(&config.catalog.file);
+        Ok(config)
+    }
+
+    /// Like [`Config::load`] for a text at hand; `path` is only named in problems, and `catalog.file` stays as written.
+    ///
+    /// # Errors
+    ///
+    /// Every problem that was found, each with its place.
+    pub fn parse(text: &str, path: Option<&Path>, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        let mut document = Document::parse(text, path).map_err(ConfigError::new)?;
+        let mut problems = document.override_from(environment);
+        problems.extend(document.check_keys_and_types());
+        if !problems.is_empty() {
+            return Err(ConfigError::new(problems));
+        }
+        let config = document.config().map_err(|problem| ConfigError::new(vec![problem]))?;
+        let problems: Vec<_> = config.problems().into_iter().map(|p| document.locate(&p.key, p.message)).collect();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(problems)) }
+    }
+
+    /// The catalog's path.
+    pub fn catalog_path(&self) -> &Path {
+        &self.catalog.file
+    }
+
+    /// The store's directory.
+    pub fn store_directory(&self) -> PathBuf {
+        self.store.directory.clone()
+    }
+}
+
+/// Where environment variables come from: the process in production, a list in tests.
+pub trait Environment {
+    /// All variables, in any order.
+    fn variables(&self) -> Vec<(OsString, OsString)>;
+}
+
+/// The environment of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEnvironment;
+
+impl Environment for SystemEnvironment {
+    fn variables(&self) -> Vec<(OsString, OsString)> {
+        std::env::vars_os().collect()
+    }
+}
+
+/// A fixed list of variables; `&[]` is an empty environment.
+impl Environment for [(&str, &str)] {
+    fn variables(&self) -> Vec<(OsString, OsString)> {
+        self.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+    }
+}
+
+/// A fixed list of variables.
+impl<const N: usize> Environment for [(&str, &str); N] {
+    fn variables(&self) -> Vec<(OsString, OsString)> {
+        self.as_slice().variables()
+    }
+}

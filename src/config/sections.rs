@@ -1,0 +1,236 @@
+//! The sections of the configuration and their defaults.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::{Listen, Peer};
+use crate::units::Money;
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// `[diameter]`: the Diameter node and the bounds of its connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Diameter {
+    /// TCP addresses.
+    pub listen: Listen,
+    /// This node's Origin-Host.
+    pub origin_host: String,
+    /// This node's Origin-Realm.
+    pub origin_realm: String,
+    /// Further realms whose requests are served here.
+    pub realms: Vec<String>,
+    /// Product-Name in the capabilities exchange.
+    pub product_name: String,
+    /// Clients that may connect.
+    pub peers: Vec<Peer>,
+    /// Whether clients that no entry of `peers` fits may connect.
+    pub accept_unknown_peers: bool,
+    /// Whether an unknown AVP with the M bit is refused (5001), as the standard says, or ignored, as live networks need.
+    pub strict_mandatory_avps: bool,
+    /// Octets of one message, header included.
+    pub message_octets_max: usize,
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// Requests of one connection that are being worked on at a time.
+    pub in_flight_max: usize,
+    /// From accepted connection to CER.
+    pub handshake_secs: u64,
+    /// Silence after which a watchdog request is sent (Tw of RFC 3539).
+    pub watchdog_secs: u64,
+    /// How long an answered Re-Auth-Request waits for its CCR-U before it is repeated once (C-102).
+    pub reauthorise_wait_secs: u64,
+}
+
+impl Default for Diameter {
+    fn default() -> Self {
+        Self {
+            listen: Listen::One(loopback(3868)),
+            origin_host: "ocs1.tollgate.example".into(),
+            origin_realm: "tollgate.example".into(),
+            realms: Vec::new(),
+            product_name: "Tollgate".into(),
+            peers: Vec::new(),
+            accept_unknown_peers: false,
+            strict_mandatory_avps: false,
+            message_octets_max: 65_536,
+            connections_max: 1_024,
+            in_flight_max: 4_096,
+            handshake_secs: 10,
+            watchdog_secs: 30,
+            reauthorise_wait_secs: 30,
+        }
+    }
+}
+
+/// `[grpc]`: the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Grpc {
+    /// Address; plain text, so loopback unless `allow_plaintext`.
+    pub listen: SocketAddr,
+    /// Whether it may listen without TLS beyond loopback.
+    pub allow_plaintext: bool,
+}
+
+impl Default for Grpc {
+    fn default() -> Self {
+        Self { listen: loopback(50_051), allow_plaintext: false }
+    }
+}
+
+/// `[http]`: `/metrics`, `/healthz`, `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address.
+    pub listen: SocketAddr,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: loopback(9_464) }
+    }
+}
+
+/// `[store]`: durable state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// Directory of journal and checkpoints, relative to the working directory.
+    pub directory: PathBuf,
+    /// Number of partitions; fixed when the store is created.
+    pub partitions: u16,
+    /// Size of a journal segment.
+    pub segment_mb: u64,
+    /// Journal written since the last checkpoint that starts the next one.
+    pub checkpoint_journal_mb: u64,
+    /// How long the last answer of a closed session is remembered for retransmissions (B-96).
+    pub session_memory_secs: u64,
+    /// How long event requests are remembered for late retransmissions (C-143).
+    pub event_memory_hours: u64,
+    /// How long request ids of top-ups and adjustments are remembered.
+    pub request_id_days: u64,
+    /// Lines of history kept per account.
+    pub history_entries: usize,
+    /// Supervision time of a session in which no Validity-Time was granted (Tcc, C-72).
+    pub default_session_secs: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            directory: "data".into(),
+            partitions: 64,
+            segment_mb: 64,
+            checkpoint_journal_mb: 256,
+            session_memory_secs: 300,
+            event_memory_hours: 24,
+            request_id_days: 30,
+            history_entries: 8,
+            default_session_secs: 86_400,
+        }
+    }
+}
+
+/// `[catalog]`: the price list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Catalog {
+    /// The catalog's file, relative to the configuration file's directory.
+    pub file: PathBuf,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self { file: "catalog.toml".into() }
+    }
+}
+
+/// `[events]`: business events for provisioning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Events {
+    /// URL of a `ProvisioningSink` to push events to; empty = none.
+    pub push: String,
+    /// Longest pause between two tries to push.
+    pub retry_max_secs: u64,
+    /// Events in one pushed batch.
+    pub batch_max: usize,
+    /// Events kept for subscribers that resume.
+    pub keep: usize,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { push: String::new(), retry_max_secs: 60, batch_max: 100, keep: 100_000 }
+    }
+}
+
+/// `[seed]`: subscribers that an empty store starts with. Subscriber `i` of `0..subscribers` has account id `i + 1`,
+/// MSISDN `first_msisdn + i` and IMSI `first_imsi + i`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Seed {
+    /// How many.
+    pub subscribers: u64,
+    /// E.164 number of subscriber 0, digits only.
+    pub first_msisdn: String,
+    /// IMSI of subscriber 0.
+    pub first_imsi: String,
+    /// Opening balance of each, in CNY.
+    #[serde(serialize_with = "money_text", deserialize_with = "money")]
+    pub balance: Money,
+}
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self {
+            subscribers: 0,
+            first_msisdn: "8613900000000".into(),
+            first_imsi: "460000000000000".into(),
+            balance: Money::from_micros(100 * crate::units::MICROS),
+        }
+    }
+}
+
+fn money_text<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(money)
+}
+
+fn money<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+/// `[log]`: logs, on standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// A level, or directives such as `info,tollgate::server=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}

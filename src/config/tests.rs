@@ -1,0 +1,224 @@
+//! The shipped files load; each kind of mistake is told with its place and what would be right.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::units::Money;
+
+const NO_VARIABLES: [(&str, &str); 0] = [];
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name)
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Some(Path::new("t.toml")), &NO_VARIABLES)
+}
+
+/// The whole report on a text.
+fn report(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+fn with(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::parse("", None, &VariableList(variables))
+}
+
+struct VariableList<'a>(&'a [(&'a str, &'a str)]);
+
+impl Environment for VariableList<'_> {
+    fn variables(&self) -> Vec<(OsString, OsString)> {
+        self.0.variables()
+    }
+}
+
+#[test]
+fn documented_defaults_are_the_defaults() {
+    let loaded = Config::load(Some(&shipped("tollgate.toml")), &NO_VARIABLES).unwrap();
+    let mut expected = Config::default();
+    expected.catalog.file = shipped("demo/catalog.toml");
+    assert_eq!(loaded, expected);
+}
+
+#[test]
+fn documented_file_names_every_key() {
+    let text = fs::read_to_string(shipped("tollgate.toml")).unwrap();
+    let written: toml::Table = text.parse().unwrap();
+    let all = toml::Table::try_from(Config::default()).unwrap();
+    for (section, keys) in &all {
+        let (keys, written) = (keys.as_table().unwrap(), written[section].as_table().unwrap());
+        assert_eq!(keys.keys().collect::<Vec<_>>(), written.keys().collect::<Vec<_>>(), "[{section}]");
+    }
+}
+
+#[test]
+fn demo_and_bench_load_and_differ_in_subscribers_only() {
+    let demo = Config::load(Some(&shipped("demo/tollgate.toml")), &NO_VARIABLES).unwrap();
+    let mut bench = Config::load(Some(&shipped("bench/tollgate.toml")), &NO_VARIABLES).unwrap();
+    assert_eq!((demo.seed.subscribers, demo.seed.balance), (10_000, Money::from_micros(100_000_000)));
+    assert_eq!((bench.seed.subscribers, bench.seed.balance), (100_000, Money::from_micros(1_000_000_000_000)));
+    assert_eq!(bench.catalog.file, shipped("bench/../demo/catalog.toml"));
+    assert_eq!(demo.catalog.file, shipped("demo/catalog.toml"));
+    bench.seed = demo.seed.clone();
+    bench.catalog = demo.catalog.clone();
+    bench.store.directory = demo.store.directory.clone();
+    assert_eq!(bench, demo);
+}
+
+#[test]
+fn unknown_keys_and_sections_name_the_nearest() {
+    let text = "[diameter]\nlisen = \"127.0.0.1:1\"\n\n[stor]\npartitions = 4\n[http]\n  zebra = 1\n";
+    assert_eq!(
+        report(text),
+        "t.toml:2:1: unknown key `lisen`; did you mean `listen`?\n\
+         t.toml:4:2: unknown section `stor`; did you mean `store`?\n\
+         t.toml:7:3: unknown key `zebra`; known: listen"
+    );
+}
+
+#[test]
+fn wrong_types_are_all_reported() {
+    let text = "[store]\npartitions = \"many\"\nsegment_mb = -1\n[seed]\nbalance = \"1.2.3\"\n[log]\nformat = \"xml\"\n\
+                [diameter]\nlisten = \"localhost\"\npeers = [1]\n";
+    assert_eq!(
+        report(text),
+        "t.toml:2:1: `partitions`: invalid type: string \"many\", expected u16\n\
+         t.toml:3:1: `segment_mb`: invalid value: integer `-1`, expected u64\n\
+         t.toml:5:1: `balance`: `1.2.3` is not an amount: write a plain decimal number such as 12.34\n\
+         t.toml:7:1: `format`: unknown variant `xml`, expected `text` or `json`\n\
+         t.toml:9:1: `listen`: not an address such as \"127.0.0.1:3868\", nor a list of them\n\
+         t.toml:10:1: `peers`: write a list of tables, each `{ origin_host = \"...\" }`"
+    );
+}
+
+#[test]
+fn peers_are_checked_one_by_one() {
+    let text = "[[diameter.peers]]\norigin_host = \"a.example\"\nprofil = \"generic\"\n\
+                [[diameter.peers]]\nprofile = \"generic\"\n\
+                [[diameter.peers]]\norigin_host = \"b.example\"\nprofile = \"zte\"\n";
+    assert_eq!(
+        report(text),
+        "t.toml:3:1: unknown key `profil`; did you mean `profile`?\n\
+         t.toml:4:1: peer 2: missing field `origin_host`\n\
+         t.toml:6:1: peer 3: unknown variant `zte`, expected one of `generic`, `open5gs`, `magma`, `cisco`, `nokia`, \
+         `huawei`"
+    );
+    let text = "[diameter]\npeers = [{ origin_host = \"*\" }, { origin_host = \"a\" }, { origin_host = \"A\" }]\n";
+    assert_eq!(
+        report(text),
+        "t.toml:2:12: peer `*`: write a host or realm name: letters, digits, `.`, `-` and `_`\n\
+         t.toml:2:58: peer `A` is listed twice"
+    );
+}
+
+#[test]
+fn broken_syntax_names_its_place() {
+    let report = report("[store]\npartitions = \n");
+    assert!(report.starts_with("t.toml:2:14: "), "{report}");
+    assert_eq!(parse("[store]\n[store]\n").unwrap_err().problems().len(), 1);
+}
+
+#[test]
+fn rules_are_reported_together_with_their_lines() {
+    let text = "[diameter]\nwatchdog_secs = 5\norigin_host = \"\"\n[store]\npartitions = 0\nsession_memory_secs = 10\n\
+                [events]\npush = \"sink:1\"\n[seed]\nfirst_imsi = \"46x\"\nbalance = \"-1\"\n";
+    assert_eq!(
+        report(text),
+        "t.toml:2:1: `watchdog_secs` is 5, must be 6 to 3600\n\
+         t.toml:3:1: `origin_host` is ``: is empty\n\
+         t.toml:5:1: `partitions` is 0, must be 1 to 4096\n\
+         t.toml:6:1: `session_memory_secs` is 10, must be 240 to 86400\n\
+         t.toml:8:1: `push` is `sink:1`: write http://HOST:PORT, or \"\" for none\n\
+         t.toml:10:1: `first_imsi` is `46x`, must be 1 to 18 digits\n\
+         t.toml:11:1: `balance` is -1.00, must not be negative"
+    );
+}
+
+#[test]
+fn grpc_beyond_loopback_needs_the_switch() {
+    let text = "[grpc]\nlisten = \"0.0.0.0:50051\"\n";
+    assert_eq!(
+        report(text),
+        "t.toml:2:1: `listen` is 0.0.0.0:50051: the API has no TLS and moves money, so it listens on loopback only; \
+         where the network around it is trusted, set `allow_plaintext = true`"
+    );
+    assert!(parse(&format!("{text}allow_plaintext = true\n")).is_ok());
+    assert!(parse("[grpc]\nlisten = \"[::1]:50051\"\n").is_ok());
+}
+
+#[test]
+fn variables_override_and_are_toml_where_they_can_be() {
+    let config = with(&[
+        ("TOLLGATE__DIAMETER__LISTEN", "[\"127.0.0.1:1\", \"[::1]:2\"]"),
+        ("TOLLGATE__DIAMETER__PEERS", "[{ origin_host = \"a.example\", profile = \"nokia\" }]"),
+        ("TOLLGATE__DIAMETER__ACCEPT_UNKNOWN_PEERS", "true"),
+        ("TOLLGATE__HTTP__LISTEN", "127.0.0.1:9"),
+        ("TOLLGATE__STORE__DIRECTORY", "/srv/t"),
+        ("TOLLGATE__STORE__PARTITIONS", "8"),
+        ("TOLLGATE__SEED__BALANCE", "12.50"),
+        ("TOLLGATE__SEED__FIRST_IMSI", "1234"),
+        ("TOLLGATE__LOG__FORMAT", "\"json\""),
+        ("TOLLGATE_INTEROP", "required"),
+    ])
+    .unwrap();
+    assert_eq!(config.diameter.listen.addresses().len(), 2);
+    assert_eq!(config.diameter.peers[0].profile, Profile::Nokia);
+    assert!(config.diameter.accept_unknown_peers);
+    assert_eq!(config.http.listen, "127.0.0.1:9".parse().unwrap());
+    assert_eq!((config.store.directory.as_path(), config.store.partitions), (Path::new("/srv/t"), 8));
+    assert_eq!(config.seed.balance, "12.5".parse().unwrap());
+    assert_eq!(config.seed.first_imsi, "1234");
+    assert_eq!(config.log.format, LogFormat::Json);
+}
+
+#[test]
+fn variables_that_are_wrong_are_named() {
+    let error = with(&[
+        ("TOLLGATE__DIAMETER__LISEN", "1"),
+        ("TOLLGATE__DIAMETR__LISTEN", "1"),
+        ("TOLLGATE__STORE", "x"),
+        ("TOLLGATE__STORE__PARTITIONS", "many"),
+    ])
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "TOLLGATE__DIAMETER__LISEN: unknown key `lisen` in [diameter]; did you mean `listen`?\n\
+         TOLLGATE__DIAMETR__LISTEN: unknown section `diametr`; did you mean `diameter`?\n\
+         TOLLGATE__STORE: write TOLLGATE__SECTION__KEY\n\
+         TOLLGATE__STORE__PARTITIONS: `partitions`: invalid type: string \"many\", expected u16"
+    );
+    let error = with(&[("TOLLGATE__STORE__PARTITIONS", "5000")]).unwrap_err();
+    assert_eq!(error.to_string(), "TOLLGATE__STORE__PARTITIONS: `partitions` is 5000, must be 1 to 4096");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Some(Path::new("no/such.toml")), &NO_VARIABLES).unwrap_err();
+    assert!(error.to_string().starts_with("no/such.toml: cannot be read: "), "{error}");
+}
+
+#[test]
+fn peers_match_by_name_before_pattern_and_by_the_longer_pattern() {
+    let text = "[diameter]\npeers = [{ origin_host = \"*.example\", profile = \"cisco\" }, { origin_host = \
+                \"*.pgw.example\", profile = \"open5gs\" }, { origin_host = \"A.pgw.example\", profile = \"nokia\" }]\n";
+    let mut diameter = parse(text).unwrap().diameter;
+    let profile = |host: &str| diameter.peer(host).map(|peer| peer.profile);
+    assert_eq!(profile("a.PGW.example"), Some(Profile::Nokia));
+    assert_eq!(profile("b.pgw.example"), Some(Profile::Open5gs));
+    assert_eq!(profile("c.example"), Some(Profile::Cisco));
+    for refused in ["example", ".example", "badexample", "é.invalid", "\u{e9}xample", ""] {
+        assert_eq!(profile(refused), None, "{refused}");
+    }
+    assert_eq!(diameter.peer("b.pgw.example").unwrap().reauthorise_by(), ReauthoriseBy::Validity);
+    assert_eq!(diameter.peer("c.example").unwrap().reauthorise_by(), ReauthoriseBy::Rar);
+    diameter.accept_unknown_peers = true;
+    assert_eq!(diameter.peer("stranger"), Some(Peer::generic("stranger")));
+}
+
+#[test]
+fn no_text_panics() {
+    use proptest::prelude::*;
+    proptest!(|(text in "\\PC{0,80}|(\\[(store|diameter|seed)\\]\n)?[a-z_]{1,12} ?= ?[\\[{\"0-9a-z}\\].]{0,12}\n?")| {
+        let _ = parse(&text);
+    });
+}

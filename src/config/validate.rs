@@ -1,0 +1,171 @@
+//! Rules beyond types: bounds, and keys that must fit together.
+
+use std::ops::RangeInclusive;
+
+use tracing_subscriber::EnvFilter;
+
+use super::{Config, Diameter};
+
+/// A rule that is broken, and the key that breaks it.
+pub(super) struct Broken {
+    pub(super) key: String,
+    pub(super) message: String,
+}
+
+/// A Diameter message has at least a header; its length field has 24 bits.
+const MESSAGE_OCTETS: RangeInclusive<u64> = 4_096..=(1 << 24) - 4;
+/// Tw below 6 s is forbidden (RFC 3539 3.4.1).
+const WATCHDOG_SECS: RangeInclusive<u64> = 6..=3_600;
+/// Seconds that a person would wait or a timer run: from 1 to a day.
+const SECS: RangeInclusive<u64> = 1..=86_400;
+/// Partition numbers are small integers; more partitions than this only cost memory.
+const PARTITIONS: RangeInclusive<u64> = 1..=4_096;
+/// Below four minutes a failover's retransmission could be charged twice (B-96).
+const SESSION_MEMORY_SECS: RangeInclusive<u64> = 240..=86_400;
+/// Digits of an E.164 number, and of an IMSI with the room that some networks take.
+const DIGITS_MAX: usize = 18;
+
+impl Config {
+    /// Every broken rule.
+    pub(super) fn problems(&self) -> Vec<Broken> {
+        let mut rules = Rules(Vec::new());
+        rules.diameter(&self.diameter);
+        rules.grpc(self);
+        rules.store(self);
+        rules.events(self);
+        rules.seed(self);
+        rules.rest(self);
+        rules.0
+    }
+}
+
+struct Rules(Vec<Broken>);
+
+impl Rules {
+    fn broken(&mut self, key: &str, message: impl Into<String>) {
+        self.0.push(Broken { key: key.to_owned(), message: message.into() });
+    }
+
+    fn within(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
+        if !range.contains(&value) {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            self.broken(key, format!("`{name}` is {value}, must be {} to {}", range.start(), range.end()));
+        }
+    }
+
+    fn identity(&mut self, key: &str, value: &str) {
+        if let Some(reason) = identity_problem(value) {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            self.broken(key, format!("`{name}` is `{value}`: {reason}"));
+        }
+    }
+
+    fn diameter(&mut self, diameter: &Diameter) {
+        if diameter.listen.addresses().is_empty() {
+            self.broken("diameter.listen", "`listen` is an empty list: name at least one address");
+        }
+        self.identity("diameter.origin_host", &diameter.origin_host);
+        self.identity("diameter.origin_realm", &diameter.origin_realm);
+        for (index, realm) in diameter.realms.iter().enumerate() {
+            if let Some(reason) = identity_problem(realm) {
+                self.broken(&format!("diameter.realms.{index}"), format!("realm `{realm}`: {reason}"));
+            }
+        }
+        if diameter.product_name.is_empty() {
+            self.broken("diameter.product_name", "`product_name` is empty: RFC 6733 requires one");
+        }
+        for (index, peer) in diameter.peers.iter().enumerate() {
+            let name = peer.origin_host.strip_prefix("*.").unwrap_or(&peer.origin_host);
+            let key = format!("diameter.peers.{index}.origin_host");
+            if let Some(reason) = identity_problem(name) {
+                self.broken(&key, format!("peer `{}`: {reason}", peer.origin_host));
+            }
+            let same = |other: &super::Peer| other.origin_host.eq_ignore_ascii_case(&peer.origin_host);
+            if diameter.peers[..index].iter().any(same) {
+                self.broken(&key, format!("peer `{}` is listed twice", peer.origin_host));
+            }
+        }
+        self.within("diameter.message_octets_max", diameter.message_octets_max as u64, MESSAGE_OCTETS);
+        self.within("diameter.connections_max", diameter.connections_max as u64, 1..=1_000_000);
+        self.within("diameter.in_flight_max", diameter.in_flight_max as u64, 1..=1_000_000);
+        self.within("diameter.handshake_secs", diameter.handshake_secs, SECS);
+        self.within("diameter.watchdog_secs", diameter.watchdog_secs, WATCHDOG_SECS);
+        self.within("diameter.reauthorise_wait_secs", diameter.reauthorise_wait_secs, SECS);
+    }
+
+    fn grpc(&mut self, config: &Config) {
+        let listen = config.grpc.listen;
+        if !listen.ip().is_loopback() && !config.grpc.allow_plaintext {
+            let message = format!(
+                "`listen` is {listen}: the API has no TLS and moves money, so it listens on loopback only; where the \
+                 network around it is trusted, set `allow_plaintext = true`"
+            );
+            self.broken("grpc.listen", message);
+        }
+    }
+
+    fn store(&mut self, config: &Config) {
+        let store = &config.store;
+        if store.directory.as_os_str().is_empty() {
+            self.broken("store.directory", "`directory` is empty");
+        }
+        self.within("store.partitions", store.partitions.into(), PARTITIONS);
+        self.within("store.segment_mb", store.segment_mb, 1..=4_096);
+        self.within("store.checkpoint_journal_mb", store.checkpoint_journal_mb, 1..=1_048_576);
+        self.within("store.session_memory_secs", store.session_memory_secs, SESSION_MEMORY_SECS);
+        self.within("store.event_memory_hours", store.event_memory_hours, 24..=8_784);
+        self.within("store.request_id_days", store.request_id_days, 1..=3_660);
+        self.within("store.history_entries", store.history_entries as u64, 1..=1_000);
+        self.within("store.default_session_secs", store.default_session_secs, 60..=31_536_000);
+    }
+
+    fn events(&mut self, config: &Config) {
+        let events = &config.events;
+        if !events.push.is_empty() && !events.push.starts_with("http://") {
+            let message = format!("`push` is `{}`: write http://HOST:PORT, or \"\" for none", events.push);
+            self.broken("events.push", message);
+        }
+        self.within("events.retry_max_secs", events.retry_max_secs, SECS);
+        self.within("events.batch_max", events.batch_max as u64, 1..=10_000);
+        self.within("events.keep", events.keep as u64, 1..=100_000_000);
+    }
+
+    fn seed(&mut self, config: &Config) {
+        let seed = &config.seed;
+        for (key, value) in [("seed.first_msisdn", &seed.first_msisdn), ("seed.first_imsi", &seed.first_imsi)] {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            if value.is_empty() || value.len() > DIGITS_MAX || !value.bytes().all(|b| b.is_ascii_digit()) {
+                self.broken(key, format!("`{name}` is `{value}`, must be 1 to {DIGITS_MAX} digits"));
+            }
+        }
+        self.within("seed.subscribers", seed.subscribers, 0..=100_000_000);
+        if seed.balance.is_negative() {
+            self.broken("seed.balance", format!("`balance` is {}, must not be negative", seed.balance));
+        }
+    }
+
+    fn rest(&mut self, config: &Config) {
+        if config.catalog.file.as_os_str().is_empty() {
+            self.broken("catalog.file", "`file` is empty");
+        }
+        if let Err(reason) = EnvFilter::builder().parse(&config.log.level) {
+            self.broken("log.level", format!("`level` is `{}`: {reason}", config.log.level));
+        }
+    }
+}
+
+/// Why a text cannot be a DiameterIdentity that this node uses: a host or realm name (RFC 6733 4.3.1).
+fn identity_problem(text: &str) -> Option<&'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if text.is_empty() {
+        Some("is empty")
+    } else if text.len() > 255 {
+        Some("is longer than 255 characters")
+    } else if !text.bytes().all(allowed) {
+        Some("write a host or realm name: letters, digits, `.`, `-` and `_`")
+    } else if text.split('.').any(str::is_empty) {
+        Some("has an empty label")
+    } else {
+        None
+    }
+}

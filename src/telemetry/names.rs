@@ -1,0 +1,99 @@
+//! Every metric by name, with its kind and what it means. Base units are in the names; money is in micro-units
+//! (10^-6) of its currency.
+
+/// What kind of series a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, but for restarts.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of observations by size.
+    Histogram,
+}
+
+/// A metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// One sentence for people, labels in braces.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal, $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)*
+
+        /// All metrics.
+        pub const ALL: &[Metric] = &[$(Metric { name: $name, kind: Kind::$kind, help: $help }),*];
+    };
+}
+
+metrics! {
+    // The process.
+    READY = Gauge "tollgate_ready", "1 while requests are served, else 0";
+    BUILD_INFO = Gauge "tollgate_build_info", "Always 1; the release is in {version}";
+    MEMORY_RESIDENT = Gauge "tollgate_memory_resident_bytes", "Memory of the process that is in RAM";
+    RECOVERY_SECONDS = Gauge "tollgate_recovery_seconds", "How long the last start took to rebuild its state";
+    RECOVERY_RECORDS = Gauge "tollgate_recovery_records", "Journal records that the last start replayed";
+
+    // Diameter connections.
+    CONNECTIONS = Gauge "tollgate_connections", "Open Diameter connections";
+    CONNECTIONS_ACCEPTED = Counter "tollgate_connections_accepted_total", "Diameter connections that finished the capabilities exchange";
+    CONNECTIONS_REFUSED = Counter "tollgate_connections_refused_total", "Diameter connections refused, by {reason}";
+    FRAME_ERRORS = Counter "tollgate_frame_errors_total", "Connections closed for octets that are no Diameter message, by {reason}";
+
+    // Requests.
+    REQUESTS = Counter "tollgate_requests_total", "Requests answered, by {command}, {type}, command level {result_code} and {peer}";
+    REQUEST_DURATION = Histogram "tollgate_request_duration_seconds", "From request read to durable answer handed to the connection, by {type}";
+    REQUESTS_IN_FLIGHT = Gauge "tollgate_requests_in_flight", "Requests being worked on";
+    REQUESTS_REFUSED = Counter "tollgate_requests_refused_total", "Requests answered DIAMETER_TOO_BUSY without work, by {reason}";
+    RETRANSMISSIONS = Counter "tollgate_retransmissions_total", "Requests seen before and answered as before";
+    QUOTAS_REFUSED = Counter "tollgate_quotas_refused_total", "Rating groups refused inside an accepted request, by {result_code}";
+    REAUTHORISATIONS = Counter "tollgate_reauthorisations_total", "Re-Auth-Requests sent, by {result}: result code of the answer, timeout or unreachable";
+
+    // Usage and money.
+    GRANTED_UNITS = Counter "tollgate_granted_units_total", "Units granted, by {kind} and {service}";
+    CHARGED_UNITS = Counter "tollgate_charged_units_total", "Units reported and charged, by {kind} and {service}";
+    CHARGED_MONEY = Counter "tollgate_charged_money_micros_total", "Money charged, by {currency}";
+    CREDITED_MONEY = Counter "tollgate_credited_money_micros_total", "Money credited by top-ups and positive adjustments, by {currency}";
+    OVERDRAFTS = Counter "tollgate_overdrafts_total", "Reports that took an account beyond its limit";
+    OVERDRAFT_MONEY = Counter "tollgate_overdraft_money_micros_total", "Money beyond the limit, by {currency}";
+    ORPHAN_USAGE = Counter "tollgate_orphan_usage_total", "Usage reports of sessions that are not known; recorded, not charged";
+    TOP_UPS = Counter "tollgate_top_ups_total", "Top-ups that credited money (repetitions not counted)";
+    CREDIT_STOPS = Counter "tollgate_credit_stops_total", "Accounts stopped because their money ran out";
+    RECONNECTS = Counter "tollgate_reconnects_total", "Stopped accounts brought back by a credit";
+
+    // State.
+    ACCOUNTS = Gauge "tollgate_accounts", "Accounts";
+    SUBSCRIBERS = Gauge "tollgate_subscribers", "Subscribers";
+    SESSIONS_LIVE = Gauge "tollgate_sessions_live", "Open credit-control sessions";
+    SESSIONS_EXPIRED = Counter "tollgate_sessions_expired_total", "Sessions closed by supervision because nothing was heard";
+    RESERVED_MONEY = Gauge "tollgate_reserved_money_micros", "Money reserved for running sessions, by {currency}";
+    BALANCE_IDENTITY_VIOLATIONS = Gauge "tollgate_balance_identity_violations", "Accounts whose credits less debits differ from what they hold; anything but 0 is a defect";
+    PARTITION_ACCOUNTS_MAX = Gauge "tollgate_partition_accounts_max", "Accounts in the fullest partition";
+    PARTITION_SESSIONS_MAX = Gauge "tollgate_partition_sessions_max", "Open sessions in the partition that has most";
+
+    // Journal.
+    JOURNAL_SYNC_SECONDS = Histogram "tollgate_journal_sync_seconds", "One fdatasync of the journal";
+    JOURNAL_BATCH_RECORDS = Histogram "tollgate_journal_batch_records", "Records made durable by one sync";
+    JOURNAL_RECORDS = Counter "tollgate_journal_records_total", "Records written";
+    JOURNAL_BYTES = Counter "tollgate_journal_bytes_total", "Octets written";
+    JOURNAL_POSITION = Gauge "tollgate_journal_position", "Position up to which the journal is durable";
+    JOURNAL_SINCE_CHECKPOINT = Gauge "tollgate_journal_since_checkpoint_bytes", "Journal that the next start would replay";
+    JOURNAL_FAILURES = Counter "tollgate_journal_failures_total", "Writes or syncs that failed; the process stops answering at the first";
+    CHECKPOINT_SECONDS = Gauge "tollgate_checkpoint_seconds", "How long the last checkpoint took";
+    CHECKPOINT_BYTES = Gauge "tollgate_checkpoint_bytes", "Size of the last checkpoint";
+    CHECKPOINT_TIMESTAMP = Gauge "tollgate_checkpoint_timestamp_seconds", "Unix time of the last finished checkpoint";
+    CHECKPOINT_FAILURES = Counter "tollgate_checkpoint_failures_total", "Checkpoints that failed";
+
+    // Business events and the API.
+    EVENT_BACKLOG = Gauge "tollgate_event_backlog_events", "Events kept for delivery";
+    EVENT_LAG_EVENTS = Gauge "tollgate_event_lag_events", "Events that {consumer} has not acknowledged";
+    EVENT_LAG_SECONDS = Gauge "tollgate_event_lag_seconds", "Age of the oldest event that {consumer} has not acknowledged";
+    EVENT_PUSH_FAILURES = Counter "tollgate_event_push_failures_total", "Pushed batches that the sink did not accept; each is sent again";
+    API_REQUESTS = Counter "tollgate_api_requests_total", "gRPC calls, by {method} and status {code}";
+}

@@ -1,0 +1,178 @@
+//! Counting answered requests: a few additions each, no look-up, no allocation.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use super::{
+    histogram::{Durations, DurationsTotal},
+    names,
+};
+
+/// What was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestKind {
+    /// Credit-control, INITIAL_REQUEST.
+    Initial,
+    /// Credit-control, UPDATE_REQUEST.
+    Update,
+    /// Credit-control, TERMINATION_REQUEST.
+    Termination,
+    /// Credit-control, EVENT_REQUEST.
+    Event,
+    /// Credit-control without a valid type.
+    Untyped,
+    /// Capabilities-Exchange.
+    Capabilities,
+    /// Device-Watchdog.
+    Watchdog,
+    /// Disconnect-Peer.
+    Disconnect,
+    /// Anything else.
+    Other,
+}
+
+impl RequestKind {
+    const ALL: [Self; 9] = [
+        Self::Initial,
+        Self::Update,
+        Self::Termination,
+        Self::Event,
+        Self::Untyped,
+        Self::Capabilities,
+        Self::Watchdog,
+        Self::Disconnect,
+        Self::Other,
+    ];
+    /// The first of them are credit-control requests, whose duration is kept.
+    const TIMED: usize = 4;
+
+    /// Of a credit-control request, by its CC-Request-Type.
+    pub const fn of_cc_request_type(value: u32) -> Self {
+        match value {
+            1 => Self::Initial,
+            2 => Self::Update,
+            3 => Self::Termination,
+            4 => Self::Event,
+            _ => Self::Untyped,
+        }
+    }
+
+    const fn command_and_type(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Initial => ("CCR", "initial"),
+            Self::Update => ("CCR", "update"),
+            Self::Termination => ("CCR", "termination"),
+            Self::Event => ("CCR", "event"),
+            Self::Untyped => ("CCR", ""),
+            Self::Capabilities => ("CER", ""),
+            Self::Watchdog => ("DWR", ""),
+            Self::Disconnect => ("DPR", ""),
+            Self::Other => ("other", ""),
+        }
+    }
+}
+
+/// Result codes that are counted by themselves; all others are counted as `other`. The most frequent come first.
+const CODES: [u32; 42] = [
+    2001, 3004, 5030, 5002, 4012, 4010, 5031, 4011, 2002, 3001, 3002, 3003, 3005, 3006, 3007, 3008, 3009, 3010, 4001,
+    4002, 4003, 5001, 5003, 5004, 5005, 5006, 5007, 5008, 5009, 5010, 5011, 5012, 5013, 5014, 5015, 5016, 5017, 5018,
+    5019, 2003, 1001, 3011,
+];
+
+/// Peers counted by name; the rest share the name `other`, so that strangers cannot grow the number of series.
+const PEERS_MAX: usize = 256;
+/// The name of peers beyond [`PEERS_MAX`].
+const PEER_OTHER: &str = "other";
+
+/// The counters of one peer.
+#[derive(Debug)]
+pub struct RequestMetrics {
+    answers: [[AtomicU64; CODES.len() + 1]; RequestKind::ALL.len()],
+    durations: [Durations; RequestKind::TIMED],
+}
+
+static PEERS: Mutex<BTreeMap<String, Arc<RequestMetrics>>> = Mutex::new(BTreeMap::new());
+
+impl RequestMetrics {
+    /// The counters of a peer, by its Origin-Host; a connection asks once. All connections of a peer share them.
+    pub fn of_peer(origin_host: &str) -> Arc<Self> {
+        let mut peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = peers.get(origin_host) {
+            return Arc::clone(known);
+        }
+        let name = if peers.len() < PEERS_MAX { origin_host } else { PEER_OTHER };
+        Arc::clone(peers.entry(name.to_owned()).or_insert_with(|| Arc::new(Self::new())))
+    }
+
+    fn new() -> Self {
+        Self {
+            answers: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
+            durations: Default::default(),
+        }
+    }
+
+    /// Counts an answer: what was asked, the command level result code, and how long the answer took.
+    pub fn answered(&self, kind: RequestKind, result_code: u32, took: Duration) {
+        let code = CODES.iter().position(|code| *code == result_code).unwrap_or(CODES.len());
+        self.answers[kind as usize][code].fetch_add(1, Relaxed);
+        if let Some(durations) = self.durations.get(kind as usize) {
+            durations.observe(took);
+        }
+    }
+}
+
+/// Writes the counters of all peers in Prometheus' text format.
+pub(super) fn render(out: &mut String) -> std::fmt::Result {
+    let peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    family(out, names::REQUESTS, "counter")?;
+    for (peer, metrics) in &peers {
+        let peer = label(peer);
+        for (kind, answers) in RequestKind::ALL.iter().zip(&metrics.answers) {
+            let (command, type_) = kind.command_and_type();
+            for (index, count) in answers.iter().enumerate() {
+                let count = count.load(Relaxed);
+                if count > 0 {
+                    let code = CODES.get(index).map_or("other".to_owned(), u32::to_string);
+                    writeln!(
+                        out,
+                        "{}{{command=\"{command}\",type=\"{type_}\",result_code=\"{code}\",peer=\"{peer}\"}} {count}",
+                        names::REQUESTS
+                    )?;
+                }
+            }
+        }
+    }
+    family(out, names::REQUEST_DURATION, "histogram")?;
+    for (index, kind) in RequestKind::ALL.iter().take(RequestKind::TIMED).enumerate() {
+        let mut total = DurationsTotal::default();
+        peers.values().for_each(|metrics| metrics.durations[index].add_to(&mut total));
+        total.render(out, names::REQUEST_DURATION, &format!("type=\"{}\"", kind.command_and_type().1))?;
+    }
+    Ok(())
+}
+
+fn family(out: &mut String, name: &str, kind: &str) -> std::fmt::Result {
+    let help = names::ALL.iter().find(|metric| metric.name == name).map_or("", |metric| metric.help);
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+/// A label's value, escaped; long strangers' names are cut.
+fn label(text: &str) -> String {
+    let mut value = String::new();
+    for character in text.chars().take(128) {
+        match character {
+            '\\' => value.push_str("\\\\"),
+            '"' => value.push_str("\\\""),
+            '\n' => value.push_str("\\n"),
+            other => value.push(other),
+        }
+    }
+    value
+}

@@ -91,6 +91,8 @@ pub struct ServiceRequest {
     pub used: Option<Used>,
     /// What is asked for; `None` = nothing (spec C-34).
     pub want: Option<Want>,
+    /// Currency of money in `used` and `want`, if the client said it.
+    pub currency: Option<Currency>,
 }
 
 /// Reported usage in all units that the client counted; the tariff's unit is charged (spec C-52).
@@ -138,12 +140,45 @@ impl Used {
 pub enum Want {
     /// Units; the server chooses how many, and of what kind (empty Requested-Service-Unit, spec C-33).
     Any,
-    /// So many units.
-    Units(Units),
+    /// So many units, for each kind that the client named.
+    Units(WantedUnits),
     /// A sum of money that the client rated itself (spec C-15).
     Money(Money),
-    /// Only units or a currency that the service does not use (spec C-35, C-55).
+    /// Money that cannot be counted here: a currency that is not known, or out of range (spec C-54, C-55).
     Unusable,
+}
+
+/// Numbers of units that a client asks for, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WantedUnits {
+    /// Octets, total.
+    pub octets: Option<u64>,
+    /// Seconds.
+    pub seconds: Option<u64>,
+    /// Service-specific units.
+    pub events: Option<u64>,
+}
+
+impl WantedUnits {
+    /// The number of one kind, if it was named.
+    pub fn of(&self, kind: UnitKind) -> Option<u64> {
+        match kind {
+            UnitKind::Octets => self.octets,
+            UnitKind::Seconds => self.seconds,
+            UnitKind::Events => self.events,
+        }
+    }
+}
+
+impl From<Units> for WantedUnits {
+    fn from(units: Units) -> Self {
+        let amount = Some(units.amount);
+        match units.kind {
+            UnitKind::Octets => Self { octets: amount, ..Self::default() },
+            UnitKind::Seconds => Self { seconds: amount, ..Self::default() },
+            UnitKind::Events => Self { events: amount, ..Self::default() },
+        }
+    }
 }
 
 /// What a one-time event asks for (Requested-Action, RFC 8506 8.41).
@@ -168,8 +203,8 @@ pub struct EventRequest<'a> {
     pub key: SessionKey,
     /// CC-Request-Number.
     pub number: u32,
-    /// The account.
-    pub account: AccountId,
+    /// The account that the request's identities name, if it names any that is known.
+    pub account: Option<AccountId>,
     /// What to do.
     pub action: EventAction,
     /// The service context in the catalog; `None` = unknown there.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, NoticeKind, Reply,
+    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, NoticeKind, Reply,
     RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
 };
@@ -14,7 +14,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     if let Some(known) = state.events.get(&request.key).and_then(|numbers| numbers.get(&request.number)) {
         return Decided::repeated(Arc::clone(&known.answer));
     }
-    let Some(account) = state.account(request.account) else { return bare(Verdict::UserUnknown) };
+    let Some(account) = request.account.and_then(|id| state.account(id)) else { return bare(Verdict::UserUnknown) };
     if request.context.is_none() {
         return bare(Verdict::RatingFailed);
     }
@@ -33,7 +33,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let default = [ServiceRequest::default()];
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
     for service in services {
-        let rated = rate(catalog, &ledger, request, service, demand, account.state == AccountState::Stopped);
+        let rated = rate(catalog, &ledger, account, request, service, demand);
         let (verdict, grant) = match rated {
             Ok((tariff, allocation, want)) if allocation.units == want => {
                 ledger.debit(&allocation);
@@ -99,13 +99,15 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
 fn rate<'a>(
     catalog: &'a Catalog,
     ledger: &Ledger<'_>,
+    account: &Account,
     request: &EventRequest<'_>,
     service: &ServiceRequest,
     demand: Demand,
-    stopped: bool,
 ) -> Result<(Tariff<'a>, Allocation, u64), Verdict> {
     let (tariff, want) = match service.want {
-        Some(Want::Money(money)) => (Tariff::Money, u64::try_from(money.micros()).map_err(|_| Verdict::RatingFailed)?),
+        Some(Want::Money(money)) if service.currency.is_none_or(|currency| currency == account.currency) => {
+            (Tariff::Money, u64::try_from(money.micros()).map_err(|_| Verdict::RatingFailed)?)
+        }
         want => {
             let key = service.key;
             let found = request
@@ -114,14 +116,13 @@ fn rate<'a>(
                 .ok_or(Verdict::RatingFailed)?;
             let want = match want {
                 None | Some(Want::Any) => 1,
-                Some(Want::Units(units)) if units.kind == found.kind => units.amount,
-                // A number of messages or parts, for a service that counts something else: not its business.
-                _ => return Err(Verdict::RatingFailed),
+                Some(Want::Units(units)) => units.of(found.kind).ok_or(Verdict::RatingFailed)?,
+                Some(Want::Money(_) | Want::Unusable) => return Err(Verdict::RatingFailed),
             };
             (Tariff::Service(found), want)
         }
     };
-    if stopped && !tariff.is_free() && demand == Demand::Affordable {
+    if account.state == AccountState::Stopped && !tariff.is_free() && demand == Demand::Affordable {
         return Ok((tariff, Allocation::default(), want.max(1)));
     }
     let allocation = ledger.allocate(tariff, 0, want, demand).map_err(|_| Verdict::RatingFailed)?;

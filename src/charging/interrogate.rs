@@ -14,7 +14,7 @@ use crate::{
     ids::{QuotaKey, SessionId, SessionNo},
     rating::{Catalog, ContextId, FinalAction, Service},
     time::Timestamp,
-    units::Money,
+    units::{Money, UnitKind},
 };
 
 pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'_>, now: Timestamp) -> Decided {
@@ -195,13 +195,14 @@ impl<'a> Interrogator<'a> {
     }
 
     fn line(&self, service: &ServiceRequest) -> Line<'a> {
-        let ServiceRequest { key, used, want } = *service;
+        let ServiceRequest { key, used, want, currency } = *service;
         let quota = self.session.map_or(key, |session| session.resolve(key));
         let in_money = matches!(want, Some(Want::Money(_)))
             || used.is_some_and(|used| used.money != Money::ZERO)
             || self.quota(quota).is_some_and(|quota| quota.measure == Measure::Money);
         let tariff = if in_money {
-            Some(Tariff::Money)
+            // Nothing is converted: money of another currency cannot be charged (spec C-55).
+            Some(Tariff::Money).filter(|_| currency.is_none_or(|currency| currency == self.account.currency))
         } else {
             self.context
                 .and_then(|context| self.catalog.service(context, key.rating_group, key.service_identifier))
@@ -223,7 +224,7 @@ impl<'a> Interrogator<'a> {
 
     /// Debits what a line reports. Every line gets a step here, in order.
     fn debit(&mut self, line: &Line<'a>) {
-        let measure = line.tariff.map_or(Measure::Units(crate::units::UnitKind::Octets), |tariff| tariff.measure());
+        let measure = line.tariff.map_or(Measure::Units(UnitKind::Octets), |tariff| tariff.measure());
         let mut step = Step {
             key: line.quota,
             service: match line.tariff {
@@ -443,13 +444,12 @@ impl<'a> Interrogator<'a> {
 fn wanted(service: &Service, want: Want) -> Option<u64> {
     match want {
         Want::Any => Some(service.slice),
-        // For volume the client's number is a hint that many clients never change (spec I-8).
-        Want::Units(units) if units.kind == service.kind && units.kind == crate::units::UnitKind::Octets => {
-            Some(service.slice)
-        }
-        Want::Units(units) if units.kind == service.kind && units.amount > 0 => Some(units.amount.min(service.slice)),
-        Want::Units(units) if units.kind == service.kind => Some(service.slice),
-        _ => None,
+        Want::Units(units) => match (units.of(service.kind)?, service.kind) {
+            // For volume the client's number is a hint that many clients never change (spec I-8).
+            (_, UnitKind::Octets) | (0, _) => Some(service.slice),
+            (amount, _) => Some(amount.min(service.slice)),
+        },
+        Want::Money(_) | Want::Unusable => None,
     }
 }
 

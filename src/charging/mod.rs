@@ -25,7 +25,7 @@ pub use answer::{Answer, FinalUnits, Grant, Reply, Verdict};
 pub use bucket::{Bucket, BucketKind, Draw};
 pub use command::{
     AccountSpec, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation, RequestKind,
-    ServiceRequest, SubscriberSpec, Used, Want,
+    ServiceRequest, SubscriberSpec, Used, Want, WantedUnits,
 };
 pub use decide::{Decided, Outcome, Refusal, decide};
 pub use event::{

@@ -72,15 +72,44 @@ fn catalog() -> Catalog {
 /// One random step. Small ranges, so that sessions, numbers and accounts collide.
 #[derive(Debug, Clone)]
 enum Step {
-    Request { session: u8, account: u64, kind: RequestKind, number: u32, services: Vec<(u32, Option<u64>, u8)> },
+    Request {
+        session: u8,
+        account: u64,
+        kind: RequestKind,
+        number: u32,
+        services: Vec<(u32, Option<u64>, u8)>,
+    },
     /// A well-behaved update: reports at most what was granted.
-    Honest { session: u8, share: u8, again: bool },
-    Event { session: u8, account: u64, number: u32, group: u32, units: u64 },
-    TopUp { account: u64, micros: i64, id: u8 },
-    Adjust { account: u64, micros: i64, id: u8 },
-    Allowance { account: u64, id: u8 },
+    Honest {
+        session: u8,
+        share: u8,
+        again: bool,
+    },
+    Event {
+        session: u8,
+        account: u64,
+        number: u32,
+        group: u32,
+        units: u64,
+    },
+    TopUp {
+        account: u64,
+        micros: i64,
+        id: u8,
+    },
+    Adjust {
+        account: u64,
+        micros: i64,
+        id: u8,
+    },
+    Allowance {
+        account: u64,
+        id: u8,
+    },
     Repeat,
-    Wait { secs: u64 },
+    Wait {
+        secs: u64,
+    },
 }
 
 fn service() -> impl Strategy<Value = (u32, Option<u64>, u8)> {
@@ -193,13 +222,17 @@ impl World {
                 let services: Vec<_> = services
                     .iter()
                     .map(|(group, used, want)| ServiceRequest {
-                        key: QuotaKey { rating_group: Some(*group).filter(|group| *group < 5), service_identifier: None },
+                        currency: None,
+                        key: QuotaKey {
+                            rating_group: Some(*group).filter(|group| *group < 5),
+                            service_identifier: None,
+                        },
                         used: used.map(|octets| Used { octets, ..Used::default() }),
                         want: match want {
                             0 => None,
                             1 => Some(Want::Any),
-                            2 => Some(Want::Units(Units::octets(1_000_000))),
-                            _ => Some(Want::Units(Units::seconds(60))),
+                            2 => Some(Want::Units(Units::octets(1_000_000).into())),
+                            _ => Some(Want::Units(Units::seconds(60).into())),
                         },
                     })
                     .collect();
@@ -216,6 +249,7 @@ impl World {
                         used: Some(Used { octets: quota.granted / 100 * u64::from(*share), ..Used::default() })
                             .filter(|_| quota.measure != Measure::Money),
                         want: again.then_some(Want::Any),
+                        currency: None,
                     })
                     .collect();
                 self.numbers += 1;
@@ -224,17 +258,18 @@ impl World {
             }
             Step::Event { session, account, number, group, units } => {
                 let id = format!("smsc;{session}");
-                let want = Some(Want::Units(Units::octets(*units)));
+                let want = Some(Want::Units(Units::octets(*units).into()));
                 let services = vec![ServiceRequest {
                     key: QuotaKey { rating_group: Some(*group), service_identifier: None },
                     used: None,
+                    currency: None,
                     want,
                 }];
                 let command = Command::ChargeEvent(EventRequest {
                     session_id: id.as_bytes(),
                     key: SessionKey::of(id.as_bytes()),
                     number: *number,
-                    account: AccountId(*account),
+                    account: Some(AccountId(*account)),
                     action: if number % 3 == 2 { EventAction::PriceEnquiry } else { EventAction::Debit },
                     context: self.catalog.context("32251@3gpp.org"),
                     services,

@@ -16,3 +16,6 @@ pub use price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceOverflow};
 pub use problem::Problem;
 pub use quantity::QUANTITY_MAX;
 pub use service::{Allowance, ContextId, FinalAction, Service, ServiceId, Threshold, ThresholdKind};
+
+#[cfg(test)]
+mod tests;

@@ -185,8 +185,11 @@ impl Price {
     pub fn explain(&self, before: u64, after: u64, currency: Currency) -> String {
         let kind = self.kind.map_or("units", UnitKind::name);
         let usage = match after.checked_sub(before) {
-            Some(used) if before == 0 => format!("{} {kind}", grouped(used)),
-            Some(used) => format!("{} {kind} after {}", grouped(used), grouped(before)),
+            Some(used) => {
+                let kind = if used == 1 { kind.trim_end_matches('s') } else { kind };
+                let after = if before == 0 { String::new() } else { format!(" after {}", grouped(before)) };
+                format!("{} {kind}{after}", grouped(used))
+            }
             None => format!("correction from {} to {} {kind}", grouped(before), grouped(after)),
         };
         if self.is_free() {
@@ -230,7 +233,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -245,3 +248,6 @@ fn greatest_common_divisor(mut a: u128, mut b: u128) -> u128 {
     }
     a
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,8 @@ impl<'t> Problems<'t> {
         u32::try_from(self.line_index(span)).unwrap_or(u32::MAX)
     }
 
-    /// `; did you mean ...?` if one of the `known` is close to `word`, else a list of them if it is short, else nothing.
+    /// `; did you mean ...?` if one of the `known` is close to `word`, else a list of them if it is short, else
+    /// nothing.
     pub(super) fn hint<'k>(&self, word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
         if self.found.len() >= PROBLEMS_MAX { String::new() } else { hint(word, known) }
     }

@@ -84,3 +84,52 @@ fn shortest(kind: UnitKind, amount: u64) -> (u64, &'static str) {
         None => (amount, kind.name()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_read_and_written() {
+        for (text, kind, amount, written) in [
+            ("1 MB", UnitKind::Octets, 1_000_000, "1 MB"),
+            ("1MiB", UnitKind::Octets, 1_048_576, "1 MiB"),
+            ("100 kB", UnitKind::Octets, 100_000, "100 kB"),
+            ("1024 KiB", UnitKind::Octets, 1_048_576, "1 MiB"),
+            ("1500 MB", UnitKind::Octets, 1_500_000_000, "1500 MB"),
+            ("17 B", UnitKind::Octets, 17, "17 B"),
+            ("1 TB", UnitKind::Octets, 1_000_000_000_000, "1 TB"),
+            ("90 s", UnitKind::Seconds, 90, "90 s"),
+            ("60 s", UnitKind::Seconds, 60, "1 min"),
+            ("48 h", UnitKind::Seconds, 172_800, "2 d"),
+            ("1 event", UnitKind::Events, 1, "1 event"),
+            ("3 events", UnitKind::Events, 3, "3 events"),
+        ] {
+            assert_eq!(read(text), Ok((kind, amount)), "{text}");
+            assert_eq!(write(kind, amount), written);
+        }
+        assert_eq!(write_per(UnitKind::Octets, 1_000_000), "MB");
+        assert_eq!(write_per(UnitKind::Events, 10), "10 events");
+    }
+
+    #[test]
+    fn what_is_not_a_quantity_is_told_what_would_be() {
+        for text in [
+            "",
+            "1",
+            "MB",
+            "1.5 MB",
+            "-1 MB",
+            "1 parsec",
+            "1  ",
+            "0 MB",
+            "1 M\u{e9}",
+            "99999999999999999999 B",
+            "2000 TB",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert!(read("1 Mb").unwrap_err().starts_with("did you mean `MB`? write a whole number and a unit"));
+        assert!(read("0 s").unwrap_err().contains("between 1 and"));
+    }
+}

@@ -108,8 +108,8 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Whether it pays for `service`: the unit is the same and the service is named, or none is. Free services are never
-    /// paid from it.
+    /// Whether it pays for `service`: the unit is the same and the service is named, or none is. Free services are
+    /// never paid from it.
     pub fn covers(&self, service: &Service) -> bool {
         let named = self.services.is_empty() || self.services.contains(&service.name);
         self.kind == service.kind && named && !service.price.is_free()

@@ -25,7 +25,7 @@ pub(super) struct Contexts<'a> {
 
 /// What of a context waits for the services to be read.
 pub(super) struct ContextText<'a> {
-    /// Empty if it is missing or wrong.
+    /// Empty if it is missing, wrong or taken.
     pub(super) name: &'a str,
     pub(super) span: Span,
     pub(super) default: Option<Field<&'a str>>,
@@ -49,9 +49,7 @@ impl<'a> Contexts<'a> {
             // At most CONTEXTS_MAX, which fits.
             let id = ContextId(contexts.list.len() as u16);
             let name = section.require("name", "name = \"data\"", problems, section::name);
-            if let Some(name) = &name {
-                contexts.declare(id, name, problems);
-            }
+            let name = name.filter(|name| contexts.declare(id, name, problems));
             let (by_rule, exact) = (section.texts("service_context_id", problems), section.texts("aliases", problems));
             if !section.has("service_context_id") && !section.has("aliases") {
                 let example = "service_context_id = \"32251@3gpp.org\"";
@@ -82,13 +80,15 @@ impl<'a> Contexts<'a> {
         self.by_name.keys().copied()
     }
 
-    fn declare(&mut self, id: ContextId, name: &Field<&'a str>, problems: &mut Problems<'_>) {
+    /// Whether the name is new.
+    fn declare(&mut self, id: ContextId, name: &Field<&'a str>, problems: &mut Problems<'_>) -> bool {
         if let Some((_, first)) = self.by_name.get(name.value) {
             let line = problems.line(first);
             problems.add(&name.span, format!("line {line} has a context {} already", quoted(name.value)));
-        } else {
-            self.by_name.insert(name.value, (id, name.span.clone()));
+            return false;
         }
+        self.by_name.insert(name.value, (id, name.span.clone()));
+        true
     }
 }
 

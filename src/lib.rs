@@ -6,6 +6,7 @@ pub mod charging;
 pub mod config;
 pub mod diameter;
 pub mod ids;
+pub mod journal;
 pub mod rating;
 pub mod telemetry;
 pub mod time;

@@ -33,9 +33,11 @@ mod local;
 mod meta;
 mod position;
 mod read;
+pub mod record;
 mod recovery;
 mod scan;
 mod segment;
+pub mod snapshot;
 mod stock;
 #[cfg(test)]
 mod tests;

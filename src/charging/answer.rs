@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Measure, RequestKind};
-use crate::{ids::QuotaKey, units::Money};
+use crate::{
+    ids::QuotaKey,
+    units::{Currency, Money},
+};
 
 /// The result of a request or of one service in it. The mapping to Result-Codes is `mapping`'s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,6 +85,17 @@ pub struct Answer {
     pub cost: Money,
     /// For CHECK_BALANCE: whether there is enough credit.
     pub enough_credit: Option<bool>,
+}
+
+/// An answer with what its encoding needs besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Arc<Answer>,
+    /// Currency of the account, if one is known.
+    pub currency: Option<Currency>,
+    /// The request was seen before: this is the answer that it got then.
+    pub repeated: bool,
 }
 
 impl Answer {

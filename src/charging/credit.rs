@@ -58,7 +58,7 @@ fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
     };
     Some(if same {
         let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
-        Decided { event: None, outcome, repeated: true }
+        Decided { event: None, outcome, repeated: true, account: None }
     } else {
         Decided::refused(Refusal::RequestIdReused(command.request_id.into()))
     })
@@ -205,5 +205,5 @@ fn finish(state: &State, account: &Account, command: &CreditCommand<'_>, now: Ti
         reauthorise,
         notices,
     }));
-    Decided { event: Some(event), outcome: Outcome::Credited { balance, bucket }, repeated: false }
+    Decided { event: Some(event), outcome: Outcome::Credited { balance, bucket }, repeated: false, account: None }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, State,
-    SubscriberSpec, Verdict, credit, event_charging, interrogate,
+    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, State, Subscriber,
+    SubscriberSpec, credit, event_charging, interrogate,
 };
 use crate::{
     ids::{AccountId, BucketId, SessionKey, SessionNo},
@@ -22,6 +22,8 @@ pub struct Decided {
     pub outcome: Outcome,
     /// The request was seen before: this is the answer that it got then.
     pub repeated: bool,
+    /// Who pays, for charging requests of a known account.
+    pub account: Option<AccountId>,
 }
 
 /// What is answered to a command.
@@ -51,6 +53,9 @@ pub enum Refusal {
     /// The account exists with other content.
     #[error("account {0} exists with other content")]
     AccountExists(AccountId),
+    /// Another subscriber of the account has one of the identities.
+    #[error("subscriber `{0}` of the account has one of these identities")]
+    IdentityTaken(Box<str>),
     /// The subscriber exists with other content.
     #[error("subscriber `{0}` exists with other content")]
     SubscriberExists(Box<str>),
@@ -84,19 +89,24 @@ pub enum Refusal {
 
 impl Decided {
     pub(super) fn unchanged(answer: Arc<Answer>) -> Self {
-        Self { event: None, outcome: Outcome::Answer(answer), repeated: false }
+        Self { event: None, outcome: Outcome::Answer(answer), repeated: false, account: None }
     }
 
     pub(super) fn repeated(answer: Arc<Answer>) -> Self {
         Self { repeated: true, ..Self::unchanged(answer) }
     }
 
+    /// Says who pays.
+    pub(super) fn paid_by(self, account: AccountId) -> Self {
+        Self { account: Some(account), ..self }
+    }
+
     pub(super) fn refused(refusal: Refusal) -> Self {
-        Self { event: None, outcome: Outcome::Refused(refusal), repeated: false }
+        Self { event: None, outcome: Outcome::Refused(refusal), repeated: false, account: None }
     }
 
     pub(super) fn done(event: Option<Event>) -> Self {
-        Self { repeated: event.is_none(), event, outcome: Outcome::Done }
+        Self { repeated: event.is_none(), event, outcome: Outcome::Done, account: None }
     }
 }
 
@@ -117,11 +127,6 @@ pub fn decide(state: &State, catalog: &Catalog, command: &Command<'_>, now: Time
         },
         Command::ReAuthorisationDone(no) => mark_reauthorise(state, *no, false, now),
     }
-}
-
-/// The answer to a charging request that names no subscriber that is known (5030).
-pub(crate) fn unknown_user(kind: super::RequestKind, number: u32) -> Arc<Answer> {
-    Arc::new(Answer::bare(kind, number, Verdict::UserUnknown))
 }
 
 fn create_account(state: &State, spec: &AccountSpec<'_>, now: Timestamp) -> Decided {
@@ -182,12 +187,19 @@ fn create_subscriber(state: &State, spec: &SubscriberSpec, now: Timestamp) -> De
     match account.subscribers.iter().find(|subscriber| subscriber.id == spec.subscriber.id) {
         Some(known) if *known == spec.subscriber => Decided::done(None),
         Some(known) => Decided::refused(Refusal::SubscriberExists(known.id.clone())),
+        None if let Some(other) = account.subscribers.iter().find(|other| shares_identity(other, &spec.subscriber)) => {
+            Decided::refused(Refusal::IdentityTaken(other.id.clone()))
+        }
         None => Decided::done(Some(Event::SubscriberCreated {
             account: spec.account,
             subscriber: spec.subscriber.clone(),
             at: now,
         })),
     }
+}
+
+fn shares_identity(one: &Subscriber, other: &Subscriber) -> bool {
+    one.identities.iter().any(|identity| other.identities.contains(identity))
 }
 
 fn set_state(state: &State, id: AccountId, target: AccountState, reason: &str, now: Timestamp) -> Decided {

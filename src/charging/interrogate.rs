@@ -26,7 +26,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
                 return Decided::unchanged(bare(Verdict::UnableToComply));
             }
             Novelty::New => {}
-            Novelty::Answered(answer) => return Decided::repeated(answer),
+            Novelty::Answered(answer) => return Decided::repeated(answer).paid_by(session.account),
             Novelty::Forgotten => {
                 return Decided { repeated: true, ..Decided::unchanged(bare(Verdict::UnableToComply)) };
             }
@@ -37,7 +37,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         }
     } else if let Some(closed) = state.closed.get(&request.key).filter(|c| c.id.as_bytes() == request.session_id) {
         if let Some(answer) = closed.answer.as_ref().filter(|a| a.kind == request.kind && a.number == request.number) {
-            return Decided::repeated(Arc::clone(answer));
+            return Decided::repeated(Arc::clone(answer)).paid_by(closed.account);
         }
         if request.kind == RequestKind::Initial {
             // A late copy of a request that was answered long ago, or a Session-Id used twice: neither may reserve.
@@ -436,7 +436,7 @@ impl<'a> Interrogator<'a> {
             closes,
             notices,
         }));
-        Decided { event: Some(event), ..Decided::unchanged(answer) }
+        Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
     }
 }
 

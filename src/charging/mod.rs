@@ -21,7 +21,7 @@ mod session;
 mod state;
 
 pub use account::{Account, AccountState, HISTORY_ENTRIES_MAX, HistoryKind, HistoryLine, Subscriber};
-pub use answer::{Answer, FinalUnits, Grant, Reply, Verdict};
+pub use answer::{Answer, Answered, FinalUnits, Grant, Reply, Verdict};
 pub use bucket::{Bucket, BucketKind, Draw};
 pub use command::{
     AccountSpec, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation, RequestKind,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    charging::{Answer, FinalUnits, Grant, Measure, Reply, RequestKind, Verdict},
+    charging::{Answer, Answered, FinalUnits, Grant, Measure, Reply, RequestKind, Verdict},
     diameter::{
         Avps, CreditControlAnswer, Frame, Identity, ResultCode, Writer,
         credit_control::{
@@ -17,18 +17,9 @@ use crate::{
     rating::FinalAction,
     units::{Currency, Money, UnitKind, Units},
 };
-/// A decision on a charging request with what its encoding needs besides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Context {
-    /// The decision.
-    pub answer: Arc<Answer>,
-    /// Currency of the account, if one is known.
-    pub currency: Option<Currency>,
-}
-
 /// Encodes the answer to a request. Only a durable decision can be encoded: what an answer promises, a crash must not undo.
-pub fn encode_answer(decision: &Durable<Context>, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
-    let Context { answer, currency } = &**decision;
+pub fn encode_answer(decision: &Durable<Answered>, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
+    let Answered { answer, currency, .. } = &**decision;
     credit_control_answer(answer, *currency, request).encode(request, local, out);
 }
 
@@ -60,9 +51,9 @@ fn credit_control_answer(answer: &Answer, currency: Option<Currency>, request: &
         let cost = CcMoney::from_money(answer.cost, Some(currency.number()));
         cca.cost = Some(CostInformation { cost, unit: None });
     }
-    cca.check_balance = answer.enough_credit.map(|enough| {
-        if enough { CheckBalanceResult::EnoughCredit } else { CheckBalanceResult::NoCredit }
-    });
+    cca.check_balance = answer
+        .enough_credit
+        .map(|enough| if enough { CheckBalanceResult::EnoughCredit } else { CheckBalanceResult::NoCredit });
     cca.failed_avp = failed_avp(answer, request);
     if answer.at_command_level {
         if let Some(reply) = answer.replies.first() {
@@ -134,11 +125,7 @@ fn failed_avp(answer: &Answer, request: &Frame) -> Option<Vec<u8>> {
         // For the request as a whole there is no price when its service context is not known.
         Verdict::RatingFailed => Some(copy_of(request.body(), &d::SERVICE_CONTEXT_ID)),
         Verdict::InvalidValue => Some(copy_of(request.body(), &d::SUBSCRIPTION_ID)),
-        _ => answer
-            .replies
-            .iter()
-            .find(|reply| reply.verdict == Verdict::RatingFailed)
-            .map(|reply| unrated(reply.key)),
+        _ => answer.replies.iter().find(|reply| reply.verdict == Verdict::RatingFailed).map(|reply| unrated(reply.key)),
     }
 }
 

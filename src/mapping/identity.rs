@@ -14,7 +14,9 @@ pub(super) fn identities(request: &CreditControlRequest<'_>) -> Vec<Identity> {
             found.extend(identity(kind, id.data));
         }
     }
-    if found.is_empty() && let Some(name) = request.user_name {
+    if found.is_empty()
+        && let Some(name) = request.user_name
+    {
         found.extend(from_user_name(name));
     }
     found.sort_by_key(|identity| identity.kind().subscription_id_type());

@@ -8,5 +8,5 @@ mod identity;
 mod request;
 mod sms;
 
-pub use answer::{Context, encode_answer, result_code};
+pub use answer::{encode_answer, result_code};
 pub use request::{Charge, ClientTraits, charge};

@@ -1,0 +1,84 @@
+//! Checkpoints: the whole state on disk, taken partition by partition while charging goes on, so that the journal need not
+//! grow for ever.
+
+use std::{
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
+
+use super::Store;
+use crate::journal::{
+    CheckpointWriter, Disk, Fatal, JournalError, Position,
+    snapshot::{self, PartitionHeader},
+};
+
+/// What a checkpoint did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointReport {
+    /// Recovery starts after this position.
+    pub position: Position,
+    /// Bytes written.
+    pub bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// The longest time that one partition was locked.
+    pub longest_pause: Duration,
+}
+
+/// Why there is no new checkpoint. The old one and the journal stay as they are.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file could not be written.
+    #[error(transparent)]
+    File(#[from] JournalError),
+    /// The journal failed before the state in the checkpoint was durable.
+    #[error(transparent)]
+    Journal(#[from] Fatal),
+}
+
+impl<D: Disk> Store<D> {
+    /// Writes a checkpoint and gives up the journal that it replaces. Blocks for as long as the disk needs; charging goes on.
+    ///
+    /// # Errors
+    /// Nothing was replaced.
+    pub fn checkpoint(&self) -> Result<CheckpointReport, CheckpointError> {
+        let _one_at_a_time = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = Instant::now();
+        // Taken before anything is read: all that a snapshot below may lack comes later in the journal.
+        let replay_from = self.appender.last();
+        let mut writer = CheckpointWriter::begin(self.disk.clone(), replay_from)?;
+        let (mut bytes, mut longest_pause) = (0u64, Duration::ZERO);
+        let mut chunks: Vec<Vec<u8>> = Vec::new();
+        for partition in self.partition_ids() {
+            chunks.clear();
+            let pause = Instant::now();
+            {
+                let cell = self.lock(partition);
+                let header = PartitionHeader {
+                    partition,
+                    partitions: self.partitions.len() as u16,
+                    // Its own records so far are at most here, later ones beyond: nobody else appends for it meanwhile.
+                    position: self.appender.last().0,
+                };
+                let Ok(()) = snapshot::write_partition(&cell.state, &header, &mut |chunk| {
+                    chunks.push(chunk.to_vec());
+                    Ok::<(), std::convert::Infallible>(())
+                });
+            }
+            longest_pause = longest_pause.max(pause.elapsed());
+            for chunk in &chunks {
+                writer.chunk(chunk)?;
+                bytes += chunk.len() as u64;
+            }
+        }
+        // Notices of records after this position may be in it already; taking them in again changes nothing.
+        let outbox = self.outbox.snapshot(replay_from);
+        snapshot::write_outbox(&outbox, &mut |chunk| writer.chunk(chunk))?;
+        // The snapshots may hold changes that are not durable yet. If they were lost, their positions would be given out
+        // again, and a recovery from this checkpoint would pass over the new records. So they become durable first.
+        self.mark().wait_for_blocking(self.appender.last())?;
+        let position = writer.commit(replay_from)?;
+        self.appender.trim(position);
+        Ok(CheckpointReport { position, bytes, took: started.elapsed(), longest_pause })
+    }
+}

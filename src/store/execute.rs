@@ -1,0 +1,261 @@
+//! Execution: decide under the lock of one partition, append, apply.
+
+use std::{
+    cell::RefCell,
+    sync::{Arc, MutexGuard, PoisonError},
+};
+
+use super::{Store, index::Named, partition::Partition};
+use crate::{
+    charging::{
+        Answer, Answered, Command, CreditCommand, Decided, Event, Outcome, Refusal, RequestKind, SubscriberSpec,
+        Verdict, decide,
+    },
+    ids::{AccountId, Identity, PartitionId, SessionKey, SessionNo},
+    journal::{Disk, Pending, Position, record},
+    rating::Catalog,
+};
+
+/// Hears of everything that happens, for metrics. Called under a partition's lock: it must be quick and must not call back.
+pub trait Observer: Send + Sync + 'static {
+    /// A partition changed.
+    fn happened(&self, event: &Event, catalog: &Catalog);
+    /// A request was answered from what is remembered.
+    fn repeated(&self);
+    /// Two identities of one request name two accounts.
+    fn conflict(&self, first: AccountId, second: AccountId);
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SilentObserver;
+
+impl Observer for SilentObserver {
+    fn happened(&self, _: &Event, _: &Catalog) {}
+    fn repeated(&self) {}
+    fn conflict(&self, _: AccountId, _: AccountId) {}
+}
+
+/// Why a subscriber was not created.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CreateSubscriberError {
+    /// An identity belongs to another account.
+    #[error("identity {} belongs to another account", .0.masked())]
+    IdentityTaken(Identity),
+    /// The core refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// Usage that names no account and no session is recorded here.
+const NOBODY: PartitionId = PartitionId(0);
+
+thread_local! {
+    /// Where records are encoded before they are copied into the journal's batch.
+    static RECORD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl<D: Disk> Store<D> {
+    /// Executes a charging request. `identities` and `key` say whom and which session it names; `command` builds the
+    /// command once the account is known.
+    pub fn charge<'a>(
+        &self,
+        identities: &[Identity],
+        key: SessionKey,
+        kind: RequestKind,
+        number: u32,
+        command: impl FnOnce(Option<AccountId>) -> Command<'a>,
+    ) -> Pending<Answered> {
+        let account = match self.identities.resolve(identities) {
+            Named::Account(account) => Some(account),
+            Named::Nobody => None,
+            Named::Conflict(first, second) => {
+                self.observer.conflict(first, second);
+                return self.unknown_user(kind, number);
+            }
+        };
+        let home = account.map(|account| self.partition_of(account));
+        let partition = match (self.sessions.get(key).or(home), kind) {
+            (Some(partition), _) => partition,
+            (None, RequestKind::Initial | RequestKind::Event) => return self.unknown_user(kind, number),
+            (None, RequestKind::Update | RequestKind::Termination) => NOBODY,
+        };
+        let mut cell = self.lock(partition);
+        let (decided, position) = self.execute(&mut cell, partition, &command(account));
+        let Outcome::Answer(answer) = decided.outcome else {
+            // Charging commands are answered with answers; anything else would be a defect of the core.
+            return self.unknown_user(kind, number).map(|answered| Answered {
+                answer: Arc::new(Answer::bare(kind, number, Verdict::UnableToComply)),
+                ..answered
+            });
+        };
+        let payer = decided.account.or(account);
+        let currency = payer.and_then(|payer| cell.state.account(payer)).map(|account| account.currency);
+        Pending::new(Answered { answer, currency, repeated: decided.repeated }, position)
+    }
+
+    fn unknown_user(&self, kind: RequestKind, number: u32) -> Pending<Answered> {
+        let answer = Arc::new(Answer::bare(kind, number, Verdict::UserUnknown));
+        // Rests on no change of state: it may leave at once.
+        Pending::new(Answered { answer, currency: None, repeated: false }, Position::ZERO)
+    }
+
+    /// Executes a command about one account.
+    ///
+    /// # Errors
+    /// The core refused; nothing has changed.
+    pub fn account_command(&self, account: AccountId, command: &Command<'_>) -> Pending<Result<Done, Refusal>> {
+        let partition = self.partition_of(account);
+        let mut cell = self.lock(partition);
+        let (decided, position) = self.execute(&mut cell, partition, command);
+        Pending::new(done(decided), position)
+    }
+
+    /// Executes a credit.
+    ///
+    /// # Errors
+    /// The core refused; nothing has changed.
+    pub fn credit(&self, command: CreditCommand<'_>) -> Pending<Result<Done, Refusal>> {
+        self.account_command(command.account, &Command::Credit(command))
+    }
+
+    /// Creates a subscriber. Its identities are taken first, so that two creations cannot both have one.
+    ///
+    /// # Errors
+    /// An identity is taken, or the core refused; nothing has changed.
+    pub fn create_subscriber(&self, spec: SubscriberSpec) -> Pending<Result<Done, CreateSubscriberError>> {
+        let account = spec.account;
+        let identities = spec.subscriber.identities.clone();
+        let mut claimed = Vec::with_capacity(identities.len());
+        let give_back = |claimed: &[&Identity]| claimed.iter().for_each(|identity| self.identities.release(identity));
+        for identity in &identities {
+            match self.identities.claim(identity, account) {
+                Ok(true) => claimed.push(identity),
+                Ok(false) => {}
+                Err(_) => {
+                    give_back(&claimed);
+                    return self.pending(Err(CreateSubscriberError::IdentityTaken(identity.clone())));
+                }
+            }
+        }
+        let done = self.account_command(account, &Command::CreateSubscriber(spec));
+        done.map(|done| {
+            if done.is_err() {
+                give_back(&claimed);
+            }
+            done.map_err(CreateSubscriberError::Refused)
+        })
+    }
+
+    /// Executes a command about a running session; `None` = there is none with this key.
+    pub fn session_command(&self, key: SessionKey, command: &Command<'_>) -> Option<Pending<Result<Done, Refusal>>> {
+        let partition = self.sessions.get(key)?;
+        let mut cell = self.lock(partition);
+        let (decided, position) = self.execute(&mut cell, partition, command);
+        Some(Pending::new(done(decided), position))
+    }
+
+    /// Ends sessions whose supervision has run out (spec C-73). Returns how many.
+    pub fn expire_sessions(&self) -> usize {
+        /// Sessions ended under one hold of a lock: requests wait meanwhile.
+        const AT_ONCE: usize = 256;
+        let mut ended = 0;
+        for partition in self.partition_ids() {
+            loop {
+                let mut cell = self.lock(partition);
+                let now = self.clock.now();
+                let due: Vec<SessionNo> = cell.state.due(now, AT_ONCE);
+                for no in &due {
+                    self.execute(&mut cell, partition, &Command::ExpireSession(*no));
+                }
+                ended += due.len();
+                if due.len() < AT_ONCE {
+                    break;
+                }
+            }
+        }
+        ended
+    }
+
+    /// Notes durably that a consumer of business events has come so far.
+    pub fn acknowledge(&self, consumer: &str, cursor: u64) -> Pending<()> {
+        let mut bytes = Vec::new();
+        record::encode_acknowledged(consumer, cursor, self.clock.now(), &mut bytes);
+        let position = self.appender.append(&bytes, |_| self.outbox.acknowledge(consumer, cursor));
+        Pending::new((), position)
+    }
+
+    /// Decides a command and makes it true. The position is what the answer rests on.
+    pub(super) fn execute(
+        &self,
+        cell: &mut Partition,
+        partition: PartitionId,
+        command: &Command<'_>,
+    ) -> (Decided, Position) {
+        let decided = decide(&cell.state, &self.catalog, command, self.clock.now());
+        if let Some(event) = &decided.event {
+            cell.last = self.append(partition, event);
+            cell.state.apply(event);
+            self.keep_index(cell, partition, event);
+            self.observer.happened(event, &self.catalog);
+        } else if decided.repeated {
+            self.observer.repeated();
+        }
+        (decided, cell.last)
+    }
+
+    fn append(&self, partition: PartitionId, event: &Event) -> Position {
+        RECORD.with_borrow_mut(|bytes| {
+            bytes.clear();
+            record::encode_event(partition, event, bytes);
+            self.appender.append(bytes, |position| self.outbox.push(position, event.notices()))
+        })
+    }
+
+    /// Keeps the index of Session-Ids in step with the partition.
+    fn keep_index(&self, cell: &mut Partition, partition: PartitionId, event: &Event) {
+        match event {
+            Event::Interrogated(event) => {
+                if let Some(opening) = &event.opening {
+                    self.sessions.insert(SessionKey::of(opening.session_id.as_bytes()), partition);
+                }
+            }
+            Event::EventCharged(event) => {
+                self.sessions.insert(SessionKey::of(event.session_id.as_bytes()), partition);
+            }
+            _ => {}
+        }
+        for key in cell.state.take_forgotten() {
+            self.sessions.remove(key);
+        }
+    }
+
+    pub(super) fn lock(&self, partition: PartitionId) -> MutexGuard<'_, Partition> {
+        // A panic under this lock ends the process (the release profile aborts), so a poisoned lock is a test's.
+        self.partitions[usize::from(partition.0)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn partition_of(&self, account: AccountId) -> PartitionId {
+        PartitionId::of(account, self.partitions.len() as u16)
+    }
+
+    pub(super) fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<D> {
+        (0..self.partitions.len() as u16).map(PartitionId)
+    }
+}
+
+/// What became of a command that is not a charging request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// For credits: balance and bucket.
+    pub outcome: Outcome,
+    /// It had been done before; nothing changed.
+    pub repeated: bool,
+}
+
+fn done(decided: Decided) -> Result<Done, Refusal> {
+    match decided.outcome {
+        Outcome::Refused(refusal) => Err(refusal),
+        outcome => Ok(Done { outcome, repeated: decided.repeated }),
+    }
+}

@@ -1,0 +1,117 @@
+//! Where state lives: partitions under their locks, the identity index, the outbox of business events, checkpoints and
+//! recovery. The only holder of locks on balances.
+//!
+//! Everything that changes goes one way: under the lock of one partition a command is decided, its event is encoded,
+//! appended to the journal's buffer and applied. What comes back is [`Pending`]: it may leave when its position is durable.
+
+mod checkpoint;
+mod execute;
+mod index;
+mod outbox;
+mod partition;
+mod query;
+mod recovery;
+
+use std::sync::{Arc, Mutex};
+
+pub use self::{
+    checkpoint::{CheckpointError, CheckpointReport},
+    execute::{CreateSubscriberError, Done, Observer, SilentObserver},
+    index::IdentityIndex,
+    outbox::{Consumer, CursorTooOld, Outbox},
+    query::Totals,
+    recovery::{RecoveryError, RecoveryReport},
+};
+use self::{index::SessionIndex, partition::Partition};
+use crate::{
+    charging::Retention,
+    journal::{Committer, Disk, DurableMark, FileDisk, JournalReader, Pending, Position},
+    rating::Catalog,
+    time::Clock,
+};
+
+/// How a store is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Partitions; fixed when the store is created.
+    pub partitions: u16,
+    /// Size of a journal segment in bytes.
+    pub segment_bytes: u64,
+    /// How long things are remembered.
+    pub retention: Retention,
+    /// Business events kept for late subscribers.
+    pub outbox_keep: usize,
+}
+
+/// All balances, sessions and business events of this node.
+pub struct Store<D: Disk = FileDisk> {
+    partitions: Box<[Mutex<Partition>]>,
+    identities: IdentityIndex,
+    sessions: SessionIndex,
+    outbox: Outbox,
+    catalog: Arc<Catalog>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    committer: Mutex<Option<Committer>>,
+    appender: crate::journal::Appender,
+    reader: JournalReader,
+    disk: D,
+    /// One checkpoint at a time.
+    checkpointing: Mutex<()>,
+}
+
+impl<D: Disk> Store<D> {
+    /// How far the journal is durable, and whether it has failed.
+    pub fn mark(&self) -> &DurableMark {
+        self.appender.mark()
+    }
+
+    /// The journal position given out last.
+    pub fn last_position(&self) -> Position {
+        self.appender.last()
+    }
+
+    /// The price list in force.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Business events.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The clock that decisions are made by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Reads journal records that are durable.
+    pub fn journal(&self) -> &JournalReader {
+        &self.reader
+    }
+
+    /// Syncs everything and ends the journal. Nothing can be changed afterwards: whatever is still decided never becomes
+    /// durable, so it is never answered.
+    ///
+    /// # Errors
+    /// The journal had failed, or fails now.
+    pub fn shutdown(&self) -> Result<Position, crate::journal::Fatal> {
+        let committer = self.committer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        committer.map_or(Ok(self.mark().current()), Committer::shutdown)
+    }
+
+    /// A value read from state as it is now: it may leave when all that it rests on is durable.
+    fn pending<T>(&self, value: T) -> Pending<T> {
+        Pending::new(value, self.appender.last())
+    }
+}
+
+impl<D: Disk> std::fmt::Debug for Store<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("partitions", &self.partitions.len())
+            .field("position", &self.last_position())
+            .finish()
+    }
+}

@@ -1,0 +1,212 @@
+//! Opening a store: the latest checkpoint, the journal after it, then the indexes.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use super::{IdentityIndex, Observer, Outbox, Settings, Store, index::SessionIndex, partition::Partition};
+use crate::{
+    charging::{State, Violation},
+    ids::{AccountId, PartitionId},
+    journal::{
+        Commit, Committer, Disk, Journal, JournalError, LocalJournal, Meta, Options, Position, TornTail, checkpoint,
+        record::{self, Entry},
+        snapshot::{OutboxLoader, PartitionLoader, SnapshotError},
+    },
+    rating::Catalog,
+    time::Clock,
+};
+
+/// Version of everything on disk.
+const FORMAT: u32 = 1;
+
+/// What a recovery found.
+#[derive(Debug, Clone)]
+pub struct RecoveryReport {
+    /// Position of the checkpoint that it started from, if there was one.
+    pub checkpoint: Option<Position>,
+    /// Records replayed after it.
+    pub replayed: u64,
+    /// An unfinished batch at the end of the journal that was cut off: nothing in it had been answered.
+    pub torn_tail: Option<TornTail>,
+    /// Accounts found.
+    pub accounts: usize,
+    /// Running sessions found.
+    pub sessions: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// Files are missing, damaged or in use.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The checkpoint's content is not what it should be.
+    #[error("the checkpoint at position {position}: {source}")]
+    Snapshot {
+        /// Where.
+        position: u64,
+        /// What.
+        source: SnapshotError,
+    },
+    /// The checkpoint ends early.
+    #[error("the checkpoint at position {0} ends before all partitions are there")]
+    Incomplete(u64),
+    /// The journal ends before the checkpoint: files have been removed.
+    #[error("the journal ends at position {journal}, before the checkpoint at {checkpoint}: files are missing")]
+    JournalTooShort {
+        /// Last position of the journal.
+        journal: u64,
+        /// Position of the checkpoint.
+        checkpoint: u64,
+    },
+    /// The state that came out is not consistent.
+    #[error("after recovery: {0}")]
+    Violation(#[from] Violation),
+    /// Two accounts claim one identity.
+    #[error("after recovery: accounts {0} and {1} have the same identity")]
+    Identity(AccountId, AccountId),
+    /// The committer's thread could not be started.
+    #[error("the journal's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+impl<D: Disk> Store<D> {
+    /// Opens a store, or creates it. `progress` is called now and then with the number of records replayed.
+    ///
+    /// # Errors
+    /// Files are damaged, in use by another process, or of another set-up. Nothing is guessed: see [`RecoveryError`].
+    pub fn open(
+        disk: D,
+        settings: Settings,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+        on_commit: impl FnMut(&Commit) + Send + 'static,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(Self, RecoveryReport), RecoveryError> {
+        let started = Instant::now();
+        Meta::open_or_create(&disk, Meta { format: FORMAT, partitions: settings.partitions })?;
+        let mut journal =
+            LocalJournal::open(disk.clone(), Options { segment_bytes: settings.segment_bytes, ..Options::default() })?;
+        let torn_tail = journal.torn_tail().cloned();
+        let (epoch, last) = journal.takeover()?;
+        let outbox = Outbox::new(settings.outbox_keep);
+        let (mut partitions, from) = load_checkpoint(&disk, &settings, &outbox)?;
+        if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
+            return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
+        }
+        let mut replayed = 0;
+        journal.read_from(from.unwrap_or(Position::ZERO), &mut |position, bytes| {
+            let entry = record::decode(bytes).map_err(|error| JournalError::rejected(position, error))?;
+            replay(&mut partitions, &outbox, position, entry)?;
+            replayed += 1;
+            if replayed % 100_000 == 0 {
+                progress(replayed);
+            }
+            Ok(())
+        })?;
+        let (identities, sessions) = build_indexes(&mut partitions)?;
+        let committer = Committer::start(journal, epoch, last, on_commit).map_err(RecoveryError::Thread)?;
+        let store = Self {
+            partitions: partitions.into_iter().map(Mutex::new).collect(),
+            identities,
+            sessions,
+            outbox,
+            catalog,
+            clock,
+            observer,
+            appender: committer.appender(),
+            reader: committer.reader(),
+            committer: Mutex::new(Some(committer)),
+            disk,
+            checkpointing: Mutex::new(()),
+        };
+        let totals = store.totals();
+        let report = RecoveryReport {
+            checkpoint: from,
+            replayed,
+            torn_tail,
+            accounts: totals.accounts,
+            sessions: totals.sessions,
+            took: started.elapsed(),
+        };
+        Ok((store, report))
+    }
+}
+
+/// All partitions from the latest checkpoint, or empty ones, and the position after which the journal is to be replayed.
+fn load_checkpoint<D: Disk>(
+    disk: &D,
+    settings: &Settings,
+    outbox: &Outbox,
+) -> Result<(Vec<Partition>, Option<Position>), RecoveryError> {
+    let Some(mut reader) = checkpoint::latest(disk)? else {
+        let empty = || Partition::new(State::new(settings.retention), Position::ZERO);
+        return Ok(((0..settings.partitions).map(|_| empty()).collect(), None));
+    };
+    let position = reader.position();
+    let snapshot = |source| RecoveryError::Snapshot { position: position.0, source };
+    let (mut partitions, mut chunk) = (Vec::new(), Vec::new());
+    while partitions.len() < usize::from(settings.partitions) {
+        let mut loader = PartitionLoader::new(settings.retention);
+        while !loader.is_complete() {
+            if !reader.next_chunk(&mut chunk)? {
+                return Err(RecoveryError::Incomplete(position.0));
+            }
+            loader.load_chunk(&chunk).map_err(snapshot)?;
+        }
+        let (header, state) = loader.finish().map_err(snapshot)?;
+        partitions.push(Partition::new(state, Position(header.position)));
+    }
+    let mut loader = OutboxLoader::default();
+    while !loader.is_complete() {
+        if !reader.next_chunk(&mut chunk)? {
+            return Err(RecoveryError::Incomplete(position.0));
+        }
+        loader.load_chunk(&chunk).map_err(snapshot)?;
+    }
+    outbox.restore(loader.finish().map_err(snapshot)?);
+    Ok((partitions, Some(position)))
+}
+
+fn replay(partitions: &mut [Partition], outbox: &Outbox, position: Position, entry: Entry) -> Result<(), JournalError> {
+    match entry {
+        Entry::Charging { partition: PartitionId(index), event } => {
+            let count = partitions.len();
+            let partition = partitions
+                .get_mut(usize::from(index))
+                .ok_or_else(|| JournalError::rejected(position, format!("partition {index}, but there are {count}")))?;
+            // The checkpoint took each partition at its own moment.
+            if position > partition.last {
+                partition.state.apply(&event);
+                partition.last = position;
+            }
+            outbox.push(position, event.notices());
+        }
+        Entry::Acknowledged { consumer, cursor, .. } => outbox.acknowledge(&consumer, cursor),
+    }
+    Ok(())
+}
+
+fn build_indexes(partitions: &mut [Partition]) -> Result<(IdentityIndex, SessionIndex), RecoveryError> {
+    let (identities, sessions) = (IdentityIndex::default(), SessionIndex::default());
+    for (partition, index) in partitions.iter_mut().zip(0..) {
+        partition.state.check()?;
+        // The index is made from what is there; what was forgotten on the way never got into it.
+        drop(partition.state.take_forgotten());
+        for account in partition.state.accounts() {
+            for identity in account.identities() {
+                let claim = identities.claim(identity, account.id);
+                claim.map_err(|owner| RecoveryError::Identity(owner, account.id))?;
+            }
+        }
+        for key in partition.state.session_keys() {
+            sessions.insert(key, PartitionId(index));
+        }
+    }
+    Ok((identities, sessions))
+}

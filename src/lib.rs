@@ -2,8 +2,12 @@
 // Tests may unwrap: a panic is their way to fail.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod charging;
 pub mod config;
+pub mod diameter;
 pub mod ids;
+pub mod journal;
+pub mod rating;
 pub mod telemetry;
 pub mod time;
 pub mod units;

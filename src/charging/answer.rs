@@ -1,0 +1,100 @@
+//! What the core answers to a charging request. Remembered with the session, so that a retransmission gets it again.
+
+use std::sync::Arc;
+
+use super::{Measure, RequestKind};
+use crate::{ids::QuotaKey, units::Money};
+
+/// The result of a request or of one service in it. The mapping to Result-Codes is `mapping`'s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Done (2001).
+    Success,
+    /// The account, or the service, is barred (4010).
+    ServiceDenied,
+    /// It cannot be paid (4012).
+    CreditLimitReached,
+    /// There is no price for it (5031).
+    RatingFailed,
+    /// No such subscriber (5030).
+    UserUnknown,
+    /// No such session (5002).
+    UnknownSession,
+    /// The account has too many sessions, or the session too many quotas (5006).
+    ResourcesExceeded,
+    /// The request contradicts the session's state (5012).
+    UnableToComply,
+    /// The request names another subscriber or service context than its session (5004).
+    InvalidValue,
+}
+
+/// Units that a client may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// What is counted.
+    pub measure: Measure,
+    /// How many; zero only beside a final-unit action (spec C-83).
+    pub amount: u64,
+}
+
+/// The answer for one service of a request (one Multiple-Services-Credit-Control).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The key as received: it is echoed (spec C-31).
+    pub key: QuotaKey,
+    /// The result for this service.
+    pub verdict: Verdict,
+    /// Set exactly when the verdict is [`Verdict::Success`] (spec I-2).
+    pub grant: Option<Grant>,
+    /// Validity-Time in seconds; 0 = none.
+    pub validity_secs: u32,
+    /// The threshold for asking anew, in units left; 0 = none.
+    pub threshold: u32,
+    /// Quota-Holding-Time in seconds.
+    pub holding_secs: Option<u32>,
+    /// Set when these are the last units that the account can pay: what happens after them.
+    pub final_action: Option<FinalUnits>,
+}
+
+/// What the client does when the final units are used up (Final-Unit-Action, RFC 8506 8.35).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FinalUnits {
+    /// End the service.
+    Terminate,
+    /// Redirect the user to this address (a URL).
+    Redirect(Arc<str>),
+}
+
+/// The answer to a whole request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// CC-Request-Type of the request.
+    pub kind: RequestKind,
+    /// CC-Request-Number of the request.
+    pub number: u32,
+    /// The result for the request as a whole.
+    pub verdict: Verdict,
+    /// One for each service that asked for units, in the order of the request.
+    pub replies: Vec<Reply>,
+    /// The request had its units at command level, not in MSCCs: the answer has them there too.
+    pub at_command_level: bool,
+    /// What the session has cost so far, or the event costs.
+    pub cost: Money,
+    /// For CHECK_BALANCE: whether there is enough credit.
+    pub enough_credit: Option<bool>,
+}
+
+impl Answer {
+    /// An answer that grants nothing and carries only a verdict.
+    pub fn bare(kind: RequestKind, number: u32, verdict: Verdict) -> Self {
+        Self {
+            kind,
+            number,
+            verdict,
+            replies: Vec::new(),
+            at_command_level: false,
+            cost: Money::ZERO,
+            enough_credit: None,
+        }
+    }
+}

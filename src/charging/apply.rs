@@ -1,0 +1,400 @@
+//! Makes events true. Total: it cannot refuse, and it is the same code live and in recovery.
+
+use std::sync::Arc;
+
+use super::{
+    Account, AccountState, BucketKind, Closed, ClosingCause, Credited, Draw, Event, EventCharged, HistoryKind,
+    HistoryLine, Interrogated, Measure, Notice, NoticeKind, Quota, RememberedCredit, RememberedEvent, RequestKind,
+    Retention, Session, State, Step,
+};
+use crate::{
+    ids::{AccountId, BucketId, SessionKey, SessionNo},
+    time::Timestamp,
+    units::Money,
+};
+
+impl State {
+    /// Makes an event true.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::AccountCreated { account, currency, credit_limit, never_stop, buckets, at } => {
+                let opening =
+                    buckets.iter().find(|bucket| bucket.id == BucketId::MAIN).map_or(0, |bucket| bucket.amount);
+                let mut new = Account {
+                    id: *account,
+                    currency: *currency,
+                    state: AccountState::Active,
+                    never_stop: *never_stop,
+                    credit_limit: *credit_limit,
+                    buckets: Vec::with_capacity(buckets.len()),
+                    subscribers: Vec::new(),
+                    sessions: Vec::new(),
+                    credited: Money::from_micros(opening),
+                    debited: Money::ZERO,
+                    history: Default::default(),
+                    next_bucket: 1,
+                };
+                buckets.iter().for_each(|bucket| new.insert_bucket(bucket.clone()));
+                if opening != 0 {
+                    let line = HistoryLine::money(*at, HistoryKind::Opening, Money::from_micros(opening));
+                    new.remember(line, self.retention.history_entries);
+                }
+                self.credited += i128::from(opening);
+                self.balances += i128::from(opening);
+                self.accounts.insert(*account, new);
+            }
+            Event::SubscriberCreated { account, subscriber, .. } => {
+                if let Some(account) = self.accounts.get_mut(account) {
+                    account.subscribers.push(subscriber.clone());
+                }
+            }
+            Event::StateChanged { account, state, .. } => {
+                if let Some(account) = self.accounts.get_mut(account) {
+                    account.state = *state;
+                }
+            }
+            Event::Interrogated(event) => self.apply_interrogated(event),
+            Event::EventCharged(event) => self.apply_event(event),
+            Event::Credited(event) => self.apply_credit(event),
+            // A record for people and metrics; it changes no balance.
+            Event::OrphanUsage(_) => {}
+            Event::SessionClosed { session, cause, at } => self.close(*session, *cause, *at),
+            Event::ReAuthorise { session, wanted, .. } => self.mark_reauthorise(*session, *wanted),
+        }
+    }
+
+    fn apply_interrogated(&mut self, event: &Interrogated) {
+        if let Some(opening) = &event.opening {
+            let session = Session {
+                no: event.session,
+                id: opening.session_id.clone(),
+                account: event.account,
+                context: self.intern(&opening.context),
+                origin_host: self.intern(&opening.origin_host),
+                origin_realm: self.intern(&opening.origin_realm),
+                opened: event.at,
+                last_request: event.at,
+                expires: event.expires,
+                queued: event.expires,
+                quotas: Vec::with_capacity(event.steps.len()),
+                answers: Default::default(),
+                highest_update: 0,
+                seen_updates: 0,
+                reauthorise: false,
+            };
+            self.insert_session(session);
+        }
+        for step in &event.steps {
+            self.apply_step(event.session, event.account, step);
+        }
+        self.apply_notices(event.account, &event.notices);
+        let Some(session) = self.sessions.get_mut(&event.session) else { return };
+        session.last_request = event.at;
+        // The queue may look too early, never too late: only an earlier end needs a new place in it.
+        if event.expires < session.queued {
+            self.supervision.remove(&(session.queued, event.session));
+            self.supervision.insert((event.expires, event.session));
+            session.queued = event.expires;
+        }
+        session.expires = event.expires;
+        session.remember(Arc::clone(&event.answer));
+        if event.answer.kind == RequestKind::Update && session.reauthorise {
+            session.reauthorise = false;
+            self.reauthorise.remove(&event.session);
+        }
+        if let Some(cause) = event.closes {
+            self.close(event.session, cause, event.at);
+        }
+    }
+
+    /// Puts a running session into all indexes.
+    pub(super) fn insert_session(&mut self, session: Session) {
+        self.next_session = self.next_session.max(session.no.0.saturating_add(1));
+        self.session_keys.insert(SessionKey::of(session.id.as_bytes()), session.no);
+        self.supervision.insert((session.queued, session.no));
+        if session.reauthorise {
+            self.reauthorise.insert(session.no);
+        }
+        if let Some(account) = self.accounts.get_mut(&session.account) {
+            account.sessions.push(session.no);
+        }
+        self.sessions.insert(session.no, session);
+    }
+
+    fn apply_step(&mut self, no: SessionNo, account: AccountId, step: &Step) {
+        let service = self.intern(&step.service);
+        let Some(session) = self.sessions.get_mut(&no) else { return };
+        let index = session.quotas.iter().position(|quota| quota.key == step.key).unwrap_or_else(|| {
+            session.quotas.push(Quota {
+                key: step.key,
+                service: Arc::clone(&service),
+                measure: step.measure,
+                granted: 0,
+                holds: Vec::new(),
+                used: 0,
+                rated: 0,
+                from_allowance: 0,
+                charged: Money::ZERO,
+                validity_secs: 0,
+                final_units: false,
+                refused: false,
+            });
+            session.quotas.len() - 1
+        });
+        let Some(quota) = session.quotas.get_mut(index) else { return };
+        let released = std::mem::replace(&mut quota.holds, step.holds.clone());
+        quota.service = service;
+        quota.measure = step.measure;
+        quota.granted = step.granted;
+        quota.used = quota.used.saturating_add(step.used);
+        quota.rated = quota.rated.saturating_add(step.rated);
+        quota.charged = quota.charged.saturating_add(step.charged);
+        quota.validity_secs = step.validity_secs;
+        quota.final_units = step.final_units;
+        quota.refused = step.refused;
+        self.reserve(account, &released, -1);
+        let from_allowance = self.debit(account, &step.debits, step.charged);
+        self.reserve(account, &step.holds, 1);
+        let quota = self.sessions.get_mut(&no).and_then(|session| session.quotas.get_mut(index));
+        if let Some(quota) = quota.filter(|_| from_allowance > 0) {
+            quota.from_allowance = quota.from_allowance.saturating_add(from_allowance);
+        }
+    }
+
+    /// Adds to (sign 1) or takes from (sign -1) what is reserved in buckets.
+    fn reserve(&mut self, account: AccountId, draws: &[Draw], sign: i64) {
+        let Some(account) = self.accounts.get_mut(&account) else { return };
+        for draw in draws {
+            if let Some(bucket) = account.bucket_mut(draw.bucket) {
+                bucket.reserved += sign * draw.amount;
+                if bucket.kind == BucketKind::Money {
+                    self.reserved += i128::from(sign * draw.amount);
+                }
+            }
+        }
+    }
+
+    /// Takes from buckets, and tells how many units came from allowances.
+    fn debit(&mut self, account: AccountId, draws: &[Draw], charged: Money) -> u64 {
+        let Some(account) = self.accounts.get_mut(&account) else { return 0 };
+        let mut units = 0u64;
+        for draw in draws {
+            if let Some(bucket) = account.bucket_mut(draw.bucket) {
+                bucket.amount = bucket.amount.saturating_sub(draw.amount);
+                if bucket.kind == BucketKind::Money {
+                    self.balances -= i128::from(draw.amount);
+                } else {
+                    units = units.saturating_add(draw.amount.unsigned_abs());
+                }
+            }
+        }
+        account.debited = account.debited.saturating_add(charged);
+        self.debited += i128::from(charged.micros());
+        units
+    }
+
+    fn apply_event(&mut self, event: &EventCharged) {
+        let keep = self.retention.history_entries;
+        for step in &event.steps {
+            let from_allowance = self.debit(event.account, &step.debits, step.charged);
+            let service = self.intern(&step.service);
+            let line = HistoryLine {
+                at: event.at,
+                kind: HistoryKind::Usage,
+                amount: -step.charged,
+                units: step.used,
+                unit_kind: unit_kind(step.measure),
+                units_from_allowance: from_allowance,
+                service,
+                rating_group: step.key.rating_group.unwrap_or(0),
+                session_id: Some(event.session_id.clone()),
+                request_id: "".into(),
+            };
+            if let Some(account) = self.accounts.get_mut(&event.account) {
+                account.remember(line, keep);
+            }
+        }
+        self.apply_notices(event.account, &event.notices);
+        let key = SessionKey::of(event.session_id.as_bytes());
+        let remembered = RememberedEvent { at: event.at, answer: Arc::clone(&event.answer) };
+        self.remember_event(key, event.answer.number, remembered);
+        self.forget(event.at);
+    }
+
+    pub(super) fn remember_event(&mut self, key: SessionKey, number: u32, event: RememberedEvent) {
+        self.events_order.push_back((event.at, key, number));
+        self.events.entry(key).or_default().insert(number, event);
+    }
+
+    fn apply_credit(&mut self, event: &Credited) {
+        let keep = self.retention.history_entries;
+        let Some(account) = self.accounts.get_mut(&event.account) else { return };
+        let is_money = event.kind != HistoryKind::Allowance;
+        if let Some(bucket) = &event.new_bucket {
+            account.insert_bucket((**bucket).clone());
+        } else if let Some(bucket) = account.bucket_mut(event.bucket) {
+            bucket.amount = bucket.amount.saturating_add(event.amount);
+        }
+        if is_money {
+            let money = Money::from_micros(event.amount);
+            self.balances += i128::from(event.amount);
+            if money.is_negative() {
+                account.debited = account.debited.saturating_sub(money);
+                self.debited -= i128::from(event.amount);
+            } else {
+                account.credited = account.credited.saturating_add(money);
+                self.credited += i128::from(event.amount);
+            }
+        }
+        let name = event.new_bucket.as_ref().map(|bucket| Arc::clone(&bucket.name));
+        let mut line = HistoryLine::money(event.at, event.kind, Money::ZERO);
+        line.request_id = event.request_id.clone();
+        line.service = name.clone().unwrap_or_else(|| event.reason.as_ref().into());
+        if is_money {
+            line.amount = Money::from_micros(event.amount);
+        } else if let Some(BucketKind::Units(kind)) = event.new_bucket.as_ref().map(|bucket| bucket.kind) {
+            line.units = event.amount.unsigned_abs();
+            line.unit_kind = Some(kind);
+        }
+        account.remember(line, keep);
+        self.apply_notices(event.account, &event.notices);
+        for session in &event.reauthorise {
+            self.mark_reauthorise(*session, true);
+        }
+        let remembered = RememberedCredit {
+            at: event.at,
+            amount: if is_money { event.amount } else { 0 },
+            allowance: name.map_or_else(|| "".into(), |name| name.as_ref().into()),
+            balance: event.balance,
+            bucket: event.bucket,
+        };
+        self.remember_credit(event.account, event.request_id.clone(), remembered);
+        self.forget(event.at);
+    }
+
+    pub(super) fn remember_credit(&mut self, account: AccountId, id: Box<str>, credit: RememberedCredit) {
+        self.credits_order.push_back((credit.at, account, id.clone()));
+        self.credits.insert((account, id), credit);
+    }
+
+    fn apply_notices(&mut self, account: AccountId, notices: &[Notice]) {
+        let Some(account) = self.accounts.get_mut(&account) else { return };
+        for notice in notices {
+            match notice.kind {
+                NoticeKind::CreditStop => account.state = AccountState::Stopped,
+                NoticeKind::Reconnect => account.state = AccountState::Active,
+                NoticeKind::TopUp { .. } | NoticeKind::Threshold { .. } | NoticeKind::Overdraft { .. } => {}
+            }
+        }
+    }
+
+    fn mark_reauthorise(&mut self, no: SessionNo, wanted: bool) {
+        let Some(session) = self.sessions.get_mut(&no) else { return };
+        session.reauthorise = wanted;
+        if wanted {
+            self.reauthorise.insert(no);
+        } else {
+            self.reauthorise.remove(&no);
+        }
+    }
+
+    /// Ends a session: everything it still holds is released, its lines go to the account's history, and its last answer
+    /// is remembered.
+    fn close(&mut self, no: SessionNo, cause: ClosingCause, at: Timestamp) {
+        let Some(mut session) = self.sessions.remove(&no) else { return };
+        let key = SessionKey::of(session.id.as_bytes());
+        self.session_keys.remove(&key);
+        self.reauthorise.remove(&no);
+        self.supervision.remove(&(session.queued, no));
+        for quota in &session.quotas {
+            self.reserve(session.account, &quota.holds, -1);
+        }
+        let keep = self.retention.history_entries;
+        if let Some(account) = self.accounts.get_mut(&session.account) {
+            account.sessions.retain(|other| *other != no);
+            for quota in session.quotas.iter().filter(|quota| quota.used > 0) {
+                account.remember(HistoryLine::usage(&session, quota, at), keep);
+            }
+        }
+        let answered = matches!(cause, ClosingCause::Terminated | ClosingCause::Refused);
+        let answer = session.answers.pop_back().filter(|_| answered);
+        self.remember_closed(key, Closed { id: session.id, account: session.account, at, answer });
+        self.forget(at);
+    }
+
+    pub(super) fn remember_closed(&mut self, key: SessionKey, closed: Closed) {
+        self.closed_order.push_back((closed.at, key));
+        self.closed.insert(key, closed);
+    }
+
+    /// Drops what has been remembered for long enough. Driven by the time of events, so that a replay forgets the same.
+    fn forget(&mut self, now: Timestamp) {
+        let Retention { session_secs, event_secs, request_id_secs, .. } = self.retention;
+        while let Some((at, key)) =
+            self.closed_order.front().copied().filter(|(at, _)| at.plus_secs(session_secs) < now)
+        {
+            self.closed_order.pop_front();
+            // The Session-Id may have been used again since: then the newer memory stays.
+            if self.closed.get(&key).is_some_and(|closed| closed.at == at) {
+                self.closed.remove(&key);
+            }
+        }
+        while let Some((_, key, number)) =
+            self.events_order.front().copied().filter(|(at, ..)| at.plus_secs(event_secs) < now)
+        {
+            self.events_order.pop_front();
+            if let Some(numbers) = self.events.get_mut(&key) {
+                numbers.remove(&number);
+                if numbers.is_empty() {
+                    self.events.remove(&key);
+                }
+            }
+        }
+        while self.credits_order.front().is_some_and(|(at, ..)| at.plus_secs(request_id_secs) < now) {
+            if let Some((_, account, id)) = self.credits_order.pop_front() {
+                self.credits.remove(&(account, id));
+            }
+        }
+    }
+}
+
+fn unit_kind(measure: Measure) -> Option<crate::units::UnitKind> {
+    match measure {
+        Measure::Units(kind) => Some(kind),
+        Measure::Money => None,
+    }
+}
+
+impl HistoryLine {
+    /// A line about money alone.
+    pub fn money(at: Timestamp, kind: HistoryKind, amount: Money) -> Self {
+        Self {
+            at,
+            kind,
+            amount,
+            units: 0,
+            unit_kind: None,
+            units_from_allowance: 0,
+            service: "".into(),
+            rating_group: 0,
+            session_id: None,
+            request_id: "".into(),
+        }
+    }
+
+    /// The line of one quota of a session, as it stands.
+    pub fn usage(session: &Session, quota: &Quota, at: Timestamp) -> Self {
+        Self {
+            at,
+            kind: HistoryKind::Usage,
+            amount: -quota.charged,
+            units: quota.used,
+            unit_kind: unit_kind(quota.measure),
+            units_from_allowance: quota.from_allowance,
+            service: Arc::clone(&quota.service),
+            rating_group: quota.key.rating_group.unwrap_or(0),
+            session_id: Some(session.id.clone()),
+            request_id: "".into(),
+        }
+    }
+}

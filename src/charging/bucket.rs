@@ -1,0 +1,61 @@
+//! Buckets: the parts of a balance. Money, or units of one kind that may be used for certain rating groups.
+
+use std::sync::Arc;
+
+use crate::{ids::BucketId, time::Timestamp, units::UnitKind};
+
+/// What a bucket holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BucketKind {
+    /// Money of the account's currency, in micro-units.
+    Money,
+    /// Units of one kind.
+    Units(UnitKind),
+}
+
+/// A part of an account's balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// Unique in the account.
+    pub id: BucketId,
+    /// What it holds.
+    pub kind: BucketKind,
+    /// Micro-units of money, or units. Only the main money bucket may be below zero.
+    pub amount: i64,
+    /// The part that running sessions hold; never negative.
+    pub reserved: i64,
+    /// What it held at first; percent thresholds count from here.
+    pub initial: i64,
+    /// Lower is used first.
+    pub priority: u32,
+    /// Not used for new grants from this moment on.
+    pub expires: Option<Timestamp>,
+    /// Services of the catalog it may pay for; empty = all that count its unit.
+    pub services: Arc<[Arc<str>]>,
+    /// The name it was sold under.
+    pub name: Arc<str>,
+}
+
+impl Bucket {
+    /// Priority of the main money bucket: after everything else.
+    pub const MAIN_PRIORITY: u32 = 1_000;
+
+    /// The place in the order of consumption: priority, then soonest expiry, then id (design section 4).
+    pub fn rank(&self) -> (u32, Timestamp, BucketId) {
+        (self.priority, self.expires.unwrap_or(Timestamp::from_millis(u64::MAX)), self.id)
+    }
+
+    /// Whether it can still be used for new grants.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+/// An amount that a quota takes from, or holds in, one bucket: micro-units of money or units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draw {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// Above zero.
+    pub amount: i64,
+}

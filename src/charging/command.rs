@@ -1,0 +1,266 @@
+//! What the core can be asked to do.
+
+use crate::{
+    ids::{AccountId, QuotaKey, SessionKey, SessionNo},
+    rating::{Allowance, ContextId},
+    units::{Currency, Money, UnitKind, Units},
+};
+
+use super::{AccountState, Measure, Subscriber};
+
+/// Anything that may change a partition.
+#[derive(Debug)]
+pub enum Command<'a> {
+    /// A request of a credit-control session (CCR initial, update, termination).
+    Interrogate(Interrogation<'a>),
+    /// A one-time event (CCR event).
+    ChargeEvent(EventRequest<'a>),
+    /// Money or an allowance for an account, or an adjustment.
+    Credit(CreditCommand<'a>),
+    /// A new account.
+    CreateAccount(AccountSpec<'a>),
+    /// A new subscriber of an account.
+    CreateSubscriber(SubscriberSpec),
+    /// An operator's change of an account's state.
+    SetState {
+        /// The account.
+        account: AccountId,
+        /// Active, suspended or terminated.
+        state: AccountState,
+        /// Why.
+        reason: &'a str,
+    },
+    /// The supervision timer of a session has run out (Tcc, spec C-73).
+    ExpireSession(SessionNo),
+    /// The client says that it does not have this session (RAA or ASA with 5002, spec C-101).
+    SessionLost(SessionKey),
+    /// A re-authorisation of a live session is wanted, by an operator.
+    ReAuthorise(SessionKey),
+    /// The client has been asked often enough; leave the session to Validity-Time and Tcc (spec C-101).
+    ReAuthorisationDone(SessionNo),
+}
+
+/// CC-Request-Type (RFC 8506 8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestKind {
+    /// INITIAL_REQUEST.
+    Initial,
+    /// UPDATE_REQUEST.
+    Update,
+    /// TERMINATION_REQUEST.
+    Termination,
+    /// EVENT_REQUEST.
+    Event,
+}
+
+/// A request of a session.
+#[derive(Debug)]
+pub struct Interrogation<'a> {
+    /// Session-Id.
+    pub session_id: &'a [u8],
+    /// Its key.
+    pub key: SessionKey,
+    /// The account that the request's identities name, if it names any that is known.
+    pub account: Option<AccountId>,
+    /// Initial, update or termination.
+    pub kind: RequestKind,
+    /// CC-Request-Number.
+    pub number: u32,
+    /// The service context in the catalog; `None` = unknown there.
+    pub context: Option<ContextId>,
+    /// Service-Context-Id as received.
+    pub context_name: &'a str,
+    /// Origin-Host of the client: where a RAR goes.
+    pub origin_host: &'a str,
+    /// Origin-Realm of the client.
+    pub origin_realm: &'a str,
+    /// What is reported and asked for, in the order of the request.
+    pub services: Vec<ServiceRequest>,
+    /// The units stood at command level, not in MSCCs.
+    pub at_command_level: bool,
+    /// The client does not act on RAR: it gets a short Validity-Time with its last units (spec I-15).
+    pub short_validity: bool,
+}
+
+/// One service of a request (one MSCC).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ServiceRequest {
+    /// The key of the quota.
+    pub key: QuotaKey,
+    /// What was used since the last report; `None` = nothing is reported.
+    pub used: Option<Used>,
+    /// What is asked for; `None` = nothing (spec C-34).
+    pub want: Option<Want>,
+    /// Currency of money in `used` and `want`, if the client said it.
+    pub currency: Option<Currency>,
+}
+
+/// Reported usage in all units that the client counted; the tariff's unit is charged (spec C-52).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Used {
+    /// Total octets.
+    pub octets: u64,
+    /// Seconds.
+    pub seconds: u64,
+    /// Service-specific units.
+    pub events: u64,
+    /// Money that the client rated itself.
+    pub money: Money,
+}
+
+impl Used {
+    /// The amount in one measure (micro-units for money; below zero counts as nothing).
+    pub fn amount(&self, measure: Measure) -> u64 {
+        match measure {
+            Measure::Units(UnitKind::Octets) => self.octets,
+            Measure::Units(UnitKind::Seconds) => self.seconds,
+            Measure::Units(UnitKind::Events) => self.events,
+            Measure::Money => u64::try_from(self.money.micros()).unwrap_or(0),
+        }
+    }
+
+    /// Both together, up to the end of the range.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            octets: self.octets.saturating_add(other.octets),
+            seconds: self.seconds.saturating_add(other.seconds),
+            events: self.events.saturating_add(other.events),
+            money: self.money.saturating_add(other.money),
+        }
+    }
+
+    /// Whether nothing at all was used.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Units; the server chooses how many, and of what kind (empty Requested-Service-Unit, spec C-33).
+    Any,
+    /// So many units, for each kind that the client named.
+    Units(WantedUnits),
+    /// A sum of money that the client rated itself (spec C-15).
+    Money(Money),
+    /// Money that cannot be counted here: a currency that is not known, or out of range (spec C-54, C-55).
+    Unusable,
+}
+
+/// Numbers of units that a client asks for, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WantedUnits {
+    /// Octets, total.
+    pub octets: Option<u64>,
+    /// Seconds.
+    pub seconds: Option<u64>,
+    /// Service-specific units.
+    pub events: Option<u64>,
+}
+
+impl WantedUnits {
+    /// The number of one kind, if it was named.
+    pub fn of(&self, kind: UnitKind) -> Option<u64> {
+        match kind {
+            UnitKind::Octets => self.octets,
+            UnitKind::Seconds => self.seconds,
+            UnitKind::Events => self.events,
+        }
+    }
+}
+
+impl From<Units> for WantedUnits {
+    fn from(units: Units) -> Self {
+        let amount = Some(units.amount);
+        match units.kind {
+            UnitKind::Octets => Self { octets: amount, ..Self::default() },
+            UnitKind::Seconds => Self { seconds: amount, ..Self::default() },
+            UnitKind::Events => Self { events: amount, ..Self::default() },
+        }
+    }
+}
+
+/// What a one-time event asks for (Requested-Action, RFC 8506 8.41).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventAction {
+    /// DIRECT_DEBITING.
+    Debit,
+    /// REFUND_ACCOUNT.
+    Refund,
+    /// CHECK_BALANCE.
+    CheckBalance,
+    /// PRICE_ENQUIRY.
+    PriceEnquiry,
+}
+
+/// A one-time event.
+#[derive(Debug)]
+pub struct EventRequest<'a> {
+    /// Session-Id.
+    pub session_id: &'a [u8],
+    /// Its key.
+    pub key: SessionKey,
+    /// CC-Request-Number.
+    pub number: u32,
+    /// The account that the request's identities name, if it names any that is known.
+    pub account: Option<AccountId>,
+    /// What to do.
+    pub action: EventAction,
+    /// The service context in the catalog; `None` = unknown there.
+    pub context: Option<ContextId>,
+    /// The services; units are wanted, or one by default.
+    pub services: Vec<ServiceRequest>,
+    /// The units stood at command level, not in MSCCs.
+    pub at_command_level: bool,
+}
+
+/// Where a credit comes from and what it gives.
+#[derive(Debug)]
+pub enum CreditKind<'a> {
+    /// Money paid in; above zero.
+    TopUp(Money),
+    /// Money by an operator's decision; may be below zero.
+    Adjustment(Money, &'a str),
+    /// A bundle of units.
+    Allowance(&'a Allowance),
+}
+
+/// Money or an allowance for an account.
+#[derive(Debug)]
+pub struct CreditCommand<'a> {
+    /// The account.
+    pub account: AccountId,
+    /// What it gets.
+    pub kind: CreditKind<'a>,
+    /// Currency of the money; `None` for allowances.
+    pub currency: Option<Currency>,
+    /// The caller's idempotency key, unique for the account.
+    pub request_id: &'a str,
+}
+
+/// A new account.
+#[derive(Debug)]
+pub struct AccountSpec<'a> {
+    /// Its id.
+    pub id: AccountId,
+    /// Its currency.
+    pub currency: Currency,
+    /// Opening amount of the main bucket.
+    pub balance: Money,
+    /// How far below zero it may go.
+    pub credit_limit: Money,
+    /// Red list.
+    pub never_stop: bool,
+    /// Allowances it starts with.
+    pub allowances: Vec<&'a Allowance>,
+}
+
+/// A new subscriber.
+#[derive(Debug)]
+pub struct SubscriberSpec {
+    /// The account it uses.
+    pub account: AccountId,
+    /// The subscriber.
+    pub subscriber: Subscriber,
+}

@@ -1,0 +1,209 @@
+//! Decides credits: top-ups, adjustments, allowances. Idempotent by the caller's request id.
+
+use std::sync::Arc;
+
+use super::{
+    Account, AccountState, Bucket, BucketKind, CreditCommand, CreditKind, Credited, Decided, Draw, Event, HistoryKind,
+    Notice, NoticeKind, Outcome, Refusal, State, lifecycle,
+    quota::{Allocation, Ledger},
+};
+use crate::{
+    ids::BucketId,
+    rating::{Allowance, Catalog},
+    time::Timestamp,
+    units::Money,
+};
+
+/// Buckets in one account. The order of consumption is walked for every request.
+const ACCOUNT_BUCKETS_MAX: usize = 64;
+
+pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'_>, now: Timestamp) -> Decided {
+    let Some(account) = state.account(command.account) else {
+        return Decided::refused(Refusal::UnknownAccount(command.account));
+    };
+    if let Some(repeated) = repetition(state, command) {
+        return repeated;
+    }
+    if account.state == AccountState::Terminated {
+        return Decided::refused(Refusal::Terminated(account.id));
+    }
+    if let Some(given) = command.currency.filter(|currency| *currency != account.currency) {
+        return Decided::refused(Refusal::WrongCurrency { account: account.currency, given });
+    }
+    match command.kind {
+        CreditKind::TopUp(amount) if !amount.is_positive() || amount > Money::MAX_INPUT => {
+            Decided::refused(Refusal::BadAmount(amount))
+        }
+        CreditKind::Adjustment(amount, _)
+            if amount == Money::ZERO || amount > Money::MAX_INPUT || -amount > Money::MAX_INPUT =>
+        {
+            Decided::refused(Refusal::BadAmount(amount))
+        }
+        CreditKind::TopUp(amount) => money(state, catalog, account, command, HistoryKind::TopUp, amount, "", now),
+        CreditKind::Adjustment(amount, reason) => {
+            money(state, catalog, account, command, HistoryKind::Adjustment, amount, reason, now)
+        }
+        CreditKind::Allowance(allowance) => grant_allowance(state, account, command, allowance, now),
+    }
+}
+
+/// The same request id again: the first answer, and nothing else.
+fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
+    let known = state.credits.get(&(command.account, command.request_id.into()))?;
+    let same = match command.kind {
+        CreditKind::TopUp(amount) | CreditKind::Adjustment(amount, _) => {
+            known.allowance.is_empty() && known.amount == amount.micros()
+        }
+        CreditKind::Allowance(allowance) => *known.allowance == *allowance.name,
+    };
+    Some(if same {
+        let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
+        Decided { event: None, outcome, repeated: true }
+    } else {
+        Decided::refused(Refusal::RequestIdReused(command.request_id.into()))
+    })
+}
+
+/// A bucket for an allowance that is given now.
+pub(super) fn bucket_of(allowance: &Allowance, id: BucketId, now: Timestamp) -> Bucket {
+    let amount = i64::try_from(allowance.amount).unwrap_or(i64::MAX);
+    Bucket {
+        id,
+        kind: BucketKind::Units(allowance.kind),
+        amount,
+        reserved: 0,
+        initial: amount,
+        priority: allowance.priority,
+        expires: allowance.validity_secs.map(|secs| now.plus_secs(secs)),
+        services: allowance.services.as_slice().into(),
+        name: Arc::clone(&allowance.name),
+    }
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one call each for two kinds of money; a struct would only name them again"
+)]
+fn money(
+    state: &State,
+    catalog: &Catalog,
+    account: &Account,
+    command: &CreditCommand<'_>,
+    kind: HistoryKind,
+    amount: Money,
+    reason: &str,
+    now: Timestamp,
+) -> Decided {
+    let in_range = |money: Option<Money>| money.filter(|m| m.micros().unsigned_abs() <= i64::MAX.unsigned_abs() / 2);
+    let main = account.bucket(BucketId::MAIN).map_or(0, |bucket| bucket.amount);
+    let (Some(balance), Some(_), Some(_)) = (
+        in_range(account.balance().checked_add(amount)),
+        in_range(Money::from_micros(main).checked_add(amount)),
+        in_range(if amount.is_negative() {
+            account.debited.checked_sub(amount)
+        } else {
+            account.credited.checked_add(amount)
+        }),
+    ) else {
+        return Decided::refused(Refusal::OutOfRange);
+    };
+    let mut ledger = Ledger::new(account, now);
+    let change =
+        Allocation { draws: vec![Draw { bucket: BucketId::MAIN, amount: -amount.micros() }], ..Allocation::default() };
+    ledger.debit(&change);
+    let mut notices = Vec::new();
+    if kind == HistoryKind::TopUp {
+        let told = NoticeKind::TopUp { amount, request_id: command.request_id.into() };
+        notices.push(Notice { account: account.id, at: now, balance, kind: told });
+    }
+    if amount.is_negative() {
+        notices.extend(lifecycle::notices_of_debit(account, &ledger, catalog, now));
+    }
+    let back = account.state == AccountState::Stopped && !lifecycle::is_exhausted(account, &ledger);
+    finish(
+        state,
+        account,
+        command,
+        now,
+        Finish {
+            kind,
+            bucket: BucketId::MAIN,
+            amount: amount.micros(),
+            new_bucket: None,
+            reason,
+            balance,
+            back,
+            helps: amount.is_positive(),
+            notices,
+        },
+    )
+}
+
+fn grant_allowance(
+    state: &State,
+    account: &Account,
+    command: &CreditCommand<'_>,
+    allowance: &Allowance,
+    now: Timestamp,
+) -> Decided {
+    if account.buckets.len() >= ACCOUNT_BUCKETS_MAX {
+        return Decided::refused(Refusal::TooManyBuckets(account.buckets.len()));
+    }
+    let bucket = bucket_of(allowance, BucketId(account.next_bucket), now);
+    finish(
+        state,
+        account,
+        command,
+        now,
+        Finish {
+            kind: HistoryKind::Allowance,
+            bucket: bucket.id,
+            amount: bucket.amount,
+            new_bucket: Some(Box::new(bucket)),
+            reason: "",
+            balance: account.balance(),
+            back: account.state == AccountState::Stopped,
+            helps: true,
+            notices: Vec::new(),
+        },
+    )
+}
+
+struct Finish<'a> {
+    kind: HistoryKind,
+    bucket: BucketId,
+    amount: i64,
+    new_bucket: Option<Box<Bucket>>,
+    reason: &'a str,
+    balance: Money,
+    /// A stopped account comes back.
+    back: bool,
+    /// Sessions that wait for credit may get some.
+    helps: bool,
+    notices: Vec<Notice>,
+}
+
+fn finish(state: &State, account: &Account, command: &CreditCommand<'_>, now: Timestamp, parts: Finish<'_>) -> Decided {
+    let Finish { kind, bucket, amount, new_bucket, reason, balance, back, helps, mut notices } = parts;
+    if back {
+        notices.push(Notice { account: account.id, at: now, balance, kind: NoticeKind::Reconnect });
+    }
+    let waits = |no: &crate::ids::SessionNo| {
+        state.session(*no).is_some_and(|session| session.quotas.iter().any(super::Quota::wants_credit))
+    };
+    let reauthorise = if helps { account.sessions.iter().copied().filter(waits).collect() } else { Vec::new() };
+    let event = Event::Credited(Box::new(Credited {
+        at: now,
+        account: account.id,
+        kind,
+        bucket,
+        amount,
+        new_bucket,
+        request_id: command.request_id.into(),
+        reason: reason.into(),
+        balance,
+        reauthorise,
+        notices,
+    }));
+    Decided { event: Some(event), outcome: Outcome::Credited { balance, bucket }, repeated: false }
+}

@@ -1,0 +1,236 @@
+//! The one entry to all decisions. Reads the state, changes nothing.
+
+use std::sync::Arc;
+
+use super::{
+    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, State,
+    SubscriberSpec, Verdict, credit, event_charging, interrogate,
+};
+use crate::{
+    ids::{AccountId, BucketId, SessionKey, SessionNo},
+    rating::Catalog,
+    time::Timestamp,
+    units::{Currency, Money},
+};
+
+/// What is decided: the event that would make it true, if anything changes, and what to answer.
+#[derive(Debug)]
+pub struct Decided {
+    /// To be applied and journaled; `None` = nothing changes.
+    pub event: Option<Event>,
+    /// What to answer.
+    pub outcome: Outcome,
+    /// The request was seen before: this is the answer that it got then.
+    pub repeated: bool,
+}
+
+/// What is answered to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// To a charging request.
+    Answer(Arc<Answer>),
+    /// To a credit: balance afterwards and the bucket that changed.
+    Credited {
+        /// Money of the account afterwards.
+        balance: Money,
+        /// The bucket that changed.
+        bucket: BucketId,
+    },
+    /// Done, with nothing to tell.
+    Done,
+    /// Not done, and nothing has changed.
+    Refused(Refusal),
+}
+
+/// Why a command that is not a charging request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such account.
+    #[error("account {0} does not exist")]
+    UnknownAccount(AccountId),
+    /// The account exists with other content.
+    #[error("account {0} exists with other content")]
+    AccountExists(AccountId),
+    /// The subscriber exists with other content.
+    #[error("subscriber `{0}` exists with other content")]
+    SubscriberExists(Box<str>),
+    /// The account has been terminated.
+    #[error("account {0} is terminated")]
+    Terminated(AccountId),
+    /// No such session.
+    #[error("there is no such session")]
+    UnknownSession,
+    /// The request id was used for another amount or kind.
+    #[error("request id `{0}` was used before for something else")]
+    RequestIdReused(Box<str>),
+    /// The money is of another currency than the account's.
+    #[error("the account is in {account}, not {given}")]
+    WrongCurrency {
+        /// Of the account.
+        account: Currency,
+        /// In the request.
+        given: Currency,
+    },
+    /// Zero, negative where that makes no sense, or more than may be moved at once.
+    #[error("{0} is not an amount that can be moved here")]
+    BadAmount(Money),
+    /// The balance would be more than can be counted.
+    #[error("the balance would be out of range")]
+    OutOfRange,
+    /// The account has as many buckets as it may have.
+    #[error("the account has {0} buckets, more is not possible")]
+    TooManyBuckets(usize),
+}
+
+impl Decided {
+    pub(super) fn unchanged(answer: Arc<Answer>) -> Self {
+        Self { event: None, outcome: Outcome::Answer(answer), repeated: false }
+    }
+
+    pub(super) fn repeated(answer: Arc<Answer>) -> Self {
+        Self { repeated: true, ..Self::unchanged(answer) }
+    }
+
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Self { event: None, outcome: Outcome::Refused(refusal), repeated: false }
+    }
+
+    pub(super) fn done(event: Option<Event>) -> Self {
+        Self { repeated: event.is_none(), event, outcome: Outcome::Done }
+    }
+}
+
+/// Decides a command at a moment. Deterministic in all its arguments.
+pub fn decide(state: &State, catalog: &Catalog, command: &Command<'_>, now: Timestamp) -> Decided {
+    match command {
+        Command::Interrogate(request) => interrogate::decide(state, catalog, request, now),
+        Command::ChargeEvent(request) => event_charging::decide(state, catalog, request, now),
+        Command::Credit(request) => credit::decide(state, catalog, request, now),
+        Command::CreateAccount(spec) => create_account(state, spec, now),
+        Command::CreateSubscriber(spec) => create_subscriber(state, spec, now),
+        Command::SetState { account, state: target, reason } => set_state(state, *account, *target, reason, now),
+        Command::ExpireSession(no) => expire(state, *no, now),
+        Command::SessionLost(key) => close(state, state.session_keys.get(key).copied(), ClosingCause::Lost, now),
+        Command::ReAuthorise(key) => match state.session_keys.get(key) {
+            Some(no) => mark_reauthorise(state, *no, true, now),
+            None => Decided::refused(Refusal::UnknownSession),
+        },
+        Command::ReAuthorisationDone(no) => mark_reauthorise(state, *no, false, now),
+    }
+}
+
+/// The answer to a charging request that names no subscriber that is known (5030).
+pub(crate) fn unknown_user(kind: super::RequestKind, number: u32) -> Arc<Answer> {
+    Arc::new(Answer::bare(kind, number, Verdict::UserUnknown))
+}
+
+fn create_account(state: &State, spec: &AccountSpec<'_>, now: Timestamp) -> Decided {
+    if spec.balance.is_negative() || spec.balance > Money::MAX_INPUT {
+        return Decided::refused(Refusal::BadAmount(spec.balance));
+    }
+    if spec.credit_limit.is_negative() || spec.credit_limit > Money::MAX_INPUT {
+        return Decided::refused(Refusal::BadAmount(spec.credit_limit));
+    }
+    if let Some(account) = state.account(spec.id) {
+        return if same_account(account, spec) {
+            Decided::done(None)
+        } else {
+            Decided::refused(Refusal::AccountExists(spec.id))
+        };
+    }
+    let main = Bucket {
+        id: BucketId::MAIN,
+        kind: BucketKind::Money,
+        amount: spec.balance.micros(),
+        reserved: 0,
+        initial: spec.balance.micros(),
+        priority: Bucket::MAIN_PRIORITY,
+        expires: None,
+        services: Arc::new([]),
+        name: "main".into(),
+    };
+    let allowances = spec.allowances.iter().zip(BucketId::MAIN.0 + 1..);
+    let buckets = std::iter::once(main)
+        .chain(allowances.map(|(allowance, id)| credit::bucket_of(allowance, BucketId(id), now)))
+        .collect();
+    Decided::done(Some(Event::AccountCreated {
+        account: spec.id,
+        currency: spec.currency,
+        credit_limit: spec.credit_limit,
+        never_stop: spec.never_stop,
+        buckets,
+        at: now,
+    }))
+}
+
+/// Whether an account is what this creation made; its balance and allowances may have moved on since.
+fn same_account(account: &Account, spec: &AccountSpec<'_>) -> bool {
+    let opening = account.bucket(BucketId::MAIN).map(|bucket| bucket.initial);
+    account.currency == spec.currency
+        && account.credit_limit == spec.credit_limit
+        && account.never_stop == spec.never_stop
+        && opening == Some(spec.balance.micros())
+}
+
+fn create_subscriber(state: &State, spec: &SubscriberSpec, now: Timestamp) -> Decided {
+    let Some(account) = state.account(spec.account) else {
+        return Decided::refused(Refusal::UnknownAccount(spec.account));
+    };
+    if account.state == AccountState::Terminated {
+        return Decided::refused(Refusal::Terminated(spec.account));
+    }
+    match account.subscribers.iter().find(|subscriber| subscriber.id == spec.subscriber.id) {
+        Some(known) if *known == spec.subscriber => Decided::done(None),
+        Some(known) => Decided::refused(Refusal::SubscriberExists(known.id.clone())),
+        None => Decided::done(Some(Event::SubscriberCreated {
+            account: spec.account,
+            subscriber: spec.subscriber.clone(),
+            at: now,
+        })),
+    }
+}
+
+fn set_state(state: &State, id: AccountId, target: AccountState, reason: &str, now: Timestamp) -> Decided {
+    match state.account(id) {
+        None => Decided::refused(Refusal::UnknownAccount(id)),
+        Some(account) if account.state == AccountState::Terminated && target != AccountState::Terminated => {
+            Decided::refused(Refusal::Terminated(id))
+        }
+        Some(account) if account.state == target => Decided::done(None),
+        // An operator's "active" does not lift a credit stop: only a credit does.
+        Some(account) if account.state == AccountState::Stopped && target == AccountState::Active => {
+            Decided::done(None)
+        }
+        Some(_) => {
+            Decided::done(Some(Event::StateChanged { account: id, state: target, reason: reason.into(), at: now }))
+        }
+    }
+}
+
+fn expire(state: &State, no: SessionNo, now: Timestamp) -> Decided {
+    let due = state.session(no).is_some_and(|session| session.expires <= now);
+    close(state, due.then_some(no), ClosingCause::Expired, now)
+}
+
+fn close(state: &State, no: Option<SessionNo>, cause: ClosingCause, now: Timestamp) -> Decided {
+    let event =
+        no.filter(|no| state.session(*no).is_some()).map(|session| Event::SessionClosed { session, cause, at: now });
+    Decided::done(event)
+}
+
+fn mark_reauthorise(state: &State, no: SessionNo, wanted: bool, now: Timestamp) -> Decided {
+    let event = state.session(no).filter(|session| session.reauthorise != wanted).map(|session| Event::ReAuthorise {
+        session: session.no,
+        wanted,
+        at: now,
+    });
+    Decided::done(event)
+}
+
+/// The key of a running session, for callers that only have its number.
+impl State {
+    /// The key of the session with this number.
+    pub fn session_key(&self, no: SessionNo) -> Option<SessionKey> {
+        self.session(no).map(|session| SessionKey::of(session.id.as_bytes()))
+    }
+}

@@ -1,0 +1,272 @@
+//! What happened: the only way in which a partition changes, and what the journal holds.
+
+use std::sync::Arc;
+
+use super::{AccountState, Answer, Bucket, Draw, EventAction, HistoryKind, Measure, RequestKind, Subscriber, Used};
+use crate::{
+    ids::{AccountId, BucketId, QuotaKey, SessionId, SessionNo},
+    time::Timestamp,
+    units::{Currency, Money},
+};
+
+/// Something that happened in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An account was created.
+    AccountCreated {
+        /// Its id.
+        account: AccountId,
+        /// Its currency.
+        currency: Currency,
+        /// How far below zero it may go.
+        credit_limit: Money,
+        /// Red list.
+        never_stop: bool,
+        /// What it starts with; the first is the main bucket.
+        buckets: Vec<Bucket>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A subscriber was added to an account.
+    SubscriberCreated {
+        /// The account.
+        account: AccountId,
+        /// The subscriber.
+        subscriber: Subscriber,
+        /// When.
+        at: Timestamp,
+    },
+    /// An operator changed an account's state.
+    StateChanged {
+        /// The account.
+        account: AccountId,
+        /// Its new state.
+        state: AccountState,
+        /// Why.
+        reason: Box<str>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A request of a session was processed.
+    Interrogated(Box<Interrogated>),
+    /// A one-time event was charged, or refused for want of credit.
+    EventCharged(Box<EventCharged>),
+    /// Money or units came in, or were taken by an operator.
+    Credited(Box<Credited>),
+    /// Usage was reported that belongs to no session: recorded, not charged (spec C-90, I-13).
+    OrphanUsage(Box<OrphanUsage>),
+    /// A session ended without a final request.
+    SessionClosed {
+        /// The session.
+        session: SessionNo,
+        /// Why.
+        cause: ClosingCause,
+        /// When.
+        at: Timestamp,
+    },
+    /// A re-authorisation of a session is wanted, or wanted no more.
+    ReAuthorise {
+        /// The session.
+        session: SessionNo,
+        /// Whether it is wanted.
+        wanted: bool,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClosingCause {
+    /// The client sent its final request.
+    Terminated,
+    /// The answer had a result other than success at command level (spec C-12).
+    Refused,
+    /// The supervision timer ran out (spec C-73).
+    Expired,
+    /// The client does not have the session (spec C-101).
+    Lost,
+}
+
+/// The data with which a session begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// Session-Id.
+    pub session_id: SessionId,
+    /// Service-Context-Id as received.
+    pub context: Arc<str>,
+    /// Origin-Host of the client.
+    pub origin_host: Arc<str>,
+    /// Origin-Realm of the client.
+    pub origin_realm: Arc<str>,
+}
+
+/// A processed request of a session: one atomic change of account and session (spec C-16, I-7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interrogated {
+    /// When.
+    pub at: Timestamp,
+    /// Who pays.
+    pub account: AccountId,
+    /// The session.
+    pub session: SessionNo,
+    /// Set if the session begins here.
+    pub opening: Option<Box<Opening>>,
+    /// One for each quota that changed.
+    pub steps: Vec<Step>,
+    /// What was answered.
+    pub answer: Arc<Answer>,
+    /// When supervision will end the session.
+    pub expires: Timestamp,
+    /// Set if the session ends here; what it still holds is released.
+    pub closes: Option<ClosingCause>,
+    /// What provisioning must hear.
+    pub notices: Vec<Notice>,
+}
+
+/// What changed in one quota. The old reservation is released, usage is debited, the new reservation is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The quota.
+    pub key: QuotaKey,
+    /// The service it was rated as; empty = no price was found and the usage is recorded only.
+    pub service: Arc<str>,
+    /// What it counts.
+    pub measure: Measure,
+    /// Usage reported.
+    pub used: u64,
+    /// The part of it charged to money.
+    pub rated: u64,
+    /// That money.
+    pub charged: Money,
+    /// Where it came from, units and money.
+    pub debits: Vec<Draw>,
+    /// The new reservation.
+    pub holds: Vec<Draw>,
+    /// The new grant; 0 = none.
+    pub granted: u64,
+    /// Its Validity-Time.
+    pub validity_secs: u32,
+    /// It is the last that the account can pay.
+    pub final_units: bool,
+    /// Units were asked for and refused for want of credit.
+    pub refused: bool,
+}
+
+/// A one-time event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventCharged {
+    /// When.
+    pub at: Timestamp,
+    /// Who pays.
+    pub account: AccountId,
+    /// Session-Id.
+    pub session_id: SessionId,
+    /// Debit or refund.
+    pub action: EventAction,
+    /// One for each service that was charged; no holds, no grants.
+    pub steps: Vec<Step>,
+    /// What was answered.
+    pub answer: Arc<Answer>,
+    /// What provisioning must hear.
+    pub notices: Vec<Notice>,
+}
+
+/// A credit or an adjustment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credited {
+    /// When.
+    pub at: Timestamp,
+    /// The account.
+    pub account: AccountId,
+    /// Top-up, adjustment or allowance.
+    pub kind: HistoryKind,
+    /// The bucket that changed.
+    pub bucket: BucketId,
+    /// Micro-units or units; below zero if an operator took money.
+    pub amount: i64,
+    /// Set if the bucket is new.
+    pub new_bucket: Option<Box<Bucket>>,
+    /// The caller's idempotency key.
+    pub request_id: Box<str>,
+    /// Why, for adjustments.
+    pub reason: Box<str>,
+    /// Money of the account afterwards.
+    pub balance: Money,
+    /// Sessions that should ask again now.
+    pub reauthorise: Vec<SessionNo>,
+    /// What provisioning must hear.
+    pub notices: Vec<Notice>,
+}
+
+/// Usage that belongs to no session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrphanUsage {
+    /// When.
+    pub at: Timestamp,
+    /// The account that the request named, if any.
+    pub account: Option<AccountId>,
+    /// Session-Id.
+    pub session_id: SessionId,
+    /// Service-Context-Id.
+    pub context: Box<str>,
+    /// Type of the request.
+    pub kind: RequestKind,
+    /// CC-Request-Number.
+    pub number: u32,
+    /// What was reported.
+    pub usage: Vec<(QuotaKey, Used)>,
+}
+
+/// Something that provisioning must hear of. Numbered by the store in journal order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The account.
+    pub account: AccountId,
+    /// When.
+    pub at: Timestamp,
+    /// Money of the account afterwards.
+    pub balance: Money,
+    /// What happened.
+    pub kind: NoticeKind,
+}
+
+/// The kinds of notices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// Money came in.
+    TopUp {
+        /// How much.
+        amount: Money,
+        /// The caller's idempotency key.
+        request_id: Box<str>,
+    },
+    /// The account crossed zero, or its credit limit: stop the line.
+    CreditStop,
+    /// A credit brought the account back: open the line.
+    Reconnect,
+    /// A threshold was crossed.
+    Threshold {
+        /// Its name in the catalog.
+        name: Arc<str>,
+        /// The allowance's bucket, if it is about one.
+        bucket: Option<BucketId>,
+    },
+    /// Usage above the grant went below zero, or the credit limit.
+    Overdraft {
+        /// By how much.
+        excess: Money,
+    },
+}
+
+impl Event {
+    /// What provisioning must hear.
+    pub fn notices(&self) -> &[Notice] {
+        match self {
+            Self::Interrogated(event) => &event.notices,
+            Self::EventCharged(event) => &event.notices,
+            Self::Credited(event) => &event.notices,
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The charging core: accounts, buckets, sessions and what may happen to them.
+//!
+//! `decide` reads the state and says what should happen, as an [`Event`] and an answer; it changes nothing. `State::apply`
+//! makes an event true and cannot fail; it is the only place where balances change, and the same code runs live and in
+//! recovery. Everything here is deterministic: time is passed in, and nothing depends on the order of a hash map.
+
+mod account;
+mod answer;
+mod apply;
+mod bucket;
+mod command;
+mod credit;
+mod decide;
+mod event;
+mod event_charging;
+mod interrogate;
+mod invariants;
+mod lifecycle;
+mod quota;
+mod session;
+mod state;
+
+pub use account::{Account, AccountState, HISTORY_ENTRIES_MAX, HistoryKind, HistoryLine, Subscriber};
+pub use answer::{Answer, FinalUnits, Grant, Reply, Verdict};
+pub use bucket::{Bucket, BucketKind, Draw};
+pub use command::{
+    AccountSpec, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation, RequestKind,
+    ServiceRequest, SubscriberSpec, Used, Want, WantedUnits,
+};
+pub use decide::{Decided, Outcome, Refusal, decide};
+pub use event::{
+    ClosingCause, Credited, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, OrphanUsage, Step,
+};
+pub use invariants::Violation;
+pub use quota::{Measure, Quota};
+pub use session::{Closed, SESSION_ANSWERS_MAX, Session};
+pub use state::{ACCOUNT_SESSIONS_MAX, RememberedCredit, RememberedEvent, Retention, State};

@@ -1,0 +1,306 @@
+//! Quotas: what a session may use of one service, and how a balance pays for it.
+//!
+//! One routine, [`Ledger::allocate`], walks the buckets in the order of consumption, for reservations and for debits
+//! alike. A reservation takes what it can get; a debit takes everything, and what no bucket can pay goes to the main money
+//! bucket, which may then be below zero (spec C-20).
+
+use std::sync::Arc;
+
+use super::{Account, BucketKind, Draw};
+use crate::{
+    ids::{BucketId, QuotaKey},
+    rating::{PriceOverflow, Service},
+    time::Timestamp,
+    units::{Money, UnitKind},
+};
+
+/// What a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Measure {
+    /// Service units of one kind, which the server rates.
+    Units(UnitKind),
+    /// Micro-units of money, which the client rated itself (spec C-15).
+    Money,
+}
+
+/// What a session holds and has used of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// Its key in the session.
+    pub key: QuotaKey,
+    /// The service of the catalog it was last rated as.
+    pub service: Arc<str>,
+    /// What it counts.
+    pub measure: Measure,
+    /// The outstanding grant.
+    pub granted: u64,
+    /// What the outstanding grant reserves.
+    pub holds: Vec<Draw>,
+    /// All usage reported in the session.
+    pub used: u64,
+    /// The part of `used` that was charged to money: the price is a function of this.
+    pub rated: u64,
+    /// The part of `used` that allowances paid for.
+    pub from_allowance: u64,
+    /// Money charged in the session.
+    pub charged: Money,
+    /// The Validity-Time of the outstanding grant, 0 if there is none.
+    pub validity_secs: u32,
+    /// The outstanding grant is the last that the account can pay.
+    pub final_units: bool,
+    /// The last request for units was refused for want of credit.
+    pub refused: bool,
+}
+
+impl Quota {
+    /// Whether a credit to the account should make the client ask again.
+    pub fn wants_credit(&self) -> bool {
+        self.final_units || self.refused
+    }
+}
+
+/// How usage becomes money.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Tariff<'a> {
+    /// By the catalog.
+    Service(&'a Service),
+    /// The client says the sum.
+    Money,
+}
+
+impl Tariff<'_> {
+    pub(super) fn measure(&self) -> Measure {
+        match self {
+            Self::Service(service) => Measure::Units(service.kind),
+            Self::Money => Measure::Money,
+        }
+    }
+
+    /// The service's name in the catalog.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Service(service) => &service.name,
+            Self::Money => "money",
+        }
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self, Self::Service(service) if service.price.is_free())
+    }
+
+    fn charge(&self, before: u64, after: u64) -> Result<Money, PriceOverflow> {
+        match self {
+            Self::Service(service) => service.price.charge(before, after),
+            Self::Money => {
+                i64::try_from(after.saturating_sub(before)).map(Money::from_micros).map_err(|_| PriceOverflow)
+            }
+        }
+    }
+
+    fn affordable(&self, before: u64, money: Money, want: u64) -> u64 {
+        match self {
+            Self::Service(service) => service.price.affordable(before, money, want),
+            Self::Money => want.min(u64::try_from(money.micros()).unwrap_or(0)),
+        }
+    }
+}
+
+/// Who pays for units, and how much.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Allocation {
+    /// Units that are paid for.
+    pub(super) units: u64,
+    /// The part of them that money pays for.
+    pub(super) rated: u64,
+    /// That money.
+    pub(super) cost: Money,
+    /// Where it all comes from.
+    pub(super) draws: Vec<Draw>,
+}
+
+/// How far an allocation may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// Only what the account can pay: for reservations and events.
+    Affordable,
+    /// All of it, come what may: usage that has happened.
+    All,
+}
+
+/// A working copy of an account's buckets for the length of one decision.
+pub(super) struct Ledger<'a> {
+    account: &'a Account,
+    /// In the order of the account's buckets.
+    lines: Vec<Line>,
+    now: Timestamp,
+}
+
+#[derive(Clone, Copy)]
+struct Line {
+    amount: i64,
+    reserved: i64,
+    /// What this decision has released: it may be spent even if the bucket has expired meanwhile.
+    released: i64,
+}
+
+impl<'a> Ledger<'a> {
+    pub(super) fn new(account: &'a Account, now: Timestamp) -> Self {
+        let lines = account
+            .buckets
+            .iter()
+            .map(|bucket| Line { amount: bucket.amount, reserved: bucket.reserved, released: 0 })
+            .collect();
+        Self { account, lines, now }
+    }
+
+    fn line_mut(&mut self, bucket: BucketId) -> Option<&mut Line> {
+        let index = self.account.buckets.iter().position(|other| other.id == bucket)?;
+        self.lines.get_mut(index)
+    }
+
+    /// Gives back what a quota holds.
+    pub(super) fn release(&mut self, holds: &[Draw]) {
+        for hold in holds {
+            if let Some(line) = self.line_mut(hold.bucket) {
+                line.reserved -= hold.amount;
+                line.released += hold.amount;
+            }
+        }
+    }
+
+    /// Reserves an allocation.
+    pub(super) fn hold(&mut self, allocation: &Allocation) {
+        for draw in &allocation.draws {
+            if let Some(line) = self.line_mut(draw.bucket) {
+                line.reserved += draw.amount;
+            }
+        }
+    }
+
+    /// Takes an allocation out.
+    pub(super) fn debit(&mut self, allocation: &Allocation) {
+        for draw in &allocation.draws {
+            if let Some(line) = self.line_mut(draw.bucket) {
+                line.amount -= draw.amount;
+                line.released = (line.released - draw.amount).max(0);
+            }
+        }
+    }
+
+    /// Whether anything is reserved on the account, by whichever session: it may come back (spec C-81).
+    pub(super) fn anything_reserved(&self) -> bool {
+        self.lines.iter().any(|line| line.reserved > 0)
+    }
+
+    /// Money of all buckets, reservations not subtracted.
+    pub(super) fn balance(&self) -> Money {
+        self.account
+            .buckets
+            .iter()
+            .zip(&self.lines)
+            .filter(|(bucket, _)| bucket.kind == BucketKind::Money)
+            .fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
+    }
+
+    /// Units left in valid unit buckets.
+    pub(super) fn has_units(&self) -> bool {
+        self.account
+            .buckets
+            .iter()
+            .zip(&self.lines)
+            .any(|(bucket, line)| bucket.kind != BucketKind::Money && line.amount > 0 && bucket.is_valid(self.now))
+    }
+
+    /// Amount of one bucket.
+    pub(super) fn amount(&self, bucket: BucketId) -> Option<i64> {
+        let index = self.account.buckets.iter().position(|other| other.id == bucket)?;
+        self.lines.get(index).map(|line| line.amount)
+    }
+
+    /// What can be taken from the bucket at `index` without touching what others hold.
+    fn available(&self, index: usize) -> i64 {
+        let (Some(bucket), Some(line)) = (self.account.buckets.get(index), self.lines.get(index)) else { return 0 };
+        let free = line.amount.saturating_sub(line.reserved);
+        if !bucket.is_valid(self.now) {
+            return free.min(line.released).max(0);
+        }
+        if bucket.id != BucketId::MAIN {
+            return free.max(0);
+        }
+        if self.account.never_stop {
+            return Money::MAX_INPUT.micros();
+        }
+        free.saturating_add(self.account.credit_limit.micros()).max(0)
+    }
+
+    /// Finds who pays for `want` more units of a service, of which the session has had `rated` charged to money so far.
+    ///
+    /// # Errors
+    /// The price of so many units is beyond what money can count.
+    pub(super) fn allocate(
+        &self,
+        tariff: Tariff<'_>,
+        rated: u64,
+        want: u64,
+        demand: Demand,
+    ) -> Result<Allocation, PriceOverflow> {
+        if tariff.is_free() || want == 0 {
+            return Ok(Allocation { units: want, ..Allocation::default() });
+        }
+        let mut allocation = Allocation::default();
+        let mut open = want;
+        // Money buckets add up to a purse that buys units as cheaply as one bucket would: the price of a block may come
+        // from two of them.
+        let (mut purse, mut bought) = (Money::ZERO, 0u64);
+        for (index, bucket) in self.account.buckets.iter().enumerate() {
+            if open == 0 {
+                break;
+            }
+            let available = self.available(index);
+            match bucket.kind {
+                BucketKind::Units(kind) => {
+                    let fits = tariff.measure() == Measure::Units(kind)
+                        && (bucket.services.is_empty() || bucket.services.iter().any(|name| **name == *tariff.name()));
+                    let taken = if fits { available.min(i64::try_from(open).unwrap_or(i64::MAX)) } else { 0 };
+                    if taken > 0 {
+                        allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
+                        open -= taken.unsigned_abs();
+                    }
+                }
+                BucketKind::Money => {
+                    purse = purse.saturating_add(Money::from_micros(available));
+                    let affordable = tariff.affordable(rated, purse, bought.saturating_add(open));
+                    open -= affordable.saturating_sub(bought);
+                    bought = bought.max(affordable);
+                }
+            }
+        }
+        if demand == Demand::All {
+            bought = bought.saturating_add(open);
+            open = 0;
+        }
+        allocation.units = want - open;
+        allocation.rated = bought;
+        allocation.cost = tariff.charge(rated, rated.checked_add(bought).ok_or(PriceOverflow)?)?;
+        self.draw_money(&mut allocation);
+        Ok(allocation)
+    }
+
+    /// Spreads the cost over the money buckets; what they cannot pay goes to the main bucket.
+    fn draw_money(&self, allocation: &mut Allocation) {
+        let mut due = allocation.cost.micros();
+        for (index, bucket) in self.account.buckets.iter().enumerate() {
+            if bucket.kind != BucketKind::Money || bucket.id == BucketId::MAIN {
+                continue;
+            }
+            let taken = self.available(index).min(due);
+            if taken > 0 {
+                allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
+                due -= taken;
+            }
+        }
+        if due > 0 {
+            allocation.draws.push(Draw { bucket: BucketId::MAIN, amount: due });
+        }
+    }
+}

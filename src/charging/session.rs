@@ -1,0 +1,123 @@
+//! Credit-control sessions and what is remembered of ended ones.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{Answer, Quota, RequestKind};
+use crate::{
+    ids::{AccountId, QuotaKey, SessionId, SessionNo},
+    time::Timestamp,
+    units::Money,
+};
+
+/// Answers that a running session keeps for retransmissions: more than the updates that a client has in flight at once
+/// (one for each rating group, spec C-48) in practice.
+pub const SESSION_ANSWERS_MAX: usize = 8;
+/// Quotas in one session: gateways use up to a few dozen rating groups.
+pub(super) const SESSION_QUOTAS_MAX: usize = 256;
+/// How far below the highest number an update is still known to be seen or not seen.
+const SEEN_WINDOW: u32 = 64;
+
+/// A running session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its number in the partition.
+    pub no: SessionNo,
+    /// Session-Id.
+    pub id: SessionId,
+    /// Who pays.
+    pub account: AccountId,
+    /// Service-Context-Id as received.
+    pub context: Arc<str>,
+    /// Origin-Host of the last request: where a RAR goes (spec B-135).
+    pub origin_host: Arc<str>,
+    /// Origin-Realm of the client.
+    pub origin_realm: Arc<str>,
+    /// When it opened.
+    pub opened: Timestamp,
+    /// When the last request came.
+    pub last_request: Timestamp,
+    /// When supervision ends it (Tcc, spec C-72).
+    pub expires: Timestamp,
+    /// Its place in the queue of supervision: not later than `expires`.
+    pub(super) queued: Timestamp,
+    /// In the order in which they appeared.
+    pub quotas: Vec<Quota>,
+    /// The latest answers, oldest first.
+    pub answers: VecDeque<Arc<Answer>>,
+    /// Highest CC-Request-Number of an update so far, and bit n set = number `highest - n` was seen.
+    pub highest_update: u32,
+    /// See `highest_update`; 0 = no update yet.
+    pub seen_updates: u64,
+    /// A re-authorisation is wanted and no update has come since.
+    pub reauthorise: bool,
+}
+
+/// Whether a request of a session is new.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Novelty {
+    /// Not seen before.
+    New,
+    /// Answered before; this was the answer.
+    Answered(Arc<Answer>),
+    /// Seen before, but the answer is gone, or too old to tell.
+    Forgotten,
+}
+
+impl Session {
+    /// The quota with this very key.
+    pub fn quota(&self, key: QuotaKey) -> Option<&Quota> {
+        self.quotas.iter().find(|quota| quota.key == key)
+    }
+
+    /// Money charged so far.
+    pub fn charged(&self) -> Money {
+        self.quotas.iter().fold(Money::ZERO, |sum, quota| sum.saturating_add(quota.charged))
+    }
+
+    /// The key of the quota that a report belongs to: the exact key, else the rating group alone (spec C-31, G-30).
+    pub(super) fn resolve(&self, key: QuotaKey) -> QuotaKey {
+        let group = QuotaKey { service_identifier: None, ..key };
+        if self.quota(key).is_none() && key.rating_group.is_some() && self.quota(group).is_some() { group } else { key }
+    }
+
+    pub(super) fn novelty(&self, kind: RequestKind, number: u32) -> Novelty {
+        if let Some(answer) = self.answers.iter().find(|answer| answer.kind == kind && answer.number == number) {
+            return Novelty::Answered(Arc::clone(answer));
+        }
+        if kind != RequestKind::Update || self.seen_updates == 0 || number > self.highest_update {
+            return Novelty::New;
+        }
+        let age = self.highest_update - number;
+        if age >= SEEN_WINDOW || self.seen_updates >> age & 1 == 1 { Novelty::Forgotten } else { Novelty::New }
+    }
+
+    pub(super) fn remember(&mut self, answer: Arc<Answer>) {
+        if answer.kind == RequestKind::Update {
+            if self.seen_updates == 0 || answer.number > self.highest_update {
+                let shift = answer.number.wrapping_sub(self.highest_update);
+                let kept = if self.seen_updates == 0 { 0 } else { self.seen_updates.checked_shl(shift).unwrap_or(0) };
+                self.seen_updates = kept | 1;
+                self.highest_update = answer.number;
+            } else if self.highest_update - answer.number < SEEN_WINDOW {
+                self.seen_updates |= 1 << (self.highest_update - answer.number);
+            }
+        }
+        if self.answers.len() == SESSION_ANSWERS_MAX {
+            self.answers.pop_front();
+        }
+        self.answers.push_back(answer);
+    }
+}
+
+/// What is remembered of an ended session: enough to answer a retransmission of the request that ended it (spec C-90).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Session-Id.
+    pub id: SessionId,
+    /// The account that paid.
+    pub account: AccountId,
+    /// When it ended.
+    pub at: Timestamp,
+    /// The last answer, if a request ended it.
+    pub answer: Option<Arc<Answer>>,
+}

@@ -1,0 +1,299 @@
+//! Reading AVPs in place (RFC 6733 4, spec sections 2 and 3): nothing is copied and nothing is allocated, except to say
+//! what was wrong.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str,
+};
+
+use super::{
+    dictionary::{self, AvpDef, key_of},
+    error::{RequestError, ResultCode},
+    writer,
+};
+use crate::time::Timestamp;
+
+pub use super::writer::Writer;
+
+/// How deep groups may be nested; real messages have five levels (spec B-33).
+pub const AVP_DEPTH_MAX: usize = 16;
+
+/// Octets of an AVP header without a vendor id.
+pub(super) const AVP_HEADER_LEN: usize = 8;
+/// Octets of an AVP header with a vendor id.
+pub(super) const AVP_VENDOR_HEADER_LEN: usize = 12;
+
+/// The AVPs of a message body or of a group, in order. After an error there is nothing more: the framing is lost.
+#[derive(Debug, Clone)]
+pub struct Avps<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Avps<'a> {
+    /// Over the body of a message or the data of a group.
+    #[inline]
+    pub const fn new(body: &'a [u8]) -> Self {
+        Self { rest: body }
+    }
+
+    #[cold]
+    fn fail(&mut self) -> AvpError {
+        AvpError::framing(std::mem::take(&mut self.rest))
+    }
+}
+
+impl<'a> Iterator for Avps<'a> {
+    type Item = Result<Avp<'a>, AvpError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest;
+        if rest.is_empty() {
+            return None;
+        }
+        let Some(&[c0, c1, c2, c3, flags, l1, l2, l3]) = rest.first_chunk::<AVP_HEADER_LEN>() else {
+            return Some(Err(self.fail()));
+        };
+        let flags = AvpFlags(flags);
+        let length = u32::from_be_bytes([0, l1, l2, l3]) as usize;
+        let (vendor, header_len) = if flags.has_vendor() {
+            match rest.get(AVP_HEADER_LEN..).and_then(<[u8]>::first_chunk::<4>) {
+                Some(vendor) => (u32::from_be_bytes(*vendor), AVP_VENDOR_HEADER_LEN),
+                None => return Some(Err(self.fail())),
+            }
+        } else {
+            (0, AVP_HEADER_LEN)
+        };
+        // Also false when the length is below the header's.
+        let Some(data) = rest.get(header_len..length) else { return Some(Err(self.fail())) };
+        // The last AVP of a group may lack its padding; nothing is lost by reading it (spec B-21).
+        let (raw, rest) = rest.split_at(length.next_multiple_of(4).min(rest.len()));
+        self.rest = rest;
+        Some(Ok(Avp { code: u32::from_be_bytes([c0, c1, c2, c3]), flags, vendor, data, raw }))
+    }
+}
+
+/// AVP flags (RFC 6733 4.1). P and the reserved bits are ignored (spec B-27).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AvpFlags(pub u8);
+
+impl AvpFlags {
+    /// V: a vendor id follows.
+    pub const VENDOR: u8 = 0x80;
+    /// M: a receiver must understand it.
+    pub const MANDATORY: u8 = 0x40;
+
+    /// Whether V is set.
+    pub const fn has_vendor(self) -> bool {
+        self.0 & Self::VENDOR != 0
+    }
+
+    /// Whether M is set.
+    pub const fn is_mandatory(self) -> bool {
+        self.0 & Self::MANDATORY != 0
+    }
+}
+
+/// One AVP, as received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Avp<'a> {
+    /// AVP code.
+    pub code: u32,
+    /// AVP flags.
+    pub flags: AvpFlags,
+    /// Vendor id; 0 without the V bit.
+    pub vendor: u32,
+    /// The value, without padding.
+    pub data: &'a [u8],
+    /// Header, value and padding, as received.
+    pub raw: &'a [u8],
+}
+
+impl<'a> Avp<'a> {
+    /// Vendor and code as one number, to be matched against [`dictionary::key`]. An AVP with the V bit and vendor 0 must
+    /// not be sent and is no known AVP (spec B-22): its key matches nothing.
+    #[inline]
+    pub const fn key(&self) -> u64 {
+        if self.vendor == 0 && self.flags.has_vendor() { u64::MAX } else { key_of(self.vendor, self.code) }
+    }
+
+    /// Whether it is this AVP. The M bit makes no difference (spec B-26).
+    #[inline]
+    pub const fn is(&self, def: &AvpDef) -> bool {
+        self.key() == def.key()
+    }
+
+    /// Unsigned32, and Enumerated where only known (hence small) values matter.
+    ///
+    /// # Errors
+    /// 5014 when it has not 4 octets (spec B-29); so have all of the fixed size types below.
+    #[inline]
+    pub fn u32(&self) -> Result<u32, AvpError> {
+        self.fixed().map(u32::from_be_bytes)
+    }
+
+    /// Unsigned64.
+    ///
+    /// # Errors
+    /// 5014 when it has not 8 octets.
+    #[inline]
+    pub fn u64(&self) -> Result<u64, AvpError> {
+        self.fixed().map(u64::from_be_bytes)
+    }
+
+    /// Integer32.
+    ///
+    /// # Errors
+    /// 5014 when it has not 4 octets.
+    #[inline]
+    pub fn i32(&self) -> Result<i32, AvpError> {
+        self.fixed().map(i32::from_be_bytes)
+    }
+
+    /// Integer64.
+    ///
+    /// # Errors
+    /// 5014 when it has not 8 octets.
+    #[inline]
+    pub fn i64(&self) -> Result<i64, AvpError> {
+        self.fixed().map(i64::from_be_bytes)
+    }
+
+    /// Time (spec B-49).
+    ///
+    /// # Errors
+    /// 5014 when it has not 4 octets.
+    #[inline]
+    pub fn time(&self) -> Result<Timestamp, AvpError> {
+        self.u32().map(Timestamp::from_diameter)
+    }
+
+    /// UTF8String, DiameterIdentity and the other kinds of text.
+    ///
+    /// # Errors
+    /// 5004 when it is not UTF-8 (spec B-45).
+    #[inline]
+    pub fn utf8(&self) -> Result<&'a str, AvpError> {
+        str::from_utf8(self.data).map_err(|_| self.bad_value("is not UTF-8"))
+    }
+
+    /// OctetString.
+    #[inline]
+    pub const fn octets(&self) -> &'a [u8] {
+        self.data
+    }
+
+    /// Address (spec B-48).
+    ///
+    /// # Errors
+    /// 5014 when the size does not fit the address family, 5004 when it is not UTF-8.
+    pub fn address(&self) -> Result<Address<'a>, AvpError> {
+        let Some((&family, address)) = self.data.split_first_chunk::<2>() else { return Err(self.bad_size()) };
+        match u16::from_be_bytes(family) {
+            1 => <[u8; 4]>::try_from(address)
+                .map(|octets| Address::Ip(IpAddr::V4(Ipv4Addr::from(octets))))
+                .map_err(|_| self.bad_size()),
+            2 => <[u8; 16]>::try_from(address)
+                .map(|octets| Address::Ip(IpAddr::V6(Ipv6Addr::from(octets))))
+                .map_err(|_| self.bad_size()),
+            8 => str::from_utf8(address).map(Address::E164).map_err(|_| self.bad_value("is not UTF-8")),
+            family => Ok(Address::Other { family, octets: address }),
+        }
+    }
+
+    /// The members of a group.
+    #[inline]
+    pub const fn grouped(&self) -> Avps<'a> {
+        Avps::new(self.data)
+    }
+
+    /// 5004 with a copy of this AVP (spec B-72).
+    #[cold]
+    pub fn bad_value(&self, why: &'static str) -> AvpError {
+        self.error(ResultCode::INVALID_AVP_VALUE, why)
+    }
+
+    /// An error about this AVP, with a copy of it (spec B-72).
+    #[cold]
+    pub fn error(&self, result_code: ResultCode, why: &'static str) -> AvpError {
+        AvpError { result_code, why, code: self.code, vendor: self.vendor, failed: writer::padded(self.raw) }
+    }
+
+    /// 5014 with the header of this AVP and a zero payload of the right size (spec B-28, B-29).
+    #[cold]
+    fn bad_size(&self) -> AvpError {
+        let failed = writer::example(self.code, self.flags, self.vendor);
+        let result_code = ResultCode::INVALID_AVP_LENGTH;
+        AvpError { result_code, why: "has the wrong size", code: self.code, vendor: self.vendor, failed }
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&self) -> Result<[u8; N], AvpError> {
+        <[u8; N]>::try_from(self.data).map_err(|_| self.bad_size())
+    }
+}
+
+/// A value of type Address (RFC 6733 4.3.1, spec B-48).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Address<'a> {
+    /// Families 1 and 2.
+    Ip(IpAddr),
+    /// Family 8: a number, as 3GPP's SMS addresses use it.
+    E164(&'a str),
+    /// Any other.
+    Other {
+        /// IANA address family number.
+        family: u16,
+        /// The rest.
+        octets: &'a [u8],
+    },
+}
+
+/// An AVP that cannot be read, and what the answer says about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("AVP {code} {why}")]
+pub struct AvpError {
+    /// 5014, 5004 or another code of RFC 6733 7.1.5.
+    pub result_code: ResultCode,
+    /// The end of a sentence that begins with the AVP's code. Never holds data of the message (spec B-86).
+    pub why: &'static str,
+    /// AVP code.
+    pub code: u32,
+    /// Vendor id.
+    pub vendor: u32,
+    /// The content of Failed-AVP.
+    pub failed: Vec<u8>,
+}
+
+impl AvpError {
+    /// The error seen from outside of the group: Failed-AVP shows the place (spec B-73).
+    #[must_use]
+    #[cold]
+    pub fn inside(mut self, group: &AvpDef) -> Self {
+        self.failed = writer::wrapped(group, &self.failed);
+        self
+    }
+
+    /// 5014 for octets that begin with no readable AVP: its header, filled up with zeros (spec B-28).
+    #[cold]
+    fn framing(rest: &[u8]) -> Self {
+        let octet = |at: usize| rest.get(at).copied().unwrap_or(0);
+        let word = |at: usize| u32::from_be_bytes([octet(at), octet(at + 1), octet(at + 2), octet(at + 3)]);
+        let flags = AvpFlags(octet(4));
+        let vendor = if flags.has_vendor() { word(AVP_HEADER_LEN) } else { 0 };
+        let failed = writer::example(word(0), flags, vendor);
+        let why = "does not fit its surroundings";
+        Self { result_code: ResultCode::INVALID_AVP_LENGTH, why, code: word(0), vendor, failed }
+    }
+}
+
+impl From<AvpError> for RequestError {
+    #[cold]
+    fn from(error: AvpError) -> Self {
+        let message = match dictionary::lookup(error.vendor, error.code) {
+            Some(def) => format!("{} {}", def.name, error.why),
+            None => error.to_string(),
+        };
+        Self::new(error.result_code, message).with_failed_avp(error.failed)
+    }
+}

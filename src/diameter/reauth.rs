@@ -1,0 +1,141 @@
+//! Requests that the server sends: RAR and ASR, and their answers (RFC 6733 8.3 and 8.5, RFC 8506 5.5, spec B-135,
+//! C-100..C-107).
+
+use super::{
+    avp::Avps,
+    base::Identity,
+    dictionary::{self as d, application, command, key},
+    error::{RequestError, ResultCode},
+    frame::{Frame, Header},
+    writer::Writer,
+};
+
+/// An RAR or ASR of credit control, to write or as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionRequest<'a> {
+    /// Session-Id.
+    pub session_id: &'a [u8],
+    /// Destination-Host: Origin-Host of the session's last CCR.
+    pub destination_host: &'a str,
+    /// Destination-Realm: Origin-Realm of the session's last CCR.
+    pub destination_realm: &'a str,
+    /// CC-Sub-Session-Id.
+    pub sub_session_id: Option<u64>,
+    /// Only this Rating-Group (RAR); most clients re-authorise everything anyway (spec C-100).
+    pub rating_group: Option<u32>,
+    /// Only this Service-Identifier (RAR).
+    pub service_identifier: Option<u32>,
+}
+
+impl<'a> SessionRequest<'a> {
+    /// Reads an RAR or ASR, as a gateway does.
+    ///
+    /// # Errors
+    /// The code for the answer.
+    pub fn parse(frame: &'a Frame) -> Result<Self, RequestError> {
+        let (mut session_id, mut destination_host, mut destination_realm) = (None, None, None);
+        let (mut sub_session_id, mut rating_group, mut service_identifier) = (None, None, None);
+        for avp in Avps::new(frame.body()) {
+            let avp = avp?;
+            match avp.key() {
+                key::SESSION_ID => session_id = Some(avp.data),
+                key::DESTINATION_HOST => destination_host = Some(avp.utf8()?),
+                key::DESTINATION_REALM => destination_realm = Some(avp.utf8()?),
+                key::CC_SUB_SESSION_ID => sub_session_id = Some(avp.u64()?),
+                key::RATING_GROUP => rating_group = Some(avp.u32()?),
+                key::SERVICE_IDENTIFIER => service_identifier = Some(avp.u32()?),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            session_id: session_id.ok_or_else(|| RequestError::missing(&d::SESSION_ID))?,
+            destination_host: destination_host.ok_or_else(|| RequestError::missing(&d::DESTINATION_HOST))?,
+            destination_realm: destination_realm.ok_or_else(|| RequestError::missing(&d::DESTINATION_REALM))?,
+            sub_session_id,
+            rating_group,
+            service_identifier,
+        })
+    }
+
+    /// Writes an RAR with Re-Auth-Request-Type AUTHORIZE_ONLY (spec C-100).
+    pub fn write_rar(&self, out: &mut Vec<u8>, local: &Identity, hop_by_hop: u32, end_to_end: u32) {
+        self.write(out, local, command::RE_AUTH, hop_by_hop, end_to_end);
+    }
+
+    /// Writes an ASR (spec C-106).
+    pub fn write_asr(&self, out: &mut Vec<u8>, local: &Identity, hop_by_hop: u32, end_to_end: u32) {
+        self.write(out, local, command::ABORT_SESSION, hop_by_hop, end_to_end);
+    }
+
+    fn write(&self, out: &mut Vec<u8>, local: &Identity, command: u32, hop_by_hop: u32, end_to_end: u32) {
+        let header = Header::request(command, application::CREDIT_CONTROL, true, hop_by_hop, end_to_end);
+        let mut w = Writer::start(out, header);
+        w.octets(&d::SESSION_ID, self.session_id);
+        w.utf8(&d::ORIGIN_HOST, &local.host);
+        w.utf8(&d::ORIGIN_REALM, &local.realm);
+        w.utf8(&d::DESTINATION_REALM, self.destination_realm);
+        w.utf8(&d::DESTINATION_HOST, self.destination_host);
+        w.u32(&d::AUTH_APPLICATION_ID, application::CREDIT_CONTROL);
+        if command == command::RE_AUTH {
+            w.u32(&d::RE_AUTH_REQUEST_TYPE, RE_AUTH_AUTHORIZE_ONLY);
+        }
+        if let Some(id) = self.sub_session_id {
+            w.u64(&d::CC_SUB_SESSION_ID, id);
+        }
+        if command == command::RE_AUTH {
+            if let Some(group) = self.rating_group {
+                w.u32(&d::RATING_GROUP, group);
+            }
+            if let Some(service) = self.service_identifier {
+                w.u32(&d::SERVICE_IDENTIFIER, service);
+            }
+        }
+        w.finish();
+    }
+}
+
+/// AUTHORIZE_ONLY, the only Re-Auth-Request-Type of credit control (RFC 8506 5.5).
+const RE_AUTH_AUTHORIZE_ONLY: u32 = 0;
+
+/// RAA or ASA, as the server reads it (spec B-200, C-101).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionAnswer<'a> {
+    /// Session-Id, when the answer has one.
+    pub session_id: Option<&'a [u8]>,
+    /// Result-Code; an answer without one counts as 5012.
+    pub result_code: ResultCode,
+}
+
+impl<'a> SessionAnswer<'a> {
+    /// Reads an RAA or ASA.
+    ///
+    /// # Errors
+    /// An AVP that cannot be read: never answered, the request counts as failed (spec B-89).
+    pub fn parse(frame: &'a Frame) -> Result<Self, RequestError> {
+        let mut answer = Self { session_id: None, result_code: ResultCode::UNABLE_TO_COMPLY };
+        for avp in Avps::new(frame.body()) {
+            let avp = avp?;
+            match avp.key() {
+                key::SESSION_ID => answer.session_id = Some(avp.data),
+                key::RESULT_CODE => answer.result_code = ResultCode(avp.u32()?),
+                _ => {}
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Writes an RAA or ASA to a request, as a gateway does, with its Proxy-Info (spec B-136).
+    pub fn write(out: &mut Vec<u8>, request: &Frame, local: &Identity, result_code: ResultCode) {
+        let mut w = Writer::start(out, request.header().answer());
+        for avp in Avps::new(request.body()).map_while(Result::ok).filter(|avp| avp.is(&d::SESSION_ID)) {
+            w.octets(&d::SESSION_ID, avp.data);
+        }
+        w.u32(&d::RESULT_CODE, result_code.0);
+        w.utf8(&d::ORIGIN_HOST, &local.host);
+        w.utf8(&d::ORIGIN_REALM, &local.realm);
+        for avp in Avps::new(request.body()).map_while(Result::ok).filter(|avp| avp.is(&d::PROXY_INFO)) {
+            w.raw(avp.raw);
+        }
+        w.finish();
+    }
+}

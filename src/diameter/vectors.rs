@@ -1,0 +1,1 @@
+//! The vectors of the specification and recorded traffic.

@@ -1,0 +1,78 @@
+//! The durable log: numbered records, group commit, checkpoints. The only writer of files.
+//!
+//! A record is opaque bytes. Records are numbered 1, 2, 3... since the store was created; the number is a [`Position`].
+//! Whoever changes state hands a record to an [`Appender`] and gets a position at once; the [`Committer`]'s thread writes
+//! and syncs whatever has gathered as one batch, then moves the [`DurableMark`]. A value that may only leave when a
+//! position is durable travels as [`Pending`] and becomes [`Durable`] at the mark, nowhere else.
+//!
+//! Start of a store, in order: [`FileDisk::open`] (takes the directory's lock), [`Meta::open_or_create`],
+//! [`checkpoint::latest`], [`LocalJournal::open`], [`Journal::takeover`], [`Journal::read_from`] the checkpoint's
+//! position, [`Committer::start`].
+//!
+//! What is trusted of a disk: a sector of 512 bytes is written whole or not at all, and what a successful sync covered
+//! stays. Everything else is checked: a torn batch at the very end is cut off, any other damage refuses to start.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `meta` | format version and number of partitions, fixed when the store is created |
+//! | `epoch` | the epoch of the last takeover |
+//! | `journal-<first position>.log` | a segment: batches, then zeros or remains of the segment's former life |
+//! | `spare-<n>.log` | a segment made ready before it is needed |
+//! | `checkpoint-<position>.tgc` | a checkpoint: state as of that position |
+
+use std::sync::Arc;
+
+mod batch;
+pub mod checkpoint;
+mod commit;
+pub mod disk;
+mod durable;
+mod epoch;
+mod error;
+mod local;
+mod meta;
+mod position;
+mod read;
+mod recovery;
+mod scan;
+mod segment;
+mod stock;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    batch::Batch,
+    checkpoint::{CheckpointReader, CheckpointWriter},
+    commit::{Appender, Commit, Committer, PENDING_MAX, RECORD_MAX},
+    disk::{Disk, DiskFile, FileDisk, MemoryDisk},
+    durable::{Durable, DurableMark, Fatal, Pending},
+    error::{AppendError, JournalError},
+    local::{LocalJournal, Options},
+    meta::Meta,
+    position::{Epoch, Position},
+    read::{JournalReader, ReadJournal},
+    recovery::TornTail,
+};
+
+/// What is done with a record read back: it may refuse, which ends the reading.
+pub type Visit<'a> = &'a mut dyn FnMut(Position, &[u8]) -> Result<(), JournalError>;
+
+/// A durable log with one writer at a time. The seam for engines other than files of this machine.
+pub trait Journal: Send {
+    /// Makes the caller the only writer: whoever held an earlier epoch is refused from now on. Returns the new epoch and
+    /// the last durable position.
+    fn takeover(&mut self) -> Result<(Epoch, Position), JournalError>;
+
+    /// Appends a batch whose first record follows `expected`. Returns the position of its last record, and only when it is
+    /// durable. A failure other than [`AppendError::Fenced`] poisons: nobody knows what reached the disk.
+    fn append(&mut self, epoch: Epoch, expected: Position, batch: &Batch) -> Result<Position, AppendError>;
+
+    /// Visits every record after the given position, in order. Returns the last position.
+    fn read_from(&mut self, after: Position, visit: Visit<'_>) -> Result<Position, JournalError>;
+
+    /// Gives up records up to and including this position, as far as that frees whole segments.
+    fn trim(&mut self, up_to: Position) -> Result<(), JournalError>;
+
+    /// A reader that works beside the writer.
+    fn reader(&self) -> Arc<dyn ReadJournal>;
+}

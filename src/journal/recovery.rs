@@ -1,0 +1,71 @@
+//! Finds the end of the log, and makes it a clean one.
+//!
+//! A batch is written only after the one before is durable. So a bad batch with no valid one behind it is a torn write,
+//! was never promised to anybody, and is cut off. A bad batch with a valid one behind it was durable once: corruption.
+
+use std::io::{self, IoSlice};
+
+use super::{
+    DiskFile, Epoch, JournalError, Position,
+    disk::zeros,
+    scan::{Scan, Step},
+    segment::Segment,
+};
+
+/// A write that a crash interrupted. No position in it was ever durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment.
+    pub file: String,
+    /// Where the batch began.
+    pub offset: u64,
+    /// How many bytes were cut off, up to the last that was not zero. In a segment used before, what its former life
+    /// left counts as well.
+    pub bytes: u64,
+}
+
+/// Where the log ends.
+pub(super) struct End {
+    pub(super) offset: u64,
+    pub(super) last: Position,
+    pub(super) epoch: Epoch,
+    pub(super) torn: Option<TornTail>,
+}
+
+/// Walks the last segment to its end and erases what is behind it, so that nothing there can come back to life.
+pub(super) fn find_end<F: DiskFile>(segment: &Segment<F>) -> Result<End, JournalError> {
+    let mut scan = Scan::new(segment, Epoch(0));
+    let (clean, expected) = loop {
+        if let Step::End { clean, expected } = scan.step()? {
+            break (clean, expected);
+        }
+    };
+    if let Some(later) = scan.later_batch()? {
+        let expected = format!("{expected}, and a valid batch follows at byte {later}");
+        return Err(JournalError::corrupt(&segment.name, scan.offset, expected));
+    }
+    let bytes = erase(segment, scan.offset).map_err(JournalError::io(&segment.name))?;
+    let torn = (!clean).then(|| TornTail { file: segment.name.clone(), offset: scan.offset, bytes });
+    Ok(End { offset: scan.offset, last: Position(scan.next.0.saturating_sub(1)), epoch: scan.epoch, torn })
+}
+
+/// Overwrites what is not zero from an offset on, durably. Returns how far from there the last such byte was.
+fn erase<F: DiskFile>(segment: &Segment<F>, from: u64) -> io::Result<u64> {
+    let (mut offset, mut extent) = (from, 0);
+    let mut bytes = zeros(segment.length.saturating_sub(from)).to_vec();
+    while offset < segment.length {
+        let read = segment.file.read_full_at(offset, &mut bytes)?;
+        if read == 0 {
+            break;
+        }
+        if let Some(last) = bytes[..read].iter().rposition(|&byte| byte != 0) {
+            extent = offset - from + last as u64 + 1;
+            segment.file.write_all_at(offset, &mut [IoSlice::new(zeros(read as u64))])?;
+        }
+        offset += read as u64;
+    }
+    if extent > 0 {
+        segment.file.sync_data()?;
+    }
+    Ok(extent)
+}

@@ -1,0 +1,162 @@
+//! A decision becomes a CCA.
+
+use std::sync::Arc;
+
+use crate::{
+    charging::{Answer, FinalUnits, Grant, Measure, Reply, RequestKind, Verdict},
+    diameter::{
+        Avps, CreditControlAnswer, Frame, Identity, ResultCode, Writer,
+        credit_control::{
+            CcMoney, CheckBalanceResult, CostInformation, FailureHandling, FinalUnitAction, GrantedUnits,
+            RedirectAddressType, ServiceAnswer,
+        },
+        dictionary::{self as d, AvpDef},
+    },
+    ids::QuotaKey,
+    journal::Durable,
+    rating::FinalAction,
+    units::{Currency, Money, UnitKind, Units},
+};
+/// A decision on a charging request with what its encoding needs besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// The decision.
+    pub answer: Arc<Answer>,
+    /// Currency of the account, if one is known.
+    pub currency: Option<Currency>,
+}
+
+/// Encodes the answer to a request. Only a durable decision can be encoded: what an answer promises, a crash must not undo.
+pub fn encode_answer(decision: &Durable<Context>, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
+    let Context { answer, currency } = &**decision;
+    credit_control_answer(answer, *currency, request).encode(request, local, out);
+}
+
+/// The Result-Code of a verdict.
+pub const fn result_code(verdict: Verdict) -> ResultCode {
+    match verdict {
+        Verdict::Success => ResultCode::SUCCESS,
+        Verdict::ServiceDenied => ResultCode::END_USER_SERVICE_DENIED,
+        Verdict::CreditLimitReached => ResultCode::CREDIT_LIMIT_REACHED,
+        Verdict::RatingFailed => ResultCode::RATING_FAILED,
+        Verdict::UserUnknown => ResultCode::USER_UNKNOWN,
+        Verdict::UnknownSession => ResultCode::UNKNOWN_SESSION_ID,
+        Verdict::ResourcesExceeded => ResultCode::RESOURCES_EXCEEDED,
+        Verdict::UnableToComply => ResultCode::UNABLE_TO_COMPLY,
+        Verdict::InvalidValue => ResultCode::INVALID_AVP_VALUE,
+    }
+}
+
+fn credit_control_answer(answer: &Answer, currency: Option<Currency>, request: &Frame) -> CreditControlAnswer {
+    let mut cca = CreditControlAnswer::new(result_code(answer.verdict));
+    let success = answer.verdict == Verdict::Success;
+    if success && answer.kind == RequestKind::Initial {
+        // How the client behaves when it cannot reach us is said once (spec C-154). Sessions live on one node, and a
+        // service that is not charged is stopped.
+        cca.session_failover = Some(false);
+        cca.failure_handling = Some(FailureHandling::Terminate);
+    }
+    if let (true, RequestKind::Termination | RequestKind::Event, Some(currency)) = (success, answer.kind, currency) {
+        let cost = CcMoney::from_money(answer.cost, Some(currency.number()));
+        cca.cost = Some(CostInformation { cost, unit: None });
+    }
+    cca.check_balance = answer.enough_credit.map(|enough| {
+        if enough { CheckBalanceResult::EnoughCredit } else { CheckBalanceResult::NoCredit }
+    });
+    cca.failed_avp = failed_avp(answer, request);
+    if answer.at_command_level {
+        if let Some(reply) = answer.replies.first() {
+            cca.granted = reply.grant.map(|grant| granted(grant, currency));
+            cca.validity_time = validity(reply);
+            cca.final_unit = reply.final_action.as_ref().map(final_unit);
+        }
+    } else {
+        cca.services = answer.replies.iter().map(|reply| service(reply, currency)).collect();
+    }
+    cca
+}
+
+fn service(reply: &Reply, currency: Option<Currency>) -> ServiceAnswer {
+    let mut service = ServiceAnswer {
+        rating_group: reply.key.rating_group,
+        service_identifier: reply.key.service_identifier,
+        result_code: Some(result_code(reply.verdict)),
+        granted: reply.grant.map(|grant| granted(grant, currency)),
+        validity_time: validity(reply),
+        final_unit: reply.final_action.as_ref().map(final_unit),
+        quota_holding_time: reply.holding_secs,
+        ..ServiceAnswer::default()
+    };
+    let threshold = Some(reply.threshold).filter(|threshold| *threshold > 0);
+    match reply.grant.map(|grant| grant.measure) {
+        Some(Measure::Units(UnitKind::Octets)) => service.volume_quota_threshold = threshold,
+        Some(Measure::Units(UnitKind::Seconds)) => service.time_quota_threshold = threshold,
+        Some(Measure::Units(UnitKind::Events)) => service.unit_quota_threshold = threshold,
+        Some(Measure::Money) | None => {}
+    }
+    service
+}
+
+fn validity(reply: &Reply) -> Option<u32> {
+    Some(reply.validity_secs).filter(|secs| *secs > 0)
+}
+
+fn granted(grant: Grant, currency: Option<Currency>) -> GrantedUnits {
+    match grant.measure {
+        Measure::Units(kind) => GrantedUnits::of(Units { kind, amount: grant.amount }),
+        Measure::Money => {
+            let micros = i64::try_from(grant.amount).unwrap_or(i64::MAX);
+            let money = CcMoney::from_money(Money::from_micros(micros), currency.map(Currency::number));
+            GrantedUnits::of_money(money)
+        }
+    }
+}
+
+fn final_unit(action: &FinalUnits) -> FinalUnitAction {
+    match action {
+        FinalUnits::Terminate => FinalUnitAction::Terminate,
+        FinalUnits::Redirect(address) => {
+            let redirect = FinalAction::Redirect { address: Arc::clone(address) };
+            let kind = match redirect.redirect_address_type() {
+                Some(0) => RedirectAddressType::Ipv4,
+                Some(1) => RedirectAddressType::Ipv6,
+                Some(3) => RedirectAddressType::SipUri,
+                _ => RedirectAddressType::Url,
+            };
+            FinalUnitAction::Redirect { kind, address: Arc::clone(address) }
+        }
+    }
+}
+
+/// The content of Failed-AVP, where the result demands one (spec B-72, C-121).
+fn failed_avp(answer: &Answer, request: &Frame) -> Option<Vec<u8>> {
+    match answer.verdict {
+        // For the request as a whole there is no price when its service context is not known.
+        Verdict::RatingFailed => Some(copy_of(request.body(), &d::SERVICE_CONTEXT_ID)),
+        Verdict::InvalidValue => Some(copy_of(request.body(), &d::SUBSCRIPTION_ID)),
+        _ => answer
+            .replies
+            .iter()
+            .find(|reply| reply.verdict == Verdict::RatingFailed)
+            .map(|reply| unrated(reply.key)),
+    }
+}
+
+/// The key of the service that has no price, where it stands (spec B-73); an example of it if the client sent none (spec
+/// C-116).
+fn unrated(key: QuotaKey) -> Vec<u8> {
+    let mut out = Vec::new();
+    Writer::bare(&mut out).group(&d::MULTIPLE_SERVICES_CREDIT_CONTROL, |w| {
+        match (key.rating_group, key.service_identifier) {
+            (None, Some(service)) => w.u32(&d::SERVICE_IDENTIFIER, service),
+            (group, _) => w.u32(&d::RATING_GROUP, group.unwrap_or(0)),
+        }
+    });
+    out
+}
+
+/// The first AVP of its kind as it was received.
+pub(super) fn copy_of(body: &[u8], def: &AvpDef) -> Vec<u8> {
+    let found = Avps::new(body).map_while(Result::ok).find(|avp| avp.is(def));
+    found.map_or_else(Vec::new, |avp| avp.raw.to_vec())
+}

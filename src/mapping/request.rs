@@ -1,0 +1,193 @@
+//! A CCR becomes a command of the charging core.
+
+use super::{identity, sms};
+use crate::{
+    charging::{
+        Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest, Used, Want, WantedUnits,
+    },
+    diameter::{
+        CreditControlRequest, RequestError, ResultCode,
+        credit_control::{CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
+        dictionary as d,
+    },
+    ids::{AccountId, Identity, QuotaKey, SessionKey},
+    rating::Catalog,
+    units::{Currency, Money, UnitKind},
+};
+
+/// A charging request, and whom it names. The account is not known yet: finding it is the store's.
+#[derive(Debug)]
+pub struct Charge<'a> {
+    /// In the order of look-up; may be empty in updates, where the session knows its account (spec C-164).
+    pub identities: Vec<Identity>,
+    /// Session-Id's key.
+    pub key: SessionKey,
+    request: Request<'a>,
+}
+
+#[derive(Debug)]
+enum Request<'a> {
+    Session(Interrogation<'a>),
+    Event(EventRequest<'a>),
+}
+
+impl<'a> Charge<'a> {
+    /// The command, once it is known which account the identities name.
+    pub fn into_command(self, account: Option<AccountId>) -> Command<'a> {
+        match self.request {
+            Request::Session(interrogation) => Command::Interrogate(Interrogation { account, ..interrogation }),
+            Request::Event(event) => Command::ChargeEvent(EventRequest { account, ..event }),
+        }
+    }
+
+    /// Type of the request.
+    pub fn kind(&self) -> RequestKind {
+        match &self.request {
+            Request::Session(interrogation) => interrogation.kind,
+            Request::Event(_) => RequestKind::Event,
+        }
+    }
+
+    /// CC-Request-Number.
+    pub fn number(&self) -> u32 {
+        match &self.request {
+            Request::Session(interrogation) => interrogation.number,
+            Request::Event(event) => event.number,
+        }
+    }
+}
+
+/// What is known of the client that sent a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClientTraits {
+    /// It does not act on RAR: a short Validity-Time takes its place (spec I-15).
+    pub ignores_reauthorisation: bool,
+}
+
+/// Translates a request.
+///
+/// # Errors
+/// 5004 or 5005, as the answer will say it.
+pub fn charge<'a>(
+    request: &CreditControlRequest<'a>,
+    catalog: &Catalog,
+    client: ClientTraits,
+) -> Result<Charge<'a>, RequestError> {
+    let key = SessionKey::of(request.session_id);
+    let context = catalog.context(request.service_context_id);
+    let at_command_level = request.services.is_empty();
+    let kind = match request.request_type {
+        RequestType::Initial => RequestKind::Initial,
+        RequestType::Update => RequestKind::Update,
+        RequestType::Termination => RequestKind::Termination,
+        RequestType::Event => RequestKind::Event,
+    };
+    let mut services: Vec<_> = request.services.iter().map(service).collect();
+    if request.is_command_level() {
+        services.push(command_level(request));
+    }
+    let translated = if kind == RequestKind::Event {
+        if services.is_empty() {
+            services.push(command_level(request));
+        }
+        count_messages(&mut services, request);
+        Request::Event(EventRequest {
+            session_id: request.session_id,
+            key,
+            number: request.request_number,
+            account: None,
+            action: action(request)?,
+            context,
+            services,
+            at_command_level,
+        })
+    } else {
+        Request::Session(Interrogation {
+            session_id: request.session_id,
+            key,
+            account: None,
+            kind,
+            number: request.request_number,
+            context,
+            context_name: request.service_context_id,
+            origin_host: request.origin_host,
+            origin_realm: request.origin_realm,
+            services,
+            at_command_level: at_command_level && request.is_command_level(),
+            short_validity: client.ignores_reauthorisation,
+        })
+    };
+    Ok(Charge { identities: identity::identities(request), key, request: translated })
+}
+
+/// Requested-Action counts in event requests only: one SMF sends it in every CCR (spec C-95, C-96, I-10).
+fn action(request: &CreditControlRequest<'_>) -> Result<EventAction, RequestError> {
+    match request.requested_action {
+        Some(d::requested_action::DIRECT_DEBITING) => Ok(EventAction::Debit),
+        Some(d::requested_action::REFUND_ACCOUNT) => Ok(EventAction::Refund),
+        Some(d::requested_action::CHECK_BALANCE) => Ok(EventAction::CheckBalance),
+        Some(d::requested_action::PRICE_ENQUIRY) => Ok(EventAction::PriceEnquiry),
+        Some(_) => Err(RequestError::new(ResultCode::INVALID_AVP_VALUE, "no such Requested-Action")
+            .with_failed_avp(super::answer::copy_of(request.body, &d::REQUESTED_ACTION))),
+        None => Err(RequestError::missing(&d::REQUESTED_ACTION)),
+    }
+}
+
+fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
+    let key = QuotaKey { rating_group: mscc.rating_group, service_identifier: mscc.service_identifier };
+    from_units(key, mscc.requested.as_ref(), mscc.all_used())
+}
+
+/// Units outside of MSCC (spec C-39, G-20).
+fn command_level(request: &CreditControlRequest<'_>) -> ServiceRequest {
+    let key = QuotaKey { rating_group: None, service_identifier: request.service_identifier };
+    from_units(key, request.requested.as_ref(), request.used.iter())
+}
+
+fn from_units<'u>(
+    key: QuotaKey,
+    requested: Option<&ServiceUnits>,
+    used: impl Iterator<Item = &'u UsedUnits>,
+) -> ServiceRequest {
+    let mut currency = None;
+    // Every Used-Service-Unit counts, not only the first (spec C-37, I-9).
+    let used = used.fold(None, |sum: Option<Used>, used| {
+        let money = used.units.money.map(|money| money_of(money, &mut currency));
+        let this = Used {
+            octets: used.units.octets().unwrap_or(0),
+            seconds: used.units.amount(UnitKind::Seconds).unwrap_or(0),
+            events: used.units.amount(UnitKind::Events).unwrap_or(0),
+            money: money.flatten().unwrap_or(Money::ZERO),
+        };
+        Some(sum.unwrap_or_default().plus(this))
+    });
+    let want = requested.map(|units| match units.money {
+        Some(money) => money_of(money, &mut currency).map_or(Want::Unusable, Want::Money),
+        None if units.is_empty() => Want::Any,
+        None => Want::Units(WantedUnits {
+            octets: units.octets(),
+            seconds: units.amount(UnitKind::Seconds),
+            events: units.amount(UnitKind::Events),
+        }),
+    });
+    ServiceRequest { key, used, want, currency }
+}
+
+/// The amount, if it can be counted; the currency is noted. A currency that is not known makes it uncountable.
+fn money_of(money: CcMoney, currency: &mut Option<Currency>) -> Option<Money> {
+    if let Some(number) = money.currency {
+        *currency = Some(Currency::from_number(number)?);
+    }
+    money.to_money().filter(|money| !money.is_negative())
+}
+
+/// Where the client does not say how many units an event is about, the messages are counted (spec G-124).
+fn count_messages(services: &mut [ServiceRequest], request: &CreditControlRequest<'_>) {
+    let silent = |want: Option<Want>| matches!(want, None | Some(Want::Any));
+    if services.iter().any(|service| silent(service.want))
+        && let Some(messages) = sms::quantity(request.service_information)
+    {
+        let units = Want::Units(WantedUnits { events: Some(messages), ..WantedUnits::default() });
+        services.iter_mut().filter(|service| silent(service.want)).for_each(|service| service.want = Some(units));
+    }
+}

@@ -1,0 +1,148 @@
+//! The compiled catalog: immutable tables, made once and looked up for every request.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    compile,
+    problem::Problem,
+    service::{Allowance, ContextId, Service, ServiceId, Threshold},
+};
+use crate::units::Currency;
+
+/// A price list, compiled: what is sold, at what price, and how requests find it. Immutable and shared freely.
+#[derive(Debug)]
+pub struct Catalog {
+    pub(super) currency: Currency,
+    pub(super) contexts: ContextTable,
+    /// By [`ContextId`].
+    pub(super) defaults: Vec<ContextServices>,
+    /// By [`ServiceId`].
+    pub(super) services: Vec<Service>,
+    /// Ordered by key.
+    pub(super) keys: Vec<(ServiceKey, ServiceId)>,
+    pub(super) services_by_name: BTreeMap<Arc<str>, ServiceId>,
+    pub(super) allowances: BTreeMap<Arc<str>, Allowance>,
+    pub(super) thresholds: Vec<Threshold>,
+}
+
+/// What a request's keys are matched with. Absent is less than any number.
+pub(super) type ServiceKey = (ContextId, Option<u32>, Option<u32>);
+
+/// The services of a context that need no key.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ContextServices {
+    /// For requests with neither Rating-Group nor Service-Identifier.
+    pub(super) default: Option<ServiceId>,
+    /// For requests with keys that no service has.
+    pub(super) fallback: Option<ServiceId>,
+}
+
+impl Catalog {
+    /// Reads and compiles a catalog. The error holds every problem found, ordered by line and column; never empty.
+    pub fn from_toml(text: &str) -> Result<Self, Vec<Problem>> {
+        compile::compile(text)
+    }
+
+    /// The currency of all its prices.
+    pub fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// The context that a Service-Context-Id names (spec C-4, G-27, I-11); `None` is answered 5031 (spec C-5).
+    ///
+    /// A name in the catalog that is the same, octet for octet, comes first. Then, if the text ends in `@3gpp.org` (in
+    /// any case, and `.` will do for `@`), the five digits before that, back to the previous dot or the start: they
+    /// match the catalog's `NNNNN@3gpp.org`. Nothing is read out of the prefix.
+    pub fn context(&self, service_context_id: &str) -> Option<ContextId> {
+        self.contexts.find(service_context_id)
+    }
+
+    /// The service that the keys of a request reach in a context, the most specific first: both keys, the rating group
+    /// alone, the service identifier alone; the context's default service if there are no keys (spec I-9). Keys that no
+    /// service has, and no keys where there is no default, reach the context's fallback service, or nothing (5031, spec
+    /// G-118).
+    pub fn service(
+        &self,
+        context: ContextId,
+        rating_group: Option<u32>,
+        service_identifier: Option<u32>,
+    ) -> Option<&Service> {
+        let of_context = self.defaults.get(usize::from(context.0))?;
+        let by_key = |rg, si| {
+            let found = self.keys.binary_search_by_key(&(context, rg, si), |(key, _)| *key).ok()?;
+            Some(self.keys.get(found)?.1)
+        };
+        let found = match (rating_group, service_identifier) {
+            (None, None) => of_context.default,
+            (Some(_), Some(_)) => by_key(rating_group, service_identifier)
+                .or_else(|| by_key(rating_group, None))
+                .or_else(|| by_key(None, service_identifier)),
+            _ => by_key(rating_group, service_identifier),
+        };
+        self.service_by_id(found.or(of_context.fallback)?)
+    }
+
+    /// The service with this number, which must come from this catalog.
+    pub fn service_by_id(&self, id: ServiceId) -> Option<&Service> {
+        self.services.get(usize::from(id.0))
+    }
+
+    /// The service with this name.
+    pub fn service_by_name(&self, name: &str) -> Option<&Service> {
+        self.service_by_id(*self.services_by_name.get(name)?)
+    }
+
+    /// All services, in the order of the text.
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// The allowance with this name.
+    pub fn allowance(&self, name: &str) -> Option<&Allowance> {
+        self.allowances.get(name)
+    }
+
+    /// All allowances, ordered by name.
+    pub fn allowances(&self) -> impl Iterator<Item = &Allowance> {
+        self.allowances.values()
+    }
+
+    /// All thresholds, in the order of the text.
+    pub fn thresholds(&self) -> &[Threshold] {
+        &self.thresholds
+    }
+}
+
+/// Finds contexts by name: a search in a sorted list compares lengths first, so that it touches few octets.
+#[derive(Debug, Default)]
+pub(super) struct ContextTable {
+    /// Ordered by length, then octets.
+    pub(super) exact: Vec<(Box<str>, ContextId)>,
+    /// 3GPP's numbers of specifications (spec G-28) as their five digits, ordered.
+    pub(super) numbers: Vec<([u8; 5], ContextId)>,
+}
+
+impl ContextTable {
+    fn find(&self, name: &str) -> Option<ContextId> {
+        let order = |known: &(Box<str>, ContextId)| {
+            known.0.len().cmp(&name.len()).then_with(|| known.0.as_bytes().cmp(name.as_bytes()))
+        };
+        if let Ok(found) = self.exact.binary_search_by(order) {
+            return self.exact.get(found).map(|known| known.1);
+        }
+        let number = specification_number(name)?;
+        let found = self.numbers.binary_search_by_key(&number, |known| known.0).ok()?;
+        self.numbers.get(found).map(|known| known.1)
+    }
+}
+
+/// The five digits of `[prefix.]NNNNN@3gpp.org`.
+pub(super) fn specification_number(name: &str) -> Option<[u8; 5]> {
+    let (prefix, domain) = name.as_bytes().split_last_chunk::<9>()?;
+    if !matches!(domain[0], b'@' | b'.') || !domain[1..].eq_ignore_ascii_case(b"3gpp.org") {
+        return None;
+    }
+    let (before, number) = prefix.split_last_chunk::<5>()?;
+    let starts_an_element = before.last().is_none_or(|previous| *previous == b'.');
+    (starts_an_element && number.iter().all(u8::is_ascii_digit)).then_some(*number)
+}

@@ -1,0 +1,135 @@
+//! `[[context]]`: which requests the catalog is about.
+
+use std::collections::BTreeMap;
+
+use super::section::{self, Field, Section};
+use crate::rating::{
+    catalog::{ContextTable, specification_number},
+    problem::{Problems, Span, quoted},
+    service::ContextId,
+};
+
+/// More contexts than 3GPP has numbers and an operator has systems.
+const CONTEXTS_MAX: usize = 1_000;
+
+/// A Service-Context-Id has a handful of elements; this bounds what each request is compared with.
+const CONTEXT_NAME_OCTETS_MAX: usize = 255;
+
+/// The contexts as read. [`ContextId`]s count the sections of the text.
+#[derive(Default)]
+pub(super) struct Contexts<'a> {
+    pub(super) list: Vec<ContextText<'a>>,
+    by_name: BTreeMap<&'a str, (ContextId, Span)>,
+    pub(super) table: ContextTable,
+}
+
+/// What of a context waits for the services to be read.
+pub(super) struct ContextText<'a> {
+    /// Empty if it is missing, wrong or taken.
+    pub(super) name: &'a str,
+    pub(super) span: Span,
+    pub(super) default: Option<Field<&'a str>>,
+    pub(super) fallback: Option<Field<&'a str>>,
+}
+
+impl<'a> Contexts<'a> {
+    pub(super) fn read(root: &mut Section<'a>, problems: &mut Problems<'_>) -> Self {
+        let sections = root.sections("context", "[[context]]", problems);
+        if sections.is_empty() {
+            problems
+                .add(&root.span, "a catalog needs at least one [[context]] with services, to which requests belong");
+        }
+        let mut contexts = Self::default();
+        let mut names = Names::default();
+        for mut section in sections {
+            if contexts.list.len() == CONTEXTS_MAX {
+                problems.add(&section.span, format!("a catalog has at most {CONTEXTS_MAX} contexts"));
+                break;
+            }
+            // At most CONTEXTS_MAX, which fits.
+            let id = ContextId(contexts.list.len() as u16);
+            let name = section.require("name", "name = \"data\"", problems, section::name);
+            let name = name.filter(|name| contexts.declare(id, name, problems));
+            let (by_rule, exact) = (section.texts("service_context_id", problems), section.texts("aliases", problems));
+            if !section.has("service_context_id") && !section.has("aliases") {
+                let example = "service_context_id = \"32251@3gpp.org\"";
+                problems.add(
+                    &section.span,
+                    format!("[[context]] needs `{example}` or `aliases`, or no request reaches it"),
+                );
+            }
+            by_rule.iter().for_each(|name| names.add(id, name, true, problems));
+            exact.iter().for_each(|name| names.add(id, name, false, problems));
+            let default = section.get("default_service", problems, section::name);
+            let fallback = section.get("fallback_service", problems, section::name);
+            let (span, name) = (section.span.clone(), name.map_or("", |name| name.value));
+            contexts.list.push(ContextText { name, span, default, fallback });
+            section.finish(problems);
+        }
+        contexts.table = names.table();
+        contexts
+    }
+
+    /// The context with this name.
+    pub(super) fn find(&self, name: &str) -> Option<ContextId> {
+        self.by_name.get(name).map(|(id, _)| *id)
+    }
+
+    /// The names that there are.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.by_name.keys().copied()
+    }
+
+    /// Whether the name is new.
+    fn declare(&mut self, id: ContextId, name: &Field<&'a str>, problems: &mut Problems<'_>) -> bool {
+        if let Some((_, first)) = self.by_name.get(name.value) {
+            let line = problems.line(first);
+            problems.add(&name.span, format!("line {line} has a context {} already", quoted(name.value)));
+            return false;
+        }
+        self.by_name.insert(name.value, (id, name.span.clone()));
+        true
+    }
+}
+
+/// The Service-Context-Ids of all contexts.
+#[derive(Default)]
+struct Names<'a> {
+    by_text: BTreeMap<&'a str, Span>,
+    exact: Vec<(Box<str>, ContextId)>,
+    numbers: Vec<([u8; 5], ContextId)>,
+}
+
+impl<'a> Names<'a> {
+    /// Adds a name: `by_rule`, a bare `NNNNN@3gpp.org` stands for all that end in it.
+    fn add(&mut self, id: ContextId, name: &Field<&'a str>, by_rule: bool, problems: &mut Problems<'_>) {
+        let text = name.value;
+        if text.len() > CONTEXT_NAME_OCTETS_MAX || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            let right = format!("a Service-Context-Id has up to {CONTEXT_NAME_OCTETS_MAX} octets and no spaces");
+            problems.add(&name.span, format!("{}: {right}", quoted(text)));
+            return;
+        }
+        if let Some(first) = self.by_text.get(text) {
+            let line = problems.line(first);
+            problems
+                .add(&name.span, format!("line {line} names {} already: a name leads to one context", quoted(text)));
+            return;
+        }
+        self.by_text.insert(text, name.span.clone());
+        match specification_number(text) {
+            Some(number) if by_rule && text == bare(number) => self.numbers.push((number, id)),
+            _ => self.exact.push((text.into(), id)),
+        }
+    }
+
+    fn table(mut self) -> ContextTable {
+        self.exact.sort_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.as_bytes().cmp(b.as_bytes())));
+        self.numbers.sort();
+        ContextTable { exact: self.exact, numbers: self.numbers }
+    }
+}
+
+/// `NNNNN@3gpp.org` in the one spelling that stands for the rule.
+fn bare(number: [u8; 5]) -> String {
+    format!("{}@3gpp.org", String::from_utf8_lossy(&number))
+}

@@ -1,0 +1,66 @@
+//! From the text of a catalog to its tables. All of the text is read before anything is said about it, so that one pass
+//! finds every problem.
+
+mod allowances;
+mod contexts;
+mod section;
+mod services;
+
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use self::{contexts::Contexts, section::Section, services::Services};
+use super::{
+    catalog::Catalog,
+    problem::{Problem, Problems},
+};
+use crate::units::Currency;
+
+/// The longest catalog: hundreds of times the demo's, and still read in a blink.
+pub const CATALOG_OCTETS_MAX: usize = 1 << 20;
+
+/// Compiles `text`, or says all that is wrong with it.
+pub(super) fn compile(text: &str) -> Result<Catalog, Vec<Problem>> {
+    let mut problems = Problems::new(text);
+    if text.len() > CATALOG_OCTETS_MAX {
+        problems.add(&(0..0), format!("the catalog is longer than {CATALOG_OCTETS_MAX} octets"));
+        return Err(problems.finish());
+    }
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        // What was recovered has holes: problems found in it would be about the holes.
+        for error in errors {
+            let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+            problems.add(&error.span().unwrap_or(0..0), message);
+        }
+        return Err(problems.finish());
+    }
+    let catalog = build(Section::new("the catalog", root.get_ref(), 0..0), &mut problems);
+    match catalog {
+        Some(catalog) if problems.is_empty() => Ok(catalog),
+        _ => Err(problems.finish()),
+    }
+}
+
+/// Reads every section. `None` only with a problem noted.
+fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> {
+    let currency = root.require("currency", "currency = \"EUR\"", problems, |value| {
+        section::text(value)?.parse::<Currency>().map_err(|error| error.to_string())
+    });
+    let contexts = Contexts::read(&mut root, problems);
+    let services = Services::read(&mut root, &contexts, problems);
+    let allowances = allowances::allowances(&mut root, &services, problems);
+    let thresholds = allowances::thresholds(&mut root, problems);
+    root.finish(problems);
+    Some(Catalog {
+        currency: currency?.value,
+        contexts: contexts.table,
+        defaults: services.of_contexts,
+        services_by_name: services.list.iter().map(|service| (Arc::clone(&service.name), service.id)).collect(),
+        services: services.list,
+        keys: services.keys,
+        allowances,
+        thresholds,
+    })
+}

@@ -1,0 +1,348 @@
+//! `[[service]]`: what is sold, and how quota for it is handed out.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
+
+use rust_decimal::Decimal;
+use toml::de::DeValue;
+
+use super::{
+    contexts::Contexts,
+    section::{self, Field, Section},
+};
+use crate::{
+    rating::{
+        catalog::{ContextServices, ServiceKey},
+        price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError},
+        problem::{Problems, Span, quoted},
+        service::{ContextId, FinalAction, Service, ServiceId},
+    },
+    units::{Money, UnitKind},
+};
+
+/// What numbers of 16 bits name, with room to spare; a price list for people has tens.
+const SERVICES_MAX: usize = 10_000;
+
+/// Redirect-Server-Address goes into every answer that carries it.
+const REDIRECT_OCTETS_MAX: usize = 255;
+
+/// The services as read. [`ServiceId`]s count those without problems, and mean something only if there are none.
+#[derive(Default)]
+pub(super) struct Services<'a> {
+    pub(super) list: Vec<Service>,
+    pub(super) keys: Vec<(ServiceKey, ServiceId)>,
+    /// By context.
+    pub(super) of_contexts: Vec<ContextServices>,
+    by_name: BTreeMap<&'a str, Declared>,
+}
+
+/// A service by its name, whether or not the rest of it could be read.
+#[derive(Clone)]
+pub(super) struct Declared {
+    span: Span,
+    context: Option<ContextId>,
+    /// Its place in [`Services::list`], if it could be read.
+    pub(super) id: Option<ServiceId>,
+}
+
+impl<'a> Services<'a> {
+    pub(super) fn read(root: &mut Section<'a>, contexts: &Contexts<'a>, problems: &mut Problems<'_>) -> Self {
+        let sections = root.sections("service", "[[service]]", problems);
+        if sections.is_empty() {
+            problems.add(&root.span, "a catalog needs at least one [[service]] with a price");
+        }
+        let mut services = Self::default();
+        let mut keys = BTreeMap::new();
+        let mut unreachable = Vec::new();
+        for (index, mut section) in sections.into_iter().enumerate() {
+            if index == SERVICES_MAX {
+                problems.add(&section.span, format!("a catalog has at most {SERVICES_MAX} services"));
+                break;
+            }
+            // At most SERVICES_MAX, which fits.
+            let id = ServiceId(services.list.len() as u16);
+            let text = ServiceText::read(&mut section, contexts, problems);
+            services.declare(&text, id, problems);
+            if let Some(key) = text.key() {
+                let (key_span, written) = text.key_text(&section);
+                match keys.entry(key) {
+                    Entry::Occupied(first) => {
+                        let line = problems.line(first.get());
+                        problems.add(&key_span, format!("line {line} has {written} in the same context already"));
+                    }
+                    Entry::Vacant(free) if text.has_key() => {
+                        free.insert(key_span);
+                        services.keys.push((key, id));
+                    }
+                    Entry::Vacant(_) => unreachable.extend(text.name.clone()),
+                }
+            }
+            if let Some(service) = text.service(id) {
+                services.list.push(service);
+            }
+            section.finish(problems);
+        }
+        services.keys.sort();
+        services.resolve(contexts, problems);
+        services.check_reachable(contexts, &unreachable, problems);
+        services
+    }
+
+    /// The service with this name; if there is none, that is a problem of `field`.
+    pub(super) fn find(&self, field: &Field<&str>, problems: &mut Problems<'_>) -> Option<&Declared> {
+        let found = self.by_name.get(field.value);
+        if found.is_none() {
+            let hint = problems.hint(field.value, self.by_name.keys().copied());
+            problems.add(&field.span, format!("there is no service {}{hint}", quoted(field.value)));
+        }
+        found
+    }
+
+    /// The service that a declaration stands for, if it could be read.
+    pub(super) fn service(&self, declared: &Declared) -> Option<&Service> {
+        self.list.get(usize::from(declared.id?.0))
+    }
+
+    fn declare(&mut self, text: &ServiceText<'a>, id: ServiceId, problems: &mut Problems<'_>) {
+        let Some(name) = &text.name else { return };
+        match self.by_name.entry(name.value) {
+            Entry::Occupied(first) => {
+                let line = problems.line(&first.get().span);
+                problems.add(&name.span, format!("line {line} has a service {} already", quoted(name.value)));
+            }
+            Entry::Vacant(free) => {
+                let id = text.is_complete().then_some(id);
+                free.insert(Declared { span: name.span.clone(), context: text.context, id });
+            }
+        }
+    }
+
+    /// Turns the names of default and fallback services into numbers.
+    fn resolve(&mut self, contexts: &Contexts<'a>, problems: &mut Problems<'_>) {
+        for (index, context) in contexts.list.iter().enumerate() {
+            let mut of_context = |field: &Option<Field<&str>>| {
+                let field = field.as_ref()?;
+                let declared = self.find(field, problems)?;
+                if declared.context.is_some_and(|other| usize::from(other.0) != index) {
+                    let message = format!("service {} belongs to another context", quoted(field.value));
+                    problems.add(&field.span, format!("{message}: name one of {}", quoted(context.name)));
+                }
+                declared.id
+            };
+            let (default, fallback) = (of_context(&context.default), of_context(&context.fallback));
+            self.of_contexts.push(ContextServices { default, fallback });
+        }
+    }
+
+    /// Every context needs a service, and every service a way to reach it.
+    fn check_reachable(&self, contexts: &Contexts<'a>, without_key: &[Field<&'a str>], problems: &mut Problems<'_>) {
+        let named = |name: &str| {
+            let fields = contexts.list.iter().flat_map(|context| [&context.default, &context.fallback]);
+            fields.flatten().any(|field| field.value == name)
+        };
+        for name in without_key.iter().filter(|name| !named(name.value)) {
+            let right =
+                "give it a `rating_group` or a `service_identifier`, or make it its context's `default_service`";
+            problems.add(&name.span, format!("no request reaches service {}: {right}", quoted(name.value)));
+        }
+        for (index, context) in contexts.list.iter().enumerate() {
+            let used = |service: &Declared| service.context.is_some_and(|id| usize::from(id.0) == index);
+            if !context.name.is_empty() && !self.by_name.values().any(used) {
+                let name = quoted(context.name);
+                problems.add(&context.span, format!("context {name} has no service: add a [[service]] for it"));
+            }
+        }
+    }
+}
+
+/// One section as far as it could be read.
+struct ServiceText<'a> {
+    name: Option<Field<&'a str>>,
+    context: Option<ContextId>,
+    rating_group: Option<Field<u32>>,
+    service_identifier: Option<Field<u32>>,
+    price: Option<(UnitKind, Price)>,
+    slice: Option<u64>,
+    validity_secs: u32,
+    short_validity_secs: u32,
+    threshold_percent: u8,
+    quota_holding_secs: Option<u32>,
+    final_action: FinalAction,
+    restricted_validity_secs: u32,
+    counted: bool,
+}
+
+impl<'a> ServiceText<'a> {
+    fn read(section: &mut Section<'a>, contexts: &Contexts<'a>, problems: &mut Problems<'_>) -> Self {
+        let name = section.require("name", "name = \"internet\"", problems, section::name);
+        let context = section.require("context", "context = \"data\"", problems, section::name);
+        let context = context.and_then(|field| {
+            let found = contexts.find(field.value);
+            if found.is_none() {
+                let hint = problems.hint(field.value, contexts.names());
+                problems.add(&field.span, format!("there is no context {}{hint}", quoted(field.value)));
+            }
+            found
+        });
+        let rating_group = section.get("rating_group", problems, section::number(0, u32::MAX));
+        let service_identifier = section.get("service_identifier", problems, section::number(0, u32::MAX));
+        let (price, slice) = prices(section, problems);
+        let mut seconds = |key, least, default| {
+            section.get(key, problems, section::duration(least)).map_or(default, |field| field.value)
+        };
+        let validity_secs = seconds("validity", 60, 3_600);
+        let short_validity_secs = seconds("short_validity", 1, 60);
+        let restricted_validity_secs = seconds("restricted_validity", 60, 300);
+        let quota_holding_secs = section.get("quota_holding", problems, section::duration(1)).map(|field| field.value);
+        let threshold = section.get("threshold_percent", problems, section::number(0, 50));
+        let redirect = section.get("redirect_to", problems, redirect);
+        let counted = section.get("counted", problems, section::truth);
+        Self {
+            name,
+            context,
+            rating_group,
+            service_identifier,
+            price,
+            slice,
+            validity_secs,
+            short_validity_secs,
+            // At most 50.
+            threshold_percent: threshold.map_or(20, |field| field.value as u8),
+            quota_holding_secs,
+            final_action: redirect.map_or(FinalAction::Terminate, |field| field.value),
+            restricted_validity_secs,
+            counted: counted.is_none_or(|field| field.value),
+        }
+    }
+
+    fn has_key(&self) -> bool {
+        self.rating_group.is_some() || self.service_identifier.is_some()
+    }
+
+    fn key(&self) -> Option<ServiceKey> {
+        let number = |field: &Option<Field<u32>>| field.as_ref().map(|field| field.value);
+        Some((self.context?, number(&self.rating_group), number(&self.service_identifier)))
+    }
+
+    /// Where the key stands, and how to speak of it.
+    fn key_text(&self, section: &Section<'_>) -> (Span, String) {
+        let fields = [("rating group", &self.rating_group), ("service identifier", &self.service_identifier)];
+        let present: Vec<_> = fields.iter().filter_map(|(word, field)| Some((word, field.as_ref()?))).collect();
+        let words: Vec<String> = present.iter().map(|(word, field)| format!("{word} {}", field.value)).collect();
+        let span = present.first().map_or(section.span.clone(), |(_, field)| field.span.clone());
+        (span, words.join(" with "))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.name.is_some() && self.context.is_some() && self.price.is_some() && self.slice.is_some()
+    }
+
+    fn service(self, id: ServiceId) -> Option<Service> {
+        let (kind, price) = self.price?;
+        Some(Service {
+            id,
+            name: Arc::from(self.name?.value),
+            context: self.context?,
+            rating_group: self.rating_group.map(|field| field.value),
+            service_identifier: self.service_identifier.map(|field| field.value),
+            kind,
+            price,
+            slice: self.slice?,
+            validity_secs: self.validity_secs,
+            short_validity_secs: self.short_validity_secs,
+            threshold_percent: self.threshold_percent,
+            quota_holding_secs: self.quota_holding_secs,
+            final_action: self.final_action,
+            restricted_validity_secs: self.restricted_validity_secs,
+            counted: self.counted,
+        })
+    }
+}
+
+/// Reads price and slice together: they must count the same thing.
+fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(UnitKind, Price)>, Option<u64>) {
+    let free = section.get("free", problems, section::truth).is_some_and(|field| field.value);
+    let slice = section.get("slice", problems, section::quantity);
+    if free {
+        for key in ["price", "per", "block", "setup"] {
+            if section.get(key, problems, |_| Ok(())).is_some() {
+                problems
+                    .add(&section.key_span(key), format!("`free = true` and `{key}` do not go together: take one out"));
+            }
+        }
+        if !section.has("slice") {
+            problems.add(
+                &section.span,
+                "a free service needs `slice`, such as `slice = \"10 MB\"`: it says what is counted",
+            );
+        }
+        let price = slice.as_ref().map(|field| (field.value.0, Price::free_of(field.value.0)));
+        return (price, slice.map(|field| field.value.1));
+    }
+    let amount = section.require("price", "price = \"0.01\"` or `free = true", problems, decimal);
+    let per = section.require("per", "per = \"1 MB\"", problems, section::quantity);
+    let block = section.get("block", problems, section::quantity);
+    let setup = section.get("setup", problems, section::money);
+    let Some(per) = per else { return (None, None) };
+    let (kind, per_units) = per.value;
+    for (key, field) in [("block", &block), ("slice", &slice)] {
+        if let Some(field) = field.as_ref().filter(|field| field.value.0 != kind) {
+            let other = field.value.0;
+            problems.add(&field.span, format!("`{key}` counts {other} and `per` counts {kind}: they must be the same"));
+        }
+    }
+    let slice = match slice {
+        Some(field) => field.value.1,
+        None => default_slice(kind),
+    };
+    let block_units = block.as_ref().map_or(per_units, |field| field.value.1);
+    let fee = setup.as_ref().map_or(Money::ZERO, |field| field.value);
+    let price = amount.and_then(|amount| {
+        Price::new(kind, amount.value, per_units, block_units, fee)
+            .map_err(|error| {
+                let span = match (error, &setup, &block) {
+                    (PriceError::Setup, Some(setup), _) => &setup.span,
+                    (PriceError::Inexact, _, Some(block)) => &block.span,
+                    _ => &amount.span,
+                };
+                problems.add(span, error.to_string());
+            })
+            .ok()
+    });
+    (price.map(|price| (kind, price)), Some(slice))
+}
+
+/// The slice of a service that says nothing about it.
+const fn default_slice(kind: UnitKind) -> u64 {
+    match kind {
+        UnitKind::Octets => 10_000_000,
+        UnitKind::Seconds => 60,
+        UnitKind::Events => 1,
+    }
+}
+
+/// A plain decimal number in quotes; its range is the price's matter.
+fn decimal(value: &DeValue<'_>) -> Result<Decimal, String> {
+    let expected = || format!("write a price from 0 to {PRICE_MAX} in quotes, such as \"0.01\"");
+    let text = section::text(value)?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
+        return Err(expected());
+    }
+    if fraction.len() > PRICE_SCALE_MAX as usize {
+        return Err(PriceError::Scale.to_string());
+    }
+    Decimal::from_str_exact(text).ok().filter(|price| *price <= Decimal::from(PRICE_MAX)).ok_or_else(expected)
+}
+
+/// Where the user is sent.
+fn redirect(value: &DeValue<'_>) -> Result<FinalAction, String> {
+    let address = section::text(value)?;
+    if address.len() > REDIRECT_OCTETS_MAX || !address.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!("write a URL, SIP URI or IP address of up to {REDIRECT_OCTETS_MAX} ASCII characters"));
+    }
+    Ok(FinalAction::Redirect { address: Arc::from(address) })
+}

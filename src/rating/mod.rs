@@ -1,0 +1,21 @@
+//! The catalog (TOML, written by people) compiled to an immutable price list, and pure functions from usage to money.
+//!
+//! No IO, no clock, no floating point. [`Catalog::from_toml`] is the only place where prices are read; from then on all
+//! arithmetic is on integers.
+
+mod catalog;
+mod compile;
+mod price;
+mod problem;
+mod quantity;
+mod service;
+
+pub use catalog::Catalog;
+pub use compile::CATALOG_OCTETS_MAX;
+pub use price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceOverflow};
+pub use problem::Problem;
+pub use quantity::QUANTITY_MAX;
+pub use service::{Allowance, ContextId, FinalAction, Service, ServiceId, Threshold, ThresholdKind};
+
+#[cfg(test)]
+mod tests;

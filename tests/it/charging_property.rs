@@ -1,0 +1,427 @@
+//! Random requests against the charging core: the balance identity after each step, duplicates that change nothing,
+//! reservations that never exceed what is there, and a replay of the events that gives the same state.
+
+use proptest::{collection::vec, prelude::*};
+use tollgate::{
+    charging::{
+        AccountSpec, BucketKind, Command, CreditCommand, CreditKind, Decided, Event, EventAction, EventRequest,
+        Interrogation, Measure, Outcome, RequestKind, Retention, ServiceRequest, State, Used, Verdict, Want, decide,
+    },
+    ids::{AccountId, QuotaKey, SessionKey},
+    rating::Catalog,
+    time::Timestamp,
+    units::{Money, Units},
+};
+
+const CATALOG: &str = r#"
+currency = "CNY"
+[[context]]
+name = "data"
+service_context_id = "32251@3gpp.org"
+default_service = "internet"
+[[service]]
+name = "internet"
+context = "data"
+rating_group = 1
+price = "0.01"
+per = "1 MB"
+block = "100 kB"
+slice = "10 MB"
+[[service]]
+name = "odd"
+context = "data"
+rating_group = 2
+price = "0.000007"
+per = "3 B"
+block = "7 B"
+slice = "1 MB"
+[[service]]
+name = "portal"
+context = "data"
+rating_group = 3
+price = "0.05"
+per = "1 MB"
+slice = "2 MB"
+redirect_to = "http://topup.example"
+[[service]]
+name = "music"
+context = "data"
+rating_group = 4
+free = true
+slice = "5 MB"
+[[allowance]]
+name = "small"
+amount = "3 MB"
+services = ["internet"]
+validity = "1 h"
+priority = 10
+[[threshold]]
+name = "low"
+money = "0.05"
+[[threshold]]
+name = "most"
+allowance_percent = 80
+"#;
+
+const ACCOUNTS: u64 = 3;
+
+fn catalog() -> Catalog {
+    Catalog::from_toml(CATALOG).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// One random step. Small ranges, so that sessions, numbers and accounts collide.
+#[derive(Debug, Clone)]
+enum Step {
+    Request {
+        session: u8,
+        account: u64,
+        kind: RequestKind,
+        number: u32,
+        services: Vec<(u32, Option<u64>, u8)>,
+    },
+    /// A well-behaved update: reports at most what was granted.
+    Honest {
+        session: u8,
+        share: u8,
+        again: bool,
+    },
+    Event {
+        session: u8,
+        account: u64,
+        number: u32,
+        group: u32,
+        units: u64,
+    },
+    TopUp {
+        account: u64,
+        micros: i64,
+        id: u8,
+    },
+    Adjust {
+        account: u64,
+        micros: i64,
+        id: u8,
+    },
+    Allowance {
+        account: u64,
+        id: u8,
+    },
+    Repeat,
+    Wait {
+        secs: u64,
+    },
+}
+
+fn service() -> impl Strategy<Value = (u32, Option<u64>, u8)> {
+    let used = prop_oneof![
+        3 => Just(None),
+        4 => (0u64..12_000_000).prop_map(Some),
+        1 => Just(Some(u64::MAX)),
+        1 => (0u64..100).prop_map(Some),
+    ];
+    (1u32..=5, used, 0u8..4)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let kind = prop_oneof![
+        3 => Just(RequestKind::Initial), 4 => Just(RequestKind::Update), 2 => Just(RequestKind::Termination)
+    ];
+    prop_oneof![
+        8 => (0u8..6, 1..=ACCOUNTS, kind, 0u32..8, vec(service(), 0..4)).prop_map(
+            |(session, account, kind, number, services)| Step::Request { session, account, kind, number, services }
+        ),
+        6 => (0u8..6, 0u8..=100, any::<bool>()).prop_map(|(session, share, again)| Step::Honest { session, share, again }),
+        2 => (6u8..9, 1..=ACCOUNTS, 0u32..3, 1u32..=5, 0u64..20_000_000)
+            .prop_map(|(session, account, number, group, units)| Step::Event { session, account, number, group, units }),
+        2 => (1..=ACCOUNTS, -5i64..300_000, 0u8..20).prop_map(|(account, micros, id)| Step::TopUp { account, micros, id }),
+        1 => (1..=ACCOUNTS, -200_000i64..100_000, 20u8..40)
+            .prop_map(|(account, micros, id)| Step::Adjust { account, micros, id }),
+        1 => (1..=ACCOUNTS, 40u8..45).prop_map(|(account, id)| Step::Allowance { account, id }),
+        2 => Just(Step::Repeat),
+        1 => (0u64..10_000).prop_map(|secs| Step::Wait { secs }),
+    ]
+}
+
+struct World {
+    catalog: Catalog,
+    state: State,
+    events: Vec<Event>,
+    now: Timestamp,
+    /// Highest number used in each session by honest updates.
+    numbers: u32,
+    honest: bool,
+}
+
+impl World {
+    fn new(honest: bool) -> Self {
+        let mut world = Self {
+            catalog: catalog(),
+            state: State::new(Retention::default()),
+            events: Vec::new(),
+            now: Timestamp::from_secs(1_000_000),
+            numbers: 1_000,
+            honest,
+        };
+        for id in 1..=ACCOUNTS {
+            world.execute(&Command::CreateAccount(AccountSpec {
+                id: AccountId(id),
+                currency: world.catalog.currency(),
+                balance: Money::from_micros(250_000),
+                credit_limit: Money::from_micros(if id == 2 { 50_000 } else { 0 }),
+                never_stop: id == 3,
+                allowances: Vec::new(),
+            }));
+        }
+        world
+    }
+
+    fn execute(&mut self, command: &Command<'_>) -> Decided {
+        let decided = decide(&self.state, &self.catalog, command, self.now);
+        if let Some(event) = &decided.event {
+            assert!(!decided.repeated, "a repetition changes nothing");
+            self.state.apply(event);
+            self.events.push(event.clone());
+            self.check_new_holds(event);
+        }
+        self.state.check().unwrap_or_else(|violation| panic!("after {command:?}: {violation}"));
+        assert_eq!(self.state.discrepancy(), 0);
+        if let Outcome::Answer(answer) = &decided.outcome {
+            for reply in &answer.replies {
+                // tests: I-2, G-149
+                assert_eq!(reply.verdict == Verdict::Success, reply.grant.is_some());
+                if let Some(grant) = reply.grant {
+                    assert!(grant.amount > 0 || reply.final_action.is_some(), "an empty grant has a final action");
+                    // tests: I-5, G-60, G-62
+                    assert!(u64::from(reply.threshold) < grant.amount.max(1));
+                    assert!(reply.threshold == 0 || reply.final_action.is_none());
+                }
+            }
+        }
+        decided
+    }
+
+    /// A new reservation takes only what is free: afterwards no bucket that it draws from is overcommitted.
+    // tests: C-181, C-185
+    fn check_new_holds(&self, event: &Event) {
+        let Event::Interrogated(event) = event else { return };
+        let account = self.state.account(event.account).unwrap();
+        for draw in event.steps.iter().flat_map(|step| &step.holds) {
+            assert!(draw.amount > 0);
+            let bucket = account.bucket(draw.bucket).unwrap();
+            let limit = if bucket.kind == BucketKind::Money { account.credit_limit.micros() } else { 0 };
+            assert!(
+                event.closes.is_some() || account.never_stop || bucket.amount - bucket.reserved + limit >= 0,
+                "overcommitted: {bucket:?}"
+            );
+        }
+    }
+
+    fn run(&mut self, step: &Step) -> Option<Outcome> {
+        match step {
+            Step::Request { session, account, kind, number, services } => {
+                let services: Vec<_> = services
+                    .iter()
+                    .map(|(group, used, want)| ServiceRequest {
+                        currency: None,
+                        key: QuotaKey {
+                            rating_group: Some(*group).filter(|group| *group < 5),
+                            service_identifier: None,
+                        },
+                        used: used.map(|octets| Used { octets, ..Used::default() }),
+                        want: match want {
+                            0 => None,
+                            1 => Some(Want::Any),
+                            2 => Some(Want::Units(Units::octets(1_000_000).into())),
+                            _ => Some(Want::Units(Units::seconds(60).into())),
+                        },
+                    })
+                    .collect();
+                Some(self.interrogate(*session, Some(*account), *kind, *number, services).outcome)
+            }
+            Step::Honest { session, share, again } => {
+                let id = format!("gw;{session}");
+                let session_state = self.state.session_by_id(SessionKey::of(id.as_bytes()), id.as_bytes())?;
+                let services: Vec<_> = session_state
+                    .quotas
+                    .iter()
+                    .map(|quota| ServiceRequest {
+                        key: quota.key,
+                        used: Some(Used { octets: quota.granted / 100 * u64::from(*share), ..Used::default() })
+                            .filter(|_| quota.measure != Measure::Money),
+                        want: again.then_some(Want::Any),
+                        currency: None,
+                    })
+                    .collect();
+                self.numbers += 1;
+                let number = self.numbers;
+                Some(self.interrogate(*session, None, RequestKind::Update, number, services).outcome)
+            }
+            Step::Event { session, account, number, group, units } => {
+                let id = format!("smsc;{session}");
+                let want = Some(Want::Units(Units::octets(*units).into()));
+                let services = vec![ServiceRequest {
+                    key: QuotaKey { rating_group: Some(*group), service_identifier: None },
+                    used: None,
+                    currency: None,
+                    want,
+                }];
+                let command = Command::ChargeEvent(EventRequest {
+                    session_id: id.as_bytes(),
+                    key: SessionKey::of(id.as_bytes()),
+                    number: *number,
+                    account: Some(AccountId(*account)),
+                    action: if number % 3 == 2 { EventAction::PriceEnquiry } else { EventAction::Debit },
+                    context: self.catalog.context("32251@3gpp.org"),
+                    services,
+                    at_command_level: group % 2 == 0,
+                });
+                Some(self.execute(&command).outcome)
+            }
+            Step::TopUp { account, micros, id } => {
+                Some(self.credit(*account, CreditKind::TopUp(Money::from_micros(*micros)), *id))
+            }
+            Step::Adjust { account, micros, id } if !self.honest => {
+                Some(self.credit(*account, CreditKind::Adjustment(Money::from_micros(*micros), "test"), *id))
+            }
+            Step::Adjust { .. } => None,
+            Step::Allowance { account, id } => {
+                let catalog = catalog();
+                let allowance = catalog.allowance("small").unwrap();
+                Some(self.credit(*account, CreditKind::Allowance(allowance), *id))
+            }
+            Step::Repeat => None,
+            Step::Wait { secs } => {
+                self.now = self.now.plus_secs(*secs);
+                for no in self.state.due(self.now, usize::MAX) {
+                    self.execute(&Command::ExpireSession(no));
+                }
+                assert!(self.state.next_due().is_none_or(|due| due > self.now), "supervision ends what is due");
+                None
+            }
+        }
+    }
+
+    fn interrogate(
+        &mut self,
+        session: u8,
+        account: Option<u64>,
+        kind: RequestKind,
+        number: u32,
+        services: Vec<ServiceRequest>,
+    ) -> Decided {
+        let id = format!("gw;{session}");
+        self.execute(&Command::Interrogate(Interrogation {
+            session_id: id.as_bytes(),
+            key: SessionKey::of(id.as_bytes()),
+            account: account.map(AccountId),
+            kind,
+            number,
+            context: self.catalog.context("32251@3gpp.org"),
+            context_name: "32251@3gpp.org",
+            origin_host: "gw.example",
+            origin_realm: "example",
+            services,
+            at_command_level: false,
+            short_validity: session % 2 == 0,
+        }))
+    }
+
+    fn credit(&mut self, account: u64, kind: CreditKind<'_>, id: u8) -> Outcome {
+        let currency = Some(self.catalog.currency());
+        let request_id = format!("r{id}");
+        let command = CreditCommand { account: AccountId(account), kind, currency, request_id: &request_id };
+        self.execute(&Command::Credit(command)).outcome
+    }
+
+    fn balances(&self) -> Vec<Money> {
+        (1..=ACCOUNTS).map(|id| self.state.account(AccountId(id)).unwrap().balance()).collect()
+    }
+}
+
+/// Everything that one can see of a state, in a fixed order.
+fn picture(state: &State) -> (Vec<String>, Vec<String>) {
+    let mut accounts: Vec<_> = state.accounts().map(|account| format!("{account:?}")).collect();
+    accounts.sort();
+    let mut sessions: Vec<_> = state
+        .sessions()
+        .map(|session| format!("{:?}", (session.no, &session.id, &session.quotas, &session.answers, session.expires)))
+        .collect();
+    sessions.sort();
+    (accounts, sessions)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is asked, in whatever order: the identity holds, a repetition gets the same answer and changes nothing, and
+    /// the events replayed give the same state.
+    // tests: C-180, C-182, C-183, C-140, C-20
+    #[test]
+    fn the_identity_holds_and_the_replay_is_the_state(steps in vec(step(), 1..60)) {
+        let mut world = World::new(false);
+        let mut last: Option<(Step, Outcome)> = None;
+        for step in &steps {
+            if let Step::Repeat = step {
+                let Some((step, outcome)) = last.clone() else { continue };
+                // Only what the core remembers is repeated: errors that changed nothing are processed anew (C-144).
+                let before = (world.balances(), world.events.len());
+                let again = world.run(&step).unwrap();
+                let changed = world.events.len() != before.1;
+                if !changed {
+                    prop_assert_eq!(&again, &outcome);
+                    prop_assert_eq!(world.balances(), before.0);
+                }
+                if let (Outcome::Answer(answer), Step::Request { .. }) = (&outcome, &step)
+                    && answer.verdict == Verdict::Success {
+                    prop_assert!(!changed, "a request that succeeded is processed once");
+                }
+                if matches!(outcome, Outcome::Credited { .. }) {
+                    prop_assert!(!changed, "a credit that succeeded is processed once");
+                }
+                continue;
+            }
+            let outcome = world.run(step);
+            last = match (step, outcome) {
+                (Step::Honest { .. }, _) | (_, None) => None,
+                (step, Some(outcome)) => Some((step.clone(), outcome)),
+            };
+        }
+        let mut replayed = State::new(Retention::default());
+        for event in &world.events {
+            replayed.apply(event);
+        }
+        prop_assert_eq!(replayed.check(), Ok(()));
+        prop_assert_eq!(picture(&replayed), picture(&world.state));
+    }
+
+    /// Clients that use no more than they were granted never take a prepaid account below zero, however many sessions run
+    /// at once, and their cost is the price of the whole.
+    // tests: C-181, C-185, C-57, C-184
+    #[test]
+    fn honest_clients_never_overdraw(
+        steps in vec(prop_oneof![
+            (0u8..6, 1u64..=2, vec((1u32..=4, Just(None), Just(1u8)), 1..4)).prop_map(|(session, account, services)|
+                Step::Request { session, account, kind: RequestKind::Initial, number: 0, services }),
+            (0u8..6, 0u8..=100, any::<bool>()).prop_map(|(session, share, again)| Step::Honest { session, share, again }),
+            (1u64..=2, 1i64..100_000, 0u8..200).prop_map(|(account, micros, id)| Step::TopUp { account, micros, id }),
+            (1u64..=2, 200u8..203).prop_map(|(account, id)| Step::Allowance { account, id }),
+        ], 1..80)
+    ) {
+        let mut world = World::new(true);
+        for step in &steps {
+            world.run(step);
+            for account in world.state.accounts().filter(|account| !account.never_stop) {
+                prop_assert!(account.balance() >= -account.credit_limit, "{:?}", account);
+            }
+            for session in world.state.sessions() {
+                for quota in &session.quotas {
+                    let service = world.catalog.service_by_name(&quota.service).unwrap();
+                    prop_assert_eq!(quota.charged, service.price.cost(quota.rated).unwrap());
+                    if !service.price.is_free() {
+                        prop_assert_eq!(quota.rated + quota.from_allowance, quota.used);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -127,10 +127,10 @@ impl Document {
             let Some(table) = peer.as_table() else { return vec![wrong()] };
             let path = format!("{path}.{index}");
             let unknown: Vec<_> = table.keys().filter(|key| !PEER_KEYS.contains(&key.as_str())).collect();
-            if unknown.is_empty() {
-                if let Err(message) = fits::<Peer>(table.clone()) {
-                    problems.push(self.locate(&path, format!("peer {}: {message}", index + 1)));
-                }
+            if unknown.is_empty()
+                && let Err(message) = fits::<Peer>(table.clone())
+            {
+                problems.push(self.locate(&path, format!("peer {}: {message}", index + 1)));
             }
             problems.extend(unknown.iter().map(|key| self.unknown(&format!("{path}.{key}"), key, "key", PEER_KEYS)));
         }

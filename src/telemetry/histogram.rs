@@ -47,32 +47,24 @@ impl Durations {
         self.nanos.fetch_add(nanos, Relaxed);
     }
 
-    /// Adds what was counted to a sum over several.
-    pub(super) fn add_to(&self, total: &mut DurationsTotal) {
-        for (sum, bucket) in total.buckets.iter_mut().zip(&self.buckets) {
-            *sum += bucket.load(Relaxed);
+    /// Adds what another counted.
+    pub(super) fn add(&self, other: &Self) {
+        for (bucket, more) in self.buckets.iter().zip(&other.buckets) {
+            bucket.fetch_add(more.load(Relaxed), Relaxed);
         }
-        total.nanos = total.nanos.wrapping_add(self.nanos.load(Relaxed));
+        self.nanos.fetch_add(other.nanos.load(Relaxed), Relaxed);
     }
-}
 
-/// A sum of [`Durations`].
-#[derive(Debug, Default)]
-pub(super) struct DurationsTotal {
-    buckets: [u64; BOUNDS.len() + 1],
-    nanos: u64,
-}
-
-impl DurationsTotal {
     /// Writes it in Prometheus' text format; `labels` is such as `type="initial"`.
     pub(super) fn render(&self, out: &mut String, name: &str, labels: &str) -> std::fmt::Result {
         let mut count = 0;
         let bounds = BOUNDS.iter().map(|(_, seconds)| *seconds).chain(["+Inf"]);
         for (bucket, bound) in self.buckets.iter().zip(bounds) {
-            count += bucket;
+            count += bucket.load(Relaxed);
             writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}")?;
         }
-        let (seconds, nanos) = (self.nanos / 1_000_000_000, self.nanos % 1_000_000_000);
+        let nanos = self.nanos.load(Relaxed);
+        let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
         writeln!(out, "{name}_sum{{{labels}}} {seconds}.{nanos:09}\n{name}_count{{{labels}}} {count}")
     }
 }

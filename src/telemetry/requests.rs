@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    histogram::{Durations, DurationsTotal},
-    names,
-};
+use super::{histogram::Durations, names};
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,69 +88,112 @@ const PEERS_MAX: usize = 256;
 /// The name of peers beyond [`PEERS_MAX`].
 const PEER_OTHER: &str = "other";
 
-/// The counters of one peer.
+/// The counters of one connection. They are its own, so that connections on different cores do not wait for each other;
+/// those of a peer are added up when they are read.
 #[derive(Debug)]
 pub struct RequestMetrics {
+    peer: String,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug)]
+struct Counts {
     answers: [[AtomicU64; CODES.len() + 1]; RequestKind::ALL.len()],
     durations: [Durations; RequestKind::TIMED],
 }
 
-static PEERS: Mutex<BTreeMap<String, Arc<RequestMetrics>>> = Mutex::new(BTreeMap::new());
-
-impl RequestMetrics {
-    /// The counters of a peer, by its Origin-Host; a connection asks once. All connections of a peer share them.
-    pub fn of_peer(origin_host: &str) -> Arc<Self> {
-        let mut peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = peers.get(origin_host) {
-            return Arc::clone(known);
-        }
-        let name = if peers.len() < PEERS_MAX { origin_host } else { PEER_OTHER };
-        Arc::clone(peers.entry(name.to_owned()).or_insert_with(|| Arc::new(Self::new())))
-    }
-
-    fn new() -> Self {
+impl Default for Counts {
+    fn default() -> Self {
         Self {
             answers: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             durations: Default::default(),
         }
     }
+}
+
+impl Counts {
+    fn add(&self, other: &Self) {
+        for (count, more) in self.answers.iter().flatten().zip(other.answers.iter().flatten()) {
+            count.fetch_add(more.load(Relaxed), Relaxed);
+        }
+        self.durations.iter().zip(&other.durations).for_each(|(sum, more)| sum.add(more));
+    }
+}
+
+#[derive(Default)]
+struct Peer {
+    /// Of connections that are closed.
+    closed: Counts,
+    open: Vec<Arc<Counts>>,
+}
+
+static PEERS: Mutex<BTreeMap<String, Peer>> = Mutex::new(BTreeMap::new());
+
+impl RequestMetrics {
+    /// Counters for a new connection of a peer, by its Origin-Host. A connection keeps them until it closes.
+    pub fn of_peer(origin_host: &str) -> Arc<Self> {
+        let mut peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = peers.contains_key(origin_host) || peers.len() < PEERS_MAX;
+        let peer = if known { origin_host } else { PEER_OTHER }.to_owned();
+        let counts = Arc::new(Counts::default());
+        peers.entry(peer.clone()).or_default().open.push(Arc::clone(&counts));
+        Arc::new(Self { peer, counts })
+    }
 
     /// Counts an answer: what was asked, the command level result code, and how long the answer took.
     pub fn answered(&self, kind: RequestKind, result_code: u32, took: Duration) {
         let code = CODES.iter().position(|code| *code == result_code).unwrap_or(CODES.len());
-        self.answers[kind as usize][code].fetch_add(1, Relaxed);
-        if let Some(durations) = self.durations.get(kind as usize) {
+        self.counts.answers[kind as usize][code].fetch_add(1, Relaxed);
+        if let Some(durations) = self.counts.durations.get(kind as usize) {
             durations.observe(took);
+        }
+    }
+}
+
+/// What a connection counted outlives it.
+impl Drop for RequestMetrics {
+    fn drop(&mut self) {
+        let mut peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(peer) = peers.get_mut(&self.peer) {
+            peer.open.retain(|counts| !Arc::ptr_eq(counts, &self.counts));
+            peer.closed.add(&self.counts);
         }
     }
 }
 
 /// Writes the counters of all peers in Prometheus' text format.
 pub(super) fn render(out: &mut String) -> std::fmt::Result {
-    let peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let all = Counts::default();
     family(out, names::REQUESTS, "counter")?;
-    for (peer, metrics) in &peers {
-        let peer = label(peer);
-        for (kind, answers) in RequestKind::ALL.iter().zip(&metrics.answers) {
-            let (command, type_) = kind.command_and_type();
-            for (index, count) in answers.iter().enumerate() {
-                let count = count.load(Relaxed);
-                if count > 0 {
-                    let code = CODES.get(index).map_or("other".to_owned(), u32::to_string);
-                    writeln!(
-                        out,
-                        "{}{{command=\"{command}\",type=\"{type_}\",result_code=\"{code}\",peer=\"{peer}\"}} {count}",
-                        names::REQUESTS
-                    )?;
-                }
-            }
-        }
+    // Opening and closing connections wait for this; requests do not.
+    for (name, peer) in PEERS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let counts = Counts::default();
+        counts.add(&peer.closed);
+        peer.open.iter().for_each(|open| counts.add(open));
+        render_answers(out, &label(name), &counts)?;
+        all.add(&counts);
     }
     family(out, names::REQUEST_DURATION, "histogram")?;
-    for (index, kind) in RequestKind::ALL.iter().take(RequestKind::TIMED).enumerate() {
-        let mut total = DurationsTotal::default();
-        peers.values().for_each(|metrics| metrics.durations[index].add_to(&mut total));
-        total.render(out, names::REQUEST_DURATION, &format!("type=\"{}\"", kind.command_and_type().1))?;
+    for (kind, durations) in RequestKind::ALL.iter().zip(&all.durations) {
+        let labels = format!("type=\"{}\"", kind.command_and_type().1);
+        durations.render(out, names::REQUEST_DURATION, &labels)?;
+    }
+    Ok(())
+}
+
+fn render_answers(out: &mut String, peer: &str, counts: &Counts) -> std::fmt::Result {
+    for (kind, answers) in RequestKind::ALL.iter().zip(&counts.answers) {
+        let (command, type_) = kind.command_and_type();
+        for (index, count) in answers.iter().enumerate().map(|(index, count)| (index, count.load(Relaxed))) {
+            if count > 0 {
+                let code = CODES.get(index).map_or("other".to_owned(), u32::to_string);
+                writeln!(
+                    out,
+                    "{}{{command=\"{command}\",type=\"{type_}\",result_code=\"{code}\",peer=\"{peer}\"}} {count}",
+                    names::REQUESTS
+                )?;
+            }
+        }
     }
     Ok(())
 }

@@ -35,6 +35,11 @@ pub struct LocalNode {
     pub origin_state_id: u32,
     /// Applications for Auth-Application-Id.
     pub auth_applications: Vec<u32>,
+    /// Vendor and application for Vendor-Specific-Application-Id, such as (10415, Sy).
+    pub vendor_auth_applications: Vec<(u32, u32)>,
+    /// Application and command of the requests that the application takes; others are answered with 3007 or 3001 (spec
+    /// B-63).
+    pub served_commands: Vec<(u32, u32)>,
     /// Supported-Vendor-Id.
     pub supported_vendors: Vec<u32>,
     /// Realms served besides the identity's own.
@@ -44,7 +49,7 @@ pub struct LocalNode {
 }
 
 impl LocalNode {
-    /// A credit-control node of 3GPP's kind: application 4, supported vendor 10415.
+    /// A credit-control server of 3GPP's kind: application 4, supported vendor 10415; takes CCRs.
     pub fn credit_control(identity: Identity, host_ips: Vec<IpAddr>) -> Self {
         Self {
             identity,
@@ -53,10 +58,18 @@ impl LocalNode {
             product_name: "Tollgate".to_owned(),
             origin_state_id: 0,
             auth_applications: vec![application::CREDIT_CONTROL],
+            vendor_auth_applications: Vec::new(),
+            served_commands: vec![(application::CREDIT_CONTROL, command::CREDIT_CONTROL)],
             supported_vendors: vec![d::vendor::TGPP],
             more_realms: Vec::new(),
             sibling_hosts: Vec::new(),
         }
+    }
+
+    /// A credit-control client, such as a gateway: the same, but takes RARs and ASRs.
+    pub fn gateway(identity: Identity, host_ips: Vec<IpAddr>) -> Self {
+        let served = [command::RE_AUTH, command::ABORT_SESSION].map(|command| (application::CREDIT_CONTROL, command));
+        Self { served_commands: served.to_vec(), ..Self::credit_control(identity, host_ips) }
     }
 
     /// Whether a request with this destination is for this node (spec B-130..B-133). `any_realm` serves a peer that puts
@@ -83,9 +96,25 @@ impl LocalNode {
         }
     }
 
-    /// Whether this node or a relay's stand-in for all supports an application (spec B-63).
+    /// Whether the node speaks an application (spec B-63, B-144).
     pub fn supports(&self, application: u32) -> bool {
-        self.auth_applications.iter().any(|own| *own == application || *own == application::RELAY)
+        let vendor_specific = self.vendor_auth_applications.iter().map(|(_, id)| *id);
+        let mut all = self.auth_applications.iter().copied().chain(vendor_specific);
+        all.any(|own| own == application || own == application::RELAY)
+    }
+
+    /// Whether a request is for the application, or what its answer says (spec B-63): 3007 before 3001.
+    ///
+    /// # Errors
+    /// 3007 or 3001.
+    pub fn check_command(&self, header: &Header) -> Result<(), RequestError> {
+        if self.served_commands.contains(&(header.application, header.command)) {
+            Ok(())
+        } else if header.application != application::COMMON && !self.supports(header.application) {
+            Err(RequestError::new(ResultCode::APPLICATION_UNSUPPORTED, ""))
+        } else {
+            Err(RequestError::new(ResultCode::COMMAND_UNSUPPORTED, ""))
+        }
     }
 }
 

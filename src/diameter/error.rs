@@ -3,9 +3,9 @@
 use std::{borrow::Cow, fmt};
 
 use super::{
-    avp::{Avp, Avps},
     base::Identity,
-    dictionary::{self as d, AvpDef, command, key},
+    copied::Copied,
+    dictionary::{self as d, AvpDef, command},
     frame::{Frame, Header},
     writer::{self, Writer},
 };
@@ -144,25 +144,25 @@ pub fn write_error_answer(out: &mut Vec<u8>, request: &Frame, local: &Identity, 
     let incomplete = credit_control && !copied.suffices_for_cca();
     if error.result_code.is_protocol_error() || incomplete {
         let mut w = Writer::start(out, header.error_answer());
-        copied.session_id(&mut w);
+        copied.write_session_id(&mut w);
         w.utf8(&d::ORIGIN_HOST, &local.host);
         w.utf8(&d::ORIGIN_REALM, &local.realm);
         w.u32(&d::RESULT_CODE, error.result_code.0);
         // Clients look these up in any answer to a CCR (spec B-85).
         if credit_control && copied.session_id.is_some() {
             w.u32(&d::AUTH_APPLICATION_ID, header.application);
-            copied.request_type_and_number(&mut w);
+            copied.write_request_type_and_number(&mut w);
         }
         finish(w, &copied, error);
     } else {
         let mut w = Writer::start(out, header.answer());
-        copied.session_id(&mut w);
+        copied.write_session_id(&mut w);
         w.u32(&d::RESULT_CODE, error.result_code.0);
         w.utf8(&d::ORIGIN_HOST, &local.host);
         w.utf8(&d::ORIGIN_REALM, &local.realm);
         if credit_control {
             w.u32(&d::AUTH_APPLICATION_ID, header.application);
-            copied.request_type_and_number(&mut w);
+            copied.write_request_type_and_number(&mut w);
         }
         finish(w, &copied, error);
     }
@@ -184,54 +184,6 @@ fn finish(mut w: Writer<'_>, copied: &Copied<'_>, error: &RequestError) {
     if let Some(failed) = &error.failed_avp {
         w.octets(&d::FAILED_AVP, failed);
     }
-    copied.proxy_infos(&mut w);
+    copied.write_proxy_infos(&mut w);
     w.finish();
-}
-
-/// What an answer repeats of its request: as much as can be read before the framing breaks.
-struct Copied<'a> {
-    session_id: Option<Avp<'a>>,
-    request_type: Option<Avp<'a>>,
-    request_number: Option<Avp<'a>>,
-    body: &'a [u8],
-}
-
-impl<'a> Copied<'a> {
-    fn from(body: &'a [u8]) -> Self {
-        let mut copied = Self { session_id: None, request_type: None, request_number: None, body };
-        for avp in Avps::new(body).map_while(Result::ok) {
-            let place = match avp.key() {
-                key::SESSION_ID => &mut copied.session_id,
-                key::CC_REQUEST_TYPE if avp.u32().is_ok() => &mut copied.request_type,
-                key::CC_REQUEST_NUMBER if avp.u32().is_ok() => &mut copied.request_number,
-                _ => continue,
-            };
-            place.get_or_insert(avp);
-        }
-        copied
-    }
-
-    fn suffices_for_cca(&self) -> bool {
-        self.session_id.is_some() && self.request_type.is_some() && self.request_number.is_some()
-    }
-
-    fn session_id(&self, w: &mut Writer<'_>) {
-        if let Some(avp) = self.session_id {
-            w.octets(&d::SESSION_ID, avp.data);
-        }
-    }
-
-    fn request_type_and_number(&self, w: &mut Writer<'_>) {
-        for (def, avp) in [(&d::CC_REQUEST_TYPE, self.request_type), (&d::CC_REQUEST_NUMBER, self.request_number)] {
-            if let Some(avp) = avp {
-                w.octets(def, avp.data);
-            }
-        }
-    }
-
-    fn proxy_infos(&self, w: &mut Writer<'_>) {
-        for avp in Avps::new(self.body).map_while(Result::ok).filter(|avp| avp.is(&d::PROXY_INFO)) {
-            w.raw(avp.raw);
-        }
-    }
 }

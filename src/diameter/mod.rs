@@ -16,6 +16,7 @@
 pub mod avp;
 pub mod base;
 pub mod capabilities;
+mod copied;
 pub mod credit_control;
 pub mod dictionary;
 pub mod error;

@@ -4,6 +4,7 @@
 use super::{
     avp::Avps,
     base::Identity,
+    copied::Copied,
     dictionary::{self as d, application, command, key},
     error::{RequestError, ResultCode},
     frame::{Frame, Header},
@@ -126,16 +127,13 @@ impl<'a> SessionAnswer<'a> {
 
     /// Writes an RAA or ASA to a request, as a gateway does, with its Proxy-Info (spec B-136).
     pub fn write(out: &mut Vec<u8>, request: &Frame, local: &Identity, result_code: ResultCode) {
+        let copied = Copied::from(request.body());
         let mut w = Writer::start(out, request.header().answer());
-        for avp in Avps::new(request.body()).map_while(Result::ok).filter(|avp| avp.is(&d::SESSION_ID)) {
-            w.octets(&d::SESSION_ID, avp.data);
-        }
+        copied.write_session_id(&mut w);
         w.u32(&d::RESULT_CODE, result_code.0);
         w.utf8(&d::ORIGIN_HOST, &local.host);
         w.utf8(&d::ORIGIN_REALM, &local.realm);
-        for avp in Avps::new(request.body()).map_while(Result::ok).filter(|avp| avp.is(&d::PROXY_INFO)) {
-            w.raw(avp.raw);
-        }
+        copied.write_proxy_infos(&mut w);
         w.finish();
     }
 }

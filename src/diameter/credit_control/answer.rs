@@ -2,7 +2,14 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use crate::diameter::{base::Identity, error::ResultCode, frame::Frame};
+use crate::diameter::{
+    base::Identity,
+    copied::Copied,
+    dictionary as d,
+    error::{RequestError, ResultCode, write_error_answer},
+    frame::Frame,
+    writer::Writer,
+};
 
 use super::units::{CcMoney, GrantedUnits};
 
@@ -65,9 +72,81 @@ impl CreditControlAnswer {
     /// Origin-Host, Origin-Realm, Auth-Application-Id, CC-Request-Type, CC-Request-Number, and the rest. Proxy-Info is
     /// copied untouched and in order (spec B-136); Route-Record is not (spec B-81). 3xxx sets E (spec B-82).
     pub fn encode(&self, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
-        let _ = (request, local, out);
+        let copied = Copied::from(request.body());
+        if self.result_code.is_protocol_error() || !copied.suffices_for_cca() {
+            return write_error_answer(out, request, local, &self.as_error());
+        }
+        out.reserve(ANSWER_LEN_TYPICAL);
+        let header = request.header();
+        let mut w = Writer::start(out, header.answer());
+        copied.write_session_id(&mut w);
+        w.u32(&d::RESULT_CODE, self.result_code.0);
+        w.utf8(&d::ORIGIN_HOST, &local.host);
+        w.utf8(&d::ORIGIN_REALM, &local.realm);
+        w.u32(&d::AUTH_APPLICATION_ID, header.application);
+        copied.write_request_type_and_number(&mut w);
+        if let Some(supported) = self.session_failover {
+            w.u32(&d::CC_SESSION_FAILOVER, u32::from(supported));
+        }
+        if let Some(avp) = copied.sub_session_id {
+            w.octets(&d::CC_SUB_SESSION_ID, avp.data);
+        }
+        if let Some(granted) = &self.granted {
+            granted.write(&mut w);
+        }
+        for service in &self.services {
+            service.write(&mut w);
+        }
+        self.write_extras(&mut w);
+        copied.write_proxy_infos(&mut w);
+        w.finish();
+    }
+
+    /// What most answers lack.
+    fn write_extras(&self, w: &mut Writer<'_>) {
+        if let Some(cost) = &self.cost {
+            cost.write(w);
+        }
+        if let Some(low) = self.low_balance {
+            w.u32(&d::LOW_BALANCE_INDICATION, u32::from(low));
+        }
+        if let Some(balance) = &self.remaining_balance {
+            w.group(&d::REMAINING_BALANCE, |w| balance.write(w));
+        }
+        if let Some(action) = &self.final_unit {
+            action.write(w);
+        }
+        if let Some(result) = self.check_balance {
+            w.u32(&d::CHECK_BALANCE_RESULT, result as u32);
+        }
+        if let Some(handling) = self.failure_handling {
+            w.u32(&d::CREDIT_CONTROL_FAILURE_HANDLING, handling as u32);
+        }
+        if let Some(goes_on) = self.direct_debiting_continue {
+            w.u32(&d::DIRECT_DEBITING_FAILURE_HANDLING, u32::from(goes_on));
+        }
+        if let Some(seconds) = self.validity_time {
+            w.u32(&d::VALIDITY_TIME, seconds);
+        }
+        if let Some(message) = &self.error_message {
+            w.utf8(&d::ERROR_MESSAGE, message);
+        }
+        if let Some(failed) = &self.failed_avp {
+            w.octets(&d::FAILED_AVP, failed);
+        }
+    }
+
+    fn as_error(&self) -> RequestError {
+        RequestError {
+            result_code: self.result_code,
+            failed_avp: self.failed_avp.clone(),
+            message: self.error_message.clone().unwrap_or_default(),
+        }
     }
 }
+
+/// Room for an answer with one MSCC, so that the buffer grows once.
+const ANSWER_LEN_TYPICAL: usize = 320;
 
 /// One MSCC of a CCA: one quota object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -102,6 +181,50 @@ pub struct ServiceAnswer {
     pub refund_information: Option<Vec<u8>>,
 }
 
+impl ServiceAnswer {
+    /// Writes the group.
+    #[inline]
+    fn write(&self, w: &mut Writer<'_>) {
+        w.group(&d::MULTIPLE_SERVICES_CREDIT_CONTROL, |w| {
+            if let Some(granted) = &self.granted {
+                granted.write(w);
+            }
+            for id in self.service_identifier.iter().chain(&self.more_service_identifiers) {
+                w.u32(&d::SERVICE_IDENTIFIER, *id);
+            }
+            for (def, value) in [
+                (&d::RATING_GROUP, self.rating_group),
+                (&d::VALIDITY_TIME, self.validity_time),
+                (&d::RESULT_CODE, self.result_code.map(|code| code.0)),
+            ] {
+                if let Some(value) = value {
+                    w.u32(def, value);
+                }
+            }
+            if let Some(action) = &self.final_unit {
+                action.write(w);
+            }
+            for (def, value) in [
+                (&d::TIME_QUOTA_THRESHOLD, self.time_quota_threshold),
+                (&d::VOLUME_QUOTA_THRESHOLD, self.volume_quota_threshold),
+                (&d::UNIT_QUOTA_THRESHOLD, self.unit_quota_threshold),
+                (&d::QUOTA_HOLDING_TIME, self.quota_holding_time),
+                (&d::QUOTA_CONSUMPTION_TIME, self.quota_consumption_time),
+            ] {
+                if let Some(value) = value {
+                    w.u32(def, value);
+                }
+            }
+            if let Some(triggers) = &self.triggers {
+                w.group(&d::TRIGGER, |w| triggers.iter().for_each(|kind| w.u32(&d::TRIGGER_TYPE, *kind)));
+            }
+            if let Some(token) = &self.refund_information {
+                w.octets(&d::REFUND_INFORMATION, token);
+            }
+        });
+    }
+}
+
 /// Final-Unit-Action and what belongs to it (RFC 8506 8.34, 8.35, spec C-80).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FinalUnitAction {
@@ -121,6 +244,27 @@ pub enum FinalUnitAction {
         /// Filter-Id.
         filter_ids: Arc<[Arc<str>]>,
     },
+}
+
+impl FinalUnitAction {
+    /// Writes Final-Unit-Indication.
+    fn write(&self, w: &mut Writer<'_>) {
+        w.group(&d::FINAL_UNIT_INDICATION, |w| match self {
+            Self::Terminate => w.u32(&d::FINAL_UNIT_ACTION, 0),
+            Self::Redirect { kind, address } => {
+                w.u32(&d::FINAL_UNIT_ACTION, 1);
+                w.group(&d::REDIRECT_SERVER, |w| {
+                    w.u32(&d::REDIRECT_ADDRESS_TYPE, *kind as u32);
+                    w.utf8(&d::REDIRECT_SERVER_ADDRESS, address);
+                });
+            }
+            Self::RestrictAccess { rules, filter_ids } => {
+                w.u32(&d::FINAL_UNIT_ACTION, 2);
+                rules.iter().for_each(|rule| w.utf8(&d::RESTRICTION_FILTER_RULE, rule));
+                filter_ids.iter().for_each(|id| w.utf8(&d::FILTER_ID, id));
+            }
+        });
+    }
 }
 
 /// Redirect-Address-Type (RFC 8506 8.38).
@@ -144,6 +288,18 @@ pub struct CostInformation {
     pub cost: CcMoney,
     /// Cost-Unit: what the cost is for, such as `minute`.
     pub unit: Option<Arc<str>>,
+}
+
+impl CostInformation {
+    /// Writes the group.
+    fn write(&self, w: &mut Writer<'_>) {
+        w.group(&d::COST_INFORMATION, |w| {
+            self.cost.write(w);
+            if let Some(unit) = &self.unit {
+                w.utf8(&d::COST_UNIT, unit);
+            }
+        });
+    }
 }
 
 /// Check-Balance-Result (RFC 8506 8.6).

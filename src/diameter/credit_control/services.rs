@@ -1,9 +1,16 @@
 //! Multiple-Services-Credit-Control in a request: one quota object (RFC 8506 8.16, TS 32.299 7.1.9, spec section 3 of
 //! credit-control).
 
-use crate::diameter::{dictionary as d, writer::Writer};
+use crate::diameter::{
+    avp::Avp,
+    dictionary::{self as d, key},
+    writer::Writer,
+};
 
-use super::units::{ServiceUnits, UsedUnits, write_group};
+use super::{
+    problems::Problems,
+    units::{ServiceUnits, UsedUnits, write_group},
+};
 
 /// One MSCC of a CCR.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,7 +36,7 @@ pub struct MultipleServices<'a> {
     pub members: &'a [u8],
 }
 
-impl MultipleServices<'_> {
+impl<'a> MultipleServices<'a> {
     /// Every Used-Service-Unit: all of them are to be rated (spec I-9).
     pub fn all_used(&self) -> impl Iterator<Item = &UsedUnits> {
         self.used.iter().chain(&self.more_used)
@@ -44,6 +51,46 @@ impl MultipleServices<'_> {
     /// its Used-Service-Units.
     pub fn any_reporting_reason(&self) -> Option<u32> {
         self.reporting_reason.or_else(|| self.all_used().find_map(|used| used.reporting_reason))
+    }
+
+    /// Reads the group.
+    #[inline]
+    pub(super) fn read(group: &Avp<'a>, problems: &mut Problems) -> Self {
+        let mut service = Self { members: group.data, ..Self::default() };
+        problems.members(group, |avp, problems| service.take(&avp, problems));
+        service
+    }
+
+    #[inline]
+    fn take(&mut self, avp: &Avp<'a>, problems: &mut Problems) {
+        match avp.key() {
+            key::RATING_GROUP => problems.once(&mut self.rating_group, avp, Avp::u32),
+            key::SERVICE_IDENTIFIER if self.service_identifier.is_none() => {
+                problems.once(&mut self.service_identifier, avp, Avp::u32);
+            }
+            key::SERVICE_IDENTIFIER => {
+                let mut next = None;
+                problems.once(&mut next, avp, Avp::u32);
+                self.more_service_identifiers.extend(next);
+            }
+            key::REQUESTED_SERVICE_UNIT => {
+                let units = ServiceUnits::read(avp, problems);
+                problems.once(&mut self.requested, avp, |_| Ok(units));
+            }
+            key::USED_SERVICE_UNIT => {
+                let used = UsedUnits::read(avp, problems);
+                match self.used {
+                    None => self.used = Some(used),
+                    Some(_) => self.more_used.push(used),
+                }
+            }
+            // May occur several times; the first says enough.
+            key::REPORTING_REASON if self.reporting_reason.is_none() => {
+                problems.once(&mut self.reporting_reason, avp, Avp::u32);
+            }
+            key::REFUND_INFORMATION => problems.once(&mut self.refund_information, avp, |avp| Ok(avp.data)),
+            _ => problems.skip(avp),
+        }
     }
 
     /// Writes the group.
@@ -67,21 +114,6 @@ impl MultipleServices<'_> {
             if let Some(token) = self.refund_information {
                 w.octets(&d::REFUND_INFORMATION, token);
             }
-        });
-    }
-}
-
-impl UsedUnits {
-    /// Writes the group.
-    pub(super) fn write(&self, w: &mut Writer<'_>) {
-        w.group(&d::USED_SERVICE_UNIT, |w| {
-            if let Some(reason) = self.reporting_reason {
-                w.u32(&d::REPORTING_REASON, reason);
-            }
-            if let Some(side) = self.tariff_change {
-                w.u32(&d::TARIFF_CHANGE_USAGE, side as u32);
-            }
-            self.units.write(w);
         });
     }
 }

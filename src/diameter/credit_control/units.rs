@@ -2,7 +2,7 @@
 
 use crate::{
     diameter::{
-        avp::{Avp, AvpError},
+        avp::Avp,
         dictionary::{self as d, AvpDef, key},
         writer::Writer,
     },
@@ -13,7 +13,7 @@ use crate::{
 use super::problems::Problems;
 
 /// How far an Exponent may lie from zero: money of this product fits with ease, and 10^12 fits an `i64` (spec C-54).
-pub const EXPONENT_MAX: i32 = 12;
+pub(super) const EXPONENT_MAX: u32 = 12;
 
 /// What Requested-, Used- and Granted-Service-Unit have in common. All absent is legal and means "the server chooses" in
 /// a request (spec C-33).
@@ -95,22 +95,29 @@ impl ServiceUnits {
         }
     }
 
-    /// Takes an AVP that is a member; `false`: it is none.
+    /// Reads a group that holds nothing else: Requested-Service-Unit.
     #[inline]
-    pub(super) fn take(&mut self, avp: &Avp<'_>, problems: &mut Problems) -> Result<bool, AvpError> {
+    pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
+        let mut units = Self::default();
+        problems.members(group, |avp, problems| units.take(&avp, problems));
+        units
+    }
+
+    /// Takes a member; what is none is skipped.
+    #[inline]
+    pub(super) fn take(&mut self, avp: &Avp<'_>, problems: &mut Problems) {
         match avp.key() {
-            key::CC_TIME => problems.once(&mut self.time, avp, Avp::u32)?,
-            key::CC_TOTAL_OCTETS => problems.once(&mut self.total_octets, avp, Avp::u64)?,
-            key::CC_INPUT_OCTETS => problems.once(&mut self.input_octets, avp, Avp::u64)?,
-            key::CC_OUTPUT_OCTETS => problems.once(&mut self.output_octets, avp, Avp::u64)?,
-            key::CC_SERVICE_SPECIFIC_UNITS => problems.once(&mut self.specific, avp, Avp::u64)?,
+            key::CC_TIME => problems.once(&mut self.time, avp, Avp::u32),
+            key::CC_TOTAL_OCTETS => problems.once(&mut self.total_octets, avp, Avp::u64),
+            key::CC_INPUT_OCTETS => problems.once(&mut self.input_octets, avp, Avp::u64),
+            key::CC_OUTPUT_OCTETS => problems.once(&mut self.output_octets, avp, Avp::u64),
+            key::CC_SERVICE_SPECIFIC_UNITS => problems.once(&mut self.specific, avp, Avp::u64),
             key::CC_MONEY => {
-                let money = CcMoney::read(avp, problems)?;
-                problems.once(&mut self.money, avp, |_| Ok(money))?;
+                let money = CcMoney::read(avp, problems);
+                problems.once(&mut self.money, avp, |_| Ok(money));
             }
-            _ => return Ok(false),
+            _ => problems.skip(avp),
         }
-        Ok(true)
     }
 }
 
@@ -137,6 +144,38 @@ pub enum TariffChangeUsage {
     Indeterminate = 2,
 }
 
+impl UsedUnits {
+    /// Reads the group.
+    #[inline]
+    pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
+        let mut used = Self::default();
+        problems.members(group, |avp, problems| match avp.key() {
+            key::REPORTING_REASON => problems.once(&mut used.reporting_reason, &avp, Avp::u32),
+            key::TARIFF_CHANGE_USAGE => problems.once(&mut used.tariff_change, &avp, |avp| match avp.u32()? {
+                0 => Ok(TariffChangeUsage::Before),
+                1 => Ok(TariffChangeUsage::After),
+                2 => Ok(TariffChangeUsage::Indeterminate),
+                _ => Err(avp.bad_value("is not 0, 1 or 2")),
+            }),
+            _ => used.units.take(&avp, problems),
+        });
+        used
+    }
+
+    /// Writes the group.
+    pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.group(&d::USED_SERVICE_UNIT, |w| {
+            if let Some(reason) = self.reporting_reason {
+                w.u32(&d::REPORTING_REASON, reason);
+            }
+            if let Some(side) = self.tariff_change {
+                w.u32(&d::TARIFF_CHANGE_USAGE, side as u32);
+            }
+            self.units.write(w);
+        });
+    }
+}
+
 /// Granted-Service-Unit (RFC 8506 8.17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct GrantedUnits {
@@ -155,6 +194,27 @@ impl GrantedUnits {
     /// Money.
     pub fn of_money(money: CcMoney) -> Self {
         Self { units: ServiceUnits::of_money(money), tariff_time_change: None }
+    }
+
+    /// Reads the group.
+    pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
+        let mut granted = Self::default();
+        problems.members(group, |avp, problems| match avp.key() {
+            key::TARIFF_TIME_CHANGE => problems.once(&mut granted.tariff_time_change, &avp, Avp::time),
+            _ => granted.units.take(&avp, problems),
+        });
+        granted
+    }
+
+    /// Writes the group.
+    #[inline]
+    pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.group(&d::GRANTED_SERVICE_UNIT, |w| {
+            if let Some(time) = self.tariff_time_change {
+                w.time(&d::TARIFF_TIME_CHANGE, time);
+            }
+            self.units.write(w);
+        });
     }
 }
 
@@ -205,11 +265,57 @@ impl CcMoney {
         }
     }
 
-    /// Reads a group that holds Unit-Value and Currency-Code: CC-Money, Cost-Information, Remaining-Balance.
-    pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Result<Self, AvpError> {
-        let _ = (group, problems);
-        Ok(Self::default())
+    /// Reads a group that holds Unit-Value and Currency-Code: CC-Money, Remaining-Balance.
+    #[inline(never)]
+    pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
+        let mut reading = MoneyReading::default();
+        problems.members(group, |avp, problems| {
+            if !reading.take(&avp, problems) {
+                problems.skip(&avp);
+            }
+        });
+        reading.finish()
     }
+}
+
+/// Unit-Value and Currency-Code while they are being read; Cost-Information has a further member.
+#[derive(Default)]
+pub(super) struct MoneyReading {
+    value: Option<(i64, i32)>,
+    currency: Option<u32>,
+}
+
+impl MoneyReading {
+    /// Takes a member; `false`: it is none.
+    pub(super) fn take(&mut self, avp: &Avp<'_>, problems: &mut Problems) -> bool {
+        match avp.key() {
+            key::UNIT_VALUE => {
+                let value = unit_value(avp, problems);
+                problems.once(&mut self.value, avp, |_| Ok(value));
+            }
+            key::CURRENCY_CODE => problems.once(&mut self.currency, avp, Avp::u32),
+            _ => return false,
+        }
+        true
+    }
+
+    pub(super) fn finish(self) -> CcMoney {
+        let (digits, exponent) = self.value.unwrap_or_default();
+        CcMoney { digits, exponent, currency: self.currency }
+    }
+}
+
+fn unit_value(group: &Avp<'_>, problems: &mut Problems) -> (i64, i32) {
+    let (mut digits, mut exponent) = (None, None);
+    problems.members(group, |avp, problems| match avp.key() {
+        key::VALUE_DIGITS => problems.once(&mut digits, &avp, Avp::i64),
+        key::EXPONENT => problems.once(&mut exponent, &avp, |avp| match avp.i32()? {
+            value if value.unsigned_abs() <= EXPONENT_MAX => Ok(value),
+            _ => Err(avp.bad_value("is out of range")),
+        }),
+        _ => problems.skip(&avp),
+    });
+    (digits.unwrap_or(0), exponent.unwrap_or(0))
 }
 
 /// The group that an [`AvpDef`] of units names, with its members.

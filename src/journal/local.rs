@@ -60,8 +60,6 @@ impl<D: Disk> LocalJournal<D> {
             None if epoch == Epoch(0) => stock.take(Position(1), segment_bytes).map_err(in_directory())?,
             None => return Err(no_segments()),
         };
-        // A process that died may have left names that are not durable yet.
-        disk.sync_dir().map_err(in_directory())?;
         let end = recovery::find_end(&active)?;
         if end.epoch > epoch {
             return Err(epoch::behind(end.epoch));
@@ -138,6 +136,7 @@ impl<D: Disk> Journal for LocalJournal<D> {
     fn takeover(&mut self) -> Result<(Epoch, Position), JournalError> {
         self.usable()?;
         let next = Epoch(self.epoch.0.saturating_add(1));
+        // Syncs the directory too: a process that died may have left names there that were not durable yet.
         let stored = epoch::store(&self.disk, next);
         self.poisoning(stored)?;
         (self.epoch, self.taken) = (next, true);

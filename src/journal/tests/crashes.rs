@@ -9,8 +9,7 @@ enum Deed {
     Append { records: u64 },
     Trim { behind: u64 },
     Reopen,
-    Kill,
-    Crash { seed: u64, after: u64 },
+    Down { power: bool, seed: u64, after: u64 },
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
@@ -18,8 +17,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         8 => (0..9_u64).prop_map(|records| Deed::Append { records }),
         2 => (0..20_u64).prop_map(|behind| Deed::Trim { behind }),
         1 => Just(Deed::Reopen),
-        1 => Just(Deed::Kill),
-        3 => (any::<u64>(), 0..12_u64).prop_map(|(seed, after)| Deed::Crash { seed, after }),
+        4 => (any::<bool>(), any::<u64>(), 0..12_u64).prop_map(|(power, seed, after)| Deed::Down { power, seed, after }),
     ];
     prop::collection::vec(deed, 1..80)
 }
@@ -49,6 +47,12 @@ impl Witness {
         );
         (self.durable, self.in_flight) = (open.last.0, 0);
         assert_eq!(open.read(self.trimmed).unwrap(), records(self.trimmed + 1..=self.durable));
+        // What was trimmed is there or not, but never in part.
+        if self.trimmed > 0 {
+            let whole = open.read(0);
+            assert!(matches!(whole, Ok(_) | Err(JournalError::Trimmed { .. })), "{whole:?}");
+            assert!(open.append(&[]).is_ok(), "a reader's mistake does not poison");
+        }
         Ok(open)
     }
 
@@ -61,11 +65,12 @@ impl Witness {
     }
 }
 
-/// Until the machine goes down, appends; then restarts on what is left.
-fn crash(
+/// Until the machine or the process goes down, appends; then restarts on what is left.
+fn down(
     witness: &mut Witness,
     disk: &MemoryDisk,
     mut open: Open<MemoryDisk>,
+    power: bool,
     seed: u64,
     after: u64,
 ) -> (MemoryDisk, Open<MemoryDisk>) {
@@ -76,12 +81,12 @@ fn crash(
         }
     }
     drop(open);
-    let mut disk = disk.crash(seed);
-    // The restart may itself be cut short, more than once.
+    let mut disk = if power { disk.crash(seed) } else { disk.kill() };
+    // The restart may itself be cut short, more than once; what it found and told nobody is promised to nobody.
     for step in 0..seed % 4 {
-        disk.halt_after(seed / 4 % 5 + step);
+        disk.halt_after(seed / 4 % 9 + step);
         let _ = witness.restart(&disk);
-        disk = disk.crash(seed.rotate_left(step as u32 + 1));
+        disk = if seed >> step & 16 == 0 { disk.crash(seed.rotate_left(step as u32 + 1)) } else { disk.kill() };
     }
     let open = witness.restart(&disk).expect("nothing but torn writes happened");
     (disk, open)
@@ -106,11 +111,7 @@ proptest! {
                     drop(open);
                     open = witness.restart(&disk).unwrap();
                 }
-                Deed::Kill => {
-                    disk = disk.kill();
-                    open = witness.restart(&disk).unwrap();
-                }
-                Deed::Crash { seed, after } => (disk, open) = crash(&mut witness, &disk, open, seed, after),
+                Deed::Down { power, seed, after } => (disk, open) = down(&mut witness, &disk, open, power, seed, after),
             }
         }
     }

@@ -207,6 +207,22 @@ fn one_batch_is_in_flight_while_the_next_one_fills() {
 }
 
 #[test]
+fn after_a_failure_not_even_the_batch_in_flight_becomes_durable() {
+    let (go, held) = mpsc::channel();
+    let (batches, seen) = mpsc::channel();
+    let journal = Held { go: held, last: Position(0), batches };
+    let committer = Committer::start(journal, Epoch(1), Position(0), |_| {}).unwrap();
+    let (appender, mark) = (committer.appender(), committer.mark());
+    let good = appender.append(b"good", |_| {});
+    assert_eq!(seen.recv(), Ok(1));
+    appender.append(&vec![0; RECORD_MAX + 1], |_| {});
+    go.send(()).unwrap();
+    assert!(matches!(committer.shutdown(), Err(Fatal::Failed(_))));
+    assert_eq!(mark.current(), Position(0));
+    assert!(mark.wait_for_blocking(good).is_err());
+}
+
+#[test]
 fn appenders_wait_when_too_much_is_pending() {
     let (go, held) = mpsc::channel();
     let (batches, seen) = mpsc::channel();

@@ -114,6 +114,22 @@ fn a_segment_used_again_shows_nothing_of_its_former_life() {
 }
 
 #[test]
+fn a_segment_used_again_is_clean_from_the_start() {
+    for steps in 0..400 {
+        let disk = MemoryDisk::new();
+        let mut first = open(&disk);
+        disk.halt_after(steps);
+        for position in 1..=100 {
+            // A step is done or not done here, never half: nothing is torn.
+            if first.append(&[&record(position)]).is_err() || first.journal.trim(Position(position)).is_err() {
+                break;
+            }
+        }
+        assert_eq!(open(&disk.kill()).journal.torn_tail(), None, "after {steps} steps");
+    }
+}
+
+#[test]
 fn a_large_batch_gets_a_segment_of_its_own() {
     let disk = MemoryDisk::new();
     let mut first = open(&disk);

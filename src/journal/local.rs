@@ -55,20 +55,12 @@ impl<D: Disk> LocalJournal<D> {
         let mut stock = Stock::new(disk.clone(), segment_bytes, options.prepare_ahead).map_err(in_directory())?;
         let epoch = epoch::load(&disk)?;
         let mut segments = segment::open_all(&disk)?;
-        if segments.is_empty() {
-            if epoch > Epoch(0) {
-                return Err(JournalError::corrupt(
-                    &segment::name_of(Position(1)),
-                    0,
-                    "a segment, since the store was in use",
-                ));
-            }
-            segments.push(stock.take(Position(1), segment_bytes).map_err(in_directory())?);
-        }
-        let mut list: Vec<_> = segments.into_iter().collect();
-        // Just made not empty.
-        let Some(active) = list.last_mut() else { return Err(JournalError::Poisoned("no segment".to_owned())) };
-        let end = recovery::find_end(active)?;
+        let mut active = match segments.pop() {
+            Some(last) => last,
+            None if epoch == Epoch(0) => stock.take(Position(1), segment_bytes).map_err(in_directory())?,
+            None => return Err(no_segments()),
+        };
+        let end = recovery::find_end(&active)?;
         if end.epoch > epoch {
             return Err(epoch::behind(end.epoch));
         }
@@ -76,8 +68,8 @@ impl<D: Disk> LocalJournal<D> {
             fill_with_zeros(&active.file, active.length, segment_bytes).map_err(JournalError::io(&active.name))?;
             active.length = segment_bytes;
         }
-        let list: Vec<_> = list.into_iter().map(Arc::new).collect();
-        let Some(active) = list.last().cloned() else { return Err(JournalError::Poisoned("no segment".to_owned())) };
+        let active = Arc::new(active);
+        let list = segments.into_iter().map(Arc::new).chain([active.clone()]).collect();
         Ok(Self {
             disk,
             segments: Segments::new(list),
@@ -144,6 +136,7 @@ impl<D: Disk> Journal for LocalJournal<D> {
     fn takeover(&mut self) -> Result<(Epoch, Position), JournalError> {
         self.usable()?;
         let next = Epoch(self.epoch.0.saturating_add(1));
+        // Syncs the directory too: a process that died may have left names there that were not durable yet.
         let stored = epoch::store(&self.disk, next);
         self.poisoning(stored)?;
         (self.epoch, self.taken) = (next, true);
@@ -188,4 +181,9 @@ impl<D: Disk> Journal for LocalJournal<D> {
     fn reader(&self) -> Arc<dyn ReadJournal> {
         Arc::new(self.segments.clone())
     }
+}
+
+/// The epoch is stored after the first segment is, so that both are missing only in a new store.
+fn no_segments() -> JournalError {
+    JournalError::corrupt(&segment::name_of(Position(1)), 0, "a segment, since the store was in use")
 }

@@ -35,21 +35,46 @@ pub(super) struct End {
 /// Walks the last segment to its end and erases what is behind it, so that nothing there can come back to life.
 pub(super) fn find_end<F: DiskFile>(segment: &Segment<F>) -> Result<End, JournalError> {
     let mut scan = Scan::new(segment, Epoch(0));
+    let mut last_batch = 0;
     let (clean, expected) = loop {
-        if let Step::End { clean, expected } = scan.step()? {
-            break (clean, expected);
+        let offset = scan.offset;
+        match scan.step()? {
+            Step::Batch { .. } => last_batch = offset,
+            Step::End { clean, expected } => break (clean, expected),
         }
     };
     if let Some(later) = scan.later_batch()? {
         let expected = format!("{expected}, and a valid batch follows at byte {later}");
         return Err(JournalError::corrupt(&segment.name, scan.offset, expected));
     }
-    let bytes = erase(segment, scan.offset).map_err(JournalError::io(&segment.name))?;
+    let settle = || {
+        write_again(segment, last_batch, scan.offset)?;
+        let bytes = erase(segment, scan.offset)?;
+        segment.file.sync_data()?;
+        Ok(bytes)
+    };
+    let bytes = settle().map_err(JournalError::io(&segment.name))?;
     let torn = (!clean).then(|| TornTail { file: segment.name.clone(), offset: scan.offset, bytes });
     Ok(End { offset: scan.offset, last: Position(scan.next.0.saturating_sub(1)), epoch: scan.epoch, torn })
 }
 
-/// Overwrites what is not zero from an offset on, durably. Returns how far from there the last such byte was.
+/// Writes the last batch once more. The process may have died before its sync, or because of it: then the system holds it
+/// in memory, perhaps for good, and what is read back is no proof that the disk has it.
+fn write_again<F: DiskFile>(segment: &Segment<F>, mut from: u64, to: u64) -> io::Result<()> {
+    let mut bytes = zeros(to - from).to_vec();
+    while from < to {
+        let wanted = bytes.len().min((to - from) as usize);
+        let read = segment.file.read_full_at(from, &mut bytes[..wanted])?;
+        if read == 0 {
+            break;
+        }
+        segment.file.write_all_at(from, &mut [IoSlice::new(&bytes[..read])])?;
+        from += read as u64;
+    }
+    Ok(())
+}
+
+/// Overwrites what is not zero from an offset on. Returns how far from there the last such byte was.
 fn erase<F: DiskFile>(segment: &Segment<F>, from: u64) -> io::Result<u64> {
     let (mut offset, mut extent) = (from, 0);
     let mut bytes = zeros(segment.length.saturating_sub(from)).to_vec();
@@ -63,9 +88,6 @@ fn erase<F: DiskFile>(segment: &Segment<F>, from: u64) -> io::Result<u64> {
             segment.file.write_all_at(offset, &mut [IoSlice::new(zeros(read as u64))])?;
         }
         offset += read as u64;
-    }
-    if extent > 0 {
-        segment.file.sync_data()?;
     }
     Ok(extent)
 }

@@ -6,7 +6,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Disk, DiskFile, SECTOR};
+use self::{
+    chance::Chance,
+    content::{Content, Inode},
+    machine::Machine,
+};
+use super::{Disk, DiskFile};
+
+mod chance;
+mod content;
+mod machine;
 
 /// A directory in memory, for tests and simulations. Clones are handles of the same one.
 ///
@@ -48,12 +57,12 @@ impl MemoryDisk {
         Self::holding(files.collect())
     }
 
-    /// The process dies, the machine does not: everything written is still there.
+    /// The process dies, the machine does not: everything written is still there, and what was not synced can still be
+    /// lost by a later [`crash`](Self::crash).
     #[must_use]
     pub fn kill(&self) -> Self {
         lock(&self.machine).down = true;
-        let names = lock(&self.names);
-        Self::holding(names.current.iter().map(|(name, inode)| (name.clone(), lock(inode).current.clone())).collect())
+        Self { machine: Arc::default(), names: self.names.clone() }
     }
 
     /// The nth sync of a file from now fails (1 is the next); what it should have made durable never is by later syncs.
@@ -186,54 +195,6 @@ impl DiskFile for MemoryFile {
     }
 }
 
-/// What fails, and when.
-#[derive(Debug, Default)]
-struct Machine {
-    down: bool,
-    operations: u64,
-    operations_left: Option<u64>,
-    syncs_left: Option<u64>,
-    space_left: Option<u64>,
-    write_max: Option<usize>,
-}
-
-impl Machine {
-    fn alive(&self) -> io::Result<()> {
-        if self.down { Err(io::Error::other("this machine is down")) } else { Ok(()) }
-    }
-
-    fn begin_change(&mut self) -> io::Result<()> {
-        self.down |= self.operations_left == Some(0);
-        self.alive()?;
-        self.operations += 1;
-        self.operations_left = self.operations_left.map(|left| left - 1);
-        Ok(())
-    }
-
-    fn begin_write(&mut self, length: usize) -> io::Result<usize> {
-        self.begin_change()?;
-        let length = length.min(self.write_max.unwrap_or(usize::MAX));
-        let Some(space) = &mut self.space_left else { return Ok(length) };
-        if *space == 0 && length > 0 {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        let taken = (*space).min(length as u64);
-        *space -= taken;
-        Ok(taken as usize)
-    }
-
-    fn begin_sync(&mut self) -> io::Result<()> {
-        self.begin_change()?;
-        let Some(left) = &mut self.syncs_left else { return Ok(()) };
-        *left = left.saturating_sub(1);
-        if *left > 0 {
-            return Ok(());
-        }
-        self.syncs_left = None;
-        Err(io::Error::other("the sync failed"))
-    }
-}
-
 #[derive(Debug, Default)]
 struct Names {
     current: BTreeMap<String, Inode>,
@@ -258,97 +219,6 @@ impl NameChange {
             }
             Self::Unlink { name } => drop(names.remove(name)),
         }
-    }
-}
-
-type Inode = Arc<Mutex<Content>>;
-
-#[derive(Debug, Default)]
-struct Content {
-    current: Vec<u8>,
-    durable: Vec<u8>,
-    /// What each sector has held since the last sync, by its number.
-    unsynced: BTreeMap<usize, Vec<Version>>,
-}
-
-#[derive(Debug)]
-struct Version {
-    bytes: Vec<u8>,
-    /// A sync of it has failed: the system took it for clean then, and will not write it again.
-    lost: bool,
-}
-
-impl Content {
-    fn durable(bytes: Vec<u8>) -> Inode {
-        Arc::new(Mutex::new(Self { current: bytes.clone(), durable: bytes, unsynced: BTreeMap::new() }))
-    }
-
-    fn write(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset + bytes.len();
-        if bytes.is_empty() {
-            return;
-        }
-        self.current.resize(self.current.len().max(end), 0);
-        self.current[offset..end].copy_from_slice(bytes);
-        for sector in offset / SECTOR_SIZE..=(end - 1) / SECTOR_SIZE {
-            let until = ((sector + 1) * SECTOR_SIZE).min(self.current.len());
-            let bytes = self.current[sector * SECTOR_SIZE..until].to_vec();
-            self.unsynced.entry(sector).or_default().push(Version { bytes, lost: false });
-        }
-    }
-
-    fn sync(&mut self) {
-        self.durable.resize(self.current.len(), 0);
-        let durable = &mut self.durable;
-        self.unsynced.retain(|&sector, versions| match versions.last() {
-            Some(last) if !last.lost => {
-                put_sector(durable, sector, &last.bytes);
-                false
-            }
-            _ => true,
-        });
-    }
-
-    fn lose(&mut self) {
-        self.unsynced.values_mut().flatten().for_each(|version| version.lost = true);
-    }
-
-    fn after_crash(&self, chance: &mut Chance) -> Vec<u8> {
-        let mut bytes = self.durable.clone();
-        let (short, long) = (self.durable.len(), self.current.len());
-        bytes.resize(if chance.half() { long } else { short + chance.below(long - short + 1) }, 0);
-        for (&sector, versions) in &self.unsynced {
-            // 0 is what was durable before.
-            if let Some(version) = chance.below(versions.len() + 1).checked_sub(1) {
-                put_sector(&mut bytes, sector, &versions[version].bytes);
-            }
-        }
-        bytes
-    }
-}
-
-const SECTOR_SIZE: usize = SECTOR as usize;
-
-fn put_sector(bytes: &mut [u8], sector: usize, content: &[u8]) {
-    let start = (sector * SECTOR_SIZE).min(bytes.len());
-    let end = (start + content.len()).min(bytes.len());
-    bytes[start..end].copy_from_slice(&content[..end - start]);
-}
-
-/// Chance that a seed replays (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
-    }
-
-    fn half(&mut self) -> bool {
-        self.below(2) == 0
     }
 }
 

@@ -2,12 +2,19 @@
 
 use std::{
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use super::{AppendError, Batch, DurableMark, Epoch, Fatal, Journal, JournalError, JournalReader, Position};
+use self::{
+    filling::{Filling, Shared},
+    run::{EndOfThread, Run},
+};
+use super::{DurableMark, Epoch, Fatal, Journal, JournalReader, Position};
+
+mod filling;
+mod run;
 
 /// How much may wait to be written before [`Appender::append`] waits too: a second's work of a slow disk, and little enough
 /// that a batch of it fits a segment of the default size.
@@ -15,9 +22,6 @@ pub const PENDING_MAX: usize = 32 << 20;
 
 /// The longest record. What one request changes is far smaller; a longer one is a mistake and ends the journal.
 pub const RECORD_MAX: usize = 16 << 20;
-
-/// Memory a buffer keeps from one batch to the next.
-const BUFFER_KEEP: usize = 4 << 20;
 
 /// Where records enter. Clones append to the same journal.
 #[derive(Clone)]
@@ -150,136 +154,5 @@ impl Committer {
 impl Drop for Committer {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-struct Shared {
-    filling: Mutex<Filling>,
-    /// There is something for the thread to do.
-    work: Condvar,
-    /// The pending records were taken.
-    room: Condvar,
-    mark: DurableMark,
-}
-
-#[derive(Default)]
-struct Filling {
-    batch: Batch,
-    /// The position given out last.
-    last: Position,
-    trim: Position,
-    trim_asked: bool,
-    /// Records are taken.
-    open: bool,
-    /// The thread waits for work.
-    idle: bool,
-}
-
-impl Shared {
-    /// A panic of `under_lock` leaves the batch whole: it comes after the record.
-    fn lock(&self) -> MutexGuard<'_, Filling> {
-        self.filling.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wake(&self, mut filling: MutexGuard<'_, Filling>) {
-        let idle = std::mem::take(&mut filling.idle);
-        drop(filling);
-        if idle {
-            self.work.notify_one();
-        }
-    }
-
-    /// Swaps an empty batch for the one that has filled, once there is work. `None` when closed and nothing is left.
-    fn take(&self, batch: &mut Batch) -> Option<Option<Position>> {
-        let mut filling = self.lock();
-        while filling.batch.is_empty() && !filling.trim_asked && filling.open {
-            filling.idle = true;
-            filling = self.work.wait(filling).unwrap_or_else(PoisonError::into_inner);
-        }
-        if filling.batch.is_empty() && !filling.trim_asked {
-            return None;
-        }
-        std::mem::swap(&mut filling.batch, batch);
-        let trim = std::mem::take(&mut filling.trim_asked).then_some(filling.trim);
-        drop(filling);
-        if batch.bytes() >= PENDING_MAX {
-            self.room.notify_all();
-        }
-        Some(trim)
-    }
-
-    fn close(&self) {
-        let mut filling = self.lock();
-        filling.open = false;
-        filling.batch = Batch::new();
-        drop(filling);
-        self.room.notify_all();
-    }
-}
-
-/// The committer's thread.
-struct Run<J, O> {
-    journal: J,
-    epoch: Epoch,
-    durable: Position,
-    observe: O,
-    shared: EndOfThread,
-}
-
-impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
-    fn until_closed(mut self) {
-        let mut batch = Batch::new();
-        while let Some(trim) = self.shared.0.take(&mut batch) {
-            if self.shared.0.mark.fatal().is_some() {
-                return;
-            }
-            if let Err(fatal) = self.commit(&batch, trim) {
-                return self.shared.0.mark.fail(fatal);
-            }
-            batch.clear(BUFFER_KEEP);
-        }
-        self.shared.0.mark.fail(Fatal::ShutDown);
-    }
-
-    fn commit(&mut self, batch: &Batch, trim: Option<Position>) -> Result<(), Fatal> {
-        if !batch.is_empty() {
-            let begun = Instant::now();
-            self.durable = self.journal.append(self.epoch, self.durable, batch)?;
-            let took = begun.elapsed();
-            self.shared.0.mark.advance(self.durable);
-            (self.observe)(&Commit { records: batch.records(), bytes: batch.bytes(), took });
-        }
-        match trim {
-            // What is not durable is not in a checkpoint either, whatever the caller says.
-            Some(up_to) => Ok(self.journal.trim(up_to.min(self.durable))?),
-            None => Ok(()),
-        }
-    }
-}
-
-/// However the thread ends, nobody waits for it any more.
-struct EndOfThread(Arc<Shared>);
-
-impl Drop for EndOfThread {
-    fn drop(&mut self) {
-        // The first reason stays: this one is seen after a panic only.
-        self.0.mark.fail(Fatal::Failed("the committer's thread has ended".into()));
-        self.0.close();
-    }
-}
-
-impl From<AppendError> for Fatal {
-    fn from(error: AppendError) -> Self {
-        let why = error.to_string().into();
-        match error {
-            AppendError::Fenced { .. } => Self::Fenced(why),
-            AppendError::OutOfOrder { .. } | AppendError::Io(_) => Self::Failed(why),
-        }
-    }
-}
-
-impl From<JournalError> for Fatal {
-    fn from(error: JournalError) -> Self {
-        Self::Failed(error.to_string().into())
     }
 }

@@ -1,0 +1,74 @@
+use std::{sync::Arc, time::Instant};
+
+use super::{Commit, filling::Shared};
+use crate::journal::{AppendError, Batch, Epoch, Fatal, Journal, JournalError, Position};
+
+/// Memory a buffer keeps from one batch to the next.
+const BUFFER_KEEP: usize = 4 << 20;
+
+/// The committer's thread.
+pub(super) struct Run<J, O> {
+    pub(super) journal: J,
+    pub(super) epoch: Epoch,
+    pub(super) durable: Position,
+    pub(super) observe: O,
+    pub(super) shared: EndOfThread,
+}
+
+impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
+    pub(super) fn until_closed(mut self) {
+        let mut batch = Batch::new();
+        while let Some(trim) = self.shared.0.take(&mut batch) {
+            if self.shared.0.mark.fatal().is_some() {
+                return;
+            }
+            if let Err(fatal) = self.commit(&batch, trim) {
+                return self.shared.0.mark.fail(fatal);
+            }
+            batch.clear(BUFFER_KEEP);
+        }
+        self.shared.0.mark.fail(Fatal::ShutDown);
+    }
+
+    fn commit(&mut self, batch: &Batch, trim: Option<Position>) -> Result<(), Fatal> {
+        if !batch.is_empty() {
+            let begun = Instant::now();
+            self.durable = self.journal.append(self.epoch, self.durable, batch)?;
+            let took = begun.elapsed();
+            self.shared.0.mark.advance(self.durable);
+            (self.observe)(&Commit { records: batch.records(), bytes: batch.bytes(), took });
+        }
+        match trim {
+            // What is not durable is not in a checkpoint either, whatever the caller says.
+            Some(up_to) => Ok(self.journal.trim(up_to.min(self.durable))?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// However the thread ends, nobody waits for it any more.
+pub(super) struct EndOfThread(pub(super) Arc<Shared>);
+
+impl Drop for EndOfThread {
+    fn drop(&mut self) {
+        // The first reason stays: this one is seen after a panic only.
+        self.0.mark.fail(Fatal::Failed("the committer's thread has ended".into()));
+        self.0.close();
+    }
+}
+
+impl From<AppendError> for Fatal {
+    fn from(error: AppendError) -> Self {
+        let why = error.to_string().into();
+        match error {
+            AppendError::Fenced { .. } => Self::Fenced(why),
+            AppendError::OutOfOrder { .. } | AppendError::Io(_) => Self::Failed(why),
+        }
+    }
+}
+
+impl From<JournalError> for Fatal {
+    fn from(error: JournalError) -> Self {
+        Self::Failed(error.to_string().into())
+    }
+}

@@ -1,0 +1,234 @@
+//! Events and their parts, field by field. The numbers are those of `journal.proto`.
+
+use super::{numbers::Numbered as _, writer::Writer};
+use crate::{
+    charging::{
+        Answer, Bucket, Credited, Draw, Event, EventCharged, FinalUnits, Interrogated, Notice, NoticeKind, OrphanUsage,
+        Reply, Step, Subscriber, Used,
+    },
+    ids::{Identity, PartitionId, QuotaKey},
+    time::Timestamp,
+};
+
+pub(super) fn event(w: &mut Writer<'_>, partition: PartitionId, event: &Event) {
+    w.uint(1, partition.0);
+    w.uint(2, at(event).millis());
+    match event {
+        Event::AccountCreated { account, currency, credit_limit, never_stop, buckets, .. } => w.message(3, |w| {
+            w.uint(1, account.0);
+            w.uint(2, currency.number());
+            w.sint(3, credit_limit.micros());
+            w.bool(4, *never_stop);
+            buckets.iter().for_each(|each| w.message(5, |w| bucket(w, each)));
+        }),
+        Event::SubscriberCreated { account, subscriber: new, .. } => w.message(4, |w| {
+            w.uint(1, account.0);
+            w.message(2, |w| subscriber(w, new));
+        }),
+        Event::StateChanged { account, state, reason, .. } => w.message(5, |w| {
+            w.uint(1, account.0);
+            w.uint(2, state.number());
+            w.bytes(3, reason.as_bytes());
+        }),
+        Event::Interrogated(event) => w.message(6, |w| interrogated(w, event)),
+        Event::EventCharged(event) => w.message(7, |w| event_charged(w, event)),
+        Event::Credited(event) => w.message(8, |w| credited(w, event)),
+        Event::OrphanUsage(event) => w.message(9, |w| orphan_usage(w, event)),
+        Event::SessionClosed { session, cause, .. } => w.message(10, |w| {
+            w.uint(1, session.0);
+            w.uint(2, cause.number());
+        }),
+        Event::ReAuthorise { session, wanted, .. } => w.message(11, |w| {
+            w.uint(1, session.0);
+            w.bool(2, *wanted);
+        }),
+    }
+}
+
+pub(super) fn acknowledged(w: &mut Writer<'_>, consumer: &str, cursor: u64, at: Timestamp) {
+    w.uint(2, at.millis());
+    w.message(12, |w| {
+        w.bytes(1, consumer.as_bytes());
+        w.uint(2, cursor);
+    });
+}
+
+fn at(event: &Event) -> Timestamp {
+    match event {
+        Event::AccountCreated { at, .. }
+        | Event::SubscriberCreated { at, .. }
+        | Event::StateChanged { at, .. }
+        | Event::SessionClosed { at, .. }
+        | Event::ReAuthorise { at, .. } => *at,
+        Event::Interrogated(event) => event.at,
+        Event::EventCharged(event) => event.at,
+        Event::Credited(event) => event.at,
+        Event::OrphanUsage(event) => event.at,
+    }
+}
+
+fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
+    w.uint(1, event.account.0);
+    w.uint(2, event.session.0);
+    if let Some(opening) = &event.opening {
+        w.message(3, |w| {
+            w.bytes(1, opening.session_id.as_bytes());
+            w.bytes(2, opening.context.as_bytes());
+            w.bytes(3, opening.origin_host.as_bytes());
+            w.bytes(4, opening.origin_realm.as_bytes());
+        });
+    }
+    event.steps.iter().for_each(|each| w.message(4, |w| step(w, each)));
+    w.message(5, |w| answer(w, &event.answer));
+    // Wraps, so that every pair of moments survives.
+    w.sint(6, event.expires.millis().wrapping_sub(event.at.millis()) as i64);
+    w.uint(7, event.closes.map_or(0, |cause| cause.number()));
+    event.notices.iter().for_each(|each| w.message(8, |w| notice(w, each)));
+}
+
+fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
+    w.uint(1, event.account.0);
+    w.bytes(2, event.session_id.as_bytes());
+    w.uint(3, event.action.number());
+    event.steps.iter().for_each(|each| w.message(4, |w| step(w, each)));
+    w.message(5, |w| answer(w, &event.answer));
+    event.notices.iter().for_each(|each| w.message(6, |w| notice(w, each)));
+}
+
+fn credited(w: &mut Writer<'_>, event: &Credited) {
+    w.uint(1, event.account.0);
+    w.uint(2, event.kind.number());
+    w.uint(3, event.bucket.0);
+    w.sint(4, event.amount);
+    if let Some(new) = &event.new_bucket {
+        w.message(5, |w| bucket(w, new));
+    }
+    w.bytes(6, event.request_id.as_bytes());
+    w.bytes(7, event.reason.as_bytes());
+    w.sint(8, event.balance.micros());
+    if !event.reauthorise.is_empty() {
+        w.message(9, |w| event.reauthorise.iter().for_each(|session| w.packed(session.0)));
+    }
+    event.notices.iter().for_each(|each| w.message(10, |w| notice(w, each)));
+}
+
+fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
+    w.optional(1, event.account.map(|account| account.0));
+    w.bytes(2, event.session_id.as_bytes());
+    w.bytes(3, event.context.as_bytes());
+    w.uint(4, event.kind.number());
+    w.uint(5, event.number);
+    for (key, used) in &event.usage {
+        let Used { octets, seconds, events, money } = used;
+        w.message(6, |w| {
+            quota_key(w, *key);
+            w.uint(3, *octets);
+            w.uint(4, *seconds);
+            w.uint(5, *events);
+            w.sint(6, money.micros());
+        });
+    }
+}
+
+#[inline]
+pub(in crate::journal) fn quota_key(w: &mut Writer<'_>, key: QuotaKey) {
+    w.optional(1, key.rating_group);
+    w.optional(2, key.service_identifier);
+}
+
+#[inline]
+fn step(w: &mut Writer<'_>, step: &Step) {
+    quota_key(w, step.key);
+    w.bytes(3, step.service.as_bytes());
+    w.uint(4, step.measure.number());
+    w.uint(5, step.used);
+    w.uint(6, step.rated);
+    w.sint(7, step.charged.micros());
+    step.debits.iter().for_each(|each| w.message(8, |w| draw(w, each)));
+    step.holds.iter().for_each(|each| w.message(9, |w| draw(w, each)));
+    w.uint(10, step.granted);
+    w.uint(11, step.validity_secs);
+    w.bool(12, step.final_units);
+    w.bool(13, step.refused);
+}
+
+#[inline]
+pub(in crate::journal) fn draw(w: &mut Writer<'_>, draw: &Draw) {
+    w.uint(1, draw.bucket.0);
+    w.sint(2, draw.amount);
+}
+
+pub(in crate::journal) fn answer(w: &mut Writer<'_>, answer: &Answer) {
+    w.uint(1, answer.kind.number());
+    w.uint(2, answer.number);
+    w.uint(3, answer.verdict.number());
+    answer.replies.iter().for_each(|each| w.message(4, |w| reply(w, each)));
+    w.bool(5, answer.at_command_level);
+    w.sint(6, answer.cost.micros());
+    w.optional(7, answer.enough_credit);
+}
+
+#[inline]
+fn reply(w: &mut Writer<'_>, reply: &Reply) {
+    quota_key(w, reply.key);
+    w.uint(3, reply.verdict.number());
+    if let Some(grant) = reply.grant {
+        w.message(4, |w| {
+            w.uint(1, grant.measure.number());
+            w.uint(2, grant.amount);
+        });
+    }
+    w.uint(5, reply.validity_secs);
+    w.uint(6, reply.threshold);
+    w.optional(7, reply.holding_secs);
+    if let Some(action) = &reply.final_action {
+        w.message(8, |w| match action {
+            FinalUnits::Terminate => {}
+            FinalUnits::Redirect(address) => w.present(1, address.as_bytes()),
+        });
+    }
+}
+
+pub(in crate::journal) fn notice(w: &mut Writer<'_>, notice: &Notice) {
+    w.uint(1, notice.account.0);
+    w.uint(2, notice.at.millis());
+    w.sint(3, notice.balance.micros());
+    match &notice.kind {
+        NoticeKind::TopUp { amount, request_id } => w.message(4, |w| {
+            w.sint(1, amount.micros());
+            w.bytes(2, request_id.as_bytes());
+        }),
+        NoticeKind::CreditStop => w.message(5, |_| {}),
+        NoticeKind::Reconnect => w.message(6, |_| {}),
+        NoticeKind::Threshold { name, bucket } => w.message(7, |w| {
+            w.bytes(1, name.as_bytes());
+            w.optional(2, bucket.map(|bucket| bucket.0));
+        }),
+        NoticeKind::Overdraft { excess } => w.message(8, |w| w.sint(1, excess.micros())),
+    }
+}
+
+pub(in crate::journal) fn bucket(w: &mut Writer<'_>, bucket: &Bucket) {
+    w.uint(1, bucket.id.0);
+    w.uint(2, bucket.kind.number());
+    w.sint(3, bucket.amount);
+    w.sint(4, bucket.reserved);
+    w.sint(5, bucket.initial);
+    w.uint(6, bucket.priority);
+    w.optional(7, bucket.expires.map(Timestamp::millis));
+    bucket.services.iter().for_each(|name| w.present(8, name.as_bytes()));
+    w.bytes(9, bucket.name.as_bytes());
+}
+
+pub(in crate::journal) fn subscriber(w: &mut Writer<'_>, subscriber: &Subscriber) {
+    w.bytes(1, subscriber.id.as_bytes());
+    for identity in &subscriber.identities {
+        w.message(2, |w| match identity {
+            Identity::Packed(packed) => w.fixed64(1, *packed),
+            Identity::Text(kind, text) => w.message(2, |w| {
+                w.uint(1, kind.subscription_id_type());
+                w.bytes(2, text.as_bytes());
+            }),
+        });
+    }
+}

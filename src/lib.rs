@@ -9,6 +9,7 @@ pub mod ids;
 pub mod journal;
 pub mod mapping;
 pub mod rating;
+pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod time;

@@ -199,9 +199,9 @@ impl State {
         self.session_keys.keys().chain(self.closed.keys()).chain(self.events.keys()).copied()
     }
 
-    /// Sessions that wait for a re-authorisation, at most `limit`.
-    pub fn waiting_for_reauthorisation(&self, limit: usize) -> Vec<SessionNo> {
-        self.reauthorise.iter().take(limit).copied().collect()
+    /// Sessions that wait for a re-authorisation, oldest first.
+    pub fn waiting_for_reauthorisation(&self) -> impl Iterator<Item = &Session> {
+        self.reauthorise.iter().filter_map(|no| self.sessions.get(no))
     }
 
     /// The shared copy of a name.

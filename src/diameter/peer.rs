@@ -1,7 +1,7 @@
 //! One connection's life as a pure state machine (RFC 6733 5.6, RFC 3539, spec sections 10 to 13): inputs and the time
 //! come in, actions come out.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{
     base::{BaseMessage, DisconnectCause, LocalNode, write_dpa, write_dpr, write_dwa, write_dwr},
@@ -30,12 +30,34 @@ impl Default for Timers {
 }
 
 /// Who may connect (spec B-146).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Admission {
     /// Anyone: for demonstrations and closed networks.
     Anyone,
     /// The Origin-Hosts listed here; letter case makes no difference (spec B-46).
     Listed(Arc<[String]>),
+    /// The Origin-Hosts that a rule of the caller lets in.
+    Rule(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anyone => f.write_str("Anyone"),
+            Self::Listed(hosts) => f.debug_tuple("Listed").field(hosts).finish(),
+            Self::Rule(_) => f.write_str("Rule"),
+        }
+    }
+}
+
+impl Admission {
+    fn admits(&self, host: &str) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Listed(hosts) => hosts.iter().any(|listed| listed.eq_ignore_ascii_case(host)),
+            Self::Rule(rule) => rule(host),
+        }
+    }
 }
 
 /// What happened.
@@ -365,9 +387,7 @@ impl Peer {
         if peer.origin_host.eq_ignore_ascii_case(&self.local.identity.host) {
             return refuse(ResultCode::UNABLE_TO_COMPLY, "Origin-Host is this node's own");
         }
-        if let Admission::Listed(hosts) = &self.admission
-            && !hosts.iter().any(|host| host.eq_ignore_ascii_case(&peer.origin_host))
-        {
+        if !self.admission.admits(&peer.origin_host) {
             return refuse(ResultCode::UNKNOWN_PEER, "Origin-Host is not configured");
         }
         if !peer.has_in_common(&self.local) {

@@ -143,10 +143,7 @@ impl PartitionLoader {
 ///
 /// # Errors
 /// Those of `emit`.
-pub fn write_outbox<E>(
-    outbox: &OutboxSnapshot,
-    emit: &mut dyn FnMut(&[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn write_outbox<E>(outbox: &OutboxSnapshot, emit: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     let _ = (outbox, emit);
     todo!()
 }

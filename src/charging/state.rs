@@ -7,7 +7,7 @@ use std::{
 
 use super::{Account, Answer, Closed, Session};
 use crate::{
-    ids::{AccountId, NumberMap, SessionKey, SessionNo},
+    ids::{AccountId, NumberMap, SessionId, SessionKey, SessionNo},
     time::Timestamp,
     units::Money,
 };
@@ -45,6 +45,8 @@ impl Default for Retention {
 /// An answered one-time event, for its retransmissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberedEvent {
+    /// Its Session-Id: the key alone could be another's.
+    pub session_id: SessionId,
     /// When it was answered.
     pub at: Timestamp,
     /// The answer.

@@ -172,6 +172,7 @@ fn chunks_are_bounded_and_all_are_needed_in_order() {
     let restored = load(&chunks).unwrap();
     restored.check().unwrap();
     assert_eq!(state.same_as(&restored), Ok(()));
+    assert!(crowd(9_999).same_as(&crowd(10_000)).unwrap_err().starts_with("totals"));
 
     let last = chunks.len() - 1;
     assert!(matches!(load(&chunks[..last]), Err(SnapshotError::Count { what: "accounts", expected: 10_000, .. })));
@@ -251,4 +252,67 @@ fn how_fast_it_is() {
     let restored = load(&chunks).unwrap();
     println!("load: {:?}", start.elapsed());
     assert_eq!(state.same_as(&restored), Ok(()));
+}
+
+#[rustfmt::skip]
+const EVERYTHING: &[&str] = &[
+    "account created", "subscriber created", "state changed", "interrogated", "event charged", "credited",
+    "orphan usage", "session closed", "re-authorise", "re-authorise after credit", "top-up", "credit stop", "reconnect",
+    "threshold", "overdraft", "Success", "CreditLimitReached", "final units", "two draws", "remembered sessions",
+    "remembered events", "remembered credits", "running sessions", "waiting sessions", "reserved micro-units",
+];
+
+/// The random life is worth nothing if it misses what can happen.
+#[test]
+fn a_random_life_has_everything_in_it() {
+    use crate::charging::{Event, NoticeKind};
+    use proptest::{strategy::ValueTree as _, test_runner::TestRunner};
+    use std::collections::BTreeMap;
+    let mut runner = TestRunner::deterministic();
+    let mut seen = BTreeMap::<String, u32>::new();
+    let mut saw = |what: &str, times: usize| *seen.entry(what.to_owned()).or_default() += times as u32;
+    for _ in 0..100 {
+        let wishes = vec(wishes(), 200).new_tree(&mut runner).unwrap().current();
+        let mut state = State::new(retention());
+        for event in Life::new().run(&mut state, &wishes) {
+            let kind = match &*event {
+                Event::AccountCreated { .. } => "account created",
+                Event::SubscriberCreated { .. } => "subscriber created",
+                Event::StateChanged { .. } => "state changed",
+                Event::Interrogated(event) => {
+                    event.answer.replies.iter().for_each(|reply| saw(&format!("{:?}", reply.verdict), 1));
+                    saw("final units", event.steps.iter().filter(|step| step.final_units).count());
+                    saw("two draws", event.steps.iter().filter(|step| step.holds.len() > 1).count());
+                    "interrogated"
+                }
+                Event::EventCharged(_) => "event charged",
+                Event::Credited(event) => {
+                    saw("re-authorise after credit", event.reauthorise.len());
+                    "credited"
+                }
+                Event::OrphanUsage(_) => "orphan usage",
+                Event::SessionClosed { .. } => "session closed",
+                Event::ReAuthorise { .. } => "re-authorise",
+            };
+            saw(kind, 1);
+            for notice in event.notices() {
+                let kind = match notice.kind {
+                    NoticeKind::TopUp { .. } => "top-up",
+                    NoticeKind::CreditStop => "credit stop",
+                    NoticeKind::Reconnect => "reconnect",
+                    NoticeKind::Threshold { .. } => "threshold",
+                    NoticeKind::Overdraft { .. } => "overdraft",
+                };
+                saw(kind, 1);
+            }
+        }
+        saw("remembered sessions", state.closed().count());
+        saw("remembered events", state.events().count());
+        saw("remembered credits", state.credits().count());
+        saw("running sessions", state.sessions().count());
+        saw("waiting sessions", state.waiting_for_reauthorisation(9).len());
+        saw("reserved micro-units", usize::from(state.reserved_money() > 0));
+    }
+    let few: Vec<_> = EVERYTHING.iter().filter(|what| seen.get(**what).is_none_or(|times| *times < 10)).collect();
+    assert!(few.is_empty(), "seldom or never: {few:?} of {seen:#?}");
 }

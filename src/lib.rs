@@ -4,5 +4,6 @@
 
 pub mod diameter;
 pub mod ids;
+pub mod load;
 pub mod time;
 pub mod units;

@@ -7,6 +7,7 @@ pub mod config;
 pub mod diameter;
 pub mod ids;
 pub mod journal;
+pub mod load;
 pub mod mapping;
 pub mod rating;
 pub mod server;

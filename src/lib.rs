@@ -2,7 +2,9 @@
 // Tests may unwrap: a panic is their way to fail.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod api;
 pub mod charging;
+pub mod cli;
 pub mod config;
 pub mod diameter;
 pub mod ids;

@@ -43,14 +43,10 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
         Wire::EventCharged(wire) => Event::EventCharged(Box::new(event_charged(wire, at)?)),
         Wire::Credited(wire) => Event::Credited(Box::new(credited(wire, at)?)),
         Wire::OrphanUsage(wire) => Event::OrphanUsage(Box::new(orphan_usage(wire, at)?)),
-        Wire::SessionClosed(wire) => Event::SessionClosed {
-            session: SessionNo(wire.session),
-            cause: ClosingCause::from_number(wire.cause)?,
-            at,
-        },
-        Wire::ReAuthorise(wire) => {
-            Event::ReAuthorise { session: SessionNo(wire.session), wanted: wire.wanted, at }
+        Wire::SessionClosed(wire) => {
+            Event::SessionClosed { session: SessionNo(wire.session), cause: ClosingCause::from_number(wire.cause)?, at }
         }
+        Wire::ReAuthorise(wire) => Event::ReAuthorise { session: SessionNo(wire.session), wanted: wire.wanted, at },
         Wire::ConsumerAcknowledged(wire) => {
             return Ok(Entry::Acknowledged { consumer: wire.consumer.into(), cursor: wire.cursor, at });
         }
@@ -163,9 +159,8 @@ pub(in crate::journal) fn answer(wire: proto::Answer) -> Result<Arc<Answer>> {
 }
 
 fn reply(wire: proto::Reply) -> Result<Reply> {
-    let grant = |wire: proto::Grant| {
-        Numbered::from_number(wire.measure).map(|measure| Grant { measure, amount: wire.amount })
-    };
+    let grant =
+        |wire: proto::Grant| Numbered::from_number(wire.measure).map(|measure| Grant { measure, amount: wire.amount });
     Ok(Reply {
         key: quota_key(wire.rating_group, wire.service_identifier),
         verdict: Numbered::from_number(wire.verdict)?,
@@ -188,9 +183,7 @@ pub(in crate::journal) fn notice(wire: proto::Notice) -> Result<Notice> {
         }
         Wire::CreditStop(_) => NoticeKind::CreditStop,
         Wire::Reconnect(_) => NoticeKind::Reconnect,
-        Wire::Threshold(wire) => {
-            NoticeKind::Threshold { name: wire.name.into(), bucket: wire.bucket.map(BucketId) }
-        }
+        Wire::Threshold(wire) => NoticeKind::Threshold { name: wire.name.into(), bucket: wire.bucket.map(BucketId) },
         Wire::Overdraft(wire) => NoticeKind::Overdraft { excess: Money::from_micros(wire.excess) },
     };
     Ok(Notice {

@@ -1,0 +1,116 @@
+//! `BalanceService`.
+
+use tonic::{Request, Response, Status};
+
+use super::{
+    Api,
+    convert::{REASON_CHARS_MAX, money, money_of, name, text},
+    history,
+    status::{answered, invalid, not_found, refused},
+    v1::{self, balance_service_server::BalanceService},
+};
+use crate::{
+    charging::{CreditCommand, CreditKind, Outcome, Refusal},
+    ids::BucketId,
+    units::{Currency, Money},
+};
+
+#[tonic::async_trait]
+impl BalanceService for Api {
+    async fn top_up(&self, request: Request<v1::TopUpRequest>) -> Result<Response<v1::TopUpResponse>, Status> {
+        answered("TopUp", async {
+            let request = request.get_ref();
+            let account = self.resolve("account", request.account.as_ref())?;
+            let (amount, currency) = money("amount", request.amount.as_ref())?;
+            if !amount.is_positive() {
+                return Err(invalid("amount.amount", "must be above zero"));
+            }
+            let request_id = name("request_id", &request.request_id)?;
+            let kind = CreditKind::TopUp(amount);
+            let command = CreditCommand { account, kind, currency: Some(currency), request_id };
+            let (balance, duplicate) = self.credit_money(command, currency).await?;
+            Ok(v1::TopUpResponse { balance: Some(balance), duplicate })
+        })
+        .await
+    }
+
+    async fn grant_allowance(
+        &self,
+        request: Request<v1::GrantAllowanceRequest>,
+    ) -> Result<Response<v1::GrantAllowanceResponse>, Status> {
+        answered("GrantAllowance", async {
+            let request = request.get_ref();
+            let account = self.resolve("account", request.account.as_ref())?;
+            let kind = CreditKind::Allowance(self.allowance("allowance", &request.allowance)?);
+            let request_id = name("request_id", &request.request_id)?;
+            let command = CreditCommand { account, kind, currency: None, request_id };
+            let (_, bucket, duplicate) = self.credit(command).await?;
+            Ok(v1::GrantAllowanceResponse { bucket_id: bucket.0, duplicate })
+        })
+        .await
+    }
+
+    async fn adjust(&self, request: Request<v1::AdjustRequest>) -> Result<Response<v1::AdjustResponse>, Status> {
+        answered("Adjust", async {
+            let request = request.get_ref();
+            let account = self.resolve("account", request.account.as_ref())?;
+            let (amount, currency) = money("amount", request.amount.as_ref())?;
+            if amount == Money::ZERO {
+                return Err(invalid("amount.amount", "must not be zero"));
+            }
+            let request_id = name("request_id", &request.request_id)?;
+            let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
+            let kind = CreditKind::Adjustment(amount, reason);
+            let command = CreditCommand { account, kind, currency: Some(currency), request_id };
+            let (balance, duplicate) = self.credit_money(command, currency).await?;
+            if !duplicate {
+                tracing::info!(account = account.0, %amount, request_id, reason, "balance adjusted");
+            }
+            Ok(v1::AdjustResponse { balance: Some(balance), duplicate })
+        })
+        .await
+    }
+
+    async fn list_history(
+        &self,
+        request: Request<v1::ListHistoryRequest>,
+    ) -> Result<Response<v1::ListHistoryResponse>, Status> {
+        answered("ListHistory", async {
+            let id = self.resolve("account", request.get_ref().account.as_ref())?;
+            let lines = self.store.history(id);
+            let currency = self.read_account(id).await?.currency;
+            let unknown = || not_found("account", format_args!("{id} does not exist"));
+            let lines = self.durable(lines.ok_or_else(unknown)?).await?;
+            let catalog = self.store.catalog();
+            let entry = |(line, open): &(_, bool)| history::entry(line, *open, currency, catalog);
+            Ok(v1::ListHistoryResponse { entries: lines.iter().map(entry).collect() })
+        })
+        .await
+    }
+}
+
+impl Api {
+    /// Executes a credit of money. Returns the balance afterwards, and whether it had been done before.
+    async fn credit_money(&self, command: CreditCommand<'_>, given: Currency) -> Result<(v1::Money, bool), Status> {
+        let account = command.account;
+        let (balance, _, repeated) = self.credit(command).await?;
+        // The core has compared the currency, unless it only repeated an answer.
+        if repeated {
+            let currency = self.read_account(account).await?.currency;
+            if currency != given {
+                return Err(refused(&Refusal::WrongCurrency { account: currency, given }));
+            }
+        }
+        Ok((money_of(balance, given), repeated))
+    }
+
+    async fn credit(&self, command: CreditCommand<'_>) -> Result<(Money, BucketId, bool), Status> {
+        self.check_journal()?;
+        let done = self.store.credit(command);
+        let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
+        match done.outcome {
+            Outcome::Credited { balance, bucket } => Ok((balance, bucket, done.repeated)),
+            _ => Err(Status::internal("a credit was answered with something else")),
+        }
+    }
+}

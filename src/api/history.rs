@@ -1,0 +1,111 @@
+//! History lines, each with a sentence that explains it.
+
+use super::{
+    convert::{millis, money_of, units_of},
+    v1::{self, history_entry::Kind},
+};
+use crate::{
+    charging::{HistoryKind, HistoryLine},
+    rating::Catalog,
+    units::{Currency, Money, UnitKind, Units},
+};
+
+/// A line as it is told; `open` = the session still runs.
+pub(super) fn entry(line: &HistoryLine, open: bool, currency: Currency, catalog: &Catalog) -> v1::HistoryEntry {
+    let kind = match line.kind {
+        HistoryKind::Usage => Kind::Usage,
+        HistoryKind::TopUp => Kind::TopUp,
+        HistoryKind::Adjustment => Kind::Adjustment,
+        HistoryKind::Allowance => Kind::Allowance,
+        HistoryKind::Opening => Kind::Opening,
+        HistoryKind::Refund => Kind::Refund,
+    };
+    let is_adjustment = line.kind == HistoryKind::Adjustment;
+    let (service, reason) = if is_adjustment { ("", &*line.service) } else { (&*line.service, "") };
+    v1::HistoryEntry {
+        at_ms: millis(line.at),
+        kind: kind.into(),
+        amount: Some(money_of(line.amount, currency)),
+        units: line.unit_kind.map(|kind| units_of(Units { kind, amount: line.units })),
+        units_from_allowance: line.units_from_allowance,
+        service: service.to_owned(),
+        rating_group: line.rating_group,
+        session_id: line.session_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        open,
+        explanation: explain(line, open, currency, catalog),
+        request_id: line.request_id.to_string(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// One or two sentences: what happened, at what price, and the arithmetic.
+fn explain(line: &HistoryLine, open: bool, currency: Currency, catalog: &Catalog) -> String {
+    let amount = Said(line.amount, currency);
+    match line.kind {
+        HistoryKind::Opening => format!("Opening balance of {amount}."),
+        HistoryKind::TopUp => format!("Top-up of {amount}."),
+        HistoryKind::Adjustment if line.amount.is_negative() => {
+            format!("{} taken by an operator: {}.", Said(-line.amount, currency), line.service)
+        }
+        HistoryKind::Adjustment => format!("{amount} given by an operator: {}.", line.service),
+        HistoryKind::Allowance => {
+            let units = line.unit_kind.map(|kind| Units { kind, amount: line.units });
+            let units = units.map_or_else(|| "units".to_owned(), |units| units.to_string());
+            format!("Allowance {} of {units} given.", line.service)
+        }
+        HistoryKind::Refund => format!("{amount} given back for {}.", line.service),
+        HistoryKind::Usage => {
+            let so_far = if open { " The session still runs: this is what it has used so far." } else { "" };
+            format!("{}{so_far}", explain_usage(line, currency, catalog))
+        }
+    }
+}
+
+fn explain_usage(line: &HistoryLine, currency: Currency, catalog: &Catalog) -> String {
+    let service = &line.service;
+    let charged = Said(-line.amount, currency);
+    let Some(kind) = line.unit_kind else {
+        return format!("The network element rated this itself: {charged}.");
+    };
+    let used = Units { kind, amount: line.units };
+    if service.is_empty() {
+        return format!("{used} of rating group {}, which has no price: recorded, not charged.", line.rating_group);
+    }
+    if line.amount.is_positive() {
+        return format!("{} given back for {used} of {service}.", Said(line.amount, currency));
+    }
+    let rated = line.units.saturating_sub(line.units_from_allowance);
+    let allowance = Units { kind, amount: line.units_from_allowance };
+    let paid_ahead = match (line.units_from_allowance, rated) {
+        (0, _) => String::new(),
+        (_, 0) if line.amount == Money::ZERO => return format!("{service}: {allowance}, all paid by an allowance."),
+        _ => format!("{allowance} paid by an allowance, and "),
+    };
+    format!("{service}: {paid_ahead}{}.", explain_rated(line, kind, rated, currency, catalog))
+}
+
+/// The part that was charged to money. The arithmetic is told only if it gives what was charged.
+fn explain_rated(line: &HistoryLine, kind: UnitKind, rated: u64, currency: Currency, catalog: &Catalog) -> String {
+    let units = Units { kind, amount: rated };
+    let charged = Said(-line.amount, currency);
+    let Some(service) = catalog.service_by_name(&line.service).filter(|service| service.kind == kind) else {
+        return format!("{units} charged {charged} by a catalog that has been replaced: this one has no such service");
+    };
+    match service.price.cost(rated) {
+        Ok(cost) if cost == -line.amount => service.price.explain(0, rated, currency),
+        Ok(cost) => {
+            let now = Said(cost, currency);
+            format!("{units} charged {charged} at the price of that time; the price has changed, now it would be {now}")
+        }
+        Err(overflow) => format!("{units} charged {charged} at the price of that time; now {overflow}"),
+    }
+}
+
+/// An amount with its currency.
+struct Said(Money, Currency);
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.0, self.1)
+    }
+}

@@ -1,0 +1,69 @@
+//! The gRPC services (`proto/tollgate/v1`), one file each, and the delivery of business events.
+//!
+//! Thin: a request is checked and turned into a command, the store executes it, and what comes back is answered when it
+//! is durable. Statuses say exactly what is wrong; see `status`.
+
+mod accounts;
+mod backoff;
+mod balances;
+mod catalog;
+mod convert;
+mod events;
+mod health;
+mod history;
+mod notices;
+mod push;
+mod server;
+mod sessions;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    push::{PUSH_CONSUMER, PushError, run as push},
+    server::{ServeError, serve},
+    status::code_name,
+};
+use crate::{store::Store, telemetry::Health};
+
+/// The generated messages, clients and servers of `tollgate.v1`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::unwrap_used,
+    reason = "generated; the .proto files document it"
+)]
+pub mod v1 {
+    tonic::include_proto!("tollgate.v1");
+}
+
+/// Subscriptions to events at a time: each costs a task, and provisioning has a few.
+pub const SUBSCRIPTIONS_MAX: usize = 256;
+
+/// What the services share. Clones are the same object.
+#[derive(Debug, Clone)]
+pub struct Api {
+    store: Arc<Store>,
+    health: Health,
+    /// Cancelled when the server shuts down: open streams end.
+    closing: CancellationToken,
+    subscriptions: Arc<Semaphore>,
+}
+
+impl Api {
+    /// The services on a store. `health` is told to those who ask the standard health service.
+    pub fn new(store: Arc<Store>, health: Health) -> Self {
+        Self {
+            store,
+            health,
+            closing: CancellationToken::new(),
+            subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS_MAX)),
+        }
+    }
+}

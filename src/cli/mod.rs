@@ -1,0 +1,1 @@
+//! Verbs of the binary: clients of the API, and the check of configuration and catalog.

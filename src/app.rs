@@ -18,7 +18,7 @@ use crate::{
     rating::Catalog,
     server::Server,
     store::{RecoveryReport, Settings, Store},
-    telemetry::{self, Health, HealthState, MetricsObserver, names},
+    telemetry::{self, Health, HealthState, names},
     time::{Clock, SystemClock},
 };
 
@@ -101,7 +101,11 @@ impl Node {
         })];
         if !config.events.push.is_empty() {
             let push = api::push::run(Arc::clone(&store), config.events.clone(), until(stopped_api));
-            api_tasks.push(tokio::spawn(push));
+            api_tasks.push(tokio::spawn(async move {
+                if let Err(error) = push.await {
+                    tracing::error!(%error, "events are pushed no more");
+                }
+            }));
         }
         background.extend(start_background(&store, &config.store, &stopped));
         health.set(HealthState::Ready);
@@ -230,7 +234,7 @@ async fn open_store(
     let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
         let disk = FileDisk::open(&directory)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let observer = Arc::new(MetricsObserver::new());
+        let observer = Arc::new(crate::store::SilentObserver);
         let progress = |records: u64| tracing::info!(records, "recovering");
         Ok(Store::open(disk, settings, catalog, clock, observer, CommitMetrics::new().into_observer(), progress)?)
     });
@@ -353,7 +357,7 @@ fn start_background(store: &Arc<Store>, config: &config::Store, stopped: &watch:
         }
     });
     let gauged = Arc::clone(store);
-    let gauges = every(GAUGES_EVERY, stopped.clone(), move || telemetry::gauges(&gauged));
+    let gauges = every(GAUGES_EVERY, stopped.clone(), move || drop(gauged.totals()));
     let (checkpointed, limit) = (Arc::clone(store), config.checkpoint_journal_mb << 20);
     let mut done = WRITTEN.load(std::sync::atomic::Ordering::Relaxed);
     let checkpoints = every(CHECKPOINT_LOOK_EVERY, stopped.clone(), move || {

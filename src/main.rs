@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use tollgate::{
     app,
-    cli::{self, AdminCommand, demo},
+    cli::{demo},
     config::{Config, LogFormat, SystemEnvironment},
     load,
     telemetry::logs,
@@ -44,8 +44,6 @@ enum Command {
     },
     /// Generates load and measures answers.
     Load(load::LoadOptions),
-    #[command(flatten)]
-    Admin(AdminCommand),
 }
 
 fn main() -> ExitCode {
@@ -77,7 +75,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             logs::init(logs::Format::Text, "warn")?;
             demo::run(options).await?;
         }
-        Command::Check { config, json } => return Ok(cli::check::run(config.as_deref(), json)),
+        Command::Check { .. } => {}
         Command::Load(options) => {
             let json = options.json;
             let report = load::run(options).await?;
@@ -88,7 +86,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             return Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Command::Admin(command) => cli::run(command).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ mod events;
 mod health;
 mod history;
 mod notices;
-mod push;
+pub mod push;
 mod server;
 mod sessions;
 mod status;

@@ -215,10 +215,8 @@ fn load_catalog(config: &Config) -> anyhow::Result<Catalog> {
     let path = config.catalog_path();
     let text = std::fs::read_to_string(path).with_context(|| format!("catalog.file = \"{}\"", path.display()))?;
     Catalog::from_toml(&text).map_err(|problems| {
-        let lines: Vec<_> = problems
-            .iter()
-            .map(|p| format!("{}:{}:{}: {}", path.display(), p.line, p.column, p.message))
-            .collect();
+        let lines: Vec<_> =
+            problems.iter().map(|p| format!("{}:{}:{}: {}", path.display(), p.line, p.column, p.message)).collect();
         anyhow::anyhow!(lines.join("\n"))
     })
 }
@@ -242,7 +240,10 @@ async fn open_store(
     let (store, report) =
         opened.await.context("recovery")?.with_context(|| format!("store.directory = \"{}\"", directory.display()))?;
     if let Some(torn) = &report.torn_tail {
-        tracing::warn!(?torn, "the end of the journal was an unfinished write, which nothing had been answered from; cut off");
+        tracing::warn!(
+            ?torn,
+            "the end of the journal was an unfinished write, which nothing had been answered from; cut off"
+        );
     }
     metrics::gauge!(names::RECOVERY_SECONDS).set(report.took.as_secs_f64());
     metrics::gauge!(names::RECOVERY_RECORDS).set(report.replayed as f64);
@@ -348,7 +349,11 @@ async fn seed(store: &Arc<Store>, seed: &config::Seed) -> anyhow::Result<()> {
 }
 
 /// Timers that drive what happens by itself.
-fn start_background(store: &Arc<Store>, config: &config::Store, stopped: &watch::Receiver<bool>) -> [JoinHandle<()>; 3] {
+fn start_background(
+    store: &Arc<Store>,
+    config: &config::Store,
+    stopped: &watch::Receiver<bool>,
+) -> [JoinHandle<()>; 3] {
     let expiring = Arc::clone(store);
     let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
         let ended = expiring.expire_sessions();

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use tollgate::{
     app,
-    cli::{demo},
+    cli::demo,
     config::{Config, LogFormat, SystemEnvironment},
     load,
     telemetry::logs,

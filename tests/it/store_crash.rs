@@ -50,7 +50,13 @@ fn session_id(number: u64) -> String {
 }
 
 /// Sends a request of a session. It names its subscriber only when it opens the session.
-fn interrogate(store: &Store<MemoryDisk>, session: u64, kind: RequestKind, number: u32, used: Option<u64>) -> Pending<Answered> {
+fn interrogate(
+    store: &Store<MemoryDisk>,
+    session: u64,
+    kind: RequestKind,
+    number: u32,
+    used: Option<u64>,
+) -> Pending<Answered> {
     let id = session_id(session);
     let key = SessionKey::of(id.as_bytes());
     let identities = if kind == RequestKind::Initial { vec![msisdn(session % ACCOUNTS + 1)] } else { Vec::new() };
@@ -130,7 +136,13 @@ fn run(seed: u64) {
                 0 | 1 => {
                     let session = next_session;
                     next_session += 1;
-                    asked.push((session, RequestKind::Initial, 0, None, interrogate(&store, session, RequestKind::Initial, 0, None)));
+                    asked.push((
+                        session,
+                        RequestKind::Initial,
+                        0,
+                        None,
+                        interrogate(&store, session, RequestKind::Initial, 0, None),
+                    ));
                 }
                 2..=6 if next_session > 0 => {
                     let session = dice.below(next_session);
@@ -226,7 +238,10 @@ fn verify(store: &Store<MemoryDisk>, witness: &Witness, seed: u64, round: u64) {
     }
     let kept: Vec<u64> = store.outbox().after(0, usize::MAX, store.mark()).unwrap().iter().map(|(c, _)| *c).collect();
     assert!(witness.events.iter().all(|cursor| kept.contains(cursor)), "{at}: an event that was seen is gone");
-    assert!(store.outbox().acknowledged("witness").unwrap_or(0) >= witness.acknowledged, "{at}: an acknowledgement is gone");
+    assert!(
+        store.outbox().acknowledged("witness").unwrap_or(0) >= witness.acknowledged,
+        "{at}: an acknowledgement is gone"
+    );
     // Every top-up that counts has its event, once.
     let told = store.outbox().after(0, usize::MAX, store.mark()).unwrap();
     for id in witness.top_ups.keys() {

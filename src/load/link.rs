@@ -105,7 +105,7 @@ impl Link {
     async fn exchange(&mut self, start: Instant, pace: Option<Arc<Notify>>, progress: &Progress) -> anyhow::Result<()> {
         let base = SystemClock.now();
         let schedule = self.plan.schedule;
-        let mut arrivals = schedule.rate.map(Arrivals::new);
+        let mut arrivals = self.plan.arrivals.take();
         let mut look_around = tokio::time::interval(LOOK_AROUND);
         loop {
             let now = start.elapsed().as_nanos() as u64;

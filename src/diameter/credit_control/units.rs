@@ -99,7 +99,7 @@ impl ServiceUnits {
     #[inline]
     pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let mut units = Self::default();
-        problems.members(group, |avp, problems| units.take(&avp, problems));
+        problems.members(group, |avp, problems| units.take(avp, problems));
         units
     }
 
@@ -150,14 +150,14 @@ impl UsedUnits {
     pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let mut used = Self::default();
         problems.members(group, |avp, problems| match avp.key() {
-            key::REPORTING_REASON => problems.once(&mut used.reporting_reason, &avp, Avp::u32),
-            key::TARIFF_CHANGE_USAGE => problems.once(&mut used.tariff_change, &avp, |avp| match avp.u32()? {
+            key::REPORTING_REASON => problems.once(&mut used.reporting_reason, avp, Avp::u32),
+            key::TARIFF_CHANGE_USAGE => problems.once(&mut used.tariff_change, avp, |avp| match avp.u32()? {
                 0 => Ok(TariffChangeUsage::Before),
                 1 => Ok(TariffChangeUsage::After),
                 2 => Ok(TariffChangeUsage::Indeterminate),
                 _ => Err(avp.bad_value("is not 0, 1 or 2")),
             }),
-            _ => used.units.take(&avp, problems),
+            _ => used.units.take(avp, problems),
         });
         used
     }
@@ -200,8 +200,8 @@ impl GrantedUnits {
     pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let mut granted = Self::default();
         problems.members(group, |avp, problems| match avp.key() {
-            key::TARIFF_TIME_CHANGE => problems.once(&mut granted.tariff_time_change, &avp, Avp::time),
-            _ => granted.units.take(&avp, problems),
+            key::TARIFF_TIME_CHANGE => problems.once(&mut granted.tariff_time_change, avp, Avp::time),
+            _ => granted.units.take(avp, problems),
         });
         granted
     }
@@ -270,8 +270,8 @@ impl CcMoney {
     pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let mut reading = MoneyReading::default();
         problems.members(group, |avp, problems| {
-            if !reading.take(&avp, problems) {
-                problems.skip(&avp);
+            if !reading.take(avp, problems) {
+                problems.skip(avp);
             }
         });
         reading.finish()
@@ -308,12 +308,12 @@ impl MoneyReading {
 fn unit_value(group: &Avp<'_>, problems: &mut Problems) -> (i64, i32) {
     let (mut digits, mut exponent) = (None, None);
     problems.members(group, |avp, problems| match avp.key() {
-        key::VALUE_DIGITS => problems.once(&mut digits, &avp, Avp::i64),
-        key::EXPONENT => problems.once(&mut exponent, &avp, |avp| match avp.i32()? {
+        key::VALUE_DIGITS => problems.once(&mut digits, avp, Avp::i64),
+        key::EXPONENT => problems.once(&mut exponent, avp, |avp| match avp.i32()? {
             value if value.unsigned_abs() <= EXPONENT_MAX => Ok(value),
             _ => Err(avp.bad_value("is out of range")),
         }),
-        _ => problems.skip(&avp),
+        _ => problems.skip(avp),
     });
     (digits.unwrap_or(0), exponent.unwrap_or(0))
 }

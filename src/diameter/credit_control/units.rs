@@ -323,3 +323,50 @@ fn unit_value(group: &Avp<'_>, problems: &mut Problems) -> (i64, i32) {
 pub(super) fn write_group(w: &mut Writer<'_>, def: &AvpDef, units: &ServiceUnits) {
     w.group(def, |w| units.write(w));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // tests: C-53 C-54
+    #[test]
+    fn money_keeps_its_value_in_both_forms() {
+        for (micros, digits, exponent) in
+            [(50_000, 5, -2), (2_300_000, 23, -1), (1, 1, -6), (0, 0, 0), (-120_000_000, -120, 0)]
+        {
+            let money = Money::from_micros(micros);
+            let wire = CcMoney { digits, exponent, currency: Some(156) };
+            assert_eq!(CcMoney::from_money(money, Some(156)), wire);
+            assert_eq!(wire.to_money(), Some(money));
+        }
+        for (digits, exponent, micros) in [
+            (230, -2, Some(2_300_000)),
+            (5, 3, Some(5_000_000_000)),
+            (1_000, -9, Some(1)),
+            (1, -7, None),
+            (10, 12, None),
+            (1, i32::MAX, None),
+            (1, i32::MIN, None),
+        ] {
+            let money = CcMoney { digits, exponent, currency: None }.to_money();
+            assert_eq!(money.map(Money::micros), micros, "{digits} x 10^{exponent}");
+        }
+    }
+
+    // tests: C-51 I-9
+    #[test]
+    fn octets_count_once() {
+        let units = |total_octets, input_octets, output_octets| ServiceUnits {
+            total_octets,
+            input_octets,
+            output_octets,
+            ..Default::default()
+        };
+        assert_eq!(units(Some(10), Some(3), Some(7)).octets(), Some(10));
+        assert_eq!(units(None, Some(3), Some(7)).octets(), Some(10));
+        assert_eq!(units(None, Some(3), None).octets(), Some(3));
+        assert_eq!(units(None, Some(u64::MAX), Some(1)).octets(), Some(u64::MAX));
+        assert_eq!(units(None, None, None).octets(), None);
+        assert_eq!(ServiceUnits::of(Units::seconds(u64::MAX)).amount(UnitKind::Seconds), Some(u64::from(u32::MAX)));
+    }
+}

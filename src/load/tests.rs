@@ -153,8 +153,8 @@ async fn an_open_loop_keeps_its_rate() {
     let options = LoadOptions { rate: Some(4_000.0), duration: 0.5, ..responder(Mood::Grants).await };
     let report = run(options).await.unwrap();
     assert!(report.is_clean(), "{report}");
-    // 0.55 s at 4,000 a second, and the ends of open sessions; a busy machine may fall behind, but never run ahead.
-    assert!((1_000..=2_400).contains(&report.sent), "{report}");
+    // 0.55 s at 4,000 a second, and the ends of at most 16 open sessions; a busy machine may fall behind and says so.
+    assert!((2_180..=2_220).contains(&(report.sent + report.never_sent)), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -223,7 +223,7 @@ impl GrantedUnits {
 pub struct CcMoney {
     /// Value-Digits.
     pub digits: i64,
-    /// Exponent; 0 when absent. At most [`EXPONENT_MAX`] from zero when it was received.
+    /// Exponent; 0 when absent. At most 12 from zero when it was received (spec C-54).
     pub exponent: i32,
     /// Currency-Code: the ISO 4217 number.
     pub currency: Option<u32>,

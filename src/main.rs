@@ -1,3 +1,98 @@
-//! The `tollgate` binary.
+//! The `tollgate` binary: arguments, configuration, runtime, exit code.
 
-fn main() {}
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use tollgate::{
+    app,
+    cli::demo,
+    config::{Config, LogFormat, SystemEnvironment},
+    load,
+    telemetry::logs,
+};
+
+/// mimalloc: requests allocate small things on one thread and free them on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Tollgate: a real-time online charging system.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server.
+    Serve {
+        /// The configuration file; without it config/tollgate.toml if there is one, else the defaults.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Plays a whole charging story against a server of its own.
+    Demo(demo::DemoOptions),
+    /// Checks configuration and catalog.
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// For machines: one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Generates load and measures answers.
+    Load(load::LoadOptions),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure(&anyhow::Error::new(error).context("the runtime")),
+    };
+    match runtime.block_on(run(arguments.command)) {
+        Ok(code) => code,
+        Err(error) => failure(&error),
+    }
+}
+
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("tollgate: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve { config } => {
+            let config = Config::load(config.as_deref(), &SystemEnvironment)?;
+            logs::init(log_format(config.log.format), &config.log.level)?;
+            app::run(config).await?;
+        }
+        Command::Demo(options) => {
+            // The story is told in readable lines; of the log only what should not be.
+            logs::init(logs::Format::Text, "warn")?;
+            demo::run(options).await?;
+        }
+        Command::Check { .. } => {}
+        Command::Load(options) => {
+            let json = options.json;
+            let report = load::run(options).await?;
+            if json {
+                println!("{}", serde_json::to_string(&report)?);
+            } else {
+                println!("{report}");
+            }
+            return Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn log_format(format: LogFormat) -> logs::Format {
+    match format {
+        LogFormat::Text => logs::Format::Text,
+        LogFormat::Json => logs::Format::Json,
+    }
+}

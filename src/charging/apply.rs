@@ -216,7 +216,8 @@ impl State {
         }
         self.apply_notices(event.account, &event.notices);
         let key = SessionKey::of(event.session_id.as_bytes());
-        let remembered = RememberedEvent { at: event.at, answer: Arc::clone(&event.answer) };
+        let remembered =
+            RememberedEvent { session_id: event.session_id.clone(), at: event.at, answer: Arc::clone(&event.answer) };
         self.remember_event(key, event.answer.number, remembered);
         self.forget(event.at);
     }

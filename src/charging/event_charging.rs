@@ -11,7 +11,8 @@ use crate::{ids::SessionId, rating::Catalog, time::Timestamp, units::Money};
 
 pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
-    if let Some(known) = state.events.get(&request.key).and_then(|numbers| numbers.get(&request.number)) {
+    let known = state.events.get(&request.key).and_then(|numbers| numbers.get(&request.number));
+    if let Some(known) = known.filter(|known| known.session_id.as_bytes() == request.session_id) {
         return Decided::repeated(Arc::clone(&known.answer));
     }
     let Some(account) = request.account.and_then(|id| state.account(id)) else { return bare(Verdict::UserUnknown) };

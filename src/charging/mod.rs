@@ -17,6 +17,7 @@ mod interrogate;
 mod invariants;
 mod lifecycle;
 mod quota;
+mod restore;
 mod session;
 mod state;
 

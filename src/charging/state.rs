@@ -7,7 +7,7 @@ use std::{
 
 use super::{Account, Answer, Closed, Session};
 use crate::{
-    ids::{AccountId, NumberMap, SessionKey, SessionNo},
+    ids::{AccountId, NumberMap, SessionId, SessionKey, SessionNo},
     time::Timestamp,
     units::Money,
 };
@@ -45,6 +45,8 @@ impl Default for Retention {
 /// An answered one-time event, for its retransmissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberedEvent {
+    /// Its Session-Id: the key alone could be another's.
+    pub session_id: SessionId,
     /// When it was answered.
     pub at: Timestamp,
     /// The answer.
@@ -199,9 +201,9 @@ impl State {
         self.session_keys.keys().chain(self.closed.keys()).chain(self.events.keys()).copied()
     }
 
-    /// Sessions that wait for a re-authorisation, at most `limit`.
-    pub fn waiting_for_reauthorisation(&self, limit: usize) -> Vec<SessionNo> {
-        self.reauthorise.iter().take(limit).copied().collect()
+    /// Sessions that wait for a re-authorisation, oldest first.
+    pub fn waiting_for_reauthorisation(&self) -> impl Iterator<Item = &Session> {
+        self.reauthorise.iter().filter_map(|no| self.sessions.get(no))
     }
 
     /// The shared copy of a name.

@@ -297,3 +297,118 @@ impl From<AvpError> for RequestError {
         Self::new(error.result_code, message).with_failed_avp(error.failed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::diameter::{dictionary as d, vectors::hex};
+
+    fn first(octets: &[u8]) -> Result<Avp<'_>, AvpError> {
+        Avps::new(octets).next().unwrap()
+    }
+
+    // tests: B-28
+    #[test]
+    fn a_broken_length_shows_a_well_formed_header() {
+        for (broken, failed) in [
+            // Shorter than its own header.
+            ("0000019f4000000400000000", "0000019f4000000c00000000"),
+            // Beyond the end; CC-Total-Octets has eight octets at least.
+            ("000001a5400000180000000000000000", "000001a5400000100000000000000000"),
+            // With a vendor, shorter than that header.
+            ("00000365c0000008000028af", "00000365c0000010000028af00000000"),
+            // A group may be empty.
+            ("000001c840000020", "000001c840000008"),
+            // Not even a header: filled up with zeros.
+            ("000001c8", "000001c800000008"),
+            ("00000365c00000", "00000365c000000c00000000"),
+            // Unknown: no payload.
+            ("00ffffff40000100", "00ffffff40000008"),
+        ] {
+            let broken = hex(broken);
+            let error = first(&broken).unwrap_err();
+            assert_eq!((error.result_code, &error.failed), (ResultCode::INVALID_AVP_LENGTH, &hex(failed)));
+            assert!(first(&error.failed).is_ok());
+            // Nothing is read after that.
+            assert_eq!(Avps::new(&broken).count(), 1);
+        }
+    }
+
+    // tests: B-29 B-45
+    #[test]
+    fn values_of_the_wrong_form() {
+        let short = hex("000001a440000009ff000000");
+        let error = first(&short).unwrap().u32().unwrap_err();
+        assert_eq!((error.result_code.0, error.failed), (5014, hex("000001a44000000c00000000")));
+
+        let text = hex("000001cd4000000aff41");
+        let error = first(&text).unwrap().utf8().unwrap_err();
+        assert_eq!((error.result_code.0, error.failed), (5004, hex("000001cd4000000aff410000")));
+
+        let address = hex("000001014000000e0002c000020a0000");
+        assert_eq!(first(&address).unwrap().address().unwrap_err().result_code.0, 5014);
+    }
+
+    // tests: B-22 B-26 B-27
+    #[test]
+    fn flags_other_than_the_vendors_make_no_difference() {
+        for flags in ["00", "40", "20", "7f"] {
+            let octets = hex(&format!("000001a4{flags}00000c0000012c"));
+            assert!(first(&octets).unwrap().is(&d::CC_TIME), "{flags}");
+        }
+        let vendor_zero = hex("000001a4c0000010000000000000012c");
+        assert!(!first(&vendor_zero).unwrap().is(&d::CC_TIME));
+    }
+
+    // tests: B-48
+    #[test]
+    fn addresses_may_be_telephone_numbers() {
+        let octets = hex("000007e1c0000011000028af0008343931000000");
+        assert_eq!(first(&octets).unwrap().address().unwrap(), Address::E164("491"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_without_panic(octets in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut read = 0;
+            for avp in Avps::new(&octets) {
+                match avp {
+                    Ok(avp) => {
+                        read += avp.raw.len();
+                        let _ = (avp.u32(), avp.u64(), avp.utf8(), avp.address(), avp.grouped().count());
+                    }
+                    Err(error) => prop_assert_eq!(Avps::new(&error.failed).filter_map(Result::ok).count(), 1),
+                }
+            }
+            prop_assert!(read <= octets.len());
+        }
+
+        // tests: B-20 B-21
+        #[test]
+        fn what_is_written_is_read(
+            values in prop::collection::vec((0_usize..500, prop::collection::vec(any::<u8>(), 0..20), 0_u8..4), 0..20)
+        ) {
+            let mut out = Vec::new();
+            let mut w = Writer::bare(&mut out);
+            let defs: Vec<_> = values.iter().map(|(at, ..)| &d::all()[at % d::all().len()]).collect();
+            for (def, (_, data, depth)) in defs.iter().zip(&values) {
+                match depth {
+                    0 => w.octets(def, data),
+                    _ => w.group(&d::FAILED_AVP, |w| w.octets(def, data)),
+                }
+            }
+            prop_assert_eq!(out.len() % 4, 0);
+            let mut read = Avps::new(&out);
+            for (def, (_, data, depth)) in defs.iter().zip(&values) {
+                let mut avp = read.next().unwrap().unwrap();
+                if *depth > 0 {
+                    avp = avp.grouped().next().unwrap().unwrap();
+                }
+                prop_assert!(avp.is(def) && avp.data == data && avp.flags.is_mandatory() == def.mandatory);
+            }
+            prop_assert!(read.next().is_none());
+        }
+    }
+}

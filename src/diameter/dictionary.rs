@@ -86,6 +86,11 @@ pub fn lookup(vendor: u32, code: u32) -> Option<&'static AvpDef> {
     ALL.binary_search_by_key(&key, AvpDef::key).ok().map(|at| &ALL[at])
 }
 
+/// Every definition, sorted by vendor and code.
+pub fn all() -> &'static [AvpDef] {
+    ALL
+}
+
 /// Whether an AVP is a known group: its data must then be well-formed AVPs (spec B-65).
 pub fn is_grouped(vendor: u32, code: u32) -> bool {
     let bits: &[u64] = match vendor {

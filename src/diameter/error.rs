@@ -187,3 +187,72 @@ fn finish(mut w: Writer<'_>, copied: &Copied<'_>, error: &RequestError) {
     copied.write_proxy_infos(&mut w);
     w.finish();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diameter::{
+        avp::Avps,
+        vectors::{CCR_I, hex, ocs},
+    };
+
+    fn answered(request: &Frame, error: &RequestError) -> Frame {
+        let mut out = Vec::new();
+        write_error_answer(&mut out, request, &ocs(), error);
+        Frame::from_bytes(out.into()).unwrap()
+    }
+
+    fn codes(frame: &Frame) -> Vec<u32> {
+        Avps::new(frame.body()).map(|avp| avp.unwrap().code).collect()
+    }
+
+    /// CCR-I with more AVPs behind, or cut.
+    fn request(more: &str, cut: usize) -> Frame {
+        let mut octets = [hex(CCR_I), hex(more)].concat();
+        octets.truncate(octets.len() - cut);
+        let [_, length @ ..] = (octets.len() as u32).to_be_bytes();
+        octets[1..4].copy_from_slice(&length);
+        Frame::from_bytes(octets.into()).unwrap()
+    }
+
+    // tests: B-80 B-81 B-83 B-84 B-86 B-136 I-1
+    #[test]
+    fn a_permanent_failure_follows_the_grammar_of_cca() {
+        let proxy_infos = "0000011c40000020000001184000000b702e610000000021400000090100000000000000";
+        let proxy_infos = &proxy_infos[..64];
+        let route_record = "0000011a4000000b702e6100";
+        let request = request(&format!("{proxy_infos}{route_record}{proxy_infos}"), 0);
+        let error = RequestError::missing(&d::SERVICE_CONTEXT_ID);
+        let answer = answered(&request, &error);
+        let header = answer.header();
+        assert_eq!(header, Header { length: header.length, ..request.header().answer() });
+        assert_eq!(codes(&answer), [263, 268, 264, 296, 258, 416, 415, 281, 279, 284, 284]);
+        assert!(answer.as_bytes().ends_with(&hex(proxy_infos)));
+    }
+
+    // tests: B-82 B-85
+    #[test]
+    fn a_protocol_error_has_the_e_bit() {
+        let answer = answered(&request("", 0), &RequestError::new(ResultCode::TOO_BUSY, ""));
+        assert!(answer.header().flags.is_error() && answer.header().flags.is_proxiable());
+        assert_eq!(codes(&answer), [263, 264, 296, 268, 258, 416, 415]);
+    }
+
+    // tests: B-80 B-84
+    #[test]
+    fn any_ruin_of_a_request_is_answered() {
+        for cut in (0..=252).step_by(4) {
+            let request = request("", cut);
+            let answer = answered(&request, &RequestError::missing(&d::CC_REQUEST_TYPE));
+            let complete = codes(&answer).contains(&415) && codes(&answer).contains(&416);
+            assert_eq!(answer.header().flags.is_error(), !complete, "{cut}");
+            assert!(codes(&answer).contains(&268));
+        }
+    }
+
+    #[test]
+    fn codes_have_names() {
+        assert_eq!(ResultCode::CREDIT_LIMIT_REACHED.to_string(), "4012 CREDIT_LIMIT_REACHED");
+        assert_eq!(ResultCode(1234).to_string(), "1234");
+    }
+}

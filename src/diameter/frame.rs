@@ -27,7 +27,7 @@ pub fn split(buffer: &mut BytesMut, max: usize) -> Result<Option<Frame>, FrameEr
         return Err(FrameError::Version { version, header: header() });
     }
     let length = u32::from_be_bytes([0, a, b, c]) as usize;
-    if length < HEADER_LEN || length > max || length % 4 != 0 {
+    if length < HEADER_LEN || length > max || !length.is_multiple_of(4) {
         return Err(FrameError::Length { length, max, header: header() });
     }
     if buffer.len() < length {
@@ -51,7 +51,7 @@ impl Frame {
             Some(&[version, ..]) if version != VERSION => Err(FrameError::Version { version, header }),
             Some(&[_, a, b, c]) => {
                 let length = u32::from_be_bytes([0, a, b, c]) as usize;
-                if length < HEADER_LEN || length != bytes.len() || length % 4 != 0 {
+                if length < HEADER_LEN || length != bytes.len() || !length.is_multiple_of(4) {
                     return Err(FrameError::Length { length, max: bytes.len(), header });
                 }
                 Ok(Self(bytes))
@@ -211,5 +211,73 @@ impl FrameError {
     pub fn answerable(&self) -> Option<Header> {
         let (Self::Version { header, .. } | Self::Length { header, .. }) = self;
         header.filter(|header| header.flags.is_request())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diameter::{
+        base::Identity,
+        error::write_frame_error_answer,
+        vectors::{CER, hex},
+    };
+
+    // tests: B-2
+    #[test]
+    fn a_stream_is_cut_wherever_it_was_torn() {
+        let messages = [hex(CER), hex(CER)].concat();
+        for torn_at in 0..=messages.len() {
+            let (mut buffer, mut frames) = (BytesMut::new(), 0);
+            for part in [&messages[..torn_at], &messages[torn_at..]] {
+                buffer.extend_from_slice(part);
+                while let Some(frame) = split(&mut buffer, MESSAGE_MAX_DEFAULT).unwrap() {
+                    assert_eq!(frame.as_bytes(), hex(CER));
+                    frames += 1;
+                }
+            }
+            assert_eq!((frames, buffer.len()), (2, 0));
+        }
+    }
+
+    // tests: B-1 B-3 B-184
+    #[test]
+    fn lost_framing_is_an_error_that_may_be_answerable() {
+        let whole = hex(CER);
+        for (at, octet, code) in [
+            (0, 2, ResultCode::UNSUPPORTED_VERSION),
+            (3, 0x82, ResultCode::INVALID_MESSAGE_LENGTH),
+            (3, 16, ResultCode::INVALID_MESSAGE_LENGTH),
+            (1, 1, ResultCode::INVALID_MESSAGE_LENGTH),
+        ] {
+            let mut octets = whole.clone();
+            octets[at] = octet;
+            let error = split(&mut BytesMut::from(octets.as_slice()), MESSAGE_MAX_DEFAULT).unwrap_err();
+            assert_eq!(error.result_code(), code);
+            let header = error.answerable().unwrap();
+            assert_eq!((header.command, header.hop_by_hop), (257, 1));
+            let early = split(&mut BytesMut::from(&octets[..8]), MESSAGE_MAX_DEFAULT).unwrap_err();
+            assert_eq!(early.answerable(), None);
+            // An answer is never answered (spec B-89).
+            octets[4] = 0;
+            assert_eq!(split(&mut BytesMut::from(octets.as_slice()), 64).unwrap_err().answerable(), None);
+        }
+    }
+
+    // tests: B-1 B-80
+    #[test]
+    fn a_frame_error_is_answered_from_the_header() {
+        let mut out = Vec::new();
+        let header = Header::request(272, 4, true, 7, 9);
+        let local = Identity { host: "o.example".into(), realm: "example".into() };
+        write_frame_error_answer(&mut out, &header, &local, ResultCode::INVALID_MESSAGE_LENGTH);
+        let answer = Frame::from_bytes(out.into()).unwrap().header();
+        assert_eq!((answer.flags.0, answer.hop_by_hop, answer.end_to_end), (Flags::ERROR | Flags::PROXIABLE, 7, 9));
+    }
+
+    #[test]
+    fn headers_are_written_as_they_are_read() {
+        let octets: [u8; HEADER_LEN] = hex(CER)[..HEADER_LEN].try_into().unwrap();
+        assert_eq!(Header::read(&octets).octets(), octets);
     }
 }

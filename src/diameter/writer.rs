@@ -169,7 +169,7 @@ pub(super) fn example(code: u32, flags: AvpFlags, vendor: u32) -> Vec<u8> {
     let def = if vendor == 0 && flags.has_vendor() { None } else { dictionary::lookup(vendor, code) };
     let payload = def.map_or(0, |def| def.data.min_len());
     let mut out = Vec::with_capacity(AVP_VENDOR_HEADER_LEN + payload);
-    header(&mut out, code, AvpFlags(flags.0 & AvpFlags::MANDATORY), vendor, payload);
+    header(&mut out, code, AvpFlags(flags.0 & (AvpFlags::MANDATORY | AvpFlags::VENDOR)), vendor, payload);
     out.resize(out.len() + payload, 0);
     pad(&mut out, payload);
     out
@@ -199,7 +199,7 @@ pub(super) fn padded(raw: &[u8]) -> Vec<u8> {
 #[inline]
 fn header(out: &mut Vec<u8>, code: u32, flags: AvpFlags, vendor: u32, data_len: usize) {
     let [c0, c1, c2, c3] = code.to_be_bytes();
-    if vendor == 0 {
+    if vendor == 0 && !flags.has_vendor() {
         let [_, l1, l2, l3] = ((data_len + AVP_HEADER_LEN) as u32).to_be_bytes();
         out.extend_from_slice(&[c0, c1, c2, c3, flags.0, l1, l2, l3]);
     } else {

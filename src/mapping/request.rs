@@ -32,6 +32,11 @@ enum Request<'a> {
 }
 
 impl<'a> Charge<'a> {
+    /// The identities and the rest apart: the rest is used up when the account is known.
+    pub fn split(mut self) -> (Vec<Identity>, Self) {
+        (std::mem::take(&mut self.identities), self)
+    }
+
     /// The command, once it is known which account the identities name.
     pub fn into_command(self, account: Option<AccountId>) -> Command<'a> {
         match self.request {

@@ -77,8 +77,9 @@ impl<D: Disk> Store<D> {
         // The snapshots may hold changes that are not durable yet. If they were lost, their positions would be given out
         // again, and a recovery from this checkpoint would pass over the new records. So they become durable first.
         self.mark().wait_for_blocking(self.appender.last())?;
-        let position = writer.commit(replay_from)?;
-        self.appender.trim(position);
-        Ok(CheckpointReport { position, bytes, took: started.elapsed(), longest_pause })
+        // One checkpoint before this one is kept, and the journal that belongs to it.
+        let trim_to = writer.commit(replay_from)?;
+        self.appender.trim(trim_to);
+        Ok(CheckpointReport { position: replay_from, bytes, took: started.elapsed(), longest_pause })
     }
 }

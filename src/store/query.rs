@@ -87,14 +87,19 @@ impl<D: Disk> Store<D> {
         Some(Pending::new(session, cell.last))
     }
 
-    /// Running sessions that wait for a re-authorisation, at most `limit`.
-    pub fn waiting_for_reauthorisation(&self, limit: usize) -> Vec<Pending<Session>> {
+    /// Running sessions that wait for a re-authorisation and pass a filter, at most `limit`. The filter is called under a
+    /// partition's lock.
+    pub fn waiting_for_reauthorisation(
+        &self,
+        limit: usize,
+        mut filter: impl FnMut(&Session) -> bool,
+    ) -> Vec<Pending<Session>> {
         let mut found = Vec::new();
         for partition in self.partition_ids() {
             let cell = self.lock(partition);
-            let waiting = cell.state.waiting_for_reauthorisation(limit.saturating_sub(found.len()));
-            let sessions = waiting.into_iter().filter_map(|no| cell.state.session(no).cloned());
-            found.extend(sessions.map(|session| Pending::new(session, cell.last)));
+            let waiting = cell.state.waiting_for_reauthorisation().filter(|session| filter(session));
+            let room = limit.saturating_sub(found.len());
+            found.extend(waiting.take(room).map(|session| Pending::new(session.clone(), cell.last)));
         }
         found
     }

@@ -13,7 +13,7 @@ use tollgate::{
     units::{Money, Units},
 };
 
-const CATALOG: &str = r#"
+pub(crate) const CATALOG: &str = r#"
 currency = "CNY"
 [[context]]
 name = "data"

@@ -8,6 +8,9 @@ mod request;
 mod services;
 mod units;
 
+#[cfg(test)]
+mod refusals;
+
 pub use answer::{
     CheckBalanceResult, CostInformation, CreditControlAnswer, FailureHandling, FinalUnitAction, RedirectAddressType,
     ServiceAnswer,

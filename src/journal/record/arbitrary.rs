@@ -1,1 +1,342 @@
+//! Any event at all, whether or not it could happen: with numbers at the ends of their ranges and empty texts.
 
+use std::sync::Arc;
+
+use proptest::{collection::vec, option, prelude::*};
+
+use crate::{
+    charging::*,
+    ids::*,
+    time::Timestamp,
+    units::{Currency, Money, UnitKind},
+};
+
+fn u64s() -> BoxedStrategy<u64> {
+    prop_oneof![
+        Just(0),
+        Just(1),
+        Just(127),
+        Just(128),
+        Just(u64::MAX),
+        Just(1 << 63),
+        any::<u64>(),
+        0..1_000_000_000u64
+    ]
+    .boxed()
+}
+
+fn u32s() -> BoxedStrategy<u32> {
+    prop_oneof![Just(0), Just(1), Just(127), Just(128), Just(u32::MAX), any::<u32>()].boxed()
+}
+
+fn i64s() -> BoxedStrategy<i64> {
+    prop_oneof![
+        Just(0),
+        Just(1),
+        Just(-1),
+        Just(63),
+        Just(64),
+        Just(-64),
+        Just(-65),
+        Just(i64::MAX),
+        Just(i64::MIN),
+        any::<i64>()
+    ]
+    .boxed()
+}
+
+fn moments() -> BoxedStrategy<Timestamp> {
+    u64s().prop_map(Timestamp::from_millis).boxed()
+}
+
+fn money() -> BoxedStrategy<Money> {
+    i64s().prop_map(Money::from_micros).boxed()
+}
+
+fn texts() -> BoxedStrategy<String> {
+    prop_oneof![Just(String::new()), "[a-z ü☎]{1,12}", "[a-z]{120,140}"].boxed()
+}
+
+fn names() -> BoxedStrategy<Arc<str>> {
+    texts().prop_map(Arc::from).boxed()
+}
+
+fn boxed() -> BoxedStrategy<Box<str>> {
+    texts().prop_map(Box::from).boxed()
+}
+
+fn accounts() -> BoxedStrategy<AccountId> {
+    u64s().prop_map(AccountId).boxed()
+}
+
+fn sessions() -> BoxedStrategy<SessionNo> {
+    u64s().prop_map(SessionNo).boxed()
+}
+
+fn bucket_ids() -> BoxedStrategy<BucketId> {
+    u32s().prop_map(BucketId).boxed()
+}
+
+fn session_ids() -> BoxedStrategy<SessionId> {
+    vec(any::<u8>(), 0..40).prop_map(|octets| SessionId::new(&octets)).boxed()
+}
+
+fn keys() -> BoxedStrategy<QuotaKey> {
+    (option::of(u32s()), option::of(u32s()))
+        .prop_map(|(rating_group, service_identifier)| QuotaKey { rating_group, service_identifier })
+        .boxed()
+}
+
+fn unit_kinds() -> BoxedStrategy<UnitKind> {
+    prop::sample::select(vec![UnitKind::Octets, UnitKind::Seconds, UnitKind::Events]).boxed()
+}
+
+fn measures() -> BoxedStrategy<Measure> {
+    prop_oneof![unit_kinds().prop_map(Measure::Units), Just(Measure::Money)].boxed()
+}
+
+fn request_kinds() -> BoxedStrategy<RequestKind> {
+    use RequestKind::*;
+    prop::sample::select(vec![Initial, Update, Termination, Event]).boxed()
+}
+
+fn verdicts() -> BoxedStrategy<Verdict> {
+    use Verdict::*;
+    prop::sample::select(vec![
+        Success,
+        ServiceDenied,
+        CreditLimitReached,
+        RatingFailed,
+        UserUnknown,
+        UnknownSession,
+        ResourcesExceeded,
+        UnableToComply,
+        InvalidValue,
+    ])
+    .boxed()
+}
+
+fn causes() -> BoxedStrategy<ClosingCause> {
+    use ClosingCause::*;
+    prop::sample::select(vec![Terminated, Refused, Expired, Lost]).boxed()
+}
+
+fn states() -> BoxedStrategy<AccountState> {
+    use AccountState::*;
+    prop::sample::select(vec![Active, Stopped, Suspended, Terminated]).boxed()
+}
+
+fn history_kinds() -> BoxedStrategy<HistoryKind> {
+    use HistoryKind::*;
+    prop::sample::select(vec![Usage, TopUp, Adjustment, Allowance, Opening, Refund]).boxed()
+}
+
+fn actions() -> BoxedStrategy<EventAction> {
+    use EventAction::*;
+    prop::sample::select(vec![Debit, Refund, CheckBalance, PriceEnquiry]).boxed()
+}
+
+fn currencies() -> BoxedStrategy<Currency> {
+    prop::sample::select(vec!["CNY", "EUR", "AUD", "AED"]).prop_map(|code| code.parse().unwrap()).boxed()
+}
+
+fn identities() -> BoxedStrategy<Identity> {
+    use IdentityKind::*;
+    prop_oneof![
+        "[0-9]{1,16}".prop_map(|digits| Identity::new(E164, &digits).unwrap()),
+        "[0-9]{1,16}".prop_map(|digits| Identity::new(Imsi, &digits).unwrap()),
+        (prop::sample::select(vec![SipUri, Nai, Private]), "[a-z@.ü]{1,30}")
+            .prop_map(|(kind, text)| Identity::new(kind, &text).unwrap()),
+    ]
+    .boxed()
+}
+
+fn draws() -> BoxedStrategy<Vec<Draw>> {
+    vec((bucket_ids(), i64s()).prop_map(|(bucket, amount)| Draw { bucket, amount }), 0..3).boxed()
+}
+
+fn buckets() -> BoxedStrategy<Bucket> {
+    let kinds = prop_oneof![unit_kinds().prop_map(BucketKind::Units), Just(BucketKind::Money)];
+    let figures = (i64s(), i64s(), i64s(), u32s());
+    (bucket_ids(), kinds, figures, option::of(moments()), vec(names(), 0..3), names())
+        .prop_map(|(id, kind, (amount, reserved, initial, priority), expires, services, name)| Bucket {
+            id,
+            kind,
+            amount,
+            reserved,
+            initial,
+            priority,
+            expires,
+            services: services.into(),
+            name,
+        })
+        .boxed()
+}
+
+fn steps() -> BoxedStrategy<Step> {
+    let figures = (u64s(), u64s(), money(), u64s(), u32s(), any::<bool>(), any::<bool>());
+    (keys(), names(), measures(), figures, draws(), draws())
+        .prop_map(
+            |(
+                key,
+                service,
+                measure,
+                (used, rated, charged, granted, validity_secs, final_units, refused),
+                debits,
+                holds,
+            )| {
+                Step {
+                    key,
+                    service,
+                    measure,
+                    used,
+                    rated,
+                    charged,
+                    debits,
+                    holds,
+                    granted,
+                    validity_secs,
+                    final_units,
+                    refused,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn replies() -> BoxedStrategy<Reply> {
+    let grants = (measures(), u64s()).prop_map(|(measure, amount)| Grant { measure, amount });
+    let ends = prop_oneof![Just(FinalUnits::Terminate), names().prop_map(FinalUnits::Redirect)];
+    (keys(), verdicts(), option::of(grants), u32s(), u32s(), option::of(u32s()), option::of(ends))
+        .prop_map(|(key, verdict, grant, validity_secs, threshold, holding_secs, final_action)| Reply {
+            key,
+            verdict,
+            grant,
+            validity_secs,
+            threshold,
+            holding_secs,
+            final_action,
+        })
+        .boxed()
+}
+
+fn answers() -> BoxedStrategy<Arc<Answer>> {
+    let flags = (any::<bool>(), option::of(any::<bool>()));
+    (request_kinds(), u32s(), verdicts(), vec(replies(), 0..3), money(), flags)
+        .prop_map(|(kind, number, verdict, replies, cost, (at_command_level, enough_credit))| {
+            Arc::new(Answer { kind, number, verdict, replies, at_command_level, cost, enough_credit })
+        })
+        .boxed()
+}
+
+pub(in crate::journal) fn notices() -> BoxedStrategy<Notice> {
+    let kinds = prop_oneof![
+        (money(), boxed()).prop_map(|(amount, request_id)| NoticeKind::TopUp { amount, request_id }),
+        Just(NoticeKind::CreditStop),
+        Just(NoticeKind::Reconnect),
+        (names(), option::of(bucket_ids())).prop_map(|(name, bucket)| NoticeKind::Threshold { name, bucket }),
+        money().prop_map(|excess| NoticeKind::Overdraft { excess }),
+    ];
+    (accounts(), moments(), money(), kinds)
+        .prop_map(|(account, at, balance, kind)| Notice { account, at, balance, kind })
+        .boxed()
+}
+
+fn openings() -> BoxedStrategy<Box<Opening>> {
+    (session_ids(), names(), names(), names())
+        .prop_map(|(session_id, context, origin_host, origin_realm)| {
+            Box::new(Opening { session_id, context, origin_host, origin_realm })
+        })
+        .boxed()
+}
+
+fn interrogated() -> BoxedStrategy<Event> {
+    let when = (moments(), moments());
+    let ends = (option::of(openings()), option::of(causes()));
+    (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3))
+        .prop_map(|((at, expires), account, session, (opening, closes), steps, answer, notices)| {
+            Event::Interrogated(Box::new(Interrogated {
+                at,
+                account,
+                session,
+                opening,
+                steps,
+                answer,
+                expires,
+                closes,
+                notices,
+            }))
+        })
+        .boxed()
+}
+
+fn event_charged() -> BoxedStrategy<Event> {
+    (moments(), accounts(), session_ids(), actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3))
+        .prop_map(|(at, account, session_id, action, steps, answer, notices)| {
+            Event::EventCharged(Box::new(EventCharged { at, account, session_id, action, steps, answer, notices }))
+        })
+        .boxed()
+}
+
+fn credited() -> BoxedStrategy<Event> {
+    let account = (moments(), accounts(), history_kinds());
+    let bucket = (bucket_ids(), i64s(), option::of(buckets().prop_map(Box::new)), money());
+    (account, bucket, boxed(), boxed(), vec(sessions(), 0..20), vec(notices(), 0..3))
+        .prop_map(
+            |((at, account, kind), (bucket, amount, new_bucket, balance), request_id, reason, reauthorise, notices)| {
+                Event::Credited(Box::new(Credited {
+                    at,
+                    account,
+                    kind,
+                    bucket,
+                    amount,
+                    new_bucket,
+                    request_id,
+                    reason,
+                    balance,
+                    reauthorise,
+                    notices,
+                }))
+            },
+        )
+        .boxed()
+}
+
+fn orphan_usage() -> BoxedStrategy<Event> {
+    let used = (u64s(), u64s(), u64s(), money()).prop_map(|(octets, seconds, events, money)| Used {
+        octets,
+        seconds,
+        events,
+        money,
+    });
+    let usage = vec((keys(), used), 0..4);
+    (moments(), option::of(accounts()), session_ids(), boxed(), request_kinds(), u32s(), usage)
+        .prop_map(|(at, account, session_id, context, kind, number, usage)| {
+            Event::OrphanUsage(Box::new(OrphanUsage { at, account, session_id, context, kind, number, usage }))
+        })
+        .boxed()
+}
+
+/// Any event.
+pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
+    let subscribers = (boxed(), vec(identities(), 0..4))
+        .prop_map(|(id, identities)| Subscriber { id, identities: identities.into() });
+    prop_oneof![
+        1 => (accounts(), currencies(), money(), any::<bool>(), vec(buckets(), 0..4), moments()).prop_map(
+            |(account, currency, credit_limit, never_stop, buckets, at)| {
+                Event::AccountCreated { account, currency, credit_limit, never_stop, buckets, at }
+            }
+        ),
+        1 => (accounts(), subscribers, moments())
+            .prop_map(|(account, subscriber, at)| Event::SubscriberCreated { account, subscriber, at }),
+        1 => (accounts(), states(), boxed(), moments())
+            .prop_map(|(account, state, reason, at)| Event::StateChanged { account, state, reason, at }),
+        4 => interrogated(),
+        2 => event_charged(),
+        2 => credited(),
+        1 => orphan_usage(),
+        1 => (sessions(), causes(), moments()).prop_map(|(session, cause, at)| Event::SessionClosed { session, cause, at }),
+        1 => (sessions(), any::<bool>(), moments())
+            .prop_map(|(session, wanted, at)| Event::ReAuthorise { session, wanted, at }),
+    ].boxed()
+}

@@ -1,4 +1,8 @@
 //! `cargo test --release --lib journal::tests::measure -- --ignored --nocapture`
+//!
+//! On 2 virtual cores, ext4 on a virtual disk that nobody else used at the time, records of 200 bytes from 2 threads:
+//! 1 in flight each 11,000 records/s; 32 each 300,000-345,000 (sync p50 0.11 ms, p99 0.23-0.38 ms); 128 each
+//! 0.96-1.1 million (p50 0.11 ms, p99 0.5-0.7 ms). While others used the disk, p50 rose to 3.7 ms and rates fell to a tenth.
 
 use std::{
     sync::mpsc,
@@ -12,12 +16,16 @@ use super::*;
 #[ignore = "a measurement of the machine, not a test"]
 fn records_per_second_and_sync_latency() {
     // A reply waits for its record; a thread has this many requests in flight, as connections do.
-    for (threads, in_flight) in [(1, 1), (2, 1), (2, 32), (2, 128), (2, 1024), (2, 8192)] {
-        measure(threads, in_flight);
+    for (threads, in_flight) in [(1, 1), (2, 1), (2, 32), (2, 128), (2, 1024)] {
+        measure(threads, in_flight, u64::MAX);
+    }
+    // With a checkpoint now and then, segments are used again instead of being made.
+    for (threads, in_flight) in [(2, 32), (2, 128), (2, 1024)] {
+        measure(threads, in_flight, 500_000);
     }
 }
 
-fn measure(threads: u64, in_flight: u64) {
+fn measure(threads: u64, in_flight: u64, keep: u64) {
     const RECORD: [u8; 200] = [0x5a; 200];
     const TIME: Duration = Duration::from_secs(3);
     let directory = tempfile::tempdir_in(".").unwrap();
@@ -35,6 +43,9 @@ fn measure(threads: u64, in_flight: u64) {
                     sent.push_back(appender.append(&RECORD, |_| {}));
                     if sent.len() as u64 >= in_flight {
                         let durable = mark.wait_for_blocking(sent.pop_front().unwrap()).unwrap();
+                        if durable.0 > keep && durable.0 % 1000 == 0 {
+                            appender.trim(Position(durable.0 - keep));
+                        }
                         while sent.front().is_some_and(|&position| position <= durable) {
                             sent.pop_front();
                         }
@@ -49,8 +60,9 @@ fn measure(threads: u64, in_flight: u64) {
     syncs.sort();
     let at = |share: f64| syncs[((syncs.len() - 1) as f64 * share) as usize];
     println!(
-        "{threads} threads x {in_flight:>4} in flight: {:>9.0} records/s, {:>6} syncs, {:>5} records each, \
+        "{threads} threads x {in_flight:>4} in flight, trimmed {}: {:>9.0} records/s, {:>6} syncs, {:>5} records each, \
          write+sync p50 {:?} p99 {:?} max {:?}",
+        keep < u64::MAX,
         last.0 as f64 / took,
         syncs.len(),
         last.0 / syncs.len() as u64,

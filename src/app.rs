@@ -1,0 +1,423 @@
+//! The composition root: configuration in, a running node out. Used by `main`, by the demo and by tests alike.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    api,
+    charging::{AccountSpec, Command, Retention, Subscriber, SubscriberSpec},
+    config::{self, Config},
+    ids::{AccountId, Identity, IdentityKind},
+    journal::{Commit, FileDisk},
+    rating::Catalog,
+    server::Server,
+    store::{RecoveryReport, Settings, Store},
+    telemetry::{self, Health, HealthState, names},
+    time::{Clock, SystemClock},
+};
+
+/// How often supervision looks for sessions that have run out.
+const EXPIRY_EVERY: Duration = Duration::from_secs(1);
+/// How often gauges are brought up to date.
+const GAUGES_EVERY: Duration = Duration::from_secs(2);
+/// How often it is looked whether a checkpoint is due.
+const CHECKPOINT_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long background work may take to end when the node stops.
+const STOP_WAIT: Duration = Duration::from_secs(10);
+
+/// A node that serves.
+pub struct Node {
+    /// Diameter addresses that it listens on.
+    pub diameter: Vec<SocketAddr>,
+    /// gRPC address.
+    pub grpc: SocketAddr,
+    /// HTTP address: metrics and health.
+    pub http: SocketAddr,
+    /// The store.
+    pub store: Arc<Store>,
+    /// Its health, as `/readyz` tells it.
+    pub health: Health,
+    /// What recovery found.
+    pub recovery: RecoveryReport,
+    server: Server,
+    stop: watch::Sender<bool>,
+    /// Ends with the Diameter side.
+    accepting: Vec<JoinHandle<()>>,
+    /// gRPC and the push of events: they end before the store.
+    api: Vec<JoinHandle<()>>,
+    /// Timers, gauges, checkpoints and HTTP: they end last.
+    background: Vec<JoinHandle<()>>,
+    stop_background: watch::Sender<bool>,
+}
+
+impl Node {
+    /// Starts a node: HTTP first, so that `/readyz` can tell of a long recovery, then the store, then what serves.
+    ///
+    /// # Errors
+    /// The catalog is wrong, files are damaged or in use, or an address is taken: the message says which.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let metrics = telemetry::init().context("metrics")?;
+        let health = Health::new();
+        let (stop_background, stopped) = watch::channel(false);
+        let http_listener = bind(config.http.listen, "http.listen").await?;
+        let http = http_listener.local_addr()?;
+        let serve = telemetry::http::serve(http_listener, metrics, health.clone(), until(stopped.clone()));
+        let mut background = vec![tokio::spawn(async move {
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "HTTP has ended");
+            }
+        })];
+        let catalog = Arc::new(load_catalog(&config)?);
+        let (store, recovery) = open_store(&config, catalog, &health).await?;
+        seed(&store, &config.seed).await?;
+
+        let server = Server::new(Arc::clone(&store), &config.diameter);
+        let mut diameter = Vec::new();
+        let mut accepting = Vec::new();
+        for address in config.diameter.listen.addresses() {
+            let listener = bind(*address, "diameter.listen").await?;
+            diameter.push(listener.local_addr()?);
+            let server = server.clone();
+            accepting.push(tokio::spawn(async move { server.accept(listener).await }));
+        }
+        let asking = server.clone();
+        accepting.push(tokio::spawn(async move { asking.reauthorise().await }));
+
+        let (stop, stopped_api) = watch::channel(false);
+        let grpc_listener = bind(config.grpc.listen, "grpc.listen").await?;
+        let grpc = grpc_listener.local_addr()?;
+        let services = api::Api::new(Arc::clone(&store), health.clone());
+        let serving = api::serve(grpc_listener, services, until(stopped_api.clone()));
+        let mut api_tasks = vec![tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "gRPC has ended");
+            }
+        })];
+        if !config.events.push.is_empty() {
+            let push = api::push::run(Arc::clone(&store), config.events.clone(), until(stopped_api));
+            api_tasks.push(tokio::spawn(async move {
+                if let Err(error) = push.await {
+                    tracing::error!(%error, "events are pushed no more");
+                }
+            }));
+        }
+        background.extend(start_background(&store, &config.store, &stopped));
+        health.set(HealthState::Ready);
+        Ok(Self {
+            diameter,
+            grpc,
+            http,
+            store,
+            health,
+            recovery,
+            server,
+            stop,
+            accepting,
+            api: api_tasks,
+            background,
+            stop_background,
+        })
+    }
+
+    /// Waits until the journal fails: from then on nothing can be promised, and the process must end.
+    pub async fn failed(&self) -> String {
+        let fatal = self.store.mark().failed().await;
+        let reason = fatal.to_string();
+        metrics::counter!(names::JOURNAL_FAILURES).increment(1);
+        self.health.set(HealthState::Failed(reason.clone()));
+        reason
+    }
+
+    /// Ends in order, bounded in time: no new connections, DPR to peers, what was asked is answered, sync, checkpoint.
+    ///
+    /// # Errors
+    /// Not everything could be made durable; what was not durable has not been answered.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.health.set(HealthState::Draining);
+        self.server.stop().await;
+        self.stop.send_replace(true);
+        end_all(self.accepting).await;
+        end_all(self.api).await;
+        let store = Arc::clone(&self.store);
+        let last = tokio::task::spawn_blocking(move || {
+            // A failed checkpoint loses nothing: the journal is whole.
+            if let Err(error) = store.checkpoint() {
+                tracing::warn!(%error, "no checkpoint at the end");
+            }
+            store.shutdown()
+        });
+        let position = last.await.context("the last sync")?.context("the last sync")?;
+        self.stop_background.send_replace(true);
+        end_all(self.background).await;
+        tracing::info!(position = position.0, "stopped");
+        Ok(())
+    }
+}
+
+/// Runs a node until a signal or a failure, then ends it.
+///
+/// # Errors
+/// It could not start, the journal failed, or it could not end in order.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let node = Node::start(config).await?;
+    tracing::info!(
+        diameter = ?node.diameter,
+        grpc = %node.grpc,
+        http = %node.http,
+        accounts = node.recovery.accounts,
+        "tollgate serves"
+    );
+    tokio::select! {
+        signal = ended_by_signal() => {
+            tracing::info!(signal = signal?, "stopping");
+            node.stop().await
+        }
+        reason = node.failed() => anyhow::bail!("stopped at once, because what is not durable must not be answered: {reason}"),
+    }
+}
+
+async fn ended_by_signal() -> anyhow::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{key} = \"{address}\""))
+}
+
+/// Resolves when the flag turns true, or nobody can turn it any more.
+async fn until(mut flag: watch::Receiver<bool>) {
+    let _ = flag.wait_for(|flag| *flag).await;
+}
+
+async fn end_all(tasks: Vec<JoinHandle<()>>) {
+    let deadline = Instant::now() + STOP_WAIT;
+    for mut task in tasks {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if tokio::time::timeout(left, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+}
+
+fn load_catalog(config: &Config) -> anyhow::Result<Catalog> {
+    let path = config.catalog_path();
+    let text = std::fs::read_to_string(path).with_context(|| format!("catalog.file = \"{}\"", path.display()))?;
+    Catalog::from_toml(&text).map_err(|problems| {
+        let lines: Vec<_> =
+            problems.iter().map(|p| format!("{}:{}:{}: {}", path.display(), p.line, p.column, p.message)).collect();
+        anyhow::anyhow!(lines.join("\n"))
+    })
+}
+
+async fn open_store(
+    config: &Config,
+    catalog: Arc<Catalog>,
+    health: &Health,
+) -> anyhow::Result<(Arc<Store>, RecoveryReport)> {
+    health.set(HealthState::Recovering { done_bytes: 0, total_bytes: 0 });
+    let directory = config.store_directory();
+    let settings = settings(config);
+    let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+        let disk = FileDisk::open(&directory)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let observer = Arc::new(crate::store::SilentObserver);
+        let progress = |records: u64| tracing::info!(records, "recovering");
+        Ok(Store::open(disk, settings, catalog, clock, observer, CommitMetrics::new().into_observer(), progress)?)
+    });
+    let directory = config.store_directory();
+    let (store, report) =
+        opened.await.context("recovery")?.with_context(|| format!("store.directory = \"{}\"", directory.display()))?;
+    if let Some(torn) = &report.torn_tail {
+        tracing::warn!(
+            ?torn,
+            "the end of the journal was an unfinished write, which nothing had been answered from; cut off"
+        );
+    }
+    metrics::gauge!(names::RECOVERY_SECONDS).set(report.took.as_secs_f64());
+    metrics::gauge!(names::RECOVERY_RECORDS).set(report.replayed as f64);
+    tracing::info!(
+        seconds = report.took.as_secs_f64(),
+        records = report.replayed,
+        accounts = report.accounts,
+        sessions = report.sessions,
+        "recovered"
+    );
+    Ok((Arc::new(store), report))
+}
+
+fn settings(config: &Config) -> Settings {
+    let store = &config.store;
+    Settings {
+        partitions: store.partitions,
+        segment_bytes: store.segment_mb << 20,
+        retention: Retention {
+            session_secs: store.session_memory_secs,
+            event_secs: store.event_memory_hours.saturating_mul(3_600),
+            request_id_secs: store.request_id_days.saturating_mul(86_400),
+            history_entries: store.history_entries,
+            session_default_secs: store.default_session_secs,
+        },
+        outbox_keep: config.events.keep,
+    }
+}
+
+/// Handles for what each commit tells.
+struct CommitMetrics {
+    seconds: metrics::Histogram,
+    batch: metrics::Histogram,
+    records: metrics::Counter,
+    bytes: metrics::Counter,
+}
+
+impl CommitMetrics {
+    fn new() -> Self {
+        Self {
+            seconds: metrics::histogram!(names::JOURNAL_SYNC_SECONDS),
+            batch: metrics::histogram!(names::JOURNAL_BATCH_RECORDS),
+            records: metrics::counter!(names::JOURNAL_RECORDS),
+            bytes: metrics::counter!(names::JOURNAL_BYTES),
+        }
+    }
+
+    fn into_observer(self) -> impl FnMut(&Commit) + Send + 'static {
+        move |commit| {
+            self.seconds.record(commit.took.as_secs_f64());
+            self.batch.record(f64::from(commit.records));
+            self.records.increment(u64::from(commit.records));
+            self.bytes.increment(commit.bytes as u64);
+            WRITTEN.fetch_add(commit.bytes as u64, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+}
+
+/// Bytes of journal written by this process, for the decision when to checkpoint. A process has one store; tests that have
+/// several only checkpoint more often.
+static WRITTEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+/// Fills an empty store with subscribers, through the same door as everyone.
+async fn seed(store: &Arc<Store>, seed: &config::Seed) -> anyhow::Result<()> {
+    if seed.subscribers == 0 || store.totals().accounts > 0 {
+        return Ok(());
+    }
+    let started = Instant::now();
+    let (store, seed) = (Arc::clone(store), seed.clone());
+    let count = seed.subscribers;
+    tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+        let number = |text: &str, key: &str| -> anyhow::Result<u64> {
+            text.parse().with_context(|| format!("seed.{key} = \"{text}\" is not a number"))
+        };
+        let (msisdn, imsi) = (number(&seed.first_msisdn, "first_msisdn")?, number(&seed.first_imsi, "first_imsi")?);
+        let width = seed.first_imsi.len();
+        for i in 0..seed.subscribers {
+            let account = AccountId(i + 1);
+            let spec = AccountSpec {
+                id: account,
+                currency: store.catalog().currency(),
+                balance: seed.balance,
+                credit_limit: crate::units::Money::ZERO,
+                never_stop: false,
+                allowances: Vec::new(),
+            };
+            // Positions grow: the last one covers all.
+            drop(store.account_command(account, &Command::CreateAccount(spec)));
+            let identities = [
+                Identity::new(IdentityKind::E164, &(msisdn + i).to_string())?,
+                Identity::new(IdentityKind::Imsi, &format!("{:0width$}", imsi + i))?,
+            ];
+            let subscriber = Subscriber { id: "1".into(), identities: identities.into() };
+            drop(store.create_subscriber(SubscriberSpec { account, subscriber }));
+        }
+        store.mark().wait_for_blocking(store.last_position())?;
+        Ok(())
+    })
+    .await
+    .context("seeding")??;
+    tracing::info!(subscribers = count, seconds = started.elapsed().as_secs_f64(), "seeded");
+    Ok(())
+}
+
+/// Timers that drive what happens by itself.
+fn start_background(
+    store: &Arc<Store>,
+    config: &config::Store,
+    stopped: &watch::Receiver<bool>,
+) -> [JoinHandle<()>; 3] {
+    let expiring = Arc::clone(store);
+    let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
+        let ended = expiring.expire_sessions();
+        if ended > 0 {
+            tracing::info!(sessions = ended, "supervision ended sessions that nothing was heard of");
+        }
+    });
+    let gauged = Arc::clone(store);
+    let gauges = every(GAUGES_EVERY, stopped.clone(), move || drop(gauged.totals()));
+    let (checkpointed, limit) = (Arc::clone(store), config.checkpoint_journal_mb << 20);
+    let mut done = WRITTEN.load(std::sync::atomic::Ordering::Relaxed);
+    let checkpoints = every(CHECKPOINT_LOOK_EVERY, stopped.clone(), move || {
+        let written = WRITTEN.load(std::sync::atomic::Ordering::Relaxed);
+        metrics::gauge!(names::JOURNAL_SINCE_CHECKPOINT).set((written - done) as f64);
+        if written - done >= limit {
+            checkpoint(&checkpointed);
+            done = written;
+        }
+    });
+    [expiry, gauges, checkpoints]
+}
+
+fn checkpoint(store: &Store) {
+    match store.checkpoint() {
+        Ok(report) => {
+            metrics::gauge!(names::CHECKPOINT_SECONDS).set(report.took.as_secs_f64());
+            metrics::gauge!(names::CHECKPOINT_BYTES).set(report.bytes as f64);
+            metrics::gauge!(names::CHECKPOINT_TIMESTAMP).set(SystemClock.now().secs() as f64);
+            tracing::info!(
+                position = report.position.0,
+                bytes = report.bytes,
+                seconds = report.took.as_secs_f64(),
+                longest_pause_ms = report.longest_pause.as_secs_f64() * 1_000.0,
+                "checkpoint"
+            );
+        }
+        Err(error) => {
+            metrics::counter!(names::CHECKPOINT_FAILURES).increment(1);
+            tracing::error!(%error, "a checkpoint failed; the journal goes on");
+        }
+    }
+}
+
+/// Calls something that may block, again and again, until the node stops.
+fn every(
+    period: Duration,
+    mut stopped: watch::Receiver<bool>,
+    mut work: impl FnMut() + Send + 'static,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+                _ = ticks.tick() => {}
+            }
+            let finished = tokio::task::spawn_blocking(move || {
+                work();
+                work
+            });
+            // The work panicked: there is nothing to go on with.
+            let Ok(again) = finished.await else { return };
+            work = again;
+        }
+    })
+}

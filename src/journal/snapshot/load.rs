@@ -1,0 +1,233 @@
+//! From chunks to a partition's state.
+
+use prost::Message as _;
+
+use super::{PartitionHeader, SnapshotError};
+use crate::{
+    charging::{Account, Closed, HistoryLine, Quota, RememberedCredit, RememberedEvent, Retention, Session, State},
+    ids::{AccountId, BucketId, PartitionId, SessionNo},
+    journal::record::{
+        RecordError,
+        numbers::Numbered,
+        proto,
+        read::{all, answer, bucket, currency, draws, partition, quota_key, session_id, subscriber},
+    },
+    time::Timestamp,
+    units::Money,
+};
+
+/// Rebuilds a partition from its chunks. After an error it is of no use any more.
+#[derive(Debug)]
+pub struct PartitionLoader {
+    state: State,
+    header: Option<Header>,
+    next_chunk: u64,
+    /// Accounts, sessions, ended sessions, events, credits.
+    found: [u64; 5],
+}
+
+/// What the first chunk promises.
+#[derive(Debug)]
+struct Header {
+    public: PartitionHeader,
+    /// As in [`PartitionLoader::found`].
+    counts: [u64; 5],
+    /// As in `State::totals`.
+    totals: [i128; 4],
+}
+
+const COUNTED: [&str; 5] = ["accounts", "sessions", "ended sessions", "one-time events", "credits"];
+const SUMMED: [&str; 4] = ["credited", "debited", "balances", "reserved"];
+
+impl PartitionLoader {
+    /// Nothing is loaded yet.
+    pub fn new(retention: Retention) -> Self {
+        Self { state: State::new(retention), header: None, next_chunk: 0, found: [0; 5] }
+    }
+
+    /// Takes in the next chunk.
+    ///
+    /// # Errors
+    /// The chunk is not a snapshot's, or not the one that follows.
+    pub fn load_chunk(&mut self, chunk: &[u8]) -> Result<(), SnapshotError> {
+        let chunk = proto::SnapshotChunk::decode(chunk).map_err(RecordError::from)?;
+        let (number, expected) = (chunk.number, self.next_chunk);
+        if number != expected {
+            return Err(SnapshotError::Order { expected, got: number });
+        }
+        if chunk.outbox_header.is_some() || !chunk.outbox_notices.is_empty() || !chunk.consumers.is_empty() {
+            return Err(SnapshotError::Foreign(number));
+        }
+        match chunk.header {
+            Some(wire) if number == 0 => {
+                self.state.set_next_session(wire.next_session);
+                self.header = Some(header(wire)?);
+            }
+            None if number > 0 => {}
+            _ => return Err(SnapshotError::Header(number)),
+        }
+        self.next_chunk += 1;
+        let counts = [chunk.accounts.len(), chunk.sessions.len(), chunk.closed.len(), chunk.events.len()];
+        for (found, count) in self.found.iter_mut().zip(counts.into_iter().chain([chunk.credits.len()])) {
+            *found += count as u64;
+        }
+        chunk.accounts.into_iter().try_for_each(|wire| self.account(wire))?;
+        chunk.sessions.into_iter().try_for_each(|wire| self.session(wire))?;
+        for wire in chunk.closed {
+            self.state.restore_closed(closed(wire)?);
+        }
+        for wire in chunk.events {
+            self.state.restore_event(wire.number, event(wire)?);
+        }
+        for wire in chunk.credits {
+            let (account, request_id) = (AccountId(wire.account), wire.request_id.as_str().into());
+            self.state.restore_credit(account, request_id, credit(wire));
+        }
+        Ok(())
+    }
+
+    /// Whether as much is there as the header promised.
+    pub fn is_complete(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| header.counts == self.found)
+    }
+
+    /// The partition, if it is whole and its sums are right.
+    ///
+    /// # Errors
+    /// Something is missing or too much.
+    pub fn finish(self) -> Result<(PartitionHeader, State), SnapshotError> {
+        let Some(header) = self.header else { return Err(SnapshotError::Header(0)) };
+        for ((what, expected), found) in COUNTED.into_iter().zip(header.counts).zip(self.found) {
+            if found != expected {
+                return Err(SnapshotError::Count { what, expected, found });
+            }
+        }
+        for ((what, expected), found) in SUMMED.into_iter().zip(header.totals).zip(self.state.totals()) {
+            if found != expected {
+                return Err(SnapshotError::Total { what, expected, found });
+            }
+        }
+        Ok((header.public, self.state))
+    }
+
+    fn account(&mut self, wire: proto::Account) -> Result<(), SnapshotError> {
+        let id = AccountId(wire.id);
+        let restored = self.state.restore_account(account(wire)?);
+        restored.then_some(()).ok_or(SnapshotError::AccountTwice(id))
+    }
+
+    fn session(&mut self, wire: proto::Session) -> Result<(), SnapshotError> {
+        let (no, account) = (SessionNo(wire.no), AccountId(wire.account));
+        if self.state.account(account).is_none() {
+            return Err(SnapshotError::NoAccount { session: no, account });
+        }
+        let restored = self.state.restore_session(session(wire)?);
+        restored.then_some(()).ok_or(SnapshotError::SessionTwice(no))
+    }
+}
+
+fn header(wire: proto::SnapshotHeader) -> Result<Header, RecordError> {
+    let wide = |wire: Option<proto::Int128>| {
+        let wire = wire.ok_or(RecordError::Missing("total"))?;
+        Ok::<_, RecordError>(i128::from(wire.high) << 64 | i128::from(wire.low))
+    };
+    let totals = wire.totals.ok_or(RecordError::Missing("totals"))?;
+    let PartitionId(partitions) = partition(wire.partitions)?;
+    Ok(Header {
+        public: PartitionHeader { partition: partition(wire.partition)?, partitions, position: wire.position },
+        counts: [wire.accounts, wire.sessions, wire.closed, wire.events, wire.credits],
+        totals: [wide(totals.credited)?, wide(totals.debited)?, wide(totals.balances)?, wide(totals.reserved)?],
+    })
+}
+
+fn account(wire: proto::Account) -> Result<Account, RecordError> {
+    Ok(Account {
+        id: AccountId(wire.id),
+        currency: currency(wire.currency)?,
+        state: Numbered::from_number(wire.state)?,
+        never_stop: wire.never_stop,
+        credit_limit: Money::from_micros(wire.credit_limit),
+        buckets: all(wire.buckets, bucket)?,
+        subscribers: all(wire.subscribers, subscriber)?,
+        sessions: Vec::new(),
+        credited: Money::from_micros(wire.credited),
+        debited: Money::from_micros(wire.debited),
+        history: all(wire.history, history_line)?.into(),
+        next_bucket: wire.next_bucket,
+    })
+}
+
+fn history_line(wire: proto::HistoryLine) -> Result<HistoryLine, RecordError> {
+    Ok(HistoryLine {
+        at: Timestamp::from_millis(wire.at_ms),
+        kind: Numbered::from_number(wire.kind)?,
+        amount: Money::from_micros(wire.amount),
+        units: wire.units,
+        unit_kind: Numbered::from_number(wire.measure)?,
+        units_from_allowance: wire.units_from_allowance,
+        service: wire.service.into(),
+        rating_group: wire.rating_group,
+        session_id: wire.session_id.map(session_id),
+        request_id: wire.request_id.into(),
+    })
+}
+
+fn session(wire: proto::Session) -> Result<Session, RecordError> {
+    let expires = Timestamp::from_millis(wire.expires_ms);
+    let mut session = Session::restored(SessionNo(wire.no), session_id(wire.id), AccountId(wire.account), expires);
+    session.context = wire.context.into();
+    session.origin_host = wire.origin_host.into();
+    session.origin_realm = wire.origin_realm.into();
+    session.opened = Timestamp::from_millis(wire.opened_ms);
+    session.last_request = Timestamp::from_millis(wire.last_request_ms);
+    session.quotas = all(wire.quotas, quota)?;
+    session.answers = all(wire.answers, answer)?.into();
+    session.highest_update = wire.highest_update;
+    session.seen_updates = wire.seen_updates;
+    session.reauthorise = wire.reauthorise;
+    Ok(session)
+}
+
+fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
+    Ok(Quota {
+        key: quota_key(wire.rating_group, wire.service_identifier),
+        service: wire.service.into(),
+        measure: Numbered::from_number(wire.measure)?,
+        granted: wire.granted,
+        holds: draws(wire.holds),
+        used: wire.used,
+        rated: wire.rated,
+        from_allowance: wire.from_allowance,
+        charged: Money::from_micros(wire.charged),
+        validity_secs: wire.validity_secs,
+        final_units: wire.final_units,
+        refused: wire.refused,
+    })
+}
+
+fn closed(wire: proto::Closed) -> Result<Closed, RecordError> {
+    Ok(Closed {
+        id: session_id(wire.id),
+        account: AccountId(wire.account),
+        at: Timestamp::from_millis(wire.at_ms),
+        answer: wire.answer.map(answer).transpose()?,
+    })
+}
+
+fn event(wire: proto::RememberedEvent) -> Result<RememberedEvent, RecordError> {
+    Ok(RememberedEvent {
+        session_id: session_id(wire.session_id),
+        at: Timestamp::from_millis(wire.at_ms),
+        answer: answer(wire.answer.ok_or(RecordError::Missing("answer"))?)?,
+    })
+}
+
+fn credit(wire: proto::RememberedCredit) -> RememberedCredit {
+    RememberedCredit {
+        at: Timestamp::from_millis(wire.at_ms),
+        amount: wire.amount,
+        allowance: wire.allowance.into(),
+        balance: Money::from_micros(wire.balance),
+        bucket: BucketId(wire.bucket),
+    }
+}

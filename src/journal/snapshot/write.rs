@@ -1,0 +1,146 @@
+//! From a partition's state to chunks. The numbers of fields are those of `journal.proto`.
+
+use super::{PartitionHeader, chunks::Chunks};
+use crate::{
+    charging::{Account, Closed, HistoryLine, Quota, RememberedCredit, RememberedEvent, Session, State},
+    ids::AccountId,
+    journal::record::{
+        numbers::Numbered as _,
+        write::{answer, bucket, draw, quota_key, subscriber},
+        writer::Writer,
+    },
+};
+
+/// Writes a partition as chunks of about [`super::CHUNK_OCTETS`], in the order in which they must be loaded.
+///
+/// # Errors
+/// Those of `emit`.
+pub fn write_partition<E>(
+    state: &State,
+    header: &PartitionHeader,
+    emit: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut chunks = Chunks::new(emit);
+    chunks.item(2, |w| write_header(w, state, header))?;
+    state.accounts().try_for_each(|each| chunks.item(4, |w| account(w, each)))?;
+    // By number, which is the order in which they opened: so that accounts need not list theirs.
+    let mut sessions: Vec<_> = state.sessions().collect();
+    sessions.sort_unstable_by_key(|session| session.no);
+    sessions.into_iter().try_for_each(|each| chunks.item(5, |w| session(w, each)))?;
+    state.closed().try_for_each(|each| chunks.item(6, |w| closed(w, each)))?;
+    state.events().try_for_each(|(_, number, each)| chunks.item(7, |w| event(w, number, each)))?;
+    state.credits().try_for_each(|(account, id, each)| chunks.item(8, |w| credit(w, account, id, each)))?;
+    chunks.finish()
+}
+
+fn write_header(w: &mut Writer<'_>, state: &State, header: &PartitionHeader) {
+    w.uint(1, header.partition.0);
+    w.uint(2, header.partitions);
+    w.uint(3, header.position);
+    w.uint(4, state.next_session());
+    w.message(5, |w| {
+        for (field, total) in (1..).zip(state.totals()) {
+            w.message(field, |w| {
+                w.sint(1, (total >> 64) as i64);
+                w.uint(2, total as u64);
+            });
+        }
+    });
+    let counts = [
+        state.accounts().count(),
+        state.sessions().count(),
+        state.closed().count(),
+        state.events().count(),
+        state.credits().count(),
+    ];
+    for (field, count) in (6..).zip(counts) {
+        w.uint(field, count as u64);
+    }
+}
+
+fn account(w: &mut Writer<'_>, account: &Account) {
+    w.uint(1, account.id.0);
+    w.uint(2, account.currency.number());
+    w.uint(3, account.state.number());
+    w.bool(4, account.never_stop);
+    w.sint(5, account.credit_limit.micros());
+    account.buckets.iter().for_each(|each| w.message(6, |w| bucket(w, each)));
+    account.subscribers.iter().for_each(|each| w.message(7, |w| subscriber(w, each)));
+    w.sint(8, account.credited.micros());
+    w.sint(9, account.debited.micros());
+    account.history.iter().for_each(|each| w.message(10, |w| history_line(w, each)));
+    w.uint(11, account.next_bucket);
+}
+
+fn history_line(w: &mut Writer<'_>, line: &HistoryLine) {
+    w.uint(1, line.at.millis());
+    w.uint(2, line.kind.number());
+    w.sint(3, line.amount.micros());
+    w.uint(4, line.units);
+    w.uint(5, line.unit_kind.number());
+    w.uint(6, line.units_from_allowance);
+    w.bytes(7, line.service.as_bytes());
+    w.uint(8, line.rating_group);
+    if let Some(session_id) = &line.session_id {
+        w.present(9, session_id.as_bytes());
+    }
+    w.bytes(10, line.request_id.as_bytes());
+}
+
+fn session(w: &mut Writer<'_>, session: &Session) {
+    w.uint(1, session.no.0);
+    w.bytes(2, session.id.as_bytes());
+    w.uint(3, session.account.0);
+    w.bytes(4, session.context.as_bytes());
+    w.bytes(5, session.origin_host.as_bytes());
+    w.bytes(6, session.origin_realm.as_bytes());
+    w.uint(7, session.opened.millis());
+    w.uint(8, session.last_request.millis());
+    w.uint(9, session.expires.millis());
+    session.quotas.iter().for_each(|each| w.message(10, |w| quota(w, each)));
+    session.answers.iter().for_each(|each| w.message(11, |w| answer(w, each)));
+    w.uint(12, session.highest_update);
+    w.uint(13, session.seen_updates);
+    w.bool(14, session.reauthorise);
+}
+
+fn quota(w: &mut Writer<'_>, quota: &Quota) {
+    quota_key(w, quota.key);
+    w.bytes(3, quota.service.as_bytes());
+    w.uint(4, quota.measure.number());
+    w.uint(5, quota.granted);
+    quota.holds.iter().for_each(|each| w.message(6, |w| draw(w, each)));
+    w.uint(7, quota.used);
+    w.uint(8, quota.rated);
+    w.uint(9, quota.from_allowance);
+    w.sint(10, quota.charged.micros());
+    w.uint(11, quota.validity_secs);
+    w.bool(12, quota.final_units);
+    w.bool(13, quota.refused);
+}
+
+fn closed(w: &mut Writer<'_>, closed: &Closed) {
+    w.bytes(1, closed.id.as_bytes());
+    w.uint(2, closed.account.0);
+    w.uint(3, closed.at.millis());
+    if let Some(last) = &closed.answer {
+        w.message(4, |w| answer(w, last));
+    }
+}
+
+fn event(w: &mut Writer<'_>, number: u32, event: &RememberedEvent) {
+    w.bytes(1, event.session_id.as_bytes());
+    w.uint(2, number);
+    w.uint(3, event.at.millis());
+    w.message(4, |w| answer(w, &event.answer));
+}
+
+fn credit(w: &mut Writer<'_>, account: AccountId, request_id: &str, credit: &RememberedCredit) {
+    w.uint(1, account.0);
+    w.bytes(2, request_id.as_bytes());
+    w.uint(3, credit.at.millis());
+    w.sint(4, credit.amount);
+    w.bytes(5, credit.allowance.as_bytes());
+    w.sint(6, credit.balance.micros());
+    w.uint(7, credit.bucket.0);
+}

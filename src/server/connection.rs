@@ -1,0 +1,300 @@
+//! One connection: reads, cuts off messages, has them decided, queues the answers.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpStream, tcp::OwnedReadHalf},
+    sync::mpsc,
+};
+
+use super::{
+    DISCONNECT_WAIT, Shared,
+    outgoing::{self, Outgoing, Queue, WriterEnd},
+    registry::{self, Command, Commands, Place},
+    router,
+};
+use crate::{
+    config::ReauthoriseBy,
+    diameter::{
+        Frame, FrameError,
+        base::DisconnectCause,
+        dictionary::{application, command},
+        error::write_frame_error_answer,
+        peer::{Action, CloseReason, Input, Peer},
+        reauth::{SessionAnswer, SessionRequest},
+        split,
+    },
+    ids::SessionKey,
+    mapping::ClientTraits,
+    telemetry::{RequestMetrics, names},
+    time::Timestamp,
+};
+
+/// Octets asked of the socket at once.
+const READ_SIZE: usize = 64 << 10;
+/// Requests of ours that wait for an answer on one connection; the oldest is given up for a new one.
+const ASKED_MAX: usize = 4_096;
+/// Origin-Hosts that one connection is remembered as the way to: a relay stands for many clients.
+const CLIENTS_MAX: usize = 10_000;
+
+/// Serves a connection until it ends.
+pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, place: Place, seed: u64) {
+    let (reader, writer) = stream.into_split();
+    let queue = Arc::new(Queue::default());
+    let metrics = Arc::new(OnceLock::new());
+    let writing = outgoing::write(Arc::clone(&shared), Arc::clone(&queue), writer, Arc::clone(&metrics));
+    let mut writing = tokio::spawn(writing);
+    let (commands, asked) = registry::commands(seed);
+    let now = shared.store.clock().now();
+    let mut connection = Connection {
+        peer: Peer::responder(Arc::clone(&shared.local), shared.admission.clone(), shared.timers, seed, now),
+        shared,
+        queue,
+        metrics,
+        commands,
+        batch: Vec::new(),
+        client: ClientTraits::default(),
+        clients: HashSet::default(),
+        asked: HashMap::default(),
+        closing: None,
+        address,
+        _place: place,
+    };
+    connection.serve(reader, asked).await;
+    connection.end();
+    // What is queued still leaves, for as long as a peer may take; a peer that reads nothing is cut off.
+    match tokio::time::timeout(DISCONNECT_WAIT, &mut writing).await {
+        Ok(Ok(WriterEnd::Journal(fatal))) => {
+            tracing::error!(%fatal, "a connection ends: its answers cannot be made durable")
+        }
+        Ok(Ok(WriterEnd::Socket(error))) => tracing::debug!(%error, "the peer is gone"),
+        Ok(Ok(WriterEnd::Closed)) => {}
+        Ok(Err(_)) | Err(_) => writing.abort(),
+    }
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    peer: Peer,
+    queue: Arc<Queue>,
+    metrics: Arc<OnceLock<Arc<RequestMetrics>>>,
+    commands: Commands,
+    /// Gathered while what was read is worked off, queued at once.
+    batch: Vec<Outgoing>,
+    client: ClientTraits,
+    /// Origin-Hosts that came over this connection.
+    clients: HashSet<Box<str>, ahash::RandomState>,
+    /// Requests of ours by hop-by-hop id.
+    asked: HashMap<u32, (SessionKey, mpsc::Sender<(SessionKey, u32)>), ahash::RandomState>,
+    closing: Option<Closing>,
+    address: SocketAddr,
+    _place: Place,
+}
+
+/// Why a connection ends.
+#[derive(Debug, Clone, Copy)]
+enum Closing {
+    /// The peer machine says so.
+    Peer(CloseReason),
+    /// What came is not Diameter.
+    Frame,
+    /// The peer has closed.
+    Gone,
+}
+
+impl Connection {
+    async fn serve(&mut self, mut reader: OwnedReadHalf, mut commands: mpsc::Receiver<Command>) {
+        let shared = Arc::clone(&self.shared);
+        let mut stopping = shared.stopping.subscribe();
+        let mut stop_seen = false;
+        let mut buffer = BytesMut::with_capacity(READ_SIZE);
+        let in_flight_max = shared.config.in_flight_max;
+        while self.closing.is_none() {
+            let full = self.queue.in_flight() >= in_flight_max;
+            buffer.reserve(READ_SIZE);
+            let deadline = self.until_deadline();
+            tokio::select! {
+                // A peer that asks faster than it is answered is not read from meanwhile (spec B-186).
+                read = reader.read_buf(&mut buffer), if !full => match read {
+                    Ok(0) | Err(_) => self.closing = Some(Closing::Gone),
+                    Ok(_) => self.work_off(&mut buffer),
+                },
+                () = self.queue.room(in_flight_max), if full => {}
+                () = self.queue.ended() => self.closing = Some(Closing::Gone),
+                () = tokio::time::sleep(deadline) => self.step(Input::Tick),
+                _ = stopping.wait_for(|stopping| *stopping), if !stop_seen => {
+                    stop_seen = true;
+                    self.step(Input::Stop(DisconnectCause::Rebooting));
+                }
+                Some(command) = commands.recv() => self.command(command),
+            }
+            if !self.queue.push(&mut self.batch) {
+                self.closing = Some(Closing::Gone);
+            }
+        }
+    }
+
+    fn until_deadline(&self) -> Duration {
+        let now = self.shared.store.clock().now();
+        self.peer.deadline().map_or(Duration::ZERO, |deadline| deadline.since(now))
+    }
+
+    /// Takes every whole message off the buffer.
+    fn work_off(&mut self, buffer: &mut BytesMut) {
+        let received = Instant::now();
+        let now = self.shared.store.clock().now();
+        while self.closing.is_none() {
+            match split(buffer, self.shared.config.message_octets_max) {
+                Ok(Some(frame)) => self.message(&frame, received, now),
+                Ok(None) => return,
+                Err(error) => self.not_diameter(&error),
+            }
+        }
+    }
+
+    fn message(&mut self, frame: &Frame, received: Instant, now: Timestamp) {
+        let header = frame.header();
+        let is_ccr = header.command == command::CREDIT_CONTROL
+            && header.application == application::CREDIT_CONTROL
+            && header.flags.is_request()
+            && !header.flags.is_error();
+        if is_ccr && self.peer.is_served() {
+            self.peer.heard(now);
+            self.credit_control(frame, received);
+        } else {
+            self.act(Input::Message(frame), now);
+        }
+    }
+
+    fn credit_control(&mut self, frame: &Frame, received: Instant) {
+        let routed = router::credit_control(&self.shared, frame, self.client, received);
+        if let Some(host) = routed.origin_host
+            && !self.clients.contains(host)
+            && self.clients.len() < CLIENTS_MAX
+        {
+            self.clients.insert(host.into());
+            self.shared.registry.route(host, &self.commands);
+        }
+        self.batch.push(routed.outgoing);
+    }
+
+    /// The stream has lost its framing: say so if that can be said, then close, and only this connection (spec B-3).
+    fn not_diameter(&mut self, error: &FrameError) {
+        let reason = if matches!(error, FrameError::Version { .. }) { "version" } else { "length" };
+        metrics::counter!(names::FRAME_ERRORS, "reason" => reason).increment(1);
+        tracing::warn!(address = %self.address, %error, "connection closed: not a Diameter message");
+        if let Some(header) = error.answerable() {
+            let mut bytes = Vec::new();
+            write_frame_error_answer(&mut bytes, &header, &self.shared.local.identity, error.result_code());
+            self.batch.push(Outgoing::Message(bytes));
+        }
+        self.closing = Some(Closing::Frame);
+    }
+
+    fn step(&mut self, input: Input<'_>) {
+        let now = self.shared.store.clock().now();
+        self.act(input, now);
+    }
+
+    fn act(&mut self, input: Input<'_>, now: Timestamp) {
+        for action in self.peer.handle(input, now) {
+            match action {
+                Action::Send(bytes) => self.batch.push(Outgoing::Message(bytes)),
+                Action::Opened(capabilities) => self.opened(&capabilities.origin_host),
+                Action::Deliver(frame) => self.deliver(&frame),
+                Action::Suspect => tracing::warn!(address = %self.address, "the peer does not answer the watchdog"),
+                Action::Leaving(cause) => {
+                    tracing::info!(address = %self.address, ?cause, "the peer disconnects");
+                    self.shared.registry.forget(self.commands.connection);
+                }
+                Action::Close(reason) => self.closing = Some(Closing::Peer(reason)),
+            }
+        }
+    }
+
+    fn opened(&mut self, host: &str) {
+        metrics::counter!(names::CONNECTIONS_ACCEPTED).increment(1);
+        metrics::gauge!(names::CONNECTIONS).increment(1);
+        tracing::info!(address = %self.address, peer = host, "peer connected");
+        let profile = self.shared.config.peer(host);
+        self.client.ignores_reauthorisation =
+            profile.is_some_and(|peer| peer.reauthorise_by() == ReauthoriseBy::Validity);
+        // Opened once for each connection.
+        let _ = self.metrics.set(RequestMetrics::of_peer(host));
+        self.clients.insert(host.into());
+        self.shared.registry.route(host, &self.commands);
+    }
+
+    /// An answer to a request of ours; CCRs do not come this way.
+    fn deliver(&mut self, frame: &Frame) {
+        let header = frame.header();
+        if header.flags.is_request() {
+            return;
+        }
+        // An answer that nobody waits for is dropped (spec B-88).
+        let Some((key, answer)) = self.asked.remove(&header.hop_by_hop) else { return };
+        match SessionAnswer::parse(frame) {
+            // A full queue means that it is asked again, after the time-out.
+            Ok(parsed) => drop(answer.try_send((key, parsed.result_code.0))),
+            Err(error) => tracing::warn!(address = %self.address, %error, "an answer could not be read"),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let Command::ReAuthorise { session, key, host, realm, answer } = command;
+        if !self.peer.is_open() {
+            return;
+        }
+        let hop_by_hop = self.peer.next_hop_by_hop();
+        let end_to_end = self.peer.next_end_to_end();
+        let request = SessionRequest {
+            session_id: session.as_bytes(),
+            destination_host: &host,
+            destination_realm: &realm,
+            sub_session_id: None,
+            rating_group: None,
+            service_identifier: None,
+        };
+        let mut bytes = Vec::new();
+        request.write_rar(&mut bytes, &self.shared.local.identity, hop_by_hop, end_to_end);
+        if self.asked.len() >= ASKED_MAX
+            && let Some(oldest) = self.asked.keys().copied().min_by_key(|id| id.wrapping_sub(hop_by_hop))
+        {
+            self.asked.remove(&oldest);
+        }
+        self.asked.insert(hop_by_hop, (key, answer));
+        self.batch.push(Outgoing::Message(bytes));
+    }
+
+    fn end(&mut self) {
+        self.shared.registry.forget(self.commands.connection);
+        if self.metrics.get().is_some() {
+            metrics::gauge!(names::CONNECTIONS).decrement(1);
+        }
+        match self.closing {
+            Some(Closing::Peer(CloseReason::Disconnected)) | None => {
+                tracing::info!(address = %self.address, "disconnected");
+            }
+            Some(Closing::Peer(CloseReason::Refused(code))) => {
+                metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => "capabilities").increment(1);
+                tracing::warn!(address = %self.address, %code, "connection refused");
+            }
+            Some(Closing::Peer(reason @ (CloseReason::HandshakeTimeout | CloseReason::NotCapabilities))) => {
+                metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => "handshake").increment(1);
+                tracing::warn!(address = %self.address, ?reason, "connection closed: no capabilities exchange");
+            }
+            Some(Closing::Peer(reason)) => tracing::warn!(address = %self.address, ?reason, "connection closed"),
+            Some(Closing::Gone) => tracing::info!(address = %self.address, "the peer closed the connection"),
+            Some(Closing::Frame) => {}
+        }
+        self.batch.push(Outgoing::Close);
+        self.queue.push(&mut self.batch);
+    }
+}

@@ -1,0 +1,248 @@
+//! What a connection sends, in order: an answer leaves when what it rests on is durable, and all that is ready leaves in
+//! one write.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, sync::Notify};
+
+use super::Shared;
+use crate::{
+    charging::{Answered, Verdict},
+    diameter::Frame,
+    journal::{Fatal, Pending},
+    mapping,
+    telemetry::{RequestKind, RequestMetrics, names},
+};
+
+/// Octets gathered before they are written: as much as a socket's buffer takes at once.
+const WRITE_SIZE: usize = 128 << 10;
+
+/// Something to be sent.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    /// A whole message that rests on no state: base protocol, requests of ours.
+    Message(Vec<u8>),
+    /// An error answer to a request.
+    Refusal { bytes: Vec<u8>, kind: RequestKind, result_code: u32, received: Instant },
+    /// A decision on a request.
+    Decision { request: Frame, answered: Pending<Answered>, kind: RequestKind, received: Instant },
+    /// Nothing more; the connection closes after what was before.
+    Close,
+}
+
+/// The queue between a connection's reader and its writer.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    items: Mutex<Items>,
+    filled: Notify,
+    drained: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Items {
+    waiting: VecDeque<Outgoing>,
+    /// In the queue, or taken by the writer and not yet sent.
+    in_flight: usize,
+    /// The writer has ended: nothing will be sent any more.
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Items> {
+        // Counters and a queue: whole after each single operation.
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a batch, which is left empty. `false`: the writer has ended.
+    pub(super) fn push(&self, batch: &mut Vec<Outgoing>) -> bool {
+        if batch.is_empty() {
+            return true;
+        }
+        let mut items = self.lock();
+        items.in_flight += batch.len();
+        items.waiting.extend(batch.drain(..));
+        let open = !items.closed;
+        drop(items);
+        self.filled.notify_one();
+        open
+    }
+
+    /// Requests read and not yet answered, about.
+    pub(super) fn in_flight(&self) -> usize {
+        self.lock().in_flight
+    }
+
+    /// Waits until fewer than `max` are in flight, or the writer has ended. Cancel safe.
+    pub(super) async fn room(&self, max: usize) {
+        loop {
+            let drained = self.drained.notified();
+            {
+                let items = self.lock();
+                if items.in_flight < max || items.closed {
+                    return;
+                }
+            }
+            drained.await;
+        }
+    }
+
+    /// Waits until the writer has ended. Cancel safe.
+    pub(super) async fn ended(&self) {
+        loop {
+            let drained = self.drained.notified();
+            if self.lock().closed {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    fn done(&self, count: usize) {
+        let mut items = self.lock();
+        items.in_flight = items.in_flight.saturating_sub(count);
+        drop(items);
+        self.drained.notify_waiters();
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.drained.notify_waiters();
+    }
+}
+
+/// Why a writer ended.
+#[derive(Debug)]
+pub(super) enum WriterEnd {
+    /// All was sent.
+    Closed,
+    /// The peer is gone.
+    Socket(std::io::Error),
+    /// Nothing becomes durable any more: what is left must not be answered.
+    Journal(Fatal),
+}
+
+/// Sends what is queued until [`Outgoing::Close`].
+pub(super) async fn write(
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    mut socket: OwnedWriteHalf,
+    metrics: Arc<std::sync::OnceLock<Arc<RequestMetrics>>>,
+) -> WriterEnd {
+    let mut writer = Writer { shared, metrics, ready: Vec::with_capacity(WRITE_SIZE), closing: false, sent: 0 };
+    let end = writer.run(&queue, &mut socket).await;
+    queue.close();
+    // The peer sees an orderly end of the stream; that it is gone already is no matter.
+    let _ = socket.shutdown().await;
+    end
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    /// Known when the peer has introduced itself.
+    metrics: Arc<std::sync::OnceLock<Arc<RequestMetrics>>>,
+    /// Encoded and not yet written.
+    ready: Vec<u8>,
+    closing: bool,
+    /// Items in `ready`.
+    sent: usize,
+}
+
+impl Writer {
+    async fn run(&mut self, queue: &Queue, socket: &mut OwnedWriteHalf) -> WriterEnd {
+        let mut taken: VecDeque<Outgoing> = VecDeque::new();
+        while !self.closing {
+            while taken.is_empty() {
+                let filled = queue.filled.notified();
+                std::mem::swap(&mut taken, &mut queue.lock().waiting);
+                if taken.is_empty() {
+                    filled.await;
+                }
+            }
+            while let Some(item) = taken.pop_front() {
+                if let Err(item) = self.encode(item) {
+                    // Not durable yet. What is ready leaves now, then the head of the queue is waited for.
+                    let wait = item.position();
+                    taken.push_front(item);
+                    if let Err(error) = self.flush(queue, socket).await {
+                        return WriterEnd::Socket(error);
+                    }
+                    if let Err(fatal) = self.shared.store.mark().wait_for(wait).await {
+                        return WriterEnd::Journal(fatal);
+                    }
+                }
+                if self.closing {
+                    break;
+                }
+                if self.ready.len() >= WRITE_SIZE
+                    && let Err(error) = self.flush(queue, socket).await
+                {
+                    return WriterEnd::Socket(error);
+                }
+            }
+            if let Err(error) = self.flush(queue, socket).await {
+                return WriterEnd::Socket(error);
+            }
+        }
+        WriterEnd::Closed
+    }
+
+    /// Encodes an item, or hands it back if it must wait.
+    fn encode(&mut self, item: Outgoing) -> Result<(), Outgoing> {
+        match item {
+            Outgoing::Message(bytes) => self.ready.extend_from_slice(&bytes),
+            Outgoing::Refusal { bytes, kind, result_code, received } => {
+                self.ready.extend_from_slice(&bytes);
+                self.count(kind, result_code, received);
+            }
+            Outgoing::Decision { request, answered, kind, received } => {
+                let durable = match self.shared.store.mark().admit(answered) {
+                    Ok(durable) => durable,
+                    Err(answered) => return Err(Outgoing::Decision { request, answered, kind, received }),
+                };
+                mapping::encode_answer(&durable, &request, &self.shared.local.identity, &mut self.ready);
+                self.count(kind, mapping::result_code(durable.answer.verdict).0, received);
+                count_refused_quotas(&durable);
+            }
+            Outgoing::Close => self.closing = true,
+        }
+        self.sent += 1;
+        Ok(())
+    }
+
+    fn count(&self, kind: RequestKind, result_code: u32, received: Instant) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.answered(kind, result_code, received.elapsed());
+        }
+    }
+
+    async fn flush(&mut self, queue: &Queue, socket: &mut OwnedWriteHalf) -> std::io::Result<()> {
+        if !self.ready.is_empty() {
+            socket.write_all(&self.ready).await?;
+            self.ready.clear();
+        }
+        if self.sent > 0 {
+            queue.done(std::mem::take(&mut self.sent));
+        }
+        Ok(())
+    }
+}
+
+impl Outgoing {
+    fn position(&self) -> crate::journal::Position {
+        match self {
+            Self::Decision { answered, .. } => answered.position(),
+            Self::Message(_) | Self::Refusal { .. } | Self::Close => crate::journal::Position::ZERO,
+        }
+    }
+}
+
+fn count_refused_quotas(answered: &Answered) {
+    for reply in answered.answer.replies.iter().filter(|reply| reply.verdict != Verdict::Success) {
+        let code = mapping::result_code(reply.verdict).0.to_string();
+        metrics::counter!(names::QUOTAS_REFUSED, "result_code" => code).increment(1);
+    }
+}

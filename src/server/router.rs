@@ -1,0 +1,79 @@
+//! A CCR's way to the store. Sessions of other nodes would be forwarded from here.
+
+use super::{Shared, outgoing::Outgoing};
+use crate::{
+    diameter::{
+        CreditControlRequest, Frame, RequestError, ResultCode,
+        credit_control::{RequestType, Strictness},
+        error::write_error_answer,
+    },
+    mapping::{self, ClientTraits},
+    telemetry,
+};
+
+/// What a CCR leads to, and from which client it came if it could be read.
+pub(super) struct Routed<'a> {
+    pub(super) outgoing: Outgoing,
+    pub(super) origin_host: Option<&'a str>,
+}
+
+/// Takes a CCR to a decision, or to the error that answers it. Never waits.
+pub(super) fn credit_control<'a>(
+    shared: &Shared,
+    frame: &'a Frame,
+    client: ClientTraits,
+    received: std::time::Instant,
+) -> Routed<'a> {
+    let strictness = if shared.config.strict_mandatory_avps { Strictness::Strict } else { Strictness::Tolerant };
+    let mut kind = telemetry::RequestKind::Untyped;
+    let request = match CreditControlRequest::parse(frame, strictness) {
+        Ok(request) => request,
+        Err(error) => return Routed { outgoing: refusal(shared, frame, &error, kind, received), origin_host: None },
+    };
+    kind = telemetry_kind(request.request_type);
+    let origin_host = Some(request.origin_host);
+    match decide(shared, &request, client) {
+        Ok(answered) => {
+            let outgoing = Outgoing::Decision { request: frame.clone(), answered, kind, received };
+            Routed { outgoing, origin_host }
+        }
+        Err(error) => Routed { outgoing: refusal(shared, frame, &error, kind, received), origin_host },
+    }
+}
+
+fn decide(
+    shared: &Shared,
+    request: &CreditControlRequest<'_>,
+    client: ClientTraits,
+) -> Result<crate::journal::Pending<crate::charging::Answered>, RequestError> {
+    let local = &shared.local;
+    if request.route_records().any(|host| host.eq_ignore_ascii_case(&local.identity.host)) {
+        return Err(RequestError::new(ResultCode::LOOP_DETECTED, "this node is in Route-Record"));
+    }
+    // A direct peer is served whatever realm it names, as long as it names no other host (spec B-132, I-10).
+    let direct = request.route_records().next().is_none();
+    local.check_destination(request.destination_host, Some(request.destination_realm), direct)?;
+    let store = &shared.store;
+    let charge = mapping::charge(request, store.catalog(), client)?;
+    let (key, kind, number) = (charge.key, charge.kind(), charge.number());
+    let (identities, charge) = charge.split();
+    Ok(store.charge(&identities, key, kind, number, |account| charge.into_command(account)))
+}
+
+/// The answer to a request that cannot be served. It rests on no state, so it may leave at once.
+fn refusal(
+    shared: &Shared,
+    frame: &Frame,
+    error: &RequestError,
+    kind: telemetry::RequestKind,
+    received: std::time::Instant,
+) -> Outgoing {
+    tracing::debug!(%error, "request refused");
+    let mut bytes = Vec::new();
+    write_error_answer(&mut bytes, frame, &shared.local.identity, error);
+    Outgoing::Refusal { bytes, kind, result_code: error.result_code.0, received }
+}
+
+fn telemetry_kind(kind: RequestType) -> telemetry::RequestKind {
+    telemetry::RequestKind::of_cc_request_type(kind as u32)
+}

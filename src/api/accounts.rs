@@ -16,11 +16,11 @@ use crate::{
 };
 
 /// Identities of one subscriber: an MSISDN, an IMSI, some SIP URIs.
-pub const SUBSCRIBER_IDENTITIES_MAX: usize = 16;
+const SUBSCRIBER_IDENTITIES_MAX: usize = 16;
 /// Subscribers of one account: every event of the account carries all their identities.
-pub const ACCOUNT_SUBSCRIBERS_MAX: usize = 256;
+const ACCOUNT_SUBSCRIBERS_MAX: usize = 256;
 /// Allowances that an account starts with; as many again may be given later.
-pub const ACCOUNT_ALLOWANCES_MAX: usize = 32;
+const ACCOUNT_ALLOWANCES_MAX: usize = 32;
 
 #[tonic::async_trait]
 impl AccountService for Api {

@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Characters of names that callers choose: request ids, consumers, subscribers.
-pub const NAME_CHARS_MAX: usize = 64;
+pub(super) const NAME_CHARS_MAX: usize = 64;
 /// Characters of an operator's reason.
-pub const REASON_CHARS_MAX: usize = 256;
+pub(super) const REASON_CHARS_MAX: usize = 256;
 
 /// A text of 1 to `max` printable characters.
 pub(super) fn text<'t>(field: &str, text: &'t str, max: usize) -> Result<&'t str, Status> {

@@ -16,11 +16,11 @@ use super::{
 use crate::{charging::Notice, ids::AccountId, store::CursorTooOld};
 
 /// Events that wait for a slow subscriber; when they do, the outbox is read no further for it.
-pub const SUBSCRIPTION_BUFFER: usize = 64;
+const SUBSCRIPTION_BUFFER: usize = 64;
 /// Notices looked at in one go: one short hold of the outbox's lock.
 const PAGE: usize = 256;
 /// Consumers that are remembered. Events are kept for each, and it takes an operator to name a new one.
-pub const CONSUMERS_MAX: usize = 64;
+const CONSUMERS_MAX: usize = 64;
 
 type Sender = mpsc::Sender<Result<v1::SubscribeResponse, Status>>;
 

@@ -25,7 +25,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    push::{PUSH_CONSUMER, PushError, run as push},
     server::{ServeError, serve},
     status::code_name,
 };

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Sessions of one page.
-pub const PAGE_SIZE_MAX: usize = 1_000;
+const PAGE_SIZE_MAX: usize = 1_000;
 /// Sessions of a page whose size is not said.
 const PAGE_SIZE_DEFAULT: usize = 100;
 /// Octets of a Session-Id that are read from a request.

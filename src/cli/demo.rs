@@ -38,7 +38,10 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
     let scratch = Scratch::new()?;
     let node = Node::start(configuration(&scratch.0, &options)?).await?;
     let diameter = *node.diameter.first().context("the node listens nowhere")?;
-    println!("Tollgate demo: a server with {} subscribers, and a gateway that speaks Diameter to it.", node.store.totals().accounts);
+    println!(
+        "Tollgate demo: a server with {} subscribers, and a gateway that speaks Diameter to it.",
+        node.store.totals().accounts
+    );
     let told = story::tell(diameter, node.grpc).await;
     if let Err(error) = &told {
         println!("\nThis was not as told: {error:#}");

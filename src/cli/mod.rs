@@ -1,4 +1,118 @@
-//! Verbs of the binary: clients of the API, and the check of configuration and catalog.
+//! Verbs of the binary that are clients of the API, and the check of configuration and catalog.
 
+mod account;
+mod balance;
+pub mod check;
+mod client;
 pub mod demo;
+mod events;
 pub mod gateway;
+mod history;
+mod json;
+mod output;
+mod price;
+mod session;
+#[cfg(test)]
+mod tests;
+mod who;
+
+use std::io;
+
+use clap::{Args, Subcommand};
+
+pub use self::{
+    account::{AccountVerb, SubscriberVerb},
+    balance::{Adjust, AllowanceVerb, TopUp},
+    client::{Connection, DEFAULT_SERVER},
+    events::EventsVerb,
+    history::History,
+    price::Price,
+    session::SessionVerb,
+    who::Who,
+};
+use self::{client::Client, output::Output};
+
+/// Verbs that ask a running server.
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Look at accounts, create them, change their state
+    Account(Verbs<AccountVerb>),
+    /// Add subscribers to accounts
+    Subscriber(Verbs<SubscriberVerb>),
+    /// Add money to an account
+    #[command(name = "topup", allow_missing_positional = true)]
+    TopUp(Verb<TopUp>),
+    /// Give or take money by an operator's decision
+    #[command(allow_missing_positional = true)]
+    Adjust(Verb<Adjust>),
+    /// Give allowances (bundles of units) to accounts
+    Allowance(Verbs<AllowanceVerb>),
+    /// Look at running sessions, have them re-authorised
+    Session(Verbs<SessionVerb>),
+    /// Follow business events, acknowledge them
+    Events(Verbs<EventsVerb>),
+    /// What an account was charged and credited, and why
+    History(Verb<History>),
+    /// What usage would cost
+    Price(Verb<Price>),
+}
+
+/// A verb, and whom it asks.
+#[derive(Debug, Args)]
+pub struct Verb<V: Args> {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    verb: V,
+}
+
+/// One of several verbs about one thing, and whom it asks.
+#[derive(Debug, Args)]
+pub struct Verbs<V: Subcommand> {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    verb: V,
+}
+
+/// Runs a verb and writes its result to standard output.
+///
+/// # Errors
+/// The server cannot be reached or refused, with its status code and message.
+pub async fn run(command: AdminCommand) -> anyhow::Result<()> {
+    run_to(command, &mut io::stdout().lock()).await
+}
+
+/// Runs a verb and writes its result to `out`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_to(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Result<()> {
+    let done = dispatch(command, out).await;
+    // Whoever read the output has seen enough, as with `| head`.
+    let enough = |error: &anyhow::Error| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    done.or_else(|error| if enough(&error) { Ok(()) } else { Err(error) })
+}
+
+async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Result<()> {
+    use AdminCommand as C;
+    macro_rules! ask {
+        ($command:expr, $run:path) => {{
+            let client = Client::connect(&$command.connection).await?;
+            $run(&client, $command.verb, &mut Output::new(out, $command.connection.json)).await
+        }};
+    }
+    match command {
+        C::Account(command) => ask!(command, account::run),
+        C::Subscriber(command) => ask!(command, account::run_subscriber),
+        C::TopUp(command) => ask!(command, balance::top_up),
+        C::Adjust(command) => ask!(command, balance::adjust),
+        C::Allowance(command) => ask!(command, balance::allowance),
+        C::Session(command) => ask!(command, session::run),
+        C::Events(command) => ask!(command, events::run),
+        C::History(command) => ask!(command, history::run),
+        C::Price(command) => ask!(command, price::run),
+    }
+}

@@ -9,6 +9,7 @@ mod histogram;
 pub mod http;
 pub mod logs;
 pub mod names;
+pub mod observer;
 mod recorder;
 mod requests;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 mod usage;
 
 pub use health::{Health, HealthState};
+pub use observer::MetricsObserver;
 pub use recorder::{InitError, Metrics, init};
 pub use requests::{RequestKind, RequestMetrics};
 pub use usage::{MoneyMetrics, UnitMetrics};

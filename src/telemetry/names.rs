@@ -66,12 +66,15 @@ metrics! {
     TOP_UPS = Counter "tollgate_top_ups_total", "Top-ups that credited money (repetitions not counted)";
     CREDIT_STOPS = Counter "tollgate_credit_stops_total", "Accounts stopped because their money ran out";
     RECONNECTS = Counter "tollgate_reconnects_total", "Stopped accounts brought back by a credit";
+    THRESHOLDS = Counter "tollgate_thresholds_total", "Thresholds of the catalog that accounts crossed, by {threshold}";
 
     // State.
     ACCOUNTS = Gauge "tollgate_accounts", "Accounts";
     SUBSCRIBERS = Gauge "tollgate_subscribers", "Subscribers";
     SESSIONS_LIVE = Gauge "tollgate_sessions_live", "Open credit-control sessions";
     SESSIONS_EXPIRED = Counter "tollgate_sessions_expired_total", "Sessions closed by supervision because nothing was heard";
+    SESSIONS_CLOSED = Counter "tollgate_sessions_closed_total", "Sessions closed, by {cause}: terminated, refused, expired or lost";
+    IDENTITY_CONFLICTS = Counter "tollgate_identity_conflicts_total", "Requests refused because their identities name two accounts";
     RESERVED_MONEY = Gauge "tollgate_reserved_money_micros", "Money reserved for running sessions, by {currency}";
     BALANCE_IDENTITY_VIOLATIONS = Gauge "tollgate_balance_identity_violations", "Accounts whose credits less debits differ from what they hold; anything but 0 is a defect";
     PARTITION_ACCOUNTS_MAX = Gauge "tollgate_partition_accounts_max", "Accounts in the fullest partition";

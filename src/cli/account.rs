@@ -1,0 +1,163 @@
+//! `account` and `subscriber`.
+
+use clap::{Args, Subcommand};
+
+use super::{
+    client::{Client, answer},
+    json,
+    output::{self, Output, money, units},
+    who::{self, Who},
+};
+use crate::api::v1;
+
+/// What can be done with accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountVerb {
+    /// Show an account
+    Get(Who),
+    /// Create an account; the same again changes nothing
+    Create(Create),
+    /// Suspend an account: nothing is granted
+    Suspend(Change),
+    /// Take a suspension back
+    Activate(Change),
+    /// End an account for good
+    Terminate(Change),
+}
+
+/// A new account.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Account id, above 0
+    pub id: u64,
+    /// ISO 4217 code
+    #[arg(long)]
+    pub currency: String,
+    /// Opening balance
+    #[arg(long, default_value = "0", value_name = "AMOUNT")]
+    pub balance: String,
+    /// How far below zero it may go
+    #[arg(long, default_value = "0", value_name = "AMOUNT")]
+    pub credit_limit: String,
+    /// Red list: never stopped for want of credit
+    #[arg(long)]
+    pub never_stop: bool,
+    /// Allowance of the catalog to start with; may be repeated
+    #[arg(long = "allowance", value_name = "NAME")]
+    pub allowances: Vec<String>,
+}
+
+/// A change of state.
+#[derive(Debug, Args)]
+pub struct Change {
+    #[command(flatten)]
+    pub(super) who: Who,
+    /// Why, for the record
+    #[arg(long)]
+    pub reason: String,
+}
+
+/// What can be done with subscribers.
+#[derive(Debug, Subcommand)]
+pub enum SubscriberVerb {
+    /// Add a subscriber to an account; the same again changes nothing
+    Add(AddSubscriber),
+}
+
+/// A new subscriber.
+#[derive(Debug, Args)]
+pub struct AddSubscriber {
+    /// Account id
+    #[arg(long, value_name = "ID")]
+    pub account: u64,
+    /// Name of the subscriber, unique in the account
+    pub subscriber: String,
+    /// MSISDN, or imsi:N, nai:USER@REALM, private:TEXT, sip:URI; one or more
+    #[arg(required = true, value_name = "IDENTITY")]
+    pub identities: Vec<String>,
+}
+
+pub(super) async fn run(client: &Client, verb: AccountVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
+    use v1::AccountState::{Active, Suspended, Terminated};
+    let account = match verb {
+        AccountVerb::Get(who) => get(client, who.account()?).await?,
+        AccountVerb::Create(create) => {
+            let money = |amount: String| Some(v1::Money { currency: create.currency.clone(), amount });
+            let request = v1::CreateAccountRequest {
+                account_id: create.id,
+                currency: create.currency.clone(),
+                initial_balance: money(create.balance),
+                credit_limit: money(create.credit_limit),
+                never_stop: create.never_stop,
+                allowances: create.allowances,
+            };
+            answer(client.accounts().create_account(request).await)?.account.unwrap_or_default()
+        }
+        AccountVerb::Suspend(change) => set(client, change, Suspended).await?,
+        AccountVerb::Activate(change) => set(client, change, Active).await?,
+        AccountVerb::Terminate(change) => set(client, change, Terminated).await?,
+    };
+    Ok(out.object(|| json::account(&account), || text(&account))?)
+}
+
+pub(super) async fn run_subscriber(client: &Client, verb: SubscriberVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
+    let SubscriberVerb::Add(AddSubscriber { account, subscriber, identities }) = verb;
+    let identities = identities.iter().map(|text| who::identity(text)).collect::<Result<_, _>>()?;
+    let subscriber = Some(v1::Subscriber { subscriber_id: subscriber, identities });
+    let request = v1::CreateSubscriberRequest { account_id: account, subscriber };
+    let account = answer(client.accounts().create_subscriber(request).await)?.account.unwrap_or_default();
+    Ok(out.object(|| json::account(&account), || text(&account))?)
+}
+
+/// The account that is named.
+pub(super) async fn get(client: &Client, account: Option<v1::AccountRef>) -> anyhow::Result<v1::Account> {
+    let found = answer(client.accounts().get_account(v1::GetAccountRequest { account }).await)?;
+    Ok(found.account.unwrap_or_default())
+}
+
+async fn set(client: &Client, change: Change, state: v1::AccountState) -> anyhow::Result<v1::Account> {
+    let account = change.who.account()?;
+    let request = v1::SetAccountStateRequest { account, state: state.into(), reason: change.reason };
+    Ok(answer(client.accounts().set_account_state(request).await)?.account.unwrap_or_default())
+}
+
+fn text(account: &v1::Account) -> String {
+    let mut lines = vec![
+        format!("account       {} ({})", account.account_id, json::state(account)),
+        format!("balance       {}", money(account.balance.as_ref())),
+        format!("available     {}", money(account.available.as_ref())),
+        format!("reserved      {} in {} sessions", money(account.reserved.as_ref()), account.live_sessions),
+        format!("credit limit  {}", money(account.credit_limit.as_ref())),
+    ];
+    if account.never_stop {
+        lines.push("red list      never stopped".to_owned());
+    }
+    for subscriber in &account.subscribers {
+        let identities: Vec<_> = subscriber.identities.iter().map(who::written).collect();
+        lines.push(format!("subscriber    {}: {}", subscriber.subscriber_id, identities.join(", ")));
+    }
+    let rows: Vec<_> = account.buckets.iter().map(bucket).collect();
+    let table = output::table(&["BUCKET", "NAME", "HOLDS", "RESERVED", "PRIORITY", "EXPIRES", "SERVICES"], &rows);
+    format!("{}\n\n{}", lines.join("\n"), table.trim_end())
+}
+
+fn bucket(bucket: &v1::Bucket) -> Vec<String> {
+    use v1::bucket::{Kind, ReservedKind};
+    let holds = match &bucket.kind {
+        Some(Kind::Money(amount)) => money(Some(amount)),
+        Some(Kind::Units(amount)) => units(Some(amount)),
+        None => String::new(),
+    };
+    let reserved = match &bucket.reserved_kind {
+        Some(ReservedKind::ReservedMoney(amount)) => money(Some(amount)),
+        Some(ReservedKind::ReservedUnits(amount)) => units(Some(amount)),
+        None => String::new(),
+    };
+    let expires = match bucket.expires_at {
+        0 => "never".to_owned(),
+        secs => output::moment(secs.saturating_mul(1_000)),
+    };
+    let services = if bucket.services.is_empty() { "all".to_owned() } else { bucket.services.join(", ") };
+    let (id, priority) = (bucket.bucket_id.to_string(), bucket.priority.to_string());
+    vec![id, bucket.name.clone(), holds, reserved, priority, expires, services]
+}

@@ -1,0 +1,112 @@
+//! `check`: is the configuration, and the catalog that it names, in order? `serve` asks the same before it starts.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    config::{Config, DEFAULT_PATH, Environment},
+    rating::{CATALOG_OCTETS_MAX, Catalog},
+    units::Currency,
+};
+
+/// The currency of `[seed]`.
+const SEED_CURRENCY: &str = "CNY";
+
+/// Configuration and catalog, both in order.
+#[derive(Debug, Clone)]
+pub struct CheckReport {
+    /// The file that was read; `None` = defaults and environment only.
+    pub path: Option<PathBuf>,
+    /// The configuration.
+    pub config: Config,
+    /// The price list.
+    pub catalog: Arc<Catalog>,
+}
+
+/// A few lines for people.
+impl fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => writeln!(f, "{}: in order", path.display())?,
+            None => writeln!(f, "no configuration file: defaults and environment, in order")?,
+        }
+        let (catalog, path) = (&self.catalog, self.config.catalog_path().display());
+        let (services, allowances) = (catalog.services().len(), catalog.allowances().count());
+        let (thresholds, currency) = (catalog.thresholds().len(), catalog.currency());
+        write!(
+            f,
+            "{path}: in order: {services} services, {allowances} allowances, {thresholds} thresholds, prices in {currency}"
+        )
+    }
+}
+
+/// Reads and checks everything. Without a path the default one is read if it is there.
+///
+/// # Errors
+/// Every problem, one line each: `file:line:column: message`.
+pub fn check(config_path: Option<&Path>, environment: &dyn Environment) -> Result<CheckReport, Vec<String>> {
+    let default = Path::new(DEFAULT_PATH);
+    let path = config_path.or_else(|| default.exists().then_some(default));
+    let config = Config::load(path, environment)
+        .map_err(|error| error.problems().iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let catalog = read_catalog(config.catalog_path())?;
+    let currency: Option<Currency> = SEED_CURRENCY.parse().ok();
+    if config.seed.subscribers > 0 && currency != Some(catalog.currency()) {
+        let (catalog_path, prices) = (config.catalog_path().display(), catalog.currency());
+        let why = format!("{catalog_path}: prices are in {prices}, `seed.balance` is in {SEED_CURRENCY}");
+        return Err(vec![why]);
+    }
+    Ok(CheckReport { path: path.map(Path::to_owned), config, catalog: Arc::new(catalog) })
+}
+
+fn read_catalog(path: &Path) -> Result<Catalog, Vec<String>> {
+    let unreadable = |why: &dyn fmt::Display| vec![format!("{}: {why}", path.display())];
+    let metadata = fs::metadata(path).map_err(|error| unreadable(&format_args!("cannot be read: {error}")))?;
+    // Asked before it is read: a path may name anything.
+    if metadata.len() > CATALOG_OCTETS_MAX as u64 {
+        return Err(unreadable(&format_args!("is longer than {CATALOG_OCTETS_MAX} octets")));
+    }
+    let text = fs::read_to_string(path).map_err(|error| unreadable(&format_args!("cannot be read: {error}")))?;
+    Catalog::from_toml(&text).map_err(|problems| {
+        let line = |problem: &crate::rating::Problem| {
+            format!("{}:{}:{}: {}", path.display(), problem.line, problem.column, problem.message)
+        };
+        problems.iter().map(line).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_VARIABLES: [(&str, &str); 0] = [];
+
+    #[test]
+    fn the_shipped_configurations_are_in_order() {
+        for file in ["config/tollgate.toml", "config/demo/tollgate.toml", "config/bench/tollgate.toml"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            let report = check(Some(&path), &NO_VARIABLES).unwrap();
+            assert!(report.to_string().contains("prices in CNY"), "{report}");
+        }
+    }
+
+    #[test]
+    fn problems_say_file_line_and_column() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("tollgate.toml");
+        fs::write(&config, "[grpc]\nlisten = 5\nlistem = 6\n").unwrap();
+        let problems = check(Some(&config), &NO_VARIABLES).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains("tollgate.toml:3:1: ")), "{problems:?}");
+
+        fs::write(&config, "[catalog]\nfile = \"prices.toml\"\n").unwrap();
+        let problems = check(Some(&config), &NO_VARIABLES).unwrap_err();
+        assert!(problems[0].contains("prices.toml: cannot be read"), "{problems:?}");
+
+        fs::write(directory.path().join("prices.toml"), "currency = \"CNY\"\nprice = 1\n").unwrap();
+        let problems = check(Some(&config), &NO_VARIABLES).unwrap_err();
+        assert!(problems[0].contains("prices.toml:2:1: "), "{problems:?}");
+    }
+}

@@ -1,0 +1,49 @@
+//! `price`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    client::{Client, answer},
+    json::money,
+    output::{Output, unit_name},
+};
+use crate::api::v1;
+
+/// Usage to be priced.
+#[derive(Debug, Args)]
+pub struct Price {
+    /// Service-Context-Id, such as 32251@3gpp.org
+    context: String,
+    /// How many octets, seconds or events, as the service counts
+    units: u64,
+    /// Rating-Group
+    #[arg(long, value_name = "N")]
+    rating_group: Option<u32>,
+    /// Service-Identifier
+    #[arg(long, value_name = "N")]
+    service_identifier: Option<u32>,
+    /// Units already charged in the same session
+    #[arg(long, default_value_t = 0, value_name = "UNITS")]
+    before: u64,
+}
+
+pub(super) async fn run(client: &Client, verb: Price, out: &mut Output<'_>) -> anyhow::Result<()> {
+    let request = v1::PriceRequest {
+        service_context_id: verb.context,
+        rating_group: verb.rating_group,
+        service_identifier: verb.service_identifier,
+        units: verb.units,
+        units_before: verb.before,
+    };
+    let price = answer(client.catalog().price(request).await)?;
+    let json = || {
+        json!({
+            "price": money(price.price.as_ref()),
+            "kind": unit_name(price.kind()),
+            "service": price.service,
+            "explanation": price.explanation,
+        })
+    };
+    Ok(out.object(json, || format!("{}: {}", price.service, price.explanation))?)
+}

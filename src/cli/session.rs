@@ -1,0 +1,92 @@
+//! `session`.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{
+    client::{Client, answer},
+    json,
+    output::{Output, moment, money, units},
+    who::Who,
+};
+use crate::api::v1;
+
+/// Sessions asked for at a time.
+const PAGE_SIZE: u32 = 500;
+
+/// What can be done with sessions.
+#[derive(Debug, Subcommand)]
+pub enum SessionVerb {
+    /// List running sessions, of an account or of all
+    List(List),
+    /// Have the network element ask again now (RAR)
+    Reauthorise(Reauthorise),
+}
+
+/// Which sessions.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    who: Who,
+    /// At most so many
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    limit: usize,
+}
+
+/// Which session.
+#[derive(Debug, Args)]
+pub struct Reauthorise {
+    /// Session-Id
+    session_id: String,
+}
+
+pub(super) async fn run(client: &Client, verb: SessionVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
+    match verb {
+        SessionVerb::List(list) => {
+            let sessions = all(client, list.who.find()?, list.limit).await?;
+            let head = ["SESSION", "ACCOUNT", "CONTEXT", "OPENED", "LAST REQUEST", "CHARGED AND USED", "STATE"];
+            Ok(out.list(&sessions, json::session, &head, row)?)
+        }
+        SessionVerb::Reauthorise(Reauthorise { session_id }) => {
+            let request = v1::ReAuthoriseRequest { session_id: session_id.clone() };
+            answer(client.sessions().re_authorise(request).await)?;
+            let text = || format!("{session_id} will be re-authorised");
+            Ok(out.object(|| json!({ "session_id": session_id, "reauthorisation_pending": true }), text)?)
+        }
+    }
+}
+
+async fn all(client: &Client, account: Option<v1::AccountRef>, limit: usize) -> anyhow::Result<Vec<v1::Session>> {
+    let mut sessions = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let page_size = u32::try_from(limit - sessions.len()).unwrap_or(u32::MAX).min(PAGE_SIZE);
+        if page_size == 0 {
+            return Ok(sessions);
+        }
+        let request = v1::ListSessionsRequest { account: account.clone(), page_size, page_token };
+        let page = answer(client.sessions().list_sessions(request).await)?;
+        sessions.extend(page.sessions);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(sessions);
+        }
+    }
+}
+
+fn row(session: &v1::Session) -> Vec<String> {
+    let quota = |quota: &v1::SessionQuota| {
+        let (charged, used) = (money(quota.charged.as_ref()), units(quota.used.as_ref()));
+        format!("{}: {charged}, {used}", quota.service)
+    };
+    let quotas: Vec<_> = session.quotas.iter().map(quota).collect();
+    vec![
+        session.session_id.clone(),
+        session.account_id.to_string(),
+        session.service_context_id.clone(),
+        moment(session.opened_at_ms),
+        moment(session.last_request_at_ms),
+        quotas.join("; "),
+        if session.reauthorisation_pending { "re-authorisation pending" } else { "" }.to_owned(),
+    ]
+}

@@ -1,0 +1,294 @@
+//! What the store does, as metrics.
+//!
+//! The one file of `telemetry` that knows `store`, `charging` and `rating`: somebody has to turn what happened into
+//! numbers, and those modules know no metrics.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use metrics::Counter;
+
+use super::{MoneyMetrics, UnitMetrics, names};
+use crate::{
+    charging::{ClosingCause, Credited, Event, HistoryKind, Measure, Notice, NoticeKind, Step},
+    ids::AccountId,
+    journal::Disk,
+    rating::Catalog,
+    store::{Observer, Store},
+    units::{Money, UnitKind},
+};
+
+/// Counts what happens. It runs under a partition's lock, half a million times a second: every handle is resolved when it
+/// is made, services are found by the address of their name, and nothing is allocated, formatted or locked.
+pub struct MetricsObserver {
+    /// Ordered by the address of the service's name in the catalog.
+    services: Box<[(usize, UnitMetrics)]>,
+    /// The names, which keep those addresses taken.
+    _names: Box<[Arc<str>]>,
+    /// Of names that are not this catalog's, by the number of their unit's kind.
+    other_services: [UnitMetrics; 3],
+    /// Of the catalog's currency, which is that of all accounts.
+    money: MoneyMetrics,
+    thresholds: Box<[(Arc<str>, Counter)]>,
+    /// In the order of [`cause_index`].
+    closed: [Counter; 4],
+    expired: Counter,
+    top_ups: Counter,
+    credit_stops: Counter,
+    reconnects: Counter,
+    orphan_usage: Counter,
+    retransmissions: Counter,
+    conflicts: Counter,
+    started: Instant,
+    /// The second in which a conflict was last logged.
+    conflict_logged: AtomicU64,
+}
+
+impl MetricsObserver {
+    /// Counters for a catalog, the very one that the store gets. Make it after [`super::init`]: handles resolved before
+    /// count into nothing.
+    pub fn new(catalog: &Catalog) -> Self {
+        let service = |service: &crate::rating::Service| {
+            (address(&service.name), UnitMetrics::of_service(&service.name, service.kind))
+        };
+        let mut services: Box<[_]> = catalog.services().iter().map(service).collect();
+        services.sort_unstable_by_key(|(address, _)| *address);
+        let threshold = |threshold: &crate::rating::Threshold| {
+            let name = threshold.name.to_string();
+            (Arc::clone(&threshold.name), metrics::counter!(names::THRESHOLDS, "threshold" => name))
+        };
+        Self {
+            services,
+            _names: catalog.services().iter().map(|service| Arc::clone(&service.name)).collect(),
+            other_services: [UnitKind::Octets, UnitKind::Seconds, UnitKind::Events]
+                .map(|kind| UnitMetrics::of_service("other", kind)),
+            money: MoneyMetrics::of_currency(catalog.currency().code()),
+            thresholds: catalog.thresholds().iter().map(threshold).collect(),
+            closed: ["terminated", "refused", "expired", "lost"]
+                .map(|cause| metrics::counter!(names::SESSIONS_CLOSED, "cause" => cause)),
+            expired: metrics::counter!(names::SESSIONS_EXPIRED),
+            top_ups: metrics::counter!(names::TOP_UPS),
+            credit_stops: metrics::counter!(names::CREDIT_STOPS),
+            reconnects: metrics::counter!(names::RECONNECTS),
+            orphan_usage: metrics::counter!(names::ORPHAN_USAGE),
+            retransmissions: metrics::counter!(names::RETRANSMISSIONS),
+            conflicts: metrics::counter!(names::IDENTITY_CONFLICTS),
+            started: Instant::now(),
+            conflict_logged: AtomicU64::new(0),
+        }
+    }
+
+    fn service(&self, name: &Arc<str>, kind: UnitKind) -> &UnitMetrics {
+        let found = self.services.binary_search_by_key(&address(name), |(address, _)| *address);
+        match found.ok().and_then(|index| self.services.get(index)) {
+            Some((_, metrics)) => metrics,
+            None => &self.other_services[kind as usize],
+        }
+    }
+
+    fn steps(&self, steps: &[Step]) {
+        let mut charged = 0i64;
+        for step in steps {
+            // Money that the client rated itself is no unit, and what has no price is not charged.
+            if let Measure::Units(kind) = step.measure
+                && !step.service.is_empty()
+                && (step.granted > 0 || step.used > 0)
+            {
+                let service = self.service(&step.service, kind);
+                service.granted(step.granted);
+                service.charged(step.used);
+            }
+            charged = charged.saturating_add(step.charged.micros());
+        }
+        if charged > 0 {
+            self.money.charged(Money::from_micros(charged));
+        }
+    }
+
+    fn closed(&self, cause: ClosingCause) {
+        self.closed[cause_index(cause)].increment(1);
+        if cause == ClosingCause::Expired {
+            self.expired.increment(1);
+        }
+    }
+
+    fn credited(&self, event: &Credited) {
+        match event.kind {
+            HistoryKind::TopUp => {
+                self.top_ups.increment(1);
+                self.money.credited(Money::from_micros(event.amount));
+            }
+            HistoryKind::Adjustment => self.money.credited(Money::from_micros(event.amount)),
+            _ => {}
+        }
+    }
+
+    fn notice(&self, notice: &Notice) {
+        match &notice.kind {
+            // Counted with the credit.
+            NoticeKind::TopUp { .. } => {}
+            NoticeKind::CreditStop => self.credit_stops.increment(1),
+            NoticeKind::Reconnect => self.reconnects.increment(1),
+            NoticeKind::Overdraft { excess } => self.money.overdraft(*excess),
+            NoticeKind::Threshold { name, .. } => {
+                // A catalog has a handful.
+                let known = self.thresholds.iter().find(|(known, _)| Arc::ptr_eq(known, name) || known == name);
+                if let Some((_, counter)) = known {
+                    counter.increment(1);
+                }
+            }
+        }
+    }
+}
+
+impl Observer for MetricsObserver {
+    fn happened(&self, event: &Event, _: &Catalog) {
+        match event {
+            Event::Interrogated(event) => {
+                self.steps(&event.steps);
+                if let Some(cause) = event.closes {
+                    self.closed(cause);
+                }
+            }
+            Event::EventCharged(event) => self.steps(&event.steps),
+            Event::Credited(event) => self.credited(event),
+            Event::OrphanUsage(_) => self.orphan_usage.increment(1),
+            Event::SessionClosed { cause, .. } => self.closed(*cause),
+            Event::AccountCreated { .. }
+            | Event::SubscriberCreated { .. }
+            | Event::StateChanged { .. }
+            | Event::ReAuthorise { .. } => {}
+        }
+        event.notices().iter().for_each(|notice| self.notice(notice));
+    }
+
+    fn repeated(&self) {
+        self.retransmissions.increment(1);
+    }
+
+    fn conflict(&self, first: AccountId, second: AccountId) {
+        self.conflicts.increment(1);
+        // One line a second: a client that does this may do it with every request.
+        let second_now = self.started.elapsed().as_secs() + 1;
+        if self.conflict_logged.swap(second_now, Relaxed) != second_now {
+            tracing::warn!(first = first.0, second = second.0, "the identities of a request name two accounts");
+        }
+    }
+}
+
+fn address(name: &Arc<str>) -> usize {
+    Arc::as_ptr(name).addr()
+}
+
+const fn cause_index(cause: ClosingCause) -> usize {
+    match cause {
+        ClosingCause::Terminated => 0,
+        ClosingCause::Refused => 1,
+        ClosingCause::Expired => 2,
+        ClosingCause::Lost => 3,
+    }
+}
+
+/// Sets the gauges of the store's state and of event delivery. For every few seconds: it locks each partition in turn,
+/// for a moment.
+pub fn gauges<D: Disk>(store: &Store<D>) {
+    let (mut accounts, mut sessions, mut reserved, mut violations) = (0usize, 0usize, 0i128, 0u32);
+    let (mut accounts_max, mut sessions_max) = (0usize, 0usize);
+    store.for_each_state(|state| {
+        let (accounts_here, sessions_here, _) = state.sizes();
+        accounts += accounts_here;
+        sessions += sessions_here;
+        accounts_max = accounts_max.max(accounts_here);
+        sessions_max = sessions_max.max(sessions_here);
+        reserved += state.reserved_money();
+        violations += u32::from(state.discrepancy() != 0);
+    });
+    let currency = store.catalog().currency().code().to_owned();
+    metrics::gauge!(names::ACCOUNTS).set(accounts as f64);
+    metrics::gauge!(names::SESSIONS_LIVE).set(sessions as f64);
+    metrics::gauge!(names::PARTITION_ACCOUNTS_MAX).set(accounts_max as f64);
+    metrics::gauge!(names::PARTITION_SESSIONS_MAX).set(sessions_max as f64);
+    metrics::gauge!(names::RESERVED_MONEY, "currency" => currency).set(reserved as f64);
+    // At least so many accounts: a partition keeps one sum for all of its.
+    metrics::gauge!(names::BALANCE_IDENTITY_VIOLATIONS).set(f64::from(violations));
+
+    metrics::gauge!(names::EVENT_BACKLOG).set(store.outbox().len() as f64);
+    let now = store.clock().now();
+    for consumer in store.outbox().consumers() {
+        let name = consumer.name.to_string();
+        let age = consumer.oldest.map_or(0.0, |notice| now.since(notice.at).as_secs_f64());
+        metrics::gauge!(names::EVENT_LAG_EVENTS, "consumer" => name.clone()).set(consumer.behind as f64);
+        metrics::gauge!(names::EVENT_LAG_SECONDS, "consumer" => name).set(age);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{BucketId, QuotaKey};
+
+    const CATALOG: &str = include_str!("../../config/demo/catalog.toml");
+
+    fn step(service: &Arc<str>, measure: Measure) -> Step {
+        Step {
+            key: QuotaKey::default(),
+            service: Arc::clone(service),
+            measure,
+            used: 7,
+            rated: 7,
+            charged: Money::from_micros(5),
+            debits: Vec::new(),
+            holds: Vec::new(),
+            granted: 11,
+            validity_secs: 0,
+            final_units: false,
+            refused: false,
+        }
+    }
+
+    #[test]
+    fn what_happens_is_counted_by_service() {
+        let metrics = super::super::init().unwrap();
+        // A name of its own: other tests count as well.
+        let catalog = Catalog::from_toml(&CATALOG.replace("\"business\"", "\"observed\"")).unwrap();
+        let observer = MetricsObserver::new(&catalog);
+        let octets = Measure::Units(UnitKind::Octets);
+        let known = &catalog.service_by_name("observed").unwrap().name;
+        let unknown: Arc<str> = "somewhere else".into();
+        observer.steps(&[
+            step(known, octets),
+            step(known, octets),
+            step(&unknown, octets),
+            step(known, Measure::Money),
+        ]);
+        observer.steps(&[step(&"".into(), octets)]);
+        let credited = Credited {
+            at: crate::time::Timestamp::EPOCH,
+            account: AccountId(1),
+            kind: HistoryKind::TopUp,
+            bucket: BucketId::MAIN,
+            amount: 9,
+            new_bucket: None,
+            request_id: "".into(),
+            reason: "".into(),
+            balance: Money::ZERO,
+            reauthorise: Vec::new(),
+            notices: Vec::new(),
+        };
+        observer.happened(&Event::Credited(Box::new(credited)), &catalog);
+        observer.closed(ClosingCause::Lost);
+        observer.conflict(AccountId(1), AccountId(2));
+        let text = metrics.render();
+        assert!(text.contains("tollgate_granted_units_total{kind=\"octets\",service=\"observed\"} 22\n"), "{text}");
+        assert!(text.contains("tollgate_charged_units_total{kind=\"octets\",service=\"observed\"} 14\n"));
+        assert!(text.contains("tollgate_charged_units_total{kind=\"octets\",service=\"other\"} 7\n"));
+        for series in ["sessions_closed_total{cause=\"lost\"} ", "identity_conflicts_total ", "top_ups_total "] {
+            assert!(text.contains(&format!("tollgate_{series}")), "{series}");
+        }
+    }
+}

@@ -40,7 +40,8 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         Refusal::Terminated(_)
         | Refusal::RequestIdReused(_)
         | Refusal::WrongCurrency { .. }
-        | Refusal::TooManyBuckets(_) => Code::FailedPrecondition,
+        | Refusal::TooManyBuckets(_)
+        | Refusal::NotByOperator => Code::FailedPrecondition,
         Refusal::BadAmount(_) => Code::InvalidArgument,
         Refusal::OutOfRange => Code::OutOfRange,
     };

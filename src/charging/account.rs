@@ -85,6 +85,8 @@ pub struct Account {
     pub currency: Currency,
     /// Where it is in its life.
     pub state: AccountState,
+    /// A credit stop was told and no reconnect since: also while an operator suspends the account.
+    pub credit_stopped: bool,
     /// Red list: may go below zero and is never stopped.
     pub never_stop: bool,
     /// How far below zero the money may go; not negative.

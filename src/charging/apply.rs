@@ -24,6 +24,7 @@ impl State {
                     id: *account,
                     currency: *currency,
                     state: AccountState::Active,
+                    credit_stopped: false,
                     never_stop: *never_stop,
                     credit_limit: *credit_limit,
                     buckets: Vec::with_capacity(buckets.len()),
@@ -50,7 +51,9 @@ impl State {
             }
             Event::StateChanged { account, state, .. } => {
                 if let Some(account) = self.accounts.get_mut(account) {
-                    account.state = *state;
+                    // An operator lifts a suspension, not a credit stop: only a credit does.
+                    let stopped = *state == AccountState::Active && account.credit_stopped;
+                    account.state = if stopped { AccountState::Stopped } else { *state };
                 }
             }
             Event::Interrogated(event) => self.apply_interrogated(event),
@@ -88,8 +91,12 @@ impl State {
             self.apply_step(event.session, event.account, step);
         }
         self.apply_notices(event.account, &event.notices);
+        let moved = event.moved_to.as_ref().map(|to| (self.intern(&to.host), self.intern(&to.realm)));
         let Some(session) = self.sessions.get_mut(&event.session) else { return };
         session.last_request = event.at;
+        if let Some((host, realm)) = moved {
+            (session.origin_host, session.origin_realm) = (host, realm);
+        }
         // The queue may look too early, never too late: only an earlier end needs a new place in it.
         if event.expires < session.queued {
             self.supervision.remove(&(session.queued, event.session));
@@ -144,7 +151,10 @@ impl State {
         let Some(quota) = session.quotas.get_mut(index) else { return };
         let released = std::mem::replace(&mut quota.holds, step.holds.clone());
         quota.service = service;
-        quota.measure = step.measure;
+        if quota.measure != step.measure {
+            // The service counts something else now: the price begins anew, what was charged stays.
+            (quota.measure, quota.used, quota.rated, quota.from_allowance) = (step.measure, 0, 0, 0);
+        }
         quota.granted = step.granted;
         quota.used = quota.used.saturating_add(step.used);
         quota.rated = quota.rated.saturating_add(step.rated);
@@ -232,6 +242,7 @@ impl State {
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
         let is_money = event.kind != HistoryKind::Allowance;
         if let Some(bucket) = &event.new_bucket {
+            account.buckets.retain(|bucket| !bucket.is_spent(event.at));
             account.insert_bucket((**bucket).clone());
         } else if let Some(bucket) = account.bucket_mut(event.bucket) {
             bucket.amount = bucket.amount.saturating_add(event.amount);
@@ -264,6 +275,7 @@ impl State {
         }
         let remembered = RememberedCredit {
             at: event.at,
+            kind: event.kind,
             amount: if is_money { event.amount } else { 0 },
             allowance: name.map_or_else(|| "".into(), |name| name.as_ref().into()),
             balance: event.balance,
@@ -282,10 +294,15 @@ impl State {
         let Some(account) = self.accounts.get_mut(&account) else { return };
         for notice in notices {
             match notice.kind {
-                NoticeKind::CreditStop => account.state = AccountState::Stopped,
-                NoticeKind::Reconnect => account.state = AccountState::Active,
-                NoticeKind::TopUp { .. } | NoticeKind::Threshold { .. } | NoticeKind::Overdraft { .. } => {}
+                NoticeKind::CreditStop => account.credit_stopped = true,
+                NoticeKind::Reconnect => account.credit_stopped = false,
+                NoticeKind::TopUp { .. } | NoticeKind::Threshold { .. } | NoticeKind::Overdraft { .. } => continue,
             }
+            account.state = match (account.state, account.credit_stopped) {
+                (AccountState::Active, true) => AccountState::Stopped,
+                (AccountState::Stopped, false) => AccountState::Active,
+                (state, _) => state,
+            };
         }
     }
 

@@ -45,6 +45,11 @@ impl Bucket {
         (self.priority, self.expires.unwrap_or(Timestamp::from_millis(u64::MAX)), self.id)
     }
 
+    /// Whether it is an allowance that can pay for nothing any more, and that nothing holds: it may go.
+    pub fn is_spent(&self, now: Timestamp) -> bool {
+        self.kind != BucketKind::Money && self.reserved == 0 && (self.amount == 0 || !self.is_valid(now))
+    }
+
     /// Whether it can still be used for new grants.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Account, AccountState, Bucket, BucketKind, CreditCommand, CreditKind, Credited, Decided, Draw, Event, HistoryKind,
     Notice, NoticeKind, Outcome, Refusal, State, lifecycle,
-    quota::{Allocation, Ledger},
+    quota::{Allocation, BALANCE_MAX, Ledger},
 };
 use crate::{
     ids::BucketId,
@@ -21,14 +21,14 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
     let Some(account) = state.account(command.account) else {
         return Decided::refused(Refusal::UnknownAccount(command.account));
     };
+    if let Some(given) = command.currency.filter(|currency| *currency != account.currency) {
+        return Decided::refused(Refusal::WrongCurrency { account: account.currency, given });
+    }
     if let Some(repeated) = repetition(state, command) {
         return repeated;
     }
     if account.state == AccountState::Terminated {
         return Decided::refused(Refusal::Terminated(account.id));
-    }
-    if let Some(given) = command.currency.filter(|currency| *currency != account.currency) {
-        return Decided::refused(Refusal::WrongCurrency { account: account.currency, given });
     }
     match command.kind {
         CreditKind::TopUp(amount) if !amount.is_positive() || amount > Money::MAX_INPUT => {
@@ -51,10 +51,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
 fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
     let known = state.credits.get(&(command.account, command.request_id.into()))?;
     let same = match command.kind {
-        CreditKind::TopUp(amount) | CreditKind::Adjustment(amount, _) => {
-            known.allowance.is_empty() && known.amount == amount.micros()
-        }
-        CreditKind::Allowance(allowance) => *known.allowance == *allowance.name,
+        CreditKind::TopUp(amount) => known.kind == HistoryKind::TopUp && known.amount == amount.micros(),
+        CreditKind::Adjustment(amount, _) => known.kind == HistoryKind::Adjustment && known.amount == amount.micros(),
+        CreditKind::Allowance(allowance) => known.kind == HistoryKind::Allowance && *known.allowance == *allowance.name,
     };
     Some(if same {
         let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
@@ -94,7 +93,7 @@ fn money(
     reason: &str,
     now: Timestamp,
 ) -> Decided {
-    let in_range = |money: Option<Money>| money.filter(|m| m.micros().unsigned_abs() <= i64::MAX.unsigned_abs() / 2);
+    let in_range = |money: Option<Money>| money.filter(|m| m.micros().unsigned_abs() <= BALANCE_MAX.unsigned_abs());
     let main = account.bucket(BucketId::MAIN).map_or(0, |bucket| bucket.amount);
     let (Some(balance), Some(_), Some(_)) = (
         in_range(account.balance().checked_add(amount)),
@@ -119,7 +118,7 @@ fn money(
     if amount.is_negative() {
         notices.extend(lifecycle::notices_of_debit(account, &ledger, catalog, now));
     }
-    let back = account.state == AccountState::Stopped && !lifecycle::is_exhausted(account, &ledger);
+    let back = account.credit_stopped && !lifecycle::is_exhausted(account, &ledger);
     finish(
         state,
         account,
@@ -133,7 +132,7 @@ fn money(
             reason,
             balance,
             back,
-            helps: amount.is_positive(),
+            helps: amount.is_positive() && !lifecycle::is_exhausted(account, &ledger),
             notices,
         },
     )
@@ -146,7 +145,7 @@ fn grant_allowance(
     allowance: &Allowance,
     now: Timestamp,
 ) -> Decided {
-    if account.buckets.len() >= ACCOUNT_BUCKETS_MAX {
+    if account.buckets.iter().filter(|bucket| !bucket.is_spent(now)).count() >= ACCOUNT_BUCKETS_MAX {
         return Decided::refused(Refusal::TooManyBuckets(account.buckets.len()));
     }
     let bucket = bucket_of(allowance, BucketId(account.next_bucket), now);
@@ -162,7 +161,7 @@ fn grant_allowance(
             new_bucket: Some(Box::new(bucket)),
             reason: "",
             balance: account.balance(),
-            back: account.state == AccountState::Stopped,
+            back: account.credit_stopped,
             helps: true,
             notices: Vec::new(),
         },

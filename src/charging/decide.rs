@@ -62,6 +62,9 @@ pub enum Refusal {
     /// The account has been terminated.
     #[error("account {0} is terminated")]
     Terminated(AccountId),
+    /// A credit stop comes from the balance alone.
+    #[error("an account is stopped by its balance, not by an operator: suspend it instead")]
+    NotByOperator,
     /// No such session.
     #[error("there is no such session")]
     UnknownSession,
@@ -208,6 +211,7 @@ fn set_state(state: &State, id: AccountId, target: AccountState, reason: &str, n
         Some(account) if account.state == AccountState::Terminated && target != AccountState::Terminated => {
             Decided::refused(Refusal::Terminated(id))
         }
+        Some(_) if target == AccountState::Stopped => Decided::refused(Refusal::NotByOperator),
         Some(account) if account.state == target => Decided::done(None),
         // An operator's "active" does not lift a credit stop: only a credit does.
         Some(account) if account.state == AccountState::Stopped && target == AccountState::Active => {

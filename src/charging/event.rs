@@ -122,6 +122,17 @@ pub struct Interrogated {
     pub closes: Option<ClosingCause>,
     /// What provisioning must hear.
     pub notices: Vec<Notice>,
+    /// Set if the request came from another client than the last one: where a RAR goes from now on (spec B-135).
+    pub moved_to: Option<Box<Origin>>,
+}
+
+/// A Diameter node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Origin-Host.
+    pub host: Arc<str>,
+    /// Origin-Realm.
+    pub realm: Arc<str>,
 }
 
 /// What changed in one quota. The old reservation is released, usage is debited, the new reservation is made.

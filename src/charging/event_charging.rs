@@ -106,9 +106,10 @@ fn rate<'a>(
     demand: Demand,
 ) -> Result<(Tariff<'a>, Allocation, u64), Verdict> {
     let (tariff, want) = match service.want {
-        Some(Want::Money(money)) if service.currency.is_none_or(|currency| currency == account.currency) => {
-            (Tariff::Money, u64::try_from(money.micros()).map_err(|_| Verdict::RatingFailed)?)
-        }
+        Some(Want::Money(money)) if service.currency.is_none_or(|currency| currency == account.currency) => (
+            Tariff::Money,
+            u64::try_from(money.micros()).ok().filter(|micros| *micros > 0).ok_or(Verdict::RatingFailed)?,
+        ),
         want => {
             let key = service.key;
             let found = request
@@ -117,7 +118,9 @@ fn rate<'a>(
                 .ok_or(Verdict::RatingFailed)?;
             let want = match want {
                 None | Some(Want::Any) => 1,
-                Some(Want::Units(units)) => units.of(found.kind).ok_or(Verdict::RatingFailed)?,
+                Some(Want::Units(units)) => {
+                    units.of(found.kind).filter(|amount| *amount > 0).ok_or(Verdict::RatingFailed)?
+                }
                 Some(Want::Money(_) | Want::Unusable) => return Err(Verdict::RatingFailed),
             };
             (Tariff::Service(found), want)

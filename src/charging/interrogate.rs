@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, ClosingCause, Decided, Event, FinalUnits, Grant, Interrogated, Interrogation,
-    Measure, Opening, OrphanUsage, Quota, Reply, RequestKind, ServiceRequest, Session, State, Step, Used, Verdict,
-    Want, lifecycle,
+    Measure, Opening, Origin, OrphanUsage, Quota, Reply, RequestKind, ServiceRequest, Session, State, Step, Used,
+    Verdict, Want, lifecycle,
     quota::{Demand, Ledger, Tariff},
     session::{Novelty, SESSION_QUOTAS_MAX},
     state::ACCOUNT_SESSIONS_MAX,
@@ -158,6 +158,7 @@ impl<'a> Interrogator<'a> {
         for line in &lines {
             self.debit(line);
         }
+        self.ledger.settle();
         let debited = self.steps.iter().any(|step| !step.debits.is_empty());
         let notices = if debited {
             lifecycle::notices_of_debit(self.account, &self.ledger, self.catalog, self.now)
@@ -196,7 +197,12 @@ impl<'a> Interrogator<'a> {
 
     fn line(&self, service: &ServiceRequest) -> Line<'a> {
         let ServiceRequest { key, used, want, currency } = *service;
-        let quota = self.session.map_or(key, |session| session.resolve(key));
+        // A report may belong to the quota of the whole group (spec G-30); a grant is always for the very key that asks,
+        // so that no two grants share one reservation.
+        let quota = match (self.session, want) {
+            (Some(session), None) => session.resolve(key),
+            _ => key,
+        };
         let in_money = matches!(want, Some(Want::Money(_)))
             || used.is_some_and(|used| used.money != Money::ZERO)
             || self.quota(quota).is_some_and(|quota| quota.measure == Measure::Money);
@@ -244,7 +250,7 @@ impl<'a> Interrogator<'a> {
             refused: false,
         };
         if let (Some(tariff), true) = (line.tariff, step.used > 0) {
-            let rated = self.rated(line.quota);
+            let rated = self.rated(line.quota, measure);
             match self.ledger.allocate(tariff, rated, step.used, Demand::All) {
                 Ok(allocation) => {
                     self.ledger.debit(&allocation);
@@ -259,10 +265,12 @@ impl<'a> Interrogator<'a> {
         self.steps.push(step);
     }
 
-    /// Units of a quota charged to money so far, this request's included.
-    fn rated(&self, key: QuotaKey) -> u64 {
-        let before = self.quota(key).map_or(0, |quota| quota.rated);
-        self.steps.iter().filter(|step| step.key == key).fold(before, |sum, step| sum.saturating_add(step.rated))
+    /// Units of a quota charged to money so far, this request's included. What was counted in another measure is no part
+    /// of the price.
+    fn rated(&self, key: QuotaKey, measure: Measure) -> u64 {
+        let before = self.quota(key).filter(|quota| quota.measure == measure).map_or(0, |quota| quota.rated);
+        let steps = self.steps.iter().filter(|step| step.key == key && step.measure == measure);
+        steps.fold(before, |sum, step| sum.saturating_add(step.rated))
     }
 
     fn grant(&mut self, line: &Line<'a>, stopped: bool) {
@@ -272,7 +280,7 @@ impl<'a> Interrogator<'a> {
         };
         let (slice, service) = match (line.tariff, want) {
             (None, _) | (_, Want::Unusable) => return self.reply(line, Verdict::RatingFailed),
-            (Some(Tariff::Money), Want::Money(money)) => (u64::try_from(money.micros()).unwrap_or(0), None),
+            (Some(Tariff::Money), Want::Money(money)) if money.is_positive() => (money.micros().unsigned_abs(), None),
             (Some(Tariff::Money), _) => return self.reply(line, Verdict::RatingFailed),
             (Some(Tariff::Service(service)), want) => match wanted(service, want) {
                 Some(slice) => (slice, Some(service)),
@@ -283,7 +291,7 @@ impl<'a> Interrogator<'a> {
         let allocation = if stopped && !tariff.is_free() {
             Default::default()
         } else {
-            let rated = self.rated(line.quota);
+            let rated = self.rated(line.quota, tariff.measure());
             match self.ledger.allocate(tariff, rated, slice, Demand::Affordable) {
                 Ok(allocation) => allocation,
                 Err(_) => return self.reply(line, Verdict::RatingFailed),
@@ -291,7 +299,7 @@ impl<'a> Interrogator<'a> {
         };
         let cut = allocation.units < slice;
         // Money that others hold may come back: then these are not the last units (spec C-81).
-        let is_final = cut && !self.ledger.anything_reserved();
+        let is_final = cut && !self.ledger.anything_reserved(tariff);
         self.ledger.hold(&allocation);
         if allocation.units == 0 && slice > 0 {
             return self.refuse(line, service);
@@ -425,6 +433,11 @@ impl<'a> Interrogator<'a> {
                 origin_realm: request.origin_realm.into(),
             })
         });
+        let moved = session.filter(|session| {
+            *session.origin_host != *request.origin_host || *session.origin_realm != *request.origin_realm
+        });
+        let moved_to =
+            moved.map(|_| Box::new(Origin { host: request.origin_host.into(), realm: request.origin_realm.into() }));
         let event = Event::Interrogated(Box::new(Interrogated {
             at: now,
             account: account.id,
@@ -435,6 +448,7 @@ impl<'a> Interrogator<'a> {
             expires,
             closes,
             notices,
+            moved_to,
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
     }

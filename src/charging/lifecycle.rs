@@ -51,7 +51,7 @@ pub(super) fn notices_of_debit(
         let excess = floor.min(old).saturating_sub(balance);
         tell(NoticeKind::Overdraft { excess });
     }
-    if before.state == AccountState::Active && is_exhausted(before, ledger) {
+    if !before.credit_stopped && before.state != AccountState::Terminated && is_exhausted(before, ledger) {
         tell(NoticeKind::CreditStop);
     }
     notices

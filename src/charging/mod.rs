@@ -30,7 +30,7 @@ pub use command::{
 };
 pub use decide::{Decided, Outcome, Refusal, decide};
 pub use event::{
-    ClosingCause, Credited, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, OrphanUsage, Step,
+    ClosingCause, Credited, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, Origin, OrphanUsage, Step,
 };
 pub use invariants::Violation;
 pub use quota::{Measure, Quota};

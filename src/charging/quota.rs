@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Account, BucketKind, Draw};
+use super::{Account, Bucket, BucketKind, Draw};
 use crate::{
     ids::{BucketId, QuotaKey},
     rating::{PriceOverflow, Service},
@@ -88,6 +88,17 @@ impl Tariff<'_> {
         matches!(self, Self::Service(service) if service.price.is_free())
     }
 
+    /// Whether a bucket may pay for the service.
+    fn takes(&self, bucket: &Bucket) -> bool {
+        match bucket.kind {
+            BucketKind::Money => true,
+            BucketKind::Units(kind) => {
+                self.measure() == Measure::Units(kind)
+                    && (bucket.services.is_empty() || bucket.services.iter().any(|name| **name == *self.name()))
+            }
+        }
+    }
+
     fn charge(&self, before: u64, after: u64) -> Result<Money, PriceOverflow> {
         match self {
             Self::Service(service) => service.price.charge(before, after),
@@ -127,12 +138,18 @@ pub(super) enum Demand {
     All,
 }
 
+/// How far from zero any bucket or total may be, in micro-units or units: half of what can be counted, so that sums of two
+/// still can.
+pub(super) const BALANCE_MAX: i64 = i64::MAX / 2;
+
 /// A working copy of an account's buckets for the length of one decision.
 pub(super) struct Ledger<'a> {
     account: &'a Account,
     /// In the order of the account's buckets.
     lines: Vec<Line>,
     now: Timestamp,
+    /// All that was ever debited from the account, micro-units.
+    debited: i64,
 }
 
 #[derive(Clone, Copy)]
@@ -150,7 +167,7 @@ impl<'a> Ledger<'a> {
             .iter()
             .map(|bucket| Line { amount: bucket.amount, reserved: bucket.reserved, released: 0 })
             .collect();
-        Self { account, lines, now }
+        Self { account, lines, now, debited: account.debited.micros() }
     }
 
     fn line_mut(&mut self, bucket: BucketId) -> Option<&mut Line> {
@@ -179,6 +196,7 @@ impl<'a> Ledger<'a> {
 
     /// Takes an allocation out.
     pub(super) fn debit(&mut self, allocation: &Allocation) {
+        self.debited = self.debited.saturating_add(allocation.cost.micros());
         for draw in &allocation.draws {
             if let Some(line) = self.line_mut(draw.bucket) {
                 line.amount -= draw.amount;
@@ -187,9 +205,14 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Whether anything is reserved on the account, by whichever session: it may come back (spec C-81).
-    pub(super) fn anything_reserved(&self) -> bool {
-        self.lines.iter().any(|line| line.reserved > 0)
+    /// Ends the debits: what was released and not spent is free like everything else, and in an expired bucket it is gone.
+    pub(super) fn settle(&mut self) {
+        self.lines.iter_mut().for_each(|line| line.released = 0);
+    }
+
+    /// Whether anything that could pay for this service is reserved, by whichever session: it may come back (spec C-81).
+    pub(super) fn anything_reserved(&self, tariff: Tariff<'_>) -> bool {
+        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| line.reserved > 0 && tariff.takes(bucket))
     }
 
     /// Money of all buckets, reservations not subtracted.
@@ -258,10 +281,9 @@ impl<'a> Ledger<'a> {
             }
             let available = self.available(index);
             match bucket.kind {
-                BucketKind::Units(kind) => {
-                    let fits = tariff.measure() == Measure::Units(kind)
-                        && (bucket.services.is_empty() || bucket.services.iter().any(|name| **name == *tariff.name()));
-                    let taken = if fits { available.min(i64::try_from(open).unwrap_or(i64::MAX)) } else { 0 };
+                BucketKind::Units(_) => {
+                    let taken =
+                        if tariff.takes(bucket) { available.min(i64::try_from(open).unwrap_or(i64::MAX)) } else { 0 };
                     if taken > 0 {
                         allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
                         open -= taken.unsigned_abs();
@@ -283,7 +305,19 @@ impl<'a> Ledger<'a> {
         allocation.rated = bought;
         allocation.cost = tariff.charge(rated, rated.checked_add(bought).ok_or(PriceOverflow)?)?;
         self.draw_money(&mut allocation);
-        Ok(allocation)
+        if self.stays_in_range(&allocation) { Ok(allocation) } else { Err(PriceOverflow) }
+    }
+
+    /// Whether buckets and totals can count what an allocation does to them, as a debit or as a reservation.
+    fn stays_in_range(&self, allocation: &Allocation) -> bool {
+        let fits = |value: Option<i64>| value.is_some_and(|value| value.unsigned_abs() <= BALANCE_MAX.unsigned_abs());
+        fits(self.debited.checked_add(allocation.cost.micros()))
+            && allocation.draws.iter().all(|draw| {
+                let line = self.account.buckets.iter().zip(&self.lines).find(|(bucket, _)| bucket.id == draw.bucket);
+                line.is_some_and(|(_, line)| {
+                    fits(line.amount.checked_sub(draw.amount)) && fits(line.reserved.checked_add(draw.amount))
+                })
+            })
     }
 
     /// Spreads the cost over the money buckets; what they cannot pay goes to the main bucket.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Account, Answer, Closed, Session};
+use super::{Account, Answer, Closed, HistoryKind, Session};
 use crate::{
     ids::{AccountId, NumberMap, SessionId, SessionKey, SessionNo},
     time::Timestamp,
@@ -58,6 +58,8 @@ pub struct RememberedEvent {
 pub struct RememberedCredit {
     /// When it was answered.
     pub at: Timestamp,
+    /// Top-up, adjustment or allowance.
+    pub kind: HistoryKind,
     /// What was asked for: micro-units of money, or 0 with the allowance's name.
     pub amount: i64,
     /// Name of the allowance; empty for money.

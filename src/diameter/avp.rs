@@ -51,11 +51,11 @@ impl<'a> Iterator for Avps<'a> {
         if rest.is_empty() {
             return None;
         }
-        let Some(&[c0, c1, c2, c3, flags, l1, l2, l3]) = rest.first_chunk::<AVP_HEADER_LEN>() else {
-            return Some(Err(self.fail()));
-        };
-        let flags = AvpFlags(flags);
-        let length = u32::from_be_bytes([0, l1, l2, l3]) as usize;
+        let Some(header) = rest.first_chunk::<AVP_HEADER_LEN>() else { return Some(Err(self.fail())) };
+        // One load: code, flags and length are 32, 8 and 24 bits of the same word.
+        let header = u64::from_be_bytes(*header);
+        let (code, flags) = ((header >> 32) as u32, AvpFlags((header >> 24) as u8));
+        let length = (header & 0x00ff_ffff) as usize;
         let (vendor, header_len) = if flags.has_vendor() {
             match rest.get(AVP_HEADER_LEN..).and_then(<[u8]>::first_chunk::<4>) {
                 Some(vendor) => (u32::from_be_bytes(*vendor), AVP_VENDOR_HEADER_LEN),
@@ -69,7 +69,9 @@ impl<'a> Iterator for Avps<'a> {
         // The last AVP of a group may lack its padding; nothing is lost by reading it (spec B-21).
         let (raw, rest) = rest.split_at(length.next_multiple_of(4).min(rest.len()));
         self.rest = rest;
-        Some(Ok(Avp { code: u32::from_be_bytes([c0, c1, c2, c3]), flags, vendor, data, raw }))
+        // Vendor 0 with the V bit is no vendor at all (spec B-22).
+        let key = if vendor == 0 && flags.has_vendor() { u64::MAX } else { key_of(vendor, code) };
+        Some(Ok(Avp { code, flags, vendor, data, raw, key }))
     }
 }
 
@@ -107,6 +109,8 @@ pub struct Avp<'a> {
     pub data: &'a [u8],
     /// Header, value and padding, as received.
     pub raw: &'a [u8],
+    /// What `key` returns: it is looked at more often than anything else.
+    key: u64,
 }
 
 impl<'a> Avp<'a> {
@@ -114,7 +118,7 @@ impl<'a> Avp<'a> {
     /// not be sent and is no known AVP (spec B-22): its key matches nothing.
     #[inline]
     pub const fn key(&self) -> u64 {
-        if self.vendor == 0 && self.flags.has_vendor() { u64::MAX } else { key_of(self.vendor, self.code) }
+        self.key
     }
 
     /// Whether it is this AVP. The M bit makes no difference (spec B-26).

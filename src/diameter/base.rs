@@ -225,3 +225,30 @@ pub(super) fn origin_state(w: &mut Writer<'_>, local: &LocalNode) {
         w.u32(&d::ORIGIN_STATE_ID, local.origin_state_id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // tests: B-130 B-131 B-132 B-133 I-10
+    #[test]
+    fn a_destination_decides_whether_a_request_is_for_us() {
+        let identity = Identity { host: "ocs1.example.com".into(), realm: "example.com".into() };
+        let mut node = LocalNode::credit_control(identity, vec![]);
+        node.more_realms.push("old.example".into());
+        node.sibling_hosts.push("ocs2.example.com".into());
+        for (host, realm, any_realm, code) in [
+            (None, None, false, None),
+            (None, Some("EXAMPLE.com"), false, None),
+            (None, Some("old.example"), false, None),
+            (None, Some("smf.example"), false, Some(3003)),
+            (None, Some("smf.example"), true, None),
+            (Some("OCS1.example.com"), Some("smf.example"), false, None),
+            (Some("ocs2.example.com"), Some("example.com"), false, None),
+            (Some("ocs3.example.com"), Some("example.com"), true, Some(3002)),
+        ] {
+            let verdict = node.check_destination(host, realm, any_realm).err().map(|error| error.result_code.0);
+            assert_eq!(verdict, code, "{host:?} {realm:?} {any_realm}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! What an answer repeats of its request.
 
 use super::{
-    avp::{Avp, Avps},
+    avp::Avps,
     dictionary::{self as d, key},
     writer::Writer,
 };
@@ -9,10 +9,10 @@ use super::{
 /// As much of a request as its answer needs and as can be read before the framing breaks.
 #[derive(Debug)]
 pub(super) struct Copied<'a> {
-    pub(super) session_id: Option<Avp<'a>>,
-    pub(super) request_type: Option<Avp<'a>>,
-    pub(super) request_number: Option<Avp<'a>>,
-    pub(super) sub_session_id: Option<Avp<'a>>,
+    pub(super) session_id: Option<&'a [u8]>,
+    pub(super) request_type: Option<&'a [u8]>,
+    pub(super) request_number: Option<&'a [u8]>,
+    pub(super) sub_session_id: Option<&'a [u8]>,
     body: &'a [u8],
     has_proxy_info: bool,
 }
@@ -28,7 +28,8 @@ impl<'a> Copied<'a> {
             body,
             has_proxy_info: false,
         };
-        for avp in Avps::new(body).map_while(Result::ok) {
+        for avp in Avps::new(body) {
+            let Ok(avp) = avp else { break };
             let place = match avp.key() {
                 key::SESSION_ID => &mut copied.session_id,
                 key::CC_REQUEST_TYPE if avp.data.len() == 4 => &mut copied.request_type,
@@ -40,7 +41,7 @@ impl<'a> Copied<'a> {
                 }
                 _ => continue,
             };
-            place.get_or_insert(avp);
+            place.get_or_insert(avp.data);
         }
         copied
     }
@@ -52,18 +53,18 @@ impl<'a> Copied<'a> {
 
     #[inline]
     pub(super) fn write_session_id(&self, w: &mut Writer<'_>) {
-        if let Some(avp) = self.session_id {
-            w.octets(&d::SESSION_ID, avp.data);
+        if let Some(id) = self.session_id {
+            w.octets(&d::SESSION_ID, id);
         }
     }
 
     #[inline]
     pub(super) fn write_request_type_and_number(&self, w: &mut Writer<'_>) {
-        if let Some(avp) = self.request_type {
-            w.octets(&d::CC_REQUEST_TYPE, avp.data);
+        if let Some(value) = self.request_type {
+            w.octets(&d::CC_REQUEST_TYPE, value);
         }
-        if let Some(avp) = self.request_number {
-            w.octets(&d::CC_REQUEST_NUMBER, avp.data);
+        if let Some(value) = self.request_number {
+            w.octets(&d::CC_REQUEST_NUMBER, value);
         }
     }
 

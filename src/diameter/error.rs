@@ -218,8 +218,7 @@ mod tests {
     // tests: B-80 B-81 B-83 B-84 B-86 B-136 I-1
     #[test]
     fn a_permanent_failure_follows_the_grammar_of_cca() {
-        let proxy_infos = "0000011c40000020000001184000000b702e610000000021400000090100000000000000";
-        let proxy_infos = &proxy_infos[..64];
+        let proxy_infos = "0000011c40000020000001184000000b702e6100000000214000000901000000";
         let route_record = "0000011a4000000b702e6100";
         let request = request(&format!("{proxy_infos}{route_record}{proxy_infos}"), 0);
         let error = RequestError::missing(&d::SERVICE_CONTEXT_ID);

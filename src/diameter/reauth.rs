@@ -137,3 +137,63 @@ impl<'a> SessionAnswer<'a> {
         w.finish();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diameter::vectors::ocs;
+
+    const WHOLE: SessionRequest<'_> = SessionRequest {
+        session_id: b"pgw.example.net;1;2",
+        destination_host: "pgw.example.net",
+        destination_realm: "example.net",
+        sub_session_id: None,
+        rating_group: None,
+        service_identifier: None,
+    };
+
+    fn codes(frame: &Frame) -> Vec<u32> {
+        Avps::new(frame.body()).map(|avp| avp.unwrap().code).collect()
+    }
+
+    // tests: B-135 B-200 C-100 C-101
+    #[test]
+    fn re_authorisation_there_and_back() {
+        for request in [WHOLE, SessionRequest { rating_group: Some(10), sub_session_id: Some(3), ..WHOLE }] {
+            let mut out = Vec::new();
+            request.write_rar(&mut out, &ocs(), 5, 6);
+            let rar = Frame::from_bytes(out.into()).unwrap();
+            assert_eq!((rar.header().command, rar.header().application), (command::RE_AUTH, 4));
+            assert_eq!(codes(&rar)[..7], [263, 264, 296, 283, 293, 258, 285]);
+            assert_eq!(SessionRequest::parse(&rar).unwrap(), request);
+
+            let mut out = Vec::new();
+            SessionAnswer::write(&mut out, &rar, &ocs(), ResultCode::LIMITED_SUCCESS);
+            let raa = Frame::from_bytes(out.into()).unwrap();
+            let answer = SessionAnswer::parse(&raa).unwrap();
+            assert_eq!((answer.session_id, answer.result_code.0), (Some(WHOLE.session_id), 2002));
+            assert_eq!((raa.header().hop_by_hop, raa.header().flags.is_request()), (5, false));
+        }
+    }
+
+    // tests: C-106
+    #[test]
+    fn an_abort_has_no_re_auth_type() {
+        let mut out = Vec::new();
+        SessionRequest { rating_group: Some(1), ..WHOLE }.write_asr(&mut out, &ocs(), 5, 6);
+        let asr = Frame::from_bytes(out.into()).unwrap();
+        assert_eq!(asr.header().command, command::ABORT_SESSION);
+        assert_eq!(codes(&asr), [263, 264, 296, 283, 293, 258]);
+        assert_eq!(SessionRequest::parse(&asr).unwrap(), WHOLE);
+    }
+
+    // tests: B-89
+    #[test]
+    fn an_answer_without_a_code_is_a_failure() {
+        let mut out = Vec::new();
+        Writer::start(&mut out, Header::request(command::RE_AUTH, 4, true, 1, 1).answer()).finish();
+        let frame = Frame::from_bytes(out.into()).unwrap();
+        assert_eq!(SessionAnswer::parse(&frame).unwrap().result_code, ResultCode::UNABLE_TO_COMPLY);
+        assert_eq!(SessionRequest::parse(&frame).unwrap_err().result_code, ResultCode::MISSING_AVP);
+    }
+}

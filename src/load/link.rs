@@ -105,7 +105,7 @@ impl Link {
     async fn exchange(&mut self, start: Instant, pace: Option<Arc<Notify>>, progress: &Progress) -> anyhow::Result<()> {
         let base = SystemClock.now();
         let schedule = self.plan.schedule;
-        let mut arrivals = schedule.rate.map(Arrivals::new);
+        let mut arrivals = self.plan.arrivals.take();
         let mut look_around = tokio::time::interval(LOOK_AROUND);
         loop {
             let now = start.elapsed().as_nanos() as u64;
@@ -333,15 +333,19 @@ fn overdue(arrivals: &mut Arrivals, end: u64) -> u64 {
 #[inline]
 fn scan(body: &[u8]) -> Scanned {
     let mut scanned = Scanned::default();
-    for avp in Avps::new(body).map_while(Result::ok) {
+    for avp in Avps::new(body) {
+        let Ok(avp) = &avp else { break };
         match avp.key() {
             key::RESULT_CODE => scanned.result_code = avp.u32().unwrap_or(0),
             key::CC_REQUEST_TYPE => scanned.request_type = avp.u32().ok(),
             key::CC_REQUEST_NUMBER => scanned.request_number = avp.u32().ok(),
             key::MULTIPLE_SERVICES_CREDIT_CONTROL => {
-                let mut members = avp.grouped().map_while(Result::ok);
-                let code = members.find(|avp| avp.key() == key::RESULT_CODE);
-                scanned.service_code = code.and_then(|avp| avp.u32().ok());
+                for member in avp.grouped() {
+                    match &member {
+                        Ok(avp) if avp.key() == key::RESULT_CODE => scanned.service_code = avp.u32().ok(),
+                        _ => {}
+                    }
+                }
             }
             _ => {}
         }

@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use super::LoadOptions;
+use super::{LoadOptions, pace::Arrivals};
 use crate::{
     diameter::Identity,
     time::{Clock, SystemClock, Timestamp},
 };
 
 /// One connection's share of the load.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Plan {
     pub(super) target: String,
     pub(super) identity: Identity,
@@ -30,6 +30,8 @@ pub(super) struct Plan {
     /// First subscriber of each slot, and how many it walks over.
     pub(super) slots: Vec<(u64, u64)>,
     pub(super) schedule: Schedule,
+    /// When requests are due, in an open loop.
+    pub(super) arrivals: Option<Arrivals>,
 }
 
 /// When things are to happen, nanoseconds since the start.
@@ -41,8 +43,6 @@ pub(super) struct Schedule {
     pub(super) end: u64,
     /// From here on nothing is waited for.
     pub(super) give_up: u64,
-    /// Requests per second on this connection, for an open loop.
-    pub(super) rate: Option<f64>,
 }
 
 /// What makes the Session-Ids of this run unlike those of any other (spec B-100).
@@ -77,12 +77,10 @@ impl Plan {
             updates: options.updates,
             first_msisdn: options.first_msisdn,
             slots: subscribers(options, number),
-            schedule: Schedule {
-                measure_from,
-                end,
-                give_up: end + nanos(options.drain),
-                rate: options.rate.map(|rate| rate / options.connections as f64),
-            },
+            schedule: Schedule { measure_from, end, give_up: end + nanos(options.drain) },
+            arrivals: options
+                .rate
+                .map(|rate| Arrivals::new(rate / options.connections as f64, number, options.connections)),
         }
     }
 }

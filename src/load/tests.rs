@@ -142,7 +142,9 @@ async fn a_closed_loop_plays_whole_sessions() {
     assert!(report.by_type.update > report.by_type.initial);
     assert_eq!(report.result_codes.keys().copied().collect::<Vec<_>>(), [2001]);
     assert_eq!(report.service_result_codes[&2001], report.by_type.initial + report.by_type.update);
-    assert!(report.latency.p50_us > 0.0 && report.latency.p50_us <= report.latency.max_us);
+    // Sixteen in flight: what is answered in a second and how long it takes belong together (Little's law).
+    let in_flight = report.answered_per_second * report.latency.mean_us / 1e6;
+    assert!((8.0..=24.0).contains(&in_flight), "{in_flight} in flight on average; {report}");
     assert!(serde_json::to_string(&report).unwrap().contains("\"p99_us\""));
 }
 
@@ -151,8 +153,8 @@ async fn an_open_loop_keeps_its_rate() {
     let options = LoadOptions { rate: Some(4_000.0), duration: 0.5, ..responder(Mood::Grants).await };
     let report = run(options).await.unwrap();
     assert!(report.is_clean(), "{report}");
-    // 0.55 s at 4,000 a second, and the ends of open sessions; a busy machine may fall behind, but never run ahead.
-    assert!((1_000..=2_400).contains(&report.sent), "{report}");
+    // 0.55 s at 4,000 a second, and the ends of at most 16 open sessions; a busy machine may fall behind and says so.
+    assert!((2_180..=2_220).contains(&(report.sent + report.never_sent)), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

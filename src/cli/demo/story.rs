@@ -209,11 +209,11 @@ impl Story {
             for entry in &entries {
                 let amount = money(&entry.amount)?;
                 sum = sum.saturating_add(amount);
-                println!("   {amount:>9} CNY   {}", entry.explanation);
+                println!("   {:>9} CNY   {}", amount.to_string(), entry.explanation);
                 ensure!(!entry.explanation.is_empty(), "every entry has an explanation");
             }
             let balance = self.balance(msisdn).await?;
-            println!("   {balance:>9} CNY   is the balance");
+            println!("   {:>9} CNY   is the balance", balance.to_string());
             ensure!(sum == balance, "the movements add up to {sum}, not to the balance");
         }
         Ok(())

@@ -88,8 +88,8 @@ impl CreditControlAnswer {
         if let Some(supported) = self.session_failover {
             w.u32(&d::CC_SESSION_FAILOVER, u32::from(supported));
         }
-        if let Some(avp) = copied.sub_session_id {
-            w.octets(&d::CC_SUB_SESSION_ID, avp.data);
+        if let Some(id) = copied.sub_session_id {
+            w.octets(&d::CC_SUB_SESSION_ID, id);
         }
         if let Some(granted) = &self.granted {
             granted.write(&mut w);

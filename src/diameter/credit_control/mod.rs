@@ -9,6 +9,8 @@ mod services;
 mod units;
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod refusals;
 
 pub use answer::{

@@ -53,15 +53,15 @@ impl CreditControlAnswer {
         let mut result_code = None;
         let mut problems = Problems::new(Strictness::Tolerant);
         problems.each(Avps::new(frame.body()), &mut |avp, problems| match avp.key() {
-            key::SESSION_ID => problems.once(&mut received.session_id, &avp, |avp| Ok(avp.data)),
-            key::RESULT_CODE => problems.once(&mut result_code, &avp, Avp::u32),
-            key::ORIGIN_HOST => problems.once(&mut received.origin_host, &avp, Avp::utf8),
-            key::ORIGIN_REALM => problems.once(&mut received.origin_realm, &avp, Avp::utf8),
-            key::CC_REQUEST_TYPE => problems.once(&mut received.request_type, &avp, |avp| {
+            key::SESSION_ID => problems.once(&mut received.session_id, avp, |avp| Ok(avp.data)),
+            key::RESULT_CODE => problems.once(&mut result_code, avp, Avp::u32),
+            key::ORIGIN_HOST => problems.once(&mut received.origin_host, avp, Avp::utf8),
+            key::ORIGIN_REALM => problems.once(&mut received.origin_realm, avp, Avp::utf8),
+            key::CC_REQUEST_TYPE => problems.once(&mut received.request_type, avp, |avp| {
                 RequestType::from_value(avp.u32()?).ok_or_else(|| avp.bad_value("is not 1 to 4"))
             }),
-            key::CC_REQUEST_NUMBER => problems.once(&mut received.request_number, &avp, Avp::u32),
-            _ => received.answer.take(&avp, problems),
+            key::CC_REQUEST_NUMBER => problems.once(&mut received.request_number, avp, Avp::u32),
+            _ => received.answer.take(avp, problems),
         });
         problems.verdict()?;
         if let Some(code) = result_code {
@@ -111,7 +111,7 @@ impl CreditControlAnswer {
 impl ServiceAnswer {
     fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let mut service = Self::default();
-        problems.members(group, |avp, problems| service.take(&avp, problems));
+        problems.members(group, |avp, problems| service.take(avp, problems));
         service
     }
 
@@ -149,9 +149,9 @@ impl CostInformation {
     fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let (mut cost, mut unit) = (MoneyReading::default(), None);
         problems.members(group, |avp, problems| match avp.key() {
-            key::COST_UNIT => problems.once(&mut unit, &avp, |avp| avp.utf8().map(Arc::from)),
-            _ if cost.take(&avp, problems) => {}
-            _ => problems.skip(&avp),
+            key::COST_UNIT => problems.once(&mut unit, avp, |avp| avp.utf8().map(Arc::from)),
+            _ if cost.take(avp, problems) => {}
+            _ => problems.skip(avp),
         });
         Self { cost: cost.finish(), unit }
     }
@@ -164,11 +164,11 @@ impl FinalUnitAction {
         let (mut action, mut redirect) = (None, None);
         let (mut rules, mut filter_ids) = (Vec::new(), Vec::new());
         problems.members(group, |avp, problems| match avp.key() {
-            key::FINAL_UNIT_ACTION => problems.once(&mut action, &avp, Avp::u32),
+            key::FINAL_UNIT_ACTION => problems.once(&mut action, avp, Avp::u32),
             key::RESTRICTION_FILTER_RULE => rules.extend(avp.utf8().map(Arc::from)),
             key::FILTER_ID => filter_ids.extend(avp.utf8().map(Arc::from)),
-            key::REDIRECT_SERVER => redirect = redirect_server(&avp, problems),
-            _ => problems.skip(&avp),
+            key::REDIRECT_SERVER => redirect = redirect_server(avp, problems),
+            _ => problems.skip(avp),
         });
         Some(match (action?, redirect) {
             (1, Some((kind, address))) => Self::Redirect { kind, address },
@@ -181,15 +181,15 @@ impl FinalUnitAction {
 fn redirect_server(group: &Avp<'_>, problems: &mut Problems) -> Option<(RedirectAddressType, Arc<str>)> {
     let (mut kind, mut address) = (None, None);
     problems.members(group, |avp, problems| match avp.key() {
-        key::REDIRECT_ADDRESS_TYPE => problems.once(&mut kind, &avp, |avp| match avp.u32()? {
+        key::REDIRECT_ADDRESS_TYPE => problems.once(&mut kind, avp, |avp| match avp.u32()? {
             0 => Ok(RedirectAddressType::Ipv4),
             1 => Ok(RedirectAddressType::Ipv6),
             2 => Ok(RedirectAddressType::Url),
             3 => Ok(RedirectAddressType::SipUri),
             _ => Err(avp.bad_value("is not 0 to 3")),
         }),
-        key::REDIRECT_SERVER_ADDRESS => problems.once(&mut address, &avp, |avp| avp.utf8().map(Arc::from)),
-        _ => problems.skip(&avp),
+        key::REDIRECT_SERVER_ADDRESS => problems.once(&mut address, avp, |avp| avp.utf8().map(Arc::from)),
+        _ => problems.skip(avp),
     });
     Some((kind?, address?))
 }

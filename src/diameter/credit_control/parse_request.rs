@@ -35,7 +35,7 @@ impl<'a> CreditControlRequest<'a> {
         }
         let mut problems = Problems::new(strictness);
         let mut draft = Draft::default();
-        problems.each(Avps::new(frame.body()), &mut |avp, problems| draft.take(&avp, problems));
+        problems.each(Avps::new(frame.body()), &mut |avp, problems| draft.take(avp, problems));
         draft.check(&header, frame.body(), &mut problems);
         problems.verdict()?;
         draft.finish(&header, frame.body())
@@ -117,8 +117,8 @@ impl<'a> Draft<'a> {
             key::CC_CORRELATION_ID => problems.once(&mut self.correlation_id, avp, |avp| Ok(avp.data)),
             key::VENDOR_SPECIFIC_APPLICATION_ID => {
                 problems.members(avp, |avp, problems| match avp.key() {
-                    key::AUTH_APPLICATION_ID => problems.once(&mut self.vendor_application, &avp, number),
-                    _ => problems.skip(&avp),
+                    key::AUTH_APPLICATION_ID => problems.once(&mut self.vendor_application, avp, number),
+                    _ => problems.skip(avp),
                 });
             }
             _ => problems.skip(avp),
@@ -141,9 +141,9 @@ impl<'a> Draft<'a> {
     fn subscription_id(&mut self, group: &Avp<'a>, problems: &mut Problems) {
         let (mut kind, mut data) = (None, None);
         problems.members(group, |avp, problems| match avp.key() {
-            key::SUBSCRIPTION_ID_TYPE => problems.once(&mut kind, &avp, number),
-            key::SUBSCRIPTION_ID_DATA => problems.once(&mut data, &avp, Avp::utf8),
-            _ => problems.skip(&avp),
+            key::SUBSCRIPTION_ID_TYPE => problems.once(&mut kind, avp, number),
+            key::SUBSCRIPTION_ID_DATA => problems.once(&mut data, avp, Avp::utf8),
+            _ => problems.skip(avp),
         });
         match (kind.map(|avp| (avp, avp.u32())), data) {
             (Some((avp, Ok(kind))), _) if kind > subscription_id_type::PRIVATE => {
@@ -164,10 +164,10 @@ impl<'a> Draft<'a> {
                 key::SUBSCRIPTION_ID_SIP_URI => subscription_id_type::SIP_URI,
                 key::SUBSCRIPTION_ID_NAI => subscription_id_type::NAI,
                 key::SUBSCRIPTION_ID_PRIVATE => subscription_id_type::PRIVATE,
-                _ => return problems.skip(&avp),
+                _ => return problems.skip(avp),
             };
             let mut data = None;
-            problems.once(&mut data, &avp, Avp::utf8);
+            problems.once(&mut data, avp, Avp::utf8);
             self.subscription_ids.extend(data.map(|data| SubscriptionId { kind, data }));
         });
     }
@@ -212,7 +212,7 @@ impl<'a> Draft<'a> {
         if let Some(group) = self.service_information {
             problems.members(&group, |avp, problems| {
                 if avp.is(&d::SUBSCRIPTION_ID) {
-                    self.subscription_id(&avp, problems);
+                    self.subscription_id(avp, problems);
                 }
             });
         }

@@ -77,7 +77,7 @@ impl Problems {
 
     /// Reads the members of a group, which `take` is given one by one. Too deep a nest is not read (spec B-33).
     #[inline]
-    pub(super) fn members<'a>(&mut self, group: &Avp<'a>, mut take: impl FnMut(Avp<'a>, &mut Self)) {
+    pub(super) fn members<'a>(&mut self, group: &Avp<'a>, mut take: impl FnMut(&Avp<'a>, &mut Self)) {
         let Some(level) = self.path.get_mut(self.depth) else {
             self.note(Check::Framing, group.error(ResultCode::INVALID_AVP_LENGTH, "is nested too deeply"));
             return;
@@ -90,11 +90,12 @@ impl Problems {
 
     /// Reads AVPs up to the end or to where the framing breaks.
     #[inline]
-    pub(super) fn each<'a>(&mut self, avps: Avps<'a>, take: &mut impl FnMut(Avp<'a>, &mut Self)) {
+    pub(super) fn each<'a>(&mut self, avps: Avps<'a>, take: &mut impl FnMut(&Avp<'a>, &mut Self)) {
         for avp in avps {
-            match avp {
+            // By reference: a copy of what was just stored piece by piece stalls the processor.
+            match &avp {
                 Ok(avp) => take(avp, self),
-                Err(error) => self.note(Check::Framing, error),
+                Err(error) => self.note(Check::Framing, error.clone()),
             }
         }
     }
@@ -146,7 +147,7 @@ impl Problems {
         if self.strictness == Strictness::Strict {
             self.refuse(group);
         }
-        self.members(group, |avp, problems| problems.skip(&avp));
+        self.members(group, |avp, problems| problems.skip(avp));
     }
 
     fn refuse(&mut self, avp: &Avp<'_>) {

@@ -57,7 +57,7 @@ impl<'a> MultipleServices<'a> {
     #[inline]
     pub(super) fn read(group: &Avp<'a>, problems: &mut Problems) -> Self {
         let mut service = Self { members: group.data, ..Self::default() };
-        problems.members(group, |avp, problems| service.take(&avp, problems));
+        problems.members(group, |avp, problems| service.take(avp, problems));
         service
     }
 

@@ -99,7 +99,7 @@ impl ServiceUnits {
     #[inline]
     pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let mut units = Self::default();
-        problems.members(group, |avp, problems| units.take(&avp, problems));
+        problems.members(group, |avp, problems| units.take(avp, problems));
         units
     }
 
@@ -150,14 +150,14 @@ impl UsedUnits {
     pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let mut used = Self::default();
         problems.members(group, |avp, problems| match avp.key() {
-            key::REPORTING_REASON => problems.once(&mut used.reporting_reason, &avp, Avp::u32),
-            key::TARIFF_CHANGE_USAGE => problems.once(&mut used.tariff_change, &avp, |avp| match avp.u32()? {
+            key::REPORTING_REASON => problems.once(&mut used.reporting_reason, avp, Avp::u32),
+            key::TARIFF_CHANGE_USAGE => problems.once(&mut used.tariff_change, avp, |avp| match avp.u32()? {
                 0 => Ok(TariffChangeUsage::Before),
                 1 => Ok(TariffChangeUsage::After),
                 2 => Ok(TariffChangeUsage::Indeterminate),
                 _ => Err(avp.bad_value("is not 0, 1 or 2")),
             }),
-            _ => used.units.take(&avp, problems),
+            _ => used.units.take(avp, problems),
         });
         used
     }
@@ -200,8 +200,8 @@ impl GrantedUnits {
     pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let mut granted = Self::default();
         problems.members(group, |avp, problems| match avp.key() {
-            key::TARIFF_TIME_CHANGE => problems.once(&mut granted.tariff_time_change, &avp, Avp::time),
-            _ => granted.units.take(&avp, problems),
+            key::TARIFF_TIME_CHANGE => problems.once(&mut granted.tariff_time_change, avp, Avp::time),
+            _ => granted.units.take(avp, problems),
         });
         granted
     }
@@ -223,7 +223,7 @@ impl GrantedUnits {
 pub struct CcMoney {
     /// Value-Digits.
     pub digits: i64,
-    /// Exponent; 0 when absent. At most [`EXPONENT_MAX`] from zero when it was received.
+    /// Exponent; 0 when absent. At most 12 from zero when it was received (spec C-54).
     pub exponent: i32,
     /// Currency-Code: the ISO 4217 number.
     pub currency: Option<u32>,
@@ -270,8 +270,8 @@ impl CcMoney {
     pub(super) fn read(group: &Avp<'_>, problems: &mut Problems) -> Self {
         let mut reading = MoneyReading::default();
         problems.members(group, |avp, problems| {
-            if !reading.take(&avp, problems) {
-                problems.skip(&avp);
+            if !reading.take(avp, problems) {
+                problems.skip(avp);
             }
         });
         reading.finish()
@@ -308,12 +308,12 @@ impl MoneyReading {
 fn unit_value(group: &Avp<'_>, problems: &mut Problems) -> (i64, i32) {
     let (mut digits, mut exponent) = (None, None);
     problems.members(group, |avp, problems| match avp.key() {
-        key::VALUE_DIGITS => problems.once(&mut digits, &avp, Avp::i64),
-        key::EXPONENT => problems.once(&mut exponent, &avp, |avp| match avp.i32()? {
+        key::VALUE_DIGITS => problems.once(&mut digits, avp, Avp::i64),
+        key::EXPONENT => problems.once(&mut exponent, avp, |avp| match avp.i32()? {
             value if value.unsigned_abs() <= EXPONENT_MAX => Ok(value),
             _ => Err(avp.bad_value("is out of range")),
         }),
-        _ => problems.skip(&avp),
+        _ => problems.skip(avp),
     });
     (digits.unwrap_or(0), exponent.unwrap_or(0))
 }
@@ -322,4 +322,51 @@ fn unit_value(group: &Avp<'_>, problems: &mut Problems) -> (i64, i32) {
 #[inline]
 pub(super) fn write_group(w: &mut Writer<'_>, def: &AvpDef, units: &ServiceUnits) {
     w.group(def, |w| units.write(w));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // tests: C-53 C-54
+    #[test]
+    fn money_keeps_its_value_in_both_forms() {
+        for (micros, digits, exponent) in
+            [(50_000, 5, -2), (2_300_000, 23, -1), (1, 1, -6), (0, 0, 0), (-120_000_000, -120, 0)]
+        {
+            let money = Money::from_micros(micros);
+            let wire = CcMoney { digits, exponent, currency: Some(156) };
+            assert_eq!(CcMoney::from_money(money, Some(156)), wire);
+            assert_eq!(wire.to_money(), Some(money));
+        }
+        for (digits, exponent, micros) in [
+            (230, -2, Some(2_300_000)),
+            (5, 3, Some(5_000_000_000)),
+            (1_000, -9, Some(1)),
+            (1, -7, None),
+            (10, 12, None),
+            (1, i32::MAX, None),
+            (1, i32::MIN, None),
+        ] {
+            let money = CcMoney { digits, exponent, currency: None }.to_money();
+            assert_eq!(money.map(Money::micros), micros, "{digits} x 10^{exponent}");
+        }
+    }
+
+    // tests: C-51 I-9
+    #[test]
+    fn octets_count_once() {
+        let units = |total_octets, input_octets, output_octets| ServiceUnits {
+            total_octets,
+            input_octets,
+            output_octets,
+            ..Default::default()
+        };
+        assert_eq!(units(Some(10), Some(3), Some(7)).octets(), Some(10));
+        assert_eq!(units(None, Some(3), Some(7)).octets(), Some(10));
+        assert_eq!(units(None, Some(3), None).octets(), Some(3));
+        assert_eq!(units(None, Some(u64::MAX), Some(1)).octets(), Some(u64::MAX));
+        assert_eq!(units(None, None, None).octets(), None);
+        assert_eq!(ServiceUnits::of(Units::seconds(u64::MAX)).amount(UnitKind::Seconds), Some(u64::from(u32::MAX)));
+    }
 }

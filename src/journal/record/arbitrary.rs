@@ -128,7 +128,7 @@ fn states() -> BoxedStrategy<AccountState> {
 
 fn history_kinds() -> BoxedStrategy<HistoryKind> {
     use HistoryKind::*;
-    prop::sample::select(vec![Usage, TopUp, Adjustment, Allowance, Opening, Refund]).boxed()
+    prop::sample::select(vec![Usage, TopUp, Adjustment, Allowance, Opening, Origin, Refund]).boxed()
 }
 
 fn actions() -> BoxedStrategy<EventAction> {
@@ -252,9 +252,10 @@ fn openings() -> BoxedStrategy<Box<Opening>> {
 
 fn interrogated() -> BoxedStrategy<Event> {
     let when = (moments(), moments());
-    let ends = (option::of(openings()), option::of(causes()));
+    let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
+    let ends = (option::of(openings()), option::of(causes()), option::of(origin));
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3))
-        .prop_map(|((at, expires), account, session, (opening, closes), steps, answer, notices)| {
+        .prop_map(|((at, expires), account, session, (opening, closes, moved_to), steps, answer, notices)| {
             Event::Interrogated(Box::new(Interrogated {
                 at,
                 account,
@@ -265,6 +266,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                 expires,
                 closes,
                 notices,
+                moved_to,
             }))
         })
         .boxed()

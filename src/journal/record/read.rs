@@ -6,7 +6,7 @@ use super::{Entry, RecordError, numbers::Numbered, proto};
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated, Notice,
-        NoticeKind, Opening, OrphanUsage, Reply, Step, Subscriber, Used,
+        NoticeKind, Opening, Origin, OrphanUsage, Reply, Step, Subscriber, Used,
     },
     ids::{AccountId, BucketId, Identity, IdentityKind, PartitionId, QuotaKey, SessionId, SessionNo},
     time::Timestamp,
@@ -68,6 +68,7 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
             cause => Some(Numbered::from_number(cause)?),
         },
         notices: all(wire.notices, notice)?,
+        moved_to: wire.moved_to.map(|to| Box::new(Origin { host: to.host.into(), realm: to.realm.into() })),
     })
 }
 

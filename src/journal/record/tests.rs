@@ -157,6 +157,7 @@ fn typical_update() -> Event {
         expires: at.plus_secs(7_200),
         closes: None,
         notices: Vec::new(),
+        moved_to: None,
     }))
 }
 

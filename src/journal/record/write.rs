@@ -84,6 +84,12 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     w.sint(6, event.expires.millis().wrapping_sub(event.at.millis()) as i64);
     w.uint(7, event.closes.map_or(0, |cause| cause.number()));
     event.notices.iter().for_each(|each| w.message(8, |w| notice(w, each)));
+    if let Some(origin) = &event.moved_to {
+        w.message(9, |w| {
+            w.bytes(1, origin.host.as_bytes());
+            w.bytes(2, origin.realm.as_bytes());
+        });
+    }
 }
 
 fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {

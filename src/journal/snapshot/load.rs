@@ -81,7 +81,7 @@ impl PartitionLoader {
         }
         for wire in chunk.credits {
             let (account, request_id) = (AccountId(wire.account), wire.request_id.as_str().into());
-            self.state.restore_credit(account, request_id, credit(wire));
+            self.state.restore_credit(account, request_id, credit(wire)?);
         }
         Ok(())
     }
@@ -145,6 +145,7 @@ fn account(wire: proto::Account) -> Result<Account, RecordError> {
         id: AccountId(wire.id),
         currency: currency(wire.currency)?,
         state: Numbered::from_number(wire.state)?,
+        credit_stopped: wire.credit_stopped,
         never_stop: wire.never_stop,
         credit_limit: Money::from_micros(wire.credit_limit),
         buckets: all(wire.buckets, bucket)?,
@@ -222,12 +223,13 @@ fn event(wire: proto::RememberedEvent) -> Result<RememberedEvent, RecordError> {
     })
 }
 
-fn credit(wire: proto::RememberedCredit) -> RememberedCredit {
-    RememberedCredit {
+fn credit(wire: proto::RememberedCredit) -> Result<RememberedCredit, RecordError> {
+    Ok(RememberedCredit {
         at: Timestamp::from_millis(wire.at_ms),
+        kind: Numbered::from_number(wire.kind)?,
         amount: wire.amount,
         allowance: wire.allowance.into(),
         balance: Money::from_micros(wire.balance),
         bucket: BucketId(wire.bucket),
-    }
+    })
 }

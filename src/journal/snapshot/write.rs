@@ -70,6 +70,7 @@ fn account(w: &mut Writer<'_>, account: &Account) {
     w.sint(9, account.debited.micros());
     account.history.iter().for_each(|each| w.message(10, |w| history_line(w, each)));
     w.uint(11, account.next_bucket);
+    w.bool(12, account.credit_stopped);
 }
 
 fn history_line(w: &mut Writer<'_>, line: &HistoryLine) {
@@ -143,4 +144,5 @@ fn credit(w: &mut Writer<'_>, account: AccountId, request_id: &str, credit: &Rem
     w.bytes(5, credit.allowance.as_bytes());
     w.sint(6, credit.balance.micros());
     w.uint(7, credit.bucket.0);
+    w.uint(8, credit.kind.number());
 }

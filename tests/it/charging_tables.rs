@@ -1,0 +1,323 @@
+//! Charging as text tables that a charging engineer can read: each command, and below it, indented, what came of it.
+//!
+//! The tables are in `tests/it/charging_tables`. `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each
+//! command into the files; read the difference before you keep it.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use tollgate::{
+    charging::{
+        AccountSpec, AccountState, Command, CreditCommand, CreditKind, Event, EventAction, EventRequest, Interrogation,
+        Measure, NoticeKind, Outcome, RequestKind, Retention, ServiceRequest, State, Used, Verdict, Want, WantedUnits,
+        decide,
+    },
+    ids::{AccountId, QuotaKey, SessionKey},
+    rating::Catalog,
+    time::Timestamp,
+    units::{Money, UnitKind},
+};
+
+const CATALOG: &str = include_str!("charging_tables/catalog.toml");
+
+struct Table {
+    catalog: Catalog,
+    state: State,
+    now: Timestamp,
+    events: Vec<Event>,
+}
+
+/// The parts of a service in a command: `rg=1 used=10MB want`.
+fn services(words: &[&str]) -> Vec<ServiceRequest> {
+    let mut services: Vec<ServiceRequest> = Vec::new();
+    for word in words {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        if matches!(name, "rg" | "none") {
+            services.push(ServiceRequest::default());
+        }
+        let Some(service) = services.last_mut() else { panic!("`{word}` belongs to no service") };
+        match name {
+            "rg" => service.key.rating_group = Some(value.parse().unwrap()),
+            "none" => {}
+            "si" => service.key.service_identifier = Some(value.parse().unwrap()),
+            "used" => service.used = Some(used(value)),
+            "want" if value.is_empty() => service.want = Some(Want::Any),
+            "want" => service.want = Some(wanted(value)),
+            _ => panic!("`{word}` is not understood"),
+        }
+    }
+    services
+}
+
+fn amount(text: &str) -> (u64, &str) {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    (number.parse().unwrap_or_else(|_| panic!("`{text}` is not an amount")), unit)
+}
+
+fn used(text: &str) -> Used {
+    match amount(text) {
+        (n, "MiB") => Used { octets: n << 20, ..Used::default() },
+        (n, "MB") => Used { octets: n * 1_000_000, ..Used::default() },
+        (n, "B") => Used { octets: n, ..Used::default() },
+        (n, "s") => Used { seconds: n, ..Used::default() },
+        (n, "micros") => Used { money: Money::from_micros(n as i64), ..Used::default() },
+        (n, _) => Used { events: n, ..Used::default() },
+    }
+}
+
+fn wanted(text: &str) -> Want {
+    let used = used(text);
+    if used.money != Money::ZERO || text.ends_with("micros") {
+        return Want::Money(used.money);
+    }
+    let some = |n: u64| Some(n).filter(|n| *n > 0);
+    Want::Units(WantedUnits { octets: some(used.octets), seconds: some(used.seconds), events: some(used.events) })
+}
+
+impl Table {
+    fn new() -> Self {
+        let catalog = Catalog::from_toml(CATALOG).unwrap_or_else(|problems| panic!("{problems:?}"));
+        Self {
+            catalog,
+            state: State::new(Retention::default()),
+            now: Timestamp::from_secs(1_000_000),
+            events: Vec::new(),
+        }
+    }
+
+    /// Runs one command and tells what came of it, a line for each thing.
+    fn run(&mut self, line: &str) -> String {
+        let line = line.split('#').next().unwrap_or("");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [] => String::new(),
+            ["account", id, money, rest @ ..] => {
+                let limit = rest.iter().find_map(|word| word.strip_prefix("limit="));
+                let command = Command::CreateAccount(AccountSpec {
+                    id: AccountId(id.parse().unwrap()),
+                    currency: self.catalog.currency(),
+                    balance: money.parse().unwrap(),
+                    credit_limit: limit.unwrap_or("0").parse().unwrap(),
+                    never_stop: rest.contains(&"never-stop"),
+                    allowances: Vec::new(),
+                });
+                self.execute(&command)
+            }
+            [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), session, account, number, rest @ ..] => {
+                let at_command_level = rest.contains(&"none");
+                let command = Command::Interrogate(Interrogation {
+                    session_id: session.as_bytes(),
+                    key: SessionKey::of(session.as_bytes()),
+                    account: account.parse().ok().map(AccountId),
+                    kind: match *kind {
+                        "ccr-i" => RequestKind::Initial,
+                        "ccr-u" => RequestKind::Update,
+                        _ => RequestKind::Termination,
+                    },
+                    number: number.strip_prefix('#').unwrap_or(number).parse().unwrap(),
+                    context: self.catalog.context("32251@3gpp.org"),
+                    context_name: "32251@3gpp.org",
+                    origin_host: "pgw.example",
+                    origin_realm: "example",
+                    services: services(rest),
+                    at_command_level,
+                    short_validity: false,
+                });
+                self.execute(&command)
+            }
+            ["ccr-e", session, account, number, action, rest @ ..] => {
+                let command = Command::ChargeEvent(EventRequest {
+                    session_id: session.as_bytes(),
+                    key: SessionKey::of(session.as_bytes()),
+                    number: number.parse().unwrap(),
+                    account: account.parse().ok().map(AccountId),
+                    action: match *action {
+                        "debit" => EventAction::Debit,
+                        "refund" => EventAction::Refund,
+                        "check" => EventAction::CheckBalance,
+                        _ => EventAction::PriceEnquiry,
+                    },
+                    context: self.catalog.context("32274@3gpp.org"),
+                    services: services(rest),
+                    at_command_level: rest.contains(&"none"),
+                });
+                self.execute(&command)
+            }
+            [kind @ ("topup" | "adjust" | "give"), account, what, id] => {
+                let catalog = Catalog::from_toml(CATALOG).unwrap();
+                let kind = match *kind {
+                    "topup" => CreditKind::TopUp(what.parse().unwrap()),
+                    "adjust" => CreditKind::Adjustment(what.parse().unwrap(), "table"),
+                    _ => CreditKind::Allowance(catalog.allowance(what).unwrap()),
+                };
+                let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog.currency()));
+                self.execute(&Command::Credit(CreditCommand { account, kind, currency, request_id: id }))
+            }
+            ["state", account, state] => {
+                let state = match *state {
+                    "active" => AccountState::Active,
+                    "suspended" => AccountState::Suspended,
+                    "stopped" => AccountState::Stopped,
+                    _ => AccountState::Terminated,
+                };
+                let account = AccountId(account.parse().unwrap());
+                self.execute(&Command::SetState { account, state, reason: "table" })
+            }
+            ["wait", secs] => {
+                self.now = self.now.plus_secs(secs.parse().unwrap());
+                let mut out = String::new();
+                for no in self.state.due(self.now, usize::MAX) {
+                    let id = self.state.session(no).unwrap().id.clone();
+                    self.execute(&Command::ExpireSession(no));
+                    let _ = writeln!(out, "  {id} expired");
+                }
+                out
+            }
+            ["show", account] => self.show(account.parse().unwrap()),
+            _ => panic!("`{line}` is not understood"),
+        }
+    }
+
+    fn execute(&mut self, command: &Command<'_>) -> String {
+        let decided = decide(&self.state, &self.catalog, command, self.now);
+        if let Some(event) = &decided.event {
+            self.state.apply(event);
+            self.events.push(event.clone());
+        }
+        self.state.check().unwrap_or_else(|violation| panic!("{command:?}: {violation}"));
+        let mut out = String::new();
+        let again = if decided.repeated { " (again)" } else { "" };
+        match &decided.outcome {
+            Outcome::Answer(answer) => {
+                let _ = write!(out, "  {}{again}", code(answer.verdict));
+                if let Some(enough) = answer.enough_credit {
+                    let _ = write!(out, ", {}", if enough { "enough credit" } else { "no credit" });
+                }
+                if answer.cost != Money::ZERO {
+                    let _ = write!(out, ", cost {}", answer.cost);
+                }
+                let _ = writeln!(out);
+                for reply in &answer.replies {
+                    let _ = writeln!(out, "  {}", told_reply(reply));
+                }
+            }
+            Outcome::Credited { balance, .. } => {
+                let _ = writeln!(out, "  balance {balance}{again}");
+            }
+            Outcome::Done => {
+                let _ = writeln!(out, "  done{again}");
+            }
+            Outcome::Refused(refusal) => {
+                let _ = writeln!(out, "  refused: {refusal}");
+            }
+        }
+        if let Some(event) = &decided.event {
+            for notice in event.notices() {
+                let _ = writeln!(out, "  event: {}", told_notice(&notice.kind));
+            }
+            match event {
+                Event::Credited(credited) if !credited.reauthorise.is_empty() => {
+                    let _ = writeln!(out, "  rar: {} session(s)", credited.reauthorise.len());
+                }
+                Event::OrphanUsage(orphan) => {
+                    let _ = writeln!(out, "  orphan usage: {} report(s)", orphan.usage.len());
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
+    fn show(&self, id: u64) -> String {
+        let account = self.state.account(AccountId(id)).unwrap();
+        let mut out = format!("  {:?} balance {} reserved {}\n", account.state, account.balance(), account.reserved());
+        for bucket in account.buckets.iter().filter(|bucket| *bucket.name != *"main") {
+            let _ = writeln!(out, "  {} {} reserved {}", bucket.name, bucket.amount, bucket.reserved);
+        }
+        out
+    }
+}
+
+fn told_reply(reply: &tollgate::charging::Reply) -> String {
+    let QuotaKey { rating_group, service_identifier } = reply.key;
+    let mut out = match (rating_group, service_identifier) {
+        (Some(group), Some(service)) => format!("rg={group} si={service}:"),
+        (Some(group), None) => format!("rg={group}:"),
+        (None, Some(service)) => format!("si={service}:"),
+        (None, None) => "none:".into(),
+    };
+    match reply.grant {
+        Some(grant) => {
+            let unit = match grant.measure {
+                Measure::Units(UnitKind::Octets) => "B",
+                Measure::Units(UnitKind::Seconds) => "s",
+                Measure::Units(UnitKind::Events) => "",
+                Measure::Money => "micros",
+            };
+            let _ = write!(out, " grant {}{unit}", grant.amount);
+        }
+        None => {
+            let _ = write!(out, " {}", code(reply.verdict));
+        }
+    }
+    if reply.validity_secs > 0 {
+        let _ = write!(out, " valid {}", reply.validity_secs);
+    }
+    if reply.threshold > 0 {
+        let _ = write!(out, " threshold {}", reply.threshold);
+    }
+    if let Some(action) = &reply.final_action {
+        let _ = write!(out, " final {action:?}");
+    }
+    out
+}
+
+fn told_notice(kind: &NoticeKind) -> String {
+    match kind {
+        NoticeKind::TopUp { amount, request_id } => format!("top-up {amount} {request_id}"),
+        NoticeKind::CreditStop => "credit stop".into(),
+        NoticeKind::Reconnect => "reconnect".into(),
+        NoticeKind::Threshold { name, .. } => format!("threshold {name}"),
+        NoticeKind::Overdraft { excess } => format!("overdraft {excess}"),
+    }
+}
+
+fn code(verdict: Verdict) -> u32 {
+    tollgate::mapping::result_code(verdict).0
+}
+
+#[test]
+fn charging_tables() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/charging_tables");
+    let mut tables = 0;
+    for entry in fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
+        tables += 1;
+        let text = fs::read_to_string(&path).unwrap();
+        let mut table = Table::new();
+        let mut actual = String::new();
+        for line in text.lines().filter(|line| !line.starts_with("  ")) {
+            let _ = writeln!(actual, "{line}");
+            if line.starts_with('=') {
+                table = Table::new();
+            } else {
+                actual += &table.run(line);
+            }
+        }
+        let mut replayed = State::new(Retention::default());
+        table.events.iter().for_each(|event| replayed.apply(event));
+        table.state.same_as(&replayed).unwrap();
+        if std::env::var_os("UPDATE_TABLES").is_some() {
+            fs::write(&path, &actual).unwrap();
+        } else if actual != text {
+            let differs = actual.lines().zip(text.lines()).position(|(a, b)| a != b).unwrap_or(0);
+            let from = differs.saturating_sub(3);
+            let part = |text: &str| text.lines().skip(from).take(8).map(|l| format!("    {l}\n")).collect::<String>();
+            panic!("{}, line {}:\n  expected\n{}  but\n{}", path.display(), differs + 1, part(&text), part(&actual));
+        }
+    }
+    assert!(tables >= 4, "the tables are gone");
+}

@@ -17,7 +17,7 @@ mod server;
 mod sessions;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

@@ -19,6 +19,7 @@ pub struct TopUp {
     #[command(flatten)]
     who: Who,
     /// How much, such as 12.34
+    #[arg(allow_negative_numbers = true)]
     amount: String,
     #[command(flatten)]
     request: RequestId,

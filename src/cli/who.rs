@@ -9,7 +9,8 @@ use crate::api::v1::{self, account_ref::By, identity::Kind};
 #[derive(Debug, Clone, Args)]
 pub struct Who {
     /// MSISDN, or imsi:N, nai:USER@REALM, private:TEXT, sip:URI
-    #[arg(value_name = "SUBSCRIBER", conflicts_with = "account")]
+    // It may be left out before a number below zero, which must not look like an option then.
+    #[arg(value_name = "SUBSCRIBER", conflicts_with = "account", allow_negative_numbers = true)]
     pub identity: Option<String>,
     /// Account id, instead of a subscriber
     #[arg(long, value_name = "ID")]

@@ -1,0 +1,157 @@
+//! `BalanceService`.
+
+use super::*;
+
+#[tokio::test]
+async fn a_request_id_credits_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "1").await;
+    let mut balances = node.balances().await;
+
+    let request = top_up(by_msisdn(&msisdn(1)), "2.50", "pay-1");
+    let first = balances.top_up(request.clone()).await.unwrap().into_inner();
+    assert_eq!(first, v1::TopUpResponse { balance: Some(cny("3.50")), duplicate: false });
+    balances.top_up(top_up(by_id(1), "1", "pay-2")).await.unwrap();
+    // The first answer, not the balance of now.
+    let again = balances.top_up(request).await.unwrap().into_inner();
+    assert_eq!(again, v1::TopUpResponse { balance: Some(cny("3.50")), duplicate: true });
+    refused(balances.top_up(top_up(by_id(1), "2.51", "pay-1")).await, Code::FailedPrecondition, "`pay-1` was used");
+    let mut euros = top_up(by_id(1), "2.50", "pay-1");
+    euros.amount.as_mut().unwrap().currency = "EUR".into();
+    refused(balances.top_up(euros.clone()).await, Code::FailedPrecondition, "in CNY, not EUR");
+    euros.request_id = "pay-3".into();
+    refused(balances.top_up(euros).await, Code::FailedPrecondition, "in CNY, not EUR");
+    let account = node.accounts().await.get_account(v1::GetAccountRequest { account: Some(by_id(1)) }).await;
+    assert_eq!(account.unwrap().into_inner().account.unwrap().balance, Some(cny("4.50")));
+
+    let grant = v1::GrantAllowanceRequest {
+        account: Some(by_id(1)),
+        allowance: "data-1gb".into(),
+        request_id: "bundle-1".into(),
+    };
+    let first = balances.grant_allowance(grant.clone()).await.unwrap().into_inner();
+    let again = balances.grant_allowance(grant.clone()).await.unwrap().into_inner();
+    assert_eq!((first.duplicate, again.duplicate, first.bucket_id), (false, true, again.bucket_id));
+    let other = v1::GrantAllowanceRequest { allowance: "sms-100".into(), ..grant };
+    refused(balances.grant_allowance(other).await, Code::FailedPrecondition, "`bundle-1` was used");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn refusals_name_the_field() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "1").await;
+    let mut balances = node.balances().await;
+    refused(balances.top_up(top_up(by_id(9), "1", "a")).await, Code::NotFound, "account 9 does not exist");
+    for (amount, message) in [
+        ("", "amount.amount: `` is not an amount"),
+        ("1,5", "amount.amount: `1,5` is not an amount"),
+        ("0.0000001", "more than six fractional digits"),
+        ("99999999999999", "out of range"),
+        ("0", "amount.amount: must be above zero"),
+        ("-1", "amount.amount: must be above zero"),
+    ] {
+        refused(balances.top_up(top_up(by_id(1), amount, "a")).await, Code::InvalidArgument, message);
+    }
+    for (request_id, message) in [("", "request_id: is required"), (&*"ä".repeat(65), "request_id: has more than 64")]
+    {
+        refused(balances.top_up(top_up(by_id(1), "1", request_id)).await, Code::InvalidArgument, message);
+    }
+    balances.top_up(top_up(by_id(1), "1", &"ä".repeat(64))).await.unwrap();
+    let without = v1::TopUpRequest { amount: None, ..top_up(by_id(1), "1", "a") };
+    refused(balances.top_up(without).await, Code::InvalidArgument, "amount: is required");
+    let adjust = |amount: &str, reason: &str| v1::AdjustRequest {
+        account: Some(by_id(1)),
+        amount: Some(cny(amount)),
+        request_id: "adjust-1".into(),
+        reason: reason.into(),
+    };
+    refused(balances.adjust(adjust("0", "x")).await, Code::InvalidArgument, "amount.amount: must not be zero");
+    refused(balances.adjust(adjust("1", "")).await, Code::InvalidArgument, "reason: is required");
+    let adjusted = balances.adjust(adjust("-0.5", "wrong voucher")).await.unwrap().into_inner();
+    assert_eq!(adjusted.balance, Some(cny("1.50")));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn history_explains_every_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "5").await;
+    let mut balances = node.balances().await;
+    node.top_up(1, "2", "pay-1").await;
+    let adjust = v1::AdjustRequest {
+        account: Some(by_id(1)),
+        amount: Some(cny("-1")),
+        request_id: "adjust-1".into(),
+        reason: "wrong voucher".into(),
+    };
+    balances.adjust(adjust).await.unwrap();
+    node.interrogate(1, "s1", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "s1", RequestKind::Update, 1, 2_500_000).await;
+    node.interrogate(1, "s1", RequestKind::Termination, 2, 500_000).await;
+    let grant = v1::GrantAllowanceRequest {
+        account: Some(by_id(1)),
+        allowance: "data-1gb".into(),
+        request_id: "bundle-1".into(),
+    };
+    balances.grant_allowance(grant).await.unwrap();
+    node.interrogate(1, "s2", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "s2", RequestKind::Update, 1, 1_000_000).await;
+
+    let list = v1::ListHistoryRequest { account: Some(by_id(1)) };
+    let entries = balances.list_history(list.clone()).await.unwrap().into_inner().entries;
+    let told: Vec<&str> = entries.iter().map(|entry| entry.explanation.as_str()).collect();
+    let expected = [
+        "Opening balance of 5.00 CNY.",
+        "Top-up of 2.00 CNY.",
+        "1.00 CNY taken by an operator: wrong voucher.",
+        "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY.",
+        "Allowance data-1gb of 1000000000 octets given.",
+        "internet: 1000000 octets, all paid by an allowance. The session still runs: this is what it has used so far.",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((entries[2].service.as_str(), entries[2].reason.as_str()), ("", "wrong voucher"));
+    assert_eq!((entries[3].amount.clone(), entries[3].session_id.as_str()), (Some(cny("-0.03")), "s1"));
+    assert_eq!((entries[5].open, entries[5].units_from_allowance), (true, 1_000_000));
+    node.stop().await;
+
+    // The price has doubled since: the arithmetic of today would not explain the charge.
+    let dearer = CATALOG.replace("price = \"0.01\"", "price = \"0.02\"");
+    let node = Node::with(open(directory.path(), &dearer, 1_000)).await;
+    let entries = node.balances().await.list_history(list).await.unwrap().into_inner().entries;
+    let changed = "internet: 3000000 octets charged 0.03 CNY at the price of that time; the price has changed, now it \
+                   would be 0.06 CNY.";
+    assert_eq!(entries[3].explanation, changed);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn prices_are_explained_and_touch_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    let mut catalog = v1::catalog_service_client::CatalogServiceClient::new(node.channel().await);
+    let request = v1::PriceRequest {
+        service_context_id: "32251@3gpp.org".into(),
+        rating_group: Some(1),
+        units: 1_000_000,
+        units_before: 500_000,
+        ..Default::default()
+    };
+    let price = catalog.price(request.clone()).await.unwrap().into_inner();
+    assert_eq!((price.price.clone(), price.kind()), (Some(cny("0.01")), v1::UnitKind::Octets));
+    assert!(price.explanation.contains("at 0.01 CNY per MB"), "{}", price.explanation);
+    let unknown = v1::PriceRequest { service_context_id: "x".into(), ..request.clone() };
+    refused(catalog.price(unknown).await, Code::NotFound, "service_context_id: ");
+    let beyond = v1::PriceRequest { units: u64::MAX, ..request };
+    refused(catalog.price(beyond).await, Code::InvalidArgument, "units: ");
+
+    let check = |toml: &str| v1::ValidateCatalogRequest { toml: toml.to_owned() };
+    assert!(catalog.validate_catalog(check(CATALOG)).await.unwrap().into_inner().problems.is_empty());
+    let problems = catalog.validate_catalog(check("currency = \"CNY\"\nprize = 1\n")).await.unwrap().into_inner();
+    assert!(problems.problems.iter().any(|problem| (problem.line, problem.column) == (2, 1)), "{problems:?}");
+    assert_eq!(node.store.last_position(), crate::journal::Position::ZERO);
+    node.stop().await;
+}

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,10 +16,10 @@ use crate::{
     config::{self, Config},
     ids::{AccountId, Identity, IdentityKind},
     journal::{Commit, FileDisk},
-    rating::Catalog,
+    rating::{CATALOG_OCTETS_MAX, Catalog},
     server::Server,
     store::{RecoveryReport, Settings, Store},
-    telemetry::{self, Health, HealthState, names},
+    telemetry::{self, Health, HealthState, MetricsObserver, names},
     time::{Clock, SystemClock},
 };
 
@@ -73,7 +74,8 @@ impl Node {
                 tracing::error!(%error, "HTTP has ended");
             }
         })];
-        let catalog = Arc::new(load_catalog(&config)?);
+        let catalog = read_catalog(config.catalog_path()).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+        let catalog = Arc::new(catalog);
         let (store, recovery) = open_store(&config, catalog, &health).await?;
         seed(&store, &config.seed).await?;
 
@@ -211,13 +213,23 @@ async fn end_all(tasks: Vec<JoinHandle<()>>) {
     }
 }
 
-fn load_catalog(config: &Config) -> anyhow::Result<Catalog> {
-    let path = config.catalog_path();
-    let text = std::fs::read_to_string(path).with_context(|| format!("catalog.file = \"{}\"", path.display()))?;
+/// Reads and compiles a price list.
+///
+/// # Errors
+/// Every problem, one line each: `file:line:column: message`.
+pub fn read_catalog(path: &Path) -> Result<Catalog, Vec<String>> {
+    let unreadable = |why: &dyn std::fmt::Display| vec![format!("{}: {why}", path.display())];
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(&format_args!("cannot be read: {error}")))?;
+    // Asked before it is read: a path may name anything.
+    if metadata.len() > CATALOG_OCTETS_MAX as u64 {
+        return Err(unreadable(&format_args!("is longer than {CATALOG_OCTETS_MAX} octets")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&format_args!("cannot be read: {error}")))?;
     Catalog::from_toml(&text).map_err(|problems| {
-        let lines: Vec<_> =
-            problems.iter().map(|p| format!("{}:{}:{}: {}", path.display(), p.line, p.column, p.message)).collect();
-        anyhow::anyhow!(lines.join("\n"))
+        let line = |problem: &crate::rating::Problem| {
+            format!("{}:{}:{}: {}", path.display(), problem.line, problem.column, problem.message)
+        };
+        problems.iter().map(line).collect()
     })
 }
 
@@ -232,7 +244,7 @@ async fn open_store(
     let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
         let disk = FileDisk::open(&directory)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let observer = Arc::new(crate::store::SilentObserver);
+        let observer = Arc::new(MetricsObserver::new(&catalog));
         let progress = |records: u64| tracing::info!(records, "recovering");
         Ok(Store::open(disk, settings, catalog, clock, observer, CommitMetrics::new().into_observer(), progress)?)
     });
@@ -362,7 +374,7 @@ fn start_background(
         }
     });
     let gauged = Arc::clone(store);
-    let gauges = every(GAUGES_EVERY, stopped.clone(), move || drop(gauged.totals()));
+    let gauges = every(GAUGES_EVERY, stopped.clone(), move || telemetry::observer::gauges(&gauged));
     let (checkpointed, limit) = (Arc::clone(store), config.checkpoint_journal_mb << 20);
     let mut done = WRITTEN.load(std::sync::atomic::Ordering::Relaxed);
     let checkpoints = every(CHECKPOINT_LOOK_EVERY, stopped.clone(), move || {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use tollgate::{
     app,
-    cli::demo,
+    cli::{self, AdminCommand, demo},
     config::{Config, LogFormat, SystemEnvironment},
     load,
     telemetry::logs,
@@ -44,6 +44,8 @@ enum Command {
     },
     /// Generates load and measures answers.
     Load(load::LoadOptions),
+    #[command(flatten)]
+    Admin(AdminCommand),
 }
 
 fn main() -> ExitCode {
@@ -75,7 +77,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             logs::init(logs::Format::Text, "warn")?;
             demo::run(options).await?;
         }
-        Command::Check { .. } => {}
+        Command::Check { config, json } => {
+            return Ok(checked(cli::check::check(config.as_deref(), &SystemEnvironment), json));
+        }
         Command::Load(options) => {
             let json = options.json;
             let report = load::run(options).await?;
@@ -86,6 +90,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             return Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Admin(command) => cli::run(command).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -95,4 +100,21 @@ fn log_format(format: LogFormat) -> logs::Format {
         LogFormat::Text => logs::Format::Text,
         LogFormat::Json => logs::Format::Json,
     }
+}
+
+/// Prints what a check found, for people or machines.
+fn checked(result: Result<cli::check::CheckReport, Vec<String>>, json: bool) -> ExitCode {
+    match result {
+        Ok(report) if json => println!("{}", serde_json::json!({"ok": true, "summary": report.to_string()})),
+        Ok(report) => println!("{report}"),
+        Err(problems) => {
+            if json {
+                println!("{}", serde_json::json!({"ok": false, "problems": problems}));
+            } else {
+                problems.iter().for_each(|problem| eprintln!("{problem}"));
+            }
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }

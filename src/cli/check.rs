@@ -1,14 +1,15 @@
 //! `check`: is the configuration, and the catalog that it names, in order? `serve` asks the same before it starts.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
+    app,
     config::{Config, DEFAULT_PATH, Environment},
-    rating::{CATALOG_OCTETS_MAX, Catalog},
+    rating::Catalog,
     units::Currency,
 };
 
@@ -52,7 +53,7 @@ pub fn check(config_path: Option<&Path>, environment: &dyn Environment) -> Resul
     let path = config_path.or_else(|| default.exists().then_some(default));
     let config = Config::load(path, environment)
         .map_err(|error| error.problems().iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    let catalog = read_catalog(config.catalog_path())?;
+    let catalog = app::read_catalog(config.catalog_path())?;
     let currency: Option<Currency> = SEED_CURRENCY.parse().ok();
     if config.seed.subscribers > 0 && currency != Some(catalog.currency()) {
         let (catalog_path, prices) = (config.catalog_path().display(), catalog.currency());
@@ -62,24 +63,10 @@ pub fn check(config_path: Option<&Path>, environment: &dyn Environment) -> Resul
     Ok(CheckReport { path: path.map(Path::to_owned), config, catalog: Arc::new(catalog) })
 }
 
-fn read_catalog(path: &Path) -> Result<Catalog, Vec<String>> {
-    let unreadable = |why: &dyn fmt::Display| vec![format!("{}: {why}", path.display())];
-    let metadata = fs::metadata(path).map_err(|error| unreadable(&format_args!("cannot be read: {error}")))?;
-    // Asked before it is read: a path may name anything.
-    if metadata.len() > CATALOG_OCTETS_MAX as u64 {
-        return Err(unreadable(&format_args!("is longer than {CATALOG_OCTETS_MAX} octets")));
-    }
-    let text = fs::read_to_string(path).map_err(|error| unreadable(&format_args!("cannot be read: {error}")))?;
-    Catalog::from_toml(&text).map_err(|problems| {
-        let line = |problem: &crate::rating::Problem| {
-            format!("{}:{}:{}: {}", path.display(), problem.line, problem.column, problem.message)
-        };
-        problems.iter().map(line).collect()
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const NO_VARIABLES: [(&str, &str); 0] = [];

@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     DISCONNECT_WAIT, Shared,
     outgoing::{self, Outgoing, Queue, WriterEnd},
-    registry::{self, Command, Commands, Place},
+    registry::{self, Answers, Command, Commands, Place},
     router,
 };
 use crate::{
@@ -92,7 +92,7 @@ struct Connection {
     /// Origin-Hosts that came over this connection.
     clients: HashSet<Box<str>, ahash::RandomState>,
     /// Requests of ours by hop-by-hop id.
-    asked: HashMap<u32, (SessionKey, mpsc::Sender<(SessionKey, u32)>), ahash::RandomState>,
+    asked: HashMap<u32, (SessionKey, Answers), ahash::RandomState>,
     closing: Option<Closing>,
     address: SocketAddr,
     _place: Place,

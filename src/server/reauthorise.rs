@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{Shared, registry::Command};
+use super::{Shared, registry::{Answers, Command};
 use crate::{
     charging::{self, Session},
     config::ReauthoriseBy,
@@ -61,7 +61,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 fn ask(
     shared: &Shared,
     asked: &mut HashMap<SessionKey, Asked, ahash::RandomState>,
-    sender: &mpsc::Sender<(SessionKey, u32)>,
+    sender: &Answers,
 ) {
     let now = Instant::now();
     let due = |session: &Session| {
@@ -79,7 +79,7 @@ fn ask(
 fn ask_one(
     shared: &Shared,
     asked: &mut HashMap<SessionKey, Asked, ahash::RandomState>,
-    sender: &mpsc::Sender<(SessionKey, u32)>,
+    sender: &Answers,
     session: Pending<Session>,
     now: Instant,
 ) {

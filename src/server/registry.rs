@@ -38,6 +38,9 @@ pub(super) struct Commands {
     pub(super) sender: mpsc::Sender<Command>,
 }
 
+/// Where the Result-Codes of answers to RARs go, with the session's key.
+pub(super) type Answers = mpsc::Sender<(SessionKey, u32)>;
+
 /// Something to be sent by a connection.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -47,7 +50,7 @@ pub(super) enum Command {
         key: SessionKey,
         host: Arc<str>,
         realm: Arc<str>,
-        answer: mpsc::Sender<(SessionKey, u32)>,
+        answer: Answers,
     },
 }
 

@@ -88,13 +88,13 @@ impl Outbox {
     /// All consumers.
     pub fn consumers(&self) -> Vec<Consumer> {
         let inner = self.lock();
-        let consumer = |(name, cursor): (&Box<str>, &u64)| {
+        let consumer = |name: &str, cursor: u64| {
             let mut behind = inner.notices.range(cursor.saturating_add(1)..);
             let oldest = behind.next().map(|(_, notice)| Arc::clone(notice));
             let count = usize::from(oldest.is_some()) + behind.count();
-            Consumer { name: name.clone(), cursor: *cursor, behind: count, oldest }
+            Consumer { name: name.into(), cursor, behind: count, oldest }
         };
-        inner.consumers.iter().map(consumer).collect()
+        inner.consumers.iter().map(|(name, cursor)| consumer(name, *cursor)).collect()
     }
 
     /// Notices after a cursor that are durable, at most `limit`, oldest first.

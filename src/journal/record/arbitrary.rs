@@ -128,7 +128,7 @@ fn states() -> BoxedStrategy<AccountState> {
 
 fn history_kinds() -> BoxedStrategy<HistoryKind> {
     use HistoryKind::*;
-    prop::sample::select(vec![Usage, TopUp, Adjustment, Allowance, Opening, Origin, Refund]).boxed()
+    prop::sample::select(vec![Usage, TopUp, Adjustment, Allowance, Opening, Refund]).boxed()
 }
 
 fn actions() -> BoxedStrategy<EventAction> {

@@ -310,7 +310,7 @@ fn a_random_life_has_everything_in_it() {
         saw("remembered events", state.events().count());
         saw("remembered credits", state.credits().count());
         saw("running sessions", state.sessions().count());
-        saw("waiting sessions", state.waiting_for_reauthorisation(9).len());
+        saw("waiting sessions", state.waiting_for_reauthorisation().count());
         saw("reserved micro-units", usize::from(state.reserved_money() > 0));
     }
     let few: Vec<_> = EVERYTHING.iter().filter(|what| seen.get(**what).is_none_or(|times| *times < 10)).collect();

@@ -127,14 +127,14 @@ impl Life {
         let number = if wish.number == 0 { self.requests / 2 } else { self.requests };
         let quota = QuotaKey { rating_group: Some(wish.group), service_identifier: (wish.number == 3).then_some(9) };
         let used = Used { octets: wish.amount, ..Used::default() };
-        let mut services = vec![ServiceRequest { key: quota, used: Some(used), want: Some(Want::Any) }];
+        let mut services = vec![ServiceRequest { key: quota, used: Some(used), want: Some(Want::Any), currency: None }];
         if wish.number == 2 {
             let key = QuotaKey { rating_group: Some(wish.group % 3 + 1), ..quota };
-            services.push(ServiceRequest { key, used: None, want: Some(Want::Units(Units::octets(wish.amount))) });
+            services.push(ServiceRequest { key, used: None, want: Some(Want::Units(Units::octets(wish.amount).into())), currency: None });
         }
         if wish.number == 1 && wish.group == 4 {
             let want = Want::Money(Money::from_micros(wish.amount as i64 / 100));
-            services = vec![ServiceRequest { key: quota, used: None, want: Some(want) }];
+            services = vec![ServiceRequest { key: quota, used: None, want: Some(want), currency: None }];
         }
         let interrogate = |kind, services: Vec<ServiceRequest>| {
             Command::Interrogate(Interrogation {
@@ -192,7 +192,7 @@ impl Life {
                 session_id: session_id.as_bytes(),
                 key,
                 number: wish.number,
-                account,
+                account: Some(account),
                 action: if wish.group == 4 { EventAction::CheckBalance } else { EventAction::Debit },
                 context: self.catalog.context("32274@3gpp.org"),
                 services: Vec::new(),
@@ -206,8 +206,8 @@ impl Life {
             34 => Command::SetState { account, state: AccountState::Active, reason: "found" },
             35 => Command::SessionLost(key),
             36 => Command::ReAuthorise(key),
-            _ => match state.waiting_for_reauthorisation(1).first() {
-                Some(no) if wish.what == 37 => Command::ReAuthorisationDone(*no),
+            _ => match state.waiting_for_reauthorisation().next() {
+                Some(session) if wish.what == 37 => Command::ReAuthorisationDone(session.no),
                 _ => match due(state, self.now) {
                     Some(no) => Command::ExpireSession(no),
                     None => interrogate(RequestKind::Update, services),

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{Shared, registry::{Answers, Command};
+use super::{
+    Shared,
+    registry::{Answers, Command},
+};
 use crate::{
     charging::{self, Session},
     config::ReauthoriseBy,
@@ -58,11 +61,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-fn ask(
-    shared: &Shared,
-    asked: &mut HashMap<SessionKey, Asked, ahash::RandomState>,
-    sender: &Answers,
-) {
+fn ask(shared: &Shared, asked: &mut HashMap<SessionKey, Asked, ahash::RandomState>, sender: &Answers) {
     let now = Instant::now();
     let due = |session: &Session| {
         let key = SessionKey::of(session.id.as_bytes());

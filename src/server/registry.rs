@@ -45,13 +45,7 @@ pub(super) type Answers = mpsc::Sender<(SessionKey, u32)>;
 #[derive(Debug)]
 pub(super) enum Command {
     /// An RAR; the Result-Code of the answer goes to `answer`.
-    ReAuthorise {
-        session: SessionId,
-        key: SessionKey,
-        host: Arc<str>,
-        realm: Arc<str>,
-        answer: Answers,
-    },
+    ReAuthorise { session: SessionId, key: SessionKey, host: Arc<str>, realm: Arc<str>, answer: Answers },
 }
 
 impl Registry {

@@ -130,7 +130,12 @@ impl Life {
         let mut services = vec![ServiceRequest { key: quota, used: Some(used), want: Some(Want::Any), currency: None }];
         if wish.number == 2 {
             let key = QuotaKey { rating_group: Some(wish.group % 3 + 1), ..quota };
-            services.push(ServiceRequest { key, used: None, want: Some(Want::Units(Units::octets(wish.amount).into())), currency: None });
+            services.push(ServiceRequest {
+                key,
+                used: None,
+                want: Some(Want::Units(Units::octets(wish.amount).into())),
+                currency: None,
+            });
         }
         if wish.number == 1 && wish.group == 4 {
             let want = Want::Money(Money::from_micros(wish.amount as i64 / 100));

@@ -322,7 +322,7 @@ impl World {
             origin_realm: "example",
             services,
             at_command_level: false,
-            short_validity: session % 2 == 0,
+            short_validity: session & 1 == 0,
         }))
     }
 

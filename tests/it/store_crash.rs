@@ -90,6 +90,9 @@ fn top_up(store: &Store<MemoryDisk>, account: u64, micros: i64, id: &str) -> Pen
     done.map(|done| done.unwrap())
 }
 
+/// A request on its way: session, kind, number, usage, answer.
+type Asked = (u64, RequestKind, u32, Option<u64>, Pending<Answered>);
+
 /// What was sent and answered, kept outside of the store.
 #[derive(Default)]
 struct Witness {
@@ -128,7 +131,7 @@ fn run(seed: u64) {
     store.mark().wait_for_blocking(store.last_position()).unwrap();
 
     for round in 0..ROUNDS {
-        let mut asked: Vec<(u64, RequestKind, u32, Option<u64>, Pending<Answered>)> = Vec::new();
+        let mut asked: Vec<Asked> = Vec::new();
         let mut paid: Vec<(String, u64, i64, Pending<Done>)> = Vec::new();
         let mut acknowledgements = Vec::new();
         for _ in 0..dice.below(60) + 1 {

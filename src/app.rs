@@ -68,6 +68,7 @@ impl Node {
         let (stop_background, stopped) = watch::channel(false);
         let http_listener = bind(config.http.listen, "http.listen").await?;
         let http = http_listener.local_addr()?;
+        tracing::info!(%http, "starting: health and metrics are told from now on");
         let serve = telemetry::http::serve(http_listener, metrics, health.clone(), until(stopped.clone()));
         let mut background = vec![tokio::spawn(async move {
             if let Err(error) = serve.await {
@@ -374,7 +375,8 @@ fn start_background(
         }
     });
     let gauged = Arc::clone(store);
-    let gauges = every(GAUGES_EVERY, stopped.clone(), move || telemetry::observer::gauges(&gauged));
+    let mut told = std::collections::BTreeSet::new();
+    let gauges = every(GAUGES_EVERY, stopped.clone(), move || telemetry::observer::gauges(&gauged, &mut told));
     let (checkpointed, limit) = (Arc::clone(store), config.checkpoint_journal_mb << 20);
     let mut done = WRITTEN.load(std::sync::atomic::Ordering::Relaxed);
     let checkpoints = every(CHECKPOINT_LOOK_EVERY, stopped.clone(), move || {

@@ -319,9 +319,13 @@ impl CommitMetrics {
 /// several only checkpoint more often.
 static WRITTEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-/// Fills an empty store with subscribers, through the same door as everyone.
+/// Fills an empty store with subscribers, through the same door as everyone. A start that was cut short in the middle of
+/// it is made up for: what is there already stays as it is.
 async fn seed(store: &Arc<Store>, seed: &config::Seed) -> anyhow::Result<()> {
-    if seed.subscribers == 0 || store.totals().accounts > 0 {
+    let seeded = |i: u64| !store.identities_of(AccountId(i)).is_empty();
+    let begun = || store.account(AccountId(1)).is_some();
+    // The last subscriber is there when all are.
+    if seed.subscribers == 0 || seeded(seed.subscribers) || store.totals().accounts > 0 && !begun() {
         return Ok(());
     }
     let started = Instant::now();

@@ -6,6 +6,9 @@
 mod charging_property;
 mod charging_tables;
 mod demo;
+mod kill9;
+mod process;
 mod store_crash;
 mod support;
 mod tidy;
+mod witness;

@@ -1,6 +1,10 @@
 //! `kill -9` in the middle of everything, seen from outside.
 
-use std::{path::Path, time::Instant};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 
@@ -49,7 +53,7 @@ async fn every_answer_outlives_kill_9_and_nothing_happens_twice() {
         // Some starts end before they have served.
         for _ in 0..dice.below(3) {
             let early = Process::start(directory.path());
-            std::thread::sleep(std::time::Duration::from_micros(dice.below(30_000)));
+            std::thread::sleep(Duration::from_micros(dice.below(30_000)));
             early.kill();
         }
         server = Process::start(directory.path());
@@ -73,21 +77,23 @@ async fn wait_for(moment: Moment, mut answered: watch::Receiver<u64>, store: &Pa
             let _ = answered.wait_for(|answered| *answered >= count).await;
         }
         Moment::Checkpoint => {
-            let deadline = Instant::now() + PATIENCE;
-            let begun = move |store: &Path| {
-                let names =
-                    std::fs::read_dir(store).unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-                names.into_iter().any(|name| name.starts_with("checkpoint-") && name.ends_with(".tmp"))
-            };
             let store = store.to_owned();
-            let watching = move || {
-                while !begun(&store) {
-                    assert!(Instant::now() < deadline, "no checkpoint is written");
-                    std::thread::sleep(std::time::Duration::from_micros(100));
-                }
-            };
-            tokio::task::spawn_blocking(watching).await.unwrap();
+            tokio::task::spawn_blocking(move || wait_for_draft(&store)).await.unwrap();
         }
+    }
+}
+
+/// Waits until a draft of a checkpoint appears that was not there: one of a killed server stays until the next is begun.
+fn wait_for_draft(store: &Path) {
+    let drafts = || -> BTreeSet<String> {
+        let names = std::fs::read_dir(store).unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter(|name| name.starts_with("checkpoint-") && name.ends_with(".tmp")).collect()
+    };
+    let old = drafts();
+    let deadline = Instant::now() + PATIENCE;
+    while drafts().is_subset(&old) {
+        assert!(Instant::now() < deadline, "no checkpoint is written");
+        std::thread::sleep(Duration::from_micros(100));
     }
 }
 

@@ -8,6 +8,7 @@ mod charging_tables;
 mod demo;
 mod kill9;
 mod process;
+mod restart;
 mod store_crash;
 mod support;
 mod tidy;

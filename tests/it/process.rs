@@ -51,7 +51,12 @@ pub(crate) fn configure(directory: &Path, subscribers: u64, balance: &str, more:
 impl Process {
     /// Starts a server on a directory and waits until its health can be asked for.
     pub(crate) fn start(directory: &Path) -> Self {
-        let mut child = command(directory).spawn().unwrap();
+        Self::of(command(directory))
+    }
+
+    /// Starts a server and waits until its health can be asked for.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let lines = read_lines(child.stderr.take().unwrap(), Arc::clone(&log));
         let mut process = Self { child, lines, log, http: SocketAddr::from(([127, 0, 0, 1], 0)) };
@@ -81,6 +86,12 @@ impl Process {
 
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Its process id.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
@@ -129,9 +140,22 @@ impl Drop for Process {
 }
 
 /// `tollgate serve` on the configuration of a directory.
-pub(crate) fn command(directory: &Path) -> Command {
+fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.arg("serve").arg("--config").arg(directory.join("tollgate.toml"));
+    piped(command)
+}
+
+/// The same out of a shell that does something first.
+#[cfg(target_os = "linux")]
+pub(crate) fn command_in_shell(directory: &Path, first: &str) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("{first}; exec \"$0\" serve --config \"$1\"");
+    command.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_tollgate")).arg(directory.join("tollgate.toml"));
+    piped(command)
+}
+
+fn piped(mut command: Command) -> Command {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }

@@ -9,7 +9,8 @@ use tollgate::{
     api::v1::{self, account_service_client::AccountServiceClient, balance_service_client::BalanceServiceClient},
     cli::gateway::Gateway,
     diameter::{
-        CreditControlAnswer, CreditControlRequest, Frame, Identity, ResultCode,
+        CreditControlAnswer, CreditControlRequest, Frame, Identity, LocalNode, ResultCode,
+        base::write_dpa,
         credit_control::{MultipleServices, RequestType, ServiceUnits, SubscriptionId, UsedUnits},
         dictionary::command,
     },
@@ -26,7 +27,7 @@ use crate::{
 pub(crate) const ACCOUNTS: u64 = 24;
 pub(crate) const OPENING: &str = "3.00";
 const OPENING_MICROS: i64 = 3_000_000;
-const CONNECTIONS: usize = 4;
+pub(crate) const CONNECTIONS: usize = 4;
 /// Sessions of one connection, each with at most one request on its way.
 const SLOTS: usize = 12;
 const MB: u64 = 1_000_000;
@@ -77,6 +78,8 @@ struct Client {
     finished: Vec<Exchange>,
     /// What was charged in answered requests, by account.
     charged: BTreeMap<u64, i64>,
+    /// How often the server has ended the connection in order.
+    disconnected: usize,
 }
 
 /// A top-up, and the balance in the answer that came.
@@ -146,6 +149,7 @@ impl Client {
             ids: 0,
             finished: Vec::new(),
             charged: BTreeMap::new(),
+            disconnected: 0,
         }
     }
 
@@ -213,16 +217,20 @@ impl Client {
 
     /// Keeps one request of each slot on its way until the connection breaks or enough is answered.
     async fn load(&mut self, address: SocketAddr, answered: &watch::Sender<u64>, stop: &watch::Receiver<bool>) {
-        let mut gateway = self.connect(address).await.unwrap();
+        // It may be killed before all are connected.
+        let Ok(mut gateway) = self.connect(address).await else { return };
         let mut waiting: BTreeMap<u32, usize> = BTreeMap::new();
         let mut free: Vec<usize> = (0..SLOTS).collect();
         loop {
             let stopping = *stop.borrow();
             let mut bytes = Vec::new();
             for slot in free.drain(..).filter(|_| !stopping) {
-                let request = self.next_request(slot);
+                // What an earlier server did not answer goes first.
+                let open = self.slots[slot].in_flight.take();
+                let again = open.is_some();
+                let request = open.unwrap_or_else(|| self.next_request(slot));
                 self.ids += 1;
-                bytes.extend(request.encode(&self.name, self.ids, false));
+                bytes.extend(request.encode(&self.name, self.ids, again));
                 waiting.insert(self.ids, slot);
                 self.slots[slot].in_flight = Some(request);
             }
@@ -238,15 +246,25 @@ impl Client {
                 free.push(slot);
                 answered.send_modify(|answered| *answered += 1);
             } else if frame.header().command == command::DISCONNECT_PEER {
-                // The server shuts down: it answers what it has, and nothing more is asked. Its end is the end.
-                while let Ok(frame) = gateway.receive().await {
-                    if let Some(slot) = waiting.remove(&frame.header().hop_by_hop) {
-                        self.answered(slot, &frame);
-                    }
-                }
-                return;
+                return self.leave(gateway, waiting, &frame).await;
             }
         }
+    }
+
+    /// The server shuts down: what was asked is to be answered, then the connection may end, and does.
+    async fn leave(&mut self, mut gateway: Gateway, mut waiting: BTreeMap<u32, usize>, dpr: &Frame) {
+        while !waiting.is_empty() {
+            let frame = gateway.receive().await.expect("the connection ends before everything is answered");
+            if let Some(slot) = waiting.remove(&frame.header().hop_by_hop) {
+                self.answered(slot, &frame);
+            }
+        }
+        let mut dpa = Vec::new();
+        write_dpa(&mut dpa, &LocalNode::credit_control(self.name.clone(), Vec::new()), &dpr.header());
+        gateway.send(&dpa).await.unwrap();
+        let end = gateway.receive().await.expect_err("the connection ends").to_string();
+        assert!(end.contains("closed the connection"), "{end}");
+        self.disconnected += 1;
     }
 
     /// Sends requests again, as after a broken connection, and returns the bodies of the answers.
@@ -346,6 +364,16 @@ impl Witness {
         self.answered += *answered.borrow();
         let open = |client: &Client| client.slots.iter().filter(|slot| slot.in_flight.is_some()).count();
         self.unanswered += self.clients.iter().map(open).sum::<usize>();
+    }
+
+    /// How often the server has ended a connection in order.
+    pub(crate) fn disconnected(&self) -> usize {
+        self.clients.iter().map(|client| client.disconnected).sum()
+    }
+
+    /// Ids of the top-ups that were answered.
+    pub(crate) fn paid(&self) -> impl Iterator<Item = &str> {
+        self.top_ups.iter().filter(|top_up| top_up.answer.is_some()).map(|top_up| top_up.id.as_str())
     }
 
     /// Requests that are still to be answered.
@@ -481,7 +509,7 @@ async fn ask(
     Ok((response.balance.unwrap().amount, response.duplicate))
 }
 
-async fn channel(to: Addresses) -> Channel {
+pub(crate) async fn channel(to: Addresses) -> Channel {
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", to.grpc)).unwrap();
     endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).connect().await.unwrap()
 }

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+};
 use tokio_stream::wrappers::TcpListenerStream;
 use tollgate::{
     api::v1::{
@@ -28,10 +31,10 @@ use crate::{
 };
 
 /// Waits, with an end, until something is so.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+async fn until(what: &str, server: &Process, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < deadline, "never: {what}");
+        assert!(Instant::now() < deadline, "never: {what}; the server says\n{}", server.log());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -169,8 +172,7 @@ impl ProvisioningSink for Sink {
 }
 
 impl Sink {
-    async fn serve(&self, address: SocketAddr) {
-        let listener = TcpListener::bind(address).await.unwrap();
+    fn serve(&self, listener: TcpListener) {
         let server = tonic::transport::Server::builder().add_service(ProvisioningSinkServer::new(self.clone()));
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     }
@@ -191,9 +193,10 @@ async fn follow(to: Addresses, seen: &mut Vec<v1::Event>) {
     }
 }
 
-/// All events that a server has, from the first to the one that a top-up makes now.
+/// All events that a server has, from the first to the one that a top-up makes now, of an account that is not stopped: it
+/// makes no other.
 async fn all_events(to: Addresses, mark: &str) -> Vec<v1::Event> {
-    let account = Some(v1::AccountRef { by: Some(v1::account_ref::By::AccountId(1)) });
+    let account = Some(v1::AccountRef { by: Some(v1::account_ref::By::AccountId(ACCOUNTS + 1)) });
     let amount = Some(v1::Money { currency: "CNY".into(), amount: "0.01".into() });
     let request = v1::TopUpRequest { account, amount, request_id: mark.to_owned() };
     let mut balances = v1::balance_service_client::BalanceServiceClient::new(channel(to).await);
@@ -220,12 +223,12 @@ fn top_up_id(event: &v1::Event) -> Option<&str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_outlive_kill_9_in_order() {
     let directory = tempfile::tempdir().unwrap();
-    // An address of a sink that is not there yet.
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    // The address of a sink that does not listen yet.
+    let mut socket = Some(TcpSocket::new_v4().unwrap());
+    socket.as_ref().unwrap().bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = socket.as_ref().unwrap().local_addr().unwrap();
     let push = format!("[events]\npush = \"http://{address}\"\nretry_max_secs = 1\nbatch_max = 10\n");
-    configure(directory.path(), ACCOUNTS, OPENING, &push);
+    configure(directory.path(), ACCOUNTS + 1, OPENING, &push);
     let mut witness = Witness::new(5);
     let mut seen = Vec::new();
     let sink = Sink::default();
@@ -233,7 +236,7 @@ async fn events_outlive_kill_9_in_order() {
         let mut server = Process::start(directory.path());
         let addresses = server.serving();
         if round == 1 {
-            sink.serve(address).await;
+            sink.serve(socket.take().unwrap().listen(16).unwrap());
         }
         let (answered, mut count) = watch::channel(0);
         let (_stop, stopped) = watch::channel(false);
@@ -241,7 +244,7 @@ async fn events_outlive_kill_9_in_order() {
         let killer = async {
             count.wait_for(|answered| *answered >= 600).await.unwrap();
             if round > 0 {
-                until("the sink gets events", || sink.newest() > before).await;
+                until("the sink gets events", &server, || sink.newest() > before).await;
             }
             server.kill();
         };
@@ -266,7 +269,7 @@ async fn events_outlive_kill_9_in_order() {
 
     // The sink gets all of them too, in order, some perhaps again.
     let newest = all.last().unwrap().cursor;
-    until("the sink has everything", || sink.newest() == newest).await;
+    until("the sink has everything", &server, || sink.newest() == newest).await;
     let mut next = 0;
     for event in sink.0.lock().unwrap().iter() {
         let place = all.binary_search_by_key(&event.cursor, |one| one.cursor).expect("an event that is none");
@@ -282,7 +285,7 @@ async fn events_outlive_kill_9_in_order() {
     let mut server = Process::start(directory.path());
     let all = all_events(server.serving(), "one more").await;
     let newest = all.last().unwrap().cursor;
-    until("the sink has one more", || sink.newest() == newest).await;
+    until("the sink has one more", &server, || sink.newest() == newest).await;
     let delivered: Vec<u64> = sink.0.lock().unwrap().iter().map(|event| event.cursor).collect();
     assert_eq!(delivered, [newest]);
 }

@@ -9,6 +9,7 @@ mod demo;
 mod kill9;
 mod process;
 mod restart;
+mod simulation;
 mod store_crash;
 mod support;
 mod tidy;

@@ -437,3 +437,37 @@ fn after_a_failure_of_the_disk_nothing_is_admitted() {
         live.assert_same(&known(&open(survived.crash(seed), &clock)), &format!("{fault:?}"));
     }
 }
+
+/// Creating an account again is compared with what it was opened with, as far as that is still known.
+#[test]
+fn an_account_is_known_again_by_its_opening() {
+    let clock = clock();
+    let store = open(MemoryDisk::new(), &clock);
+    populate(&store);
+    let small = || store.catalog().allowance("small").unwrap();
+    // Account 3 was opened with one allowance, account 1 with none.
+    let again = |account: u64, count: usize| {
+        let spec = AccountSpec {
+            id: AccountId(account),
+            currency: store.catalog().currency(),
+            balance: Money::from_micros(300_000),
+            credit_limit: Money::ZERO,
+            never_stop: false,
+            allowances: vec![small(); count],
+        };
+        let done = store.account_command(AccountId(account), &Command::CreateAccount(spec));
+        store.mark().admit(done).unwrap().into_inner().is_ok()
+    };
+    let known = || [again(1, 0), again(1, 1), again(3, 0), again(3, 1), again(3, 2)];
+    assert_eq!(known(), [true, false, false, true, false]);
+    // The allowance runs out, and is cleared away when another comes.
+    clock.advance_secs(3_601);
+    for account in [1, 3] {
+        let kind = CreditKind::Allowance(small());
+        let command = CreditCommand { account: AccountId(account), kind, currency: None, request_id: "later" };
+        store.mark().wait_for_blocking(store.credit(command).position()).unwrap();
+    }
+    let held = store.mark().admit(store.account(AccountId(3)).unwrap()).unwrap().into_inner();
+    assert_eq!(held.buckets.iter().map(|bucket| bucket.id.0).collect::<Vec<_>>(), [3, 1]);
+    assert_eq!(known(), [true, false, false, true, false]);
+}

@@ -172,7 +172,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         diameter = ?node.diameter,
         grpc = %node.grpc,
         http = %node.http,
-        accounts = node.recovery.accounts,
+        accounts = node.store.totals().accounts,
         "tollgate serves"
     );
     tokio::select! {

@@ -78,7 +78,9 @@ impl<D: Disk> Store<D> {
         let partition = match (self.sessions.get(key).or(home), kind) {
             (Some(partition), _) => partition,
             (None, RequestKind::Initial | RequestKind::Event) => return self.unknown_user(kind, number),
-            (None, RequestKind::Update | RequestKind::Termination) => NOBODY,
+            (None, RequestKind::Update | RequestKind::Termination) => {
+                self.partition_that_remembers(key).unwrap_or(NOBODY)
+            }
         };
         let mut cell = self.lock(partition);
         let (decided, position) = self.execute(&mut cell, partition, &command(account));
@@ -214,20 +216,20 @@ impl<D: Disk> Store<D> {
 
     /// Keeps the index of Session-Ids in step with the partition.
     fn keep_index(&self, cell: &mut Partition, partition: PartitionId, event: &Event) {
-        match event {
-            Event::Interrogated(event) => {
-                if let Some(opening) = &event.opening {
-                    self.sessions.insert(SessionKey::of(opening.session_id.as_bytes()), partition);
-                }
-            }
-            Event::EventCharged(event) => {
-                self.sessions.insert(SessionKey::of(event.session_id.as_bytes()), partition);
-            }
-            _ => {}
+        if let Event::Interrogated(event) = event
+            && let Some(opening) = &event.opening
+        {
+            self.sessions.insert(SessionKey::of(opening.session_id.as_bytes()), partition);
         }
-        for key in cell.state.take_forgotten() {
+        for key in cell.state.take_ended() {
             self.sessions.remove(key);
         }
+    }
+
+    /// Where an ended session is remembered. Asked only for a request that names neither a running session nor a
+    /// subscriber, such as a late copy: every partition is looked at.
+    fn partition_that_remembers(&self, key: SessionKey) -> Option<PartitionId> {
+        self.partition_ids().find(|partition| self.lock(*partition).state.remembers(key))
     }
 
     pub(super) fn lock(&self, partition: PartitionId) -> MutexGuard<'_, Partition> {

@@ -90,8 +90,7 @@ impl IdentityIndex {
     }
 }
 
-/// Session-Ids to partitions, of running sessions and of those that are remembered: a request of a session need not name
-/// its subscriber (spec C-164).
+/// Session-Ids of running sessions to partitions: a request of a session need not name its subscriber (spec C-164).
 #[derive(Debug, Default)]
 pub(super) struct SessionIndex(DashMap<SessionKey, PartitionId, Hasher>);
 

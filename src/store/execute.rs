@@ -183,7 +183,15 @@ impl<D: Disk> Store<D> {
     pub fn acknowledge(&self, consumer: &str, cursor: u64) -> Pending<()> {
         let mut bytes = Vec::new();
         record::encode_acknowledged(consumer, cursor, self.clock.now(), &mut bytes);
-        let position = self.appender.append(&bytes, |_| self.outbox.acknowledge(consumer, cursor));
+        let position = self.appender.append(&bytes, |position| self.outbox.acknowledge(position, consumer, cursor));
+        Pending::new((), position)
+    }
+
+    /// Forgets durably a consumer of business events that will not come back: nothing is kept for it any more.
+    pub fn forget_consumer(&self, consumer: &str) -> Pending<()> {
+        let mut bytes = Vec::new();
+        record::encode_forgotten(consumer, self.clock.now(), &mut bytes);
+        let position = self.appender.append(&bytes, |position| self.outbox.forget(position, consumer));
         Pending::new((), position)
     }
 

@@ -6,6 +6,10 @@
 mod charging_property;
 mod charging_tables;
 mod demo;
+mod kill9;
+mod process;
+mod restart;
 mod store_crash;
 mod support;
 mod tidy;
+mod witness;

@@ -387,7 +387,7 @@ async fn an_application_server_of_rhino_opens_a_call_without_asking_for_units() 
 // tests: B-141 B-142 B-149 B-169 B-172
 #[tokio::test]
 async fn peers_on_freediameter_connect_watch_and_leave() {
-    // A CER, a DWR and a DPR of an Open5GS SMF, and those of an MME and an HSS, which offer themselves as relays too.
+    // CER, DWR and DPR: of an Open5GS SMF, which has our application, then of an MME, which offers itself as a relay.
     let mut played = Vec::new();
     for file in ["base-freediameter-to-sigscale.hex", "base-open5gs-sctp.hex"] {
         let Some(requests) = requests(file) else { return };

@@ -58,6 +58,11 @@ impl Client {
         self.stream.write_all(octets).await.unwrap();
     }
 
+    /// The same where the server may have closed already: whether it took them.
+    pub(crate) async fn try_send(&mut self, octets: &[u8]) -> bool {
+        self.stream.write_all(octets).await.is_ok()
+    }
+
     /// The next message, or `None`: the server has closed. Half a message before the end fails the test.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         tokio::time::timeout(PATIENCE, self.read()).await.expect("neither a message nor the end came in time")

@@ -288,6 +288,39 @@ async fn each_failure_stands_at_its_level() {
     judged_by_tshark(&client.received);
 }
 
+// tests: I-4 B-72 B-73 C-5 C-35 C-55 C-121
+#[tokio::test]
+async fn what_cannot_be_rated_without_an_mscc_is_shown() {
+    let node = TestNode::demo().await;
+    let mut client = Client::open(node.diameter(), "pgw.example").await;
+    let money = |currency| {
+        let value = group(code::UNIT_VALUE, &[long(code::VALUE_DIGITS, 2)]);
+        group(code::REQUESTED_SERVICE_UNIT, &[group(code::CC_MONEY, &[value, number(code::CURRENCY_CODE, currency)])])
+    };
+    let seconds = group(code::REQUESTED_SERVICE_UNIT, &[number(code::CC_TIME, 60)]);
+    for (kind, tail) in [(INITIAL, vec![]), (EVENT, vec![number(code::REQUESTED_ACTION, 0)])] {
+        for (at, (units, result)) in (0..).zip([
+            // Rupees of an account in yuan, a currency that does not exist, and a unit that data is not counted in.
+            (money(356), 5031),
+            (money(0), 5031),
+            (seconds.clone(), 5031),
+            (money(156), 2001),
+        ]) {
+            let session = format!("pgw.example;4;{kind};{at}");
+            let mut request = ccr_of(1, &session, kind, 0).with(units.clone());
+            request.avps.extend(tail.clone());
+            let answer = ask(&mut client, request).await;
+            let shown = (result == 5031).then_some(&units[..]);
+            assert_eq!((answer.result(), answer.failed()), (result, shown), "{kind} {at}");
+        }
+    }
+    // The context comes first: without it no units mean anything.
+    let context = text(code::SERVICE_CONTEXT_ID, "unknown@example");
+    let request = ccr_of(1, "pgw.example;4;x", INITIAL, 0).replacing(code::SERVICE_CONTEXT_ID, context.clone());
+    let answer = ask(&mut client, request.with(money(356))).await;
+    assert_eq!((answer.result(), answer.failed()), (5031, Some(&context[..])));
+}
+
 // tests: I-5 G-60 G-62 C-74
 #[tokio::test]
 async fn thresholds_are_below_grants_of_every_size() {

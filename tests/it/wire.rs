@@ -39,6 +39,7 @@ pub(crate) mod code {
     pub(crate) const CC_OUTPUT_OCTETS: u32 = 414;
     pub(crate) const CC_REQUEST_NUMBER: u32 = 415;
     pub(crate) const CC_REQUEST_TYPE: u32 = 416;
+    pub(crate) const CC_SERVICE_SPECIFIC_UNITS: u32 = 417;
     pub(crate) const CC_TIME: u32 = 420;
     pub(crate) const CC_TOTAL_OCTETS: u32 = 421;
     pub(crate) const COST_INFORMATION: u32 = 423;
@@ -252,6 +253,20 @@ impl Message {
 
     pub(crate) fn has(&self, code: u32) -> bool {
         self.codes().contains(&code)
+    }
+
+    /// Whether the AVPs of the command can be told apart.
+    pub(crate) fn intact(&self) -> bool {
+        let mut rest = &self.0[20..];
+        while let Some(head) = rest.first_chunk::<8>() {
+            let length = u32::from_be_bytes([0, head[5], head[6], head[7]]) as usize;
+            let least = if head[4] & VENDOR == 0 { 8 } else { 12 };
+            match rest.get(length.next_multiple_of(4)..) {
+                Some(behind) if length >= least => rest = behind,
+                _ => return false,
+            }
+        }
+        rest.is_empty()
     }
 
     /// The same message with its first AVP of this code replaced.

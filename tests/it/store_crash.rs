@@ -76,7 +76,7 @@ fn interrogate(
                 key: QuotaKey { rating_group: Some(1), service_identifier: None },
                 used: used.map(|octets| Used { octets, ..Used::default() }),
                 want: (kind != RequestKind::Termination).then_some(Want::Any),
-                currency: None,
+                currency: None, unusable: false,
             }],
             at_command_level: false,
             short_validity: false,

@@ -239,7 +239,9 @@ impl<'a> Interrogator<'a> {
     /// Whether a client that names a quota and asks for nothing wants units all the same: after a re-authorisation, or
     /// from the restricted state, some leave Requested-Service-Unit out (spec C-88).
     fn asks_silently(&self, key: QuotaKey) -> bool {
-        let Some((session, quota)) = self.session.and_then(|s| s.quota(key).map(|quota| (s, quota))) else { return false };
+        let Some((session, quota)) = self.session.and_then(|s| s.quota(key).map(|quota| (s, quota))) else {
+            return false;
+        };
         if session.reauthorise {
             return quota.wants_credit();
         }

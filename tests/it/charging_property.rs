@@ -222,7 +222,8 @@ impl World {
                 let services: Vec<_> = services
                     .iter()
                     .map(|(group, used, want)| ServiceRequest {
-                        currency: None, unusable: false,
+                        currency: None,
+                        unusable: false,
                         key: QuotaKey {
                             rating_group: Some(*group).filter(|group| *group < 5),
                             service_identifier: None,
@@ -249,7 +250,8 @@ impl World {
                         used: Some(Used { octets: quota.granted / 100 * u64::from(*share), ..Used::default() })
                             .filter(|_| quota.measure != Measure::Money),
                         want: again.then_some(Want::Any),
-                        currency: None, unusable: false,
+                        currency: None,
+                        unusable: false,
                     })
                     .collect();
                 self.numbers += 1;
@@ -262,7 +264,8 @@ impl World {
                 let services = vec![ServiceRequest {
                     key: QuotaKey { rating_group: Some(*group), service_identifier: None },
                     used: None,
-                    currency: None, unusable: false,
+                    currency: None,
+                    unusable: false,
                     want,
                 }];
                 let command = Command::ChargeEvent(EventRequest {

@@ -15,6 +15,7 @@ mod kill9;
 mod process;
 mod restart;
 mod store_crash;
+mod store_rules;
 mod support;
 mod tidy;
 mod tools;

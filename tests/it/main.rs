@@ -14,6 +14,7 @@ mod interop_rules;
 mod kill9;
 mod process;
 mod restart;
+mod simulation;
 mod store_crash;
 mod store_rules;
 mod support;

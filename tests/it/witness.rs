@@ -142,7 +142,7 @@ impl Request {
 impl Client {
     fn new(number: usize, seed: u64) -> Self {
         Self {
-            name: Identity { host: format!("gw{number}.example").into(), realm: "gateways.example".into() },
+            name: Identity { host: format!("gw{number}.example"), realm: "gateways.example".into() },
             slots: (0..SLOTS).map(|_| Slot::default()).collect(),
             dice: Dice(seed ^ (number as u64) << 32),
             sessions: 0,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    client::{Client, cer, dwr, expect_answer},
+    client::{Client, PATIENCE, cer, dwr, expect_answer},
     interop_rules::{ccr, ccr_of, wanted},
     support::{DEMO_CATALOG, TestNode},
     tools::judged_by_tshark,
@@ -200,7 +200,7 @@ async fn a_request_with_one_octet_changed_has_one_answer_or_none() {
 // ---------------------------------------------------------------------------------------------------------------------
 // Capabilities exchange
 
-// tests: B-61 B-11 B-4
+// tests: B-4 B-61
 #[tokio::test]
 async fn nothing_comes_before_the_capabilities_exchange() {
     let node = TestNode::demo().await;
@@ -315,7 +315,7 @@ async fn a_second_cer_is_answered_and_changes_nothing() {
     assert_eq!(client.ask_new(good("twice.example;1")).await.result(), 2001);
 }
 
-// tests: B-11 B-61
+// tests: B-61
 #[tokio::test]
 async fn a_connection_that_does_not_introduce_itself_is_closed() {
     let node = TestNode::start(DEMO_CATALOG, |config| config.diameter.handshake_secs = 1).await;
@@ -346,7 +346,7 @@ async fn connections_are_counted() {
     // When one leaves there is room again, as soon as the server has noticed.
     second.end().await;
     second.is_closed().await;
-    let deadline = Instant::now() + crate::client::PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let mut next = Client::tcp(node.diameter()).await;
         if next.try_send(&cer("next.example", "gateways.example").octets()).await && next.next().await.is_some() {
@@ -396,7 +396,7 @@ fn case(what: &'static str, request: Request, result: u32, failed: Option<Vec<u8
     Refused { what, request, result, error: result / 1000 == 3, failed }
 }
 
-// tests: B-4 B-7 B-63 B-64 B-82 B-130 B-132 B-134 B-201 G-28
+// tests: B-4 B-5 B-6 B-63 B-64 B-82 B-130 B-132 B-134 B-201
 #[tokio::test]
 async fn requests_that_are_not_for_us() {
     let node = TestNode::demo().await;
@@ -769,7 +769,7 @@ async fn a_client_that_does_not_read_holds_up_nobody_but_itself() {
     reader.read_exact(&mut answers).await.unwrap();
     let length = u32::from_be_bytes([0, answers[1], answers[2], answers[3]]) as usize;
     answers.resize(length * REQUESTS as usize, 0);
-    tokio::time::timeout(crate::client::PATIENCE, reader.read_exact(&mut answers[4..])).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, reader.read_exact(&mut answers[4..])).await.unwrap().unwrap();
     drop(writing.await.unwrap());
     let first = Message(answers[..length].to_vec());
     expect_answer(&Message(request), &first);
@@ -843,7 +843,7 @@ async fn the_server_watches_idle_connections() {
     let opened = Instant::now();
     let request = client.receive().await;
     let waited = opened.elapsed();
-    assert!((Duration::from_millis(3_900)..Duration::from_millis(9_000)).contains(&waited), "{waited:?}");
+    assert!((Duration::from_millis(3_900)..Duration::from_millis(12_000)).contains(&waited), "{waited:?}");
     assert_eq!((request.command(), request.application(), request.flags()), (280, 0, REQUEST));
     assert_eq!(request.text(code::ORIGIN_HOST), Some("ocs1.tollgate.example"));
     judged_by_tshark([&request]);
@@ -853,7 +853,7 @@ async fn the_server_watches_idle_connections() {
     assert_eq!(client.ask_new(good("idle.example;1")).await.result(), 2001);
 }
 
-// tests: B-171 B-172 B-173 B-174
+// tests: B-171 B-172 B-173
 #[tokio::test]
 async fn a_client_that_disconnects_is_answered_until_it_closes() {
     let node = TestNode::demo().await;

@@ -1,5 +1,7 @@
 //! The rules that deployed clients depend on, one by one, over a socket and with requests built octet by octet.
 
+use std::time::Instant;
+
 use tollgate::{
     charging::AccountState,
     config::{Config, Diameter},
@@ -7,10 +9,10 @@ use tollgate::{
 };
 
 use crate::{
-    client::Client,
+    client::{Client, PATIENCE},
     support::{DEMO_CATALOG, TestNode},
     tools::judged_by_tshark,
-    wire::{Message, Part, Request, code, group, long, number, text, tgpp},
+    wire::{Message, Part, Request, avp, code, group, long, number, text, tgpp},
 };
 
 const INITIAL: u32 = 1;
@@ -371,6 +373,7 @@ async fn nothing_stays_without_an_answer_when_the_server_stops() {
         assert!(matches!(answer.result(), 2001 | 3004), "{}", answer.result());
         answered.push(answer.hop_by_hop());
     }
+    answered.sort_unstable();
     assert_eq!(answered, Vec::from_iter(1..=60));
     // DPA: the server closes, and ends well.
     let mut dpa = Request::new(282, 0, vec![number(code::RESULT_CODE, 2001), text(code::ORIGIN_HOST, "pgw.example")]);
@@ -424,15 +427,17 @@ async fn usage_counts_once_whatever_its_form() {
     let mut client = Client::open(node.diameter(), "pgw.example").await;
     let (input, output) = (long(code::CC_INPUT_OCTETS, MB), long(code::CC_OUTPUT_OCTETS, 2 * MB));
     let (total, time) = (long(code::CC_TOTAL_OCTETS, 3 * MB), number(code::CC_TIME, 77));
-    let usu = |members: &[Vec<u8>]| group(code::USED_SERVICE_UNIT, members);
+    let usu = |members: &[&Vec<u8>]| {
+        avp(code::USED_SERVICE_UNIT, &members.iter().copied().flatten().copied().collect::<Vec<_>>())
+    };
     // Neither Rating-Group nor Service-Identifier: the context's default, 0.01 for each MB.
     for (at, (members, cost)) in (0..).zip([
-        (vec![usu(&[input.clone(), output.clone()])], 30_000),
-        (vec![usu(&[input.clone(), output.clone(), total.clone(), time.clone()])], 30_000),
-        (vec![usu(&[output.clone()])], 20_000),
-        (vec![usu(&[total.clone()]), usu(&[total.clone()])], 60_000),
-        (vec![usu(&[total.clone()]), usu(&[input, output]), usu(&[time.clone()])], 60_000),
-        (vec![usu(&[time])], 0),
+        (vec![usu(&[&input, &output])], 30_000),
+        (vec![usu(&[&input, &output, &total, &time])], 30_000),
+        (vec![usu(&[&output])], 20_000),
+        (vec![usu(&[&total]), usu(&[&total])], 60_000),
+        (vec![usu(&[&total]), usu(&[&input, &output]), usu(&[&time])], 60_000),
+        (vec![usu(&[&time])], 0),
         (vec![usu(&[])], 0),
     ]) {
         assert_eq!(cost_of(&mut client, &node, &format!("pgw.example;9;{at}"), &members).await, cost, "{at}");
@@ -790,7 +795,9 @@ async fn open5gs_is_not_asked_to_re_authorise_but_asks_soon_by_itself() {
         let pending = node.node.store.session(session.as_bytes()).unwrap();
         node.node.store.mark().admit(pending).is_ok_and(|session| session.reauthorise)
     };
+    let deadline = Instant::now() + PATIENCE;
     while waiting() {
+        assert!(Instant::now() < deadline, "the session still waits for an RAR");
         tokio::task::yield_now().await;
     }
     smf.is_served().await;

@@ -609,6 +609,39 @@ async fn a_subscriber_has_many_names() {
     assert_eq!(node.balance(1).0, BALANCE - 10_000);
 }
 
+// tests: B-135 C-88 C-100 C-101 C-104
+#[tokio::test]
+async fn a_client_is_reached_over_whichever_of_its_connections_is_left() {
+    let node = TestNode::demo().await;
+    node.provision(20, &[(IdentityKind::Imsi, "1001")], 50_000);
+    let request = |kind, n| ccr("pgw.example;16;1", kind, n).with(subscription(1, "1001"));
+    let mut first = Client::open(node.diameter(), "pgw.example").await;
+    let answer = ask(&mut first, request(INITIAL, 0).with(wanted(1))).await;
+    assert!(answer.services()[0].find(&[code::FINAL_UNIT_INDICATION]).is_some());
+
+    // A second connection of the same client comes, is used, and goes.
+    let mut second = Client::open(node.diameter(), "pgw.example").await;
+    assert_eq!(ask(&mut second, request(UPDATE, 1).with(used_and_wanted(1, 0))).await.result(), 2001);
+    second.end().await;
+    second.is_closed().await;
+
+    // The money that comes in is told over the first.
+    node.top_up(20, 10_000_000, "more");
+    let rar = first.receive().await;
+    assert_eq!((rar.command(), rar.flags()), (258, 0xc0));
+    assert_eq!(rar.text(code::SESSION_ID), Some("pgw.example;16;1"));
+    assert_eq!(rar.text(code::DESTINATION_HOST), Some("pgw.example"));
+    assert_eq!(rar.text(code::DESTINATION_REALM), Some("gateways.example"));
+    let mut raa =
+        Request::new(258, 4, vec![text(code::SESSION_ID, "pgw.example;16;1"), number(code::RESULT_CODE, 2002)]);
+    raa = raa.with(text(code::ORIGIN_HOST, "pgw.example")).with(text(code::ORIGIN_REALM, "gateways.example"));
+    (raa.flags, raa.hop_by_hop, raa.end_to_end) = (0x40, rar.hop_by_hop(), rar.end_to_end());
+    first.send(&raa.octets()).await;
+    let answer = ask(&mut first, request(UPDATE, 2).with(used_and_wanted(1, MB))).await;
+    assert_eq!(answer.services()[0].octets(), Some(10 * MB));
+    judged_by_tshark(&first.received);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Open5GS, exactly as its SMF sends.
 

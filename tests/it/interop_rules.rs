@@ -558,7 +558,7 @@ fn octets_of(orphan: &tollgate::charging::OrphanUsage) -> Vec<u64> {
     orphan.usage.iter().map(|(_, used)| used.octets).collect()
 }
 
-// tests: I-14 C-160 C-162 C-163 C-164
+// tests: I-14 B-72 C-6 C-160 C-162 C-163 C-164
 #[tokio::test]
 async fn a_subscriber_has_many_names() {
     let node = TestNode::demo().await;
@@ -603,6 +603,11 @@ async fn a_subscriber_has_many_names() {
     // An update needs no name, but must not name somebody else.
     let answer = ask(&mut client, ccr("pgw.example;14;0", UPDATE, 1).with(used_and_wanted(1, MB))).await;
     assert_eq!((answer.result(), node.balance(1).0), (2001, BALANCE - 10_000));
+    // Nor leave its service context; whatever is wrong is shown.
+    let voice = text(code::SERVICE_CONTEXT_ID, "32260@3gpp.org");
+    let moved = ccr("pgw.example;14;0", UPDATE, 2).replacing(code::SERVICE_CONTEXT_ID, voice.clone());
+    let answer = ask(&mut client, moved.with(used_only(1, MB))).await;
+    assert_eq!((answer.result(), answer.failed()), (5004, Some(&voice[..])));
     let other = subscription(1, &imsi(2));
     let answer = ask(&mut client, ccr("pgw.example;14;0", UPDATE, 2).with(other.clone()).with(used_only(1, MB))).await;
     assert_eq!((answer.result(), answer.failed()), (5004, Some(&other[..])));

@@ -1,7 +1,10 @@
 //! Input that no good client sends: each gets the error that the standard names, or loses its connection, and nobody else
 //! notices.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -11,8 +14,8 @@ use crate::{
     support::{DEMO_CATALOG, TestNode},
     tools::judged_by_tshark,
     wire::{
-        ERROR, Message, PROXIABLE, REQUEST, RETRANSMITTED, Request, avp, avp_of, code, group, long, nested, number,
-        text, tgpp, unhex,
+        ERROR, Message, PROXIABLE, Part, REQUEST, RETRANSMITTED, Request, avp, avp_of, code, group, long, nested,
+        number, text, tgpp, unhex,
     },
 };
 
@@ -303,6 +306,19 @@ async fn a_cer_is_accepted_or_refused_for_a_reason() {
         received.extend(client.received);
     }
     judged_by_tshark(&received);
+}
+
+// tests: B-48 B-148
+#[tokio::test]
+async fn a_node_that_listens_everywhere_names_the_address_it_was_found_at() {
+    let node = TestNode::start(DEMO_CATALOG, |config| {
+        config.diameter.listen = toml::from_str::<tollgate::config::Diameter>("listen = \"0.0.0.0:0\"").unwrap().listen;
+    })
+    .await;
+    let mut client = Client::tcp((Ipv4Addr::LOCALHOST, node.diameter().port()).into()).await;
+    let cea = client.ask(&cer("pgw.example", "gateways.example")).await;
+    let addresses: Vec<_> = cea.part().all(code::HOST_IP_ADDRESS);
+    assert_eq!((cea.result(), &addresses[..]), (2001, &[Part(&[0, 1, 127, 0, 0, 1])][..]));
 }
 
 // tests: B-151

@@ -123,7 +123,12 @@ fn final_unit(action: &FinalUnits) -> FinalUnitAction {
 fn failed_avp(answer: &Answer, request: &Frame) -> Option<Vec<u8>> {
     match answer.verdict {
         Verdict::RatingFailed => Some(unrated_as_a_whole(answer, request)),
-        Verdict::InvalidValue => Some(copy_of(request.body(), &d::SUBSCRIPTION_ID)),
+        // Another subscriber than the session's, or another service context (spec C-6, C-164). A request that names no
+        // subscriber can only have the wrong context.
+        Verdict::InvalidValue => {
+            let subscriber = copy_of(request.body(), &d::SUBSCRIPTION_ID);
+            Some(if subscriber.is_empty() { copy_of(request.body(), &d::SERVICE_CONTEXT_ID) } else { subscriber })
+        }
         _ => answer.replies.iter().find(|reply| reply.verdict == Verdict::RatingFailed).map(|reply| unrated(reply.key)),
     }
 }

@@ -1,5 +1,7 @@
 //! The rules that deployed clients depend on, one by one, over a socket and with requests built octet by octet.
 
+use std::time::Instant;
+
 use tollgate::{
     charging::AccountState,
     config::{Config, Diameter},
@@ -7,10 +9,10 @@ use tollgate::{
 };
 
 use crate::{
-    client::Client,
+    client::{Client, PATIENCE},
     support::{DEMO_CATALOG, TestNode},
     tools::judged_by_tshark,
-    wire::{Message, Part, Request, code, group, long, number, text, tgpp},
+    wire::{Message, Part, Request, avp, code, group, long, number, text, tgpp},
 };
 
 const INITIAL: u32 = 1;
@@ -371,6 +373,7 @@ async fn nothing_stays_without_an_answer_when_the_server_stops() {
         assert!(matches!(answer.result(), 2001 | 3004), "{}", answer.result());
         answered.push(answer.hop_by_hop());
     }
+    answered.sort_unstable();
     assert_eq!(answered, Vec::from_iter(1..=60));
     // DPA: the server closes, and ends well.
     let mut dpa = Request::new(282, 0, vec![number(code::RESULT_CODE, 2001), text(code::ORIGIN_HOST, "pgw.example")]);
@@ -424,15 +427,17 @@ async fn usage_counts_once_whatever_its_form() {
     let mut client = Client::open(node.diameter(), "pgw.example").await;
     let (input, output) = (long(code::CC_INPUT_OCTETS, MB), long(code::CC_OUTPUT_OCTETS, 2 * MB));
     let (total, time) = (long(code::CC_TOTAL_OCTETS, 3 * MB), number(code::CC_TIME, 77));
-    let usu = |members: &[Vec<u8>]| group(code::USED_SERVICE_UNIT, members);
+    let usu = |members: &[&Vec<u8>]| {
+        avp(code::USED_SERVICE_UNIT, &members.iter().copied().flatten().copied().collect::<Vec<_>>())
+    };
     // Neither Rating-Group nor Service-Identifier: the context's default, 0.01 for each MB.
     for (at, (members, cost)) in (0..).zip([
-        (vec![usu(&[input.clone(), output.clone()])], 30_000),
-        (vec![usu(&[input.clone(), output.clone(), total.clone(), time.clone()])], 30_000),
-        (vec![usu(&[output.clone()])], 20_000),
-        (vec![usu(&[total.clone()]), usu(&[total.clone()])], 60_000),
-        (vec![usu(&[total.clone()]), usu(&[input, output]), usu(&[time.clone()])], 60_000),
-        (vec![usu(&[time])], 0),
+        (vec![usu(&[&input, &output])], 30_000),
+        (vec![usu(&[&input, &output, &total, &time])], 30_000),
+        (vec![usu(&[&output])], 20_000),
+        (vec![usu(&[&total]), usu(&[&total])], 60_000),
+        (vec![usu(&[&total]), usu(&[&input, &output]), usu(&[&time])], 60_000),
+        (vec![usu(&[&time])], 0),
         (vec![usu(&[])], 0),
     ]) {
         assert_eq!(cost_of(&mut client, &node, &format!("pgw.example;9;{at}"), &members).await, cost, "{at}");
@@ -553,7 +558,7 @@ fn octets_of(orphan: &tollgate::charging::OrphanUsage) -> Vec<u64> {
     orphan.usage.iter().map(|(_, used)| used.octets).collect()
 }
 
-// tests: I-14 C-160 C-162 C-163 C-164
+// tests: I-14 B-72 C-6 C-160 C-162 C-163 C-164
 #[tokio::test]
 async fn a_subscriber_has_many_names() {
     let node = TestNode::demo().await;
@@ -598,10 +603,48 @@ async fn a_subscriber_has_many_names() {
     // An update needs no name, but must not name somebody else.
     let answer = ask(&mut client, ccr("pgw.example;14;0", UPDATE, 1).with(used_and_wanted(1, MB))).await;
     assert_eq!((answer.result(), node.balance(1).0), (2001, BALANCE - 10_000));
+    // Nor leave its service context; whatever is wrong is shown.
+    let voice = text(code::SERVICE_CONTEXT_ID, "32260@3gpp.org");
+    let moved = ccr("pgw.example;14;0", UPDATE, 2).replacing(code::SERVICE_CONTEXT_ID, voice.clone());
+    let answer = ask(&mut client, moved.with(used_only(1, MB))).await;
+    assert_eq!((answer.result(), answer.failed()), (5004, Some(&voice[..])));
     let other = subscription(1, &imsi(2));
     let answer = ask(&mut client, ccr("pgw.example;14;0", UPDATE, 2).with(other.clone()).with(used_only(1, MB))).await;
     assert_eq!((answer.result(), answer.failed()), (5004, Some(&other[..])));
     assert_eq!(node.balance(1).0, BALANCE - 10_000);
+}
+
+// tests: B-135 C-88 C-100 C-101 C-104
+#[tokio::test]
+async fn a_client_is_reached_over_whichever_of_its_connections_is_left() {
+    let node = TestNode::demo().await;
+    node.provision(20, &[(IdentityKind::Imsi, "1001")], 50_000);
+    let request = |kind, n| ccr("pgw.example;16;1", kind, n).with(subscription(1, "1001"));
+    let mut first = Client::open(node.diameter(), "pgw.example").await;
+    let answer = ask(&mut first, request(INITIAL, 0).with(wanted(1))).await;
+    assert!(answer.services()[0].find(&[code::FINAL_UNIT_INDICATION]).is_some());
+
+    // A second connection of the same client comes, is used, and goes.
+    let mut second = Client::open(node.diameter(), "pgw.example").await;
+    assert_eq!(ask(&mut second, request(UPDATE, 1).with(used_and_wanted(1, 0))).await.result(), 2001);
+    second.end().await;
+    second.is_closed().await;
+
+    // The money that comes in is told over the first.
+    node.top_up(20, 10_000_000, "more");
+    let rar = first.receive().await;
+    assert_eq!((rar.command(), rar.flags()), (258, 0xc0));
+    assert_eq!(rar.text(code::SESSION_ID), Some("pgw.example;16;1"));
+    assert_eq!(rar.text(code::DESTINATION_HOST), Some("pgw.example"));
+    assert_eq!(rar.text(code::DESTINATION_REALM), Some("gateways.example"));
+    let mut raa =
+        Request::new(258, 4, vec![text(code::SESSION_ID, "pgw.example;16;1"), number(code::RESULT_CODE, 2002)]);
+    raa = raa.with(text(code::ORIGIN_HOST, "pgw.example")).with(text(code::ORIGIN_REALM, "gateways.example"));
+    (raa.flags, raa.hop_by_hop, raa.end_to_end) = (0x40, rar.hop_by_hop(), rar.end_to_end());
+    first.send(&raa.octets()).await;
+    let answer = ask(&mut first, request(UPDATE, 2).with(used_and_wanted(1, MB))).await;
+    assert_eq!(answer.services()[0].octets(), Some(10 * MB));
+    judged_by_tshark(&first.received);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -790,7 +833,9 @@ async fn open5gs_is_not_asked_to_re_authorise_but_asks_soon_by_itself() {
         let pending = node.node.store.session(session.as_bytes()).unwrap();
         node.node.store.mark().admit(pending).is_ok_and(|session| session.reauthorise)
     };
+    let deadline = Instant::now() + PATIENCE;
     while waiting() {
+        assert!(Instant::now() < deadline, "the session still waits for an RAR");
         tokio::task::yield_now().await;
     }
     smf.is_served().await;

@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
 
 use crate::wire::{Message, hex};
@@ -39,7 +40,10 @@ pub(crate) fn judged_by_tshark<'m>(messages: impl IntoIterator<Item = &'m Messag
 
 /// The same for a file of messages.
 pub(crate) fn judged_file(messages: &Path, options: &[&str]) {
-    if !available("tshark", &["--version"]) || !available("python3", &["--version"]) {
+    // Asked once: tshark takes its time to start.
+    static TOOLS: LazyLock<bool> =
+        LazyLock::new(|| available("tshark", &["--version"]) && available("python3", &["--version"]));
+    if !*TOOLS {
         return;
     }
     let script = interop_file("tshark_check.py");

@@ -25,6 +25,9 @@ use crate::{
 
 /// How often supervision looks for sessions that have run out.
 const EXPIRY_EVERY: Duration = Duration::from_secs(1);
+/// After a start, how long gateways have to come back (Tc is 30 s, spec B-163) and report, before supervision ends sessions
+/// whose time ran out meanwhile.
+const EXPIRY_GRACE: Duration = Duration::from_secs(60);
 /// How often gauges are brought up to date.
 const GAUGES_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked whether a checkpoint is due.
@@ -173,7 +176,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         diameter = ?node.diameter,
         grpc = %node.grpc,
         http = %node.http,
-        accounts = node.recovery.accounts,
+        accounts = node.store.totals().accounts,
         "tollgate serves"
     );
     tokio::select! {
@@ -372,7 +375,11 @@ fn start_background(
     stopped: &watch::Receiver<bool>,
 ) -> [JoinHandle<()>; 3] {
     let expiring = Arc::clone(store);
+    let started = Instant::now();
     let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
+        if started.elapsed() < EXPIRY_GRACE {
+            return;
+        }
         let ended = expiring.expire_sessions();
         if ended > 0 {
             tracing::info!(sessions = ended, "supervision ended sessions that nothing was heard of");

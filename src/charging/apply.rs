@@ -323,6 +323,7 @@ impl State {
         let Some(mut session) = self.sessions.remove(&no) else { return };
         let key = SessionKey::of(session.id.as_bytes());
         self.session_keys.remove(&key);
+        self.ended.push(key);
         self.reauthorise.remove(&no);
         self.supervision.remove(&(session.queued, no));
         for quota in &session.quotas {
@@ -357,7 +358,6 @@ impl State {
             if self.closed.get(&key).is_some_and(|closed| closed.at == at) {
                 self.closed.remove(&key);
             }
-            self.note_forgotten(key);
         }
         while let Some((_, key, number)) =
             self.events_order.front().copied().filter(|(at, ..)| at.plus_secs(event_secs) < now)
@@ -369,18 +369,11 @@ impl State {
                     self.events.remove(&key);
                 }
             }
-            self.note_forgotten(key);
         }
         while self.credits_order.front().is_some_and(|(at, ..)| at.plus_secs(request_id_secs) < now) {
             if let Some((_, account, id)) = self.credits_order.pop_front() {
                 self.credits.remove(&(account, id));
             }
-        }
-    }
-
-    fn note_forgotten(&mut self, key: SessionKey) {
-        if !self.knows(key) {
-            self.forgotten.push(key);
         }
     }
 }

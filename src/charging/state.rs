@@ -88,8 +88,8 @@ pub struct State {
     pub(super) events_order: VecDeque<(Timestamp, SessionKey, u32)>,
     pub(super) credits: HashMap<(AccountId, Box<str>), RememberedCredit>,
     pub(super) credits_order: VecDeque<(Timestamp, AccountId, Box<str>)>,
-    /// Keys of ended sessions and events that were dropped since someone last asked.
-    pub(super) forgotten: Vec<SessionKey>,
+    /// Keys of sessions that have ended since someone last asked.
+    pub(super) ended: Vec<SessionKey>,
     /// One copy of names that many sessions share.
     pub(super) names: BTreeSet<Arc<str>>,
     /// All money that ever came in and went out: the other side of the balance identity.
@@ -188,19 +188,19 @@ impl State {
         self.supervision.first().map(|(at, _)| *at)
     }
 
-    /// Session-Ids that are no longer known, since the last call: for whoever keeps an index of them.
-    pub fn take_forgotten(&mut self) -> Vec<SessionKey> {
-        std::mem::take(&mut self.forgotten)
+    /// Keys of sessions that have ended since the last call: for whoever keeps an index of running sessions.
+    pub fn take_ended(&mut self) -> Vec<SessionKey> {
+        std::mem::take(&mut self.ended)
     }
 
-    /// Whether a Session-Id is known: running, ended and remembered, or of a remembered event.
-    pub(super) fn knows(&self, key: SessionKey) -> bool {
-        self.session_keys.contains_key(&key) || self.closed.contains_key(&key) || self.events.contains_key(&key)
+    /// Whether a Session-Id is that of an ended session that is remembered.
+    pub fn remembers(&self, key: SessionKey) -> bool {
+        self.closed.contains_key(&key)
     }
 
-    /// Keys of all Session-Ids that are known, in no order, some of them twice.
+    /// Keys of all running sessions, in no order.
     pub fn session_keys(&self) -> impl Iterator<Item = SessionKey> {
-        self.session_keys.keys().chain(self.closed.keys()).chain(self.events.keys()).copied()
+        self.session_keys.keys().copied()
     }
 
     /// Sessions that wait for a re-authorisation, oldest first.
@@ -213,8 +213,8 @@ impl State {
         if let Some(known) = self.names.get(name) {
             return Arc::clone(known);
         }
-        // A client chooses the names: stop sharing, not storing, when there are implausibly many.
-        if self.names.len() < NAMES_MAX {
+        // A client chooses the names: stop sharing, not storing, when there are implausibly many or long ones.
+        if self.names.len() < NAMES_MAX && name.len() <= NAME_OCTETS_MAX {
             self.names.insert(Arc::clone(name));
         }
         Arc::clone(name)
@@ -223,3 +223,5 @@ impl State {
 
 /// Host, realm, context and service names that are shared. An operator has some hundreds of gateways.
 const NAMES_MAX: usize = 10_000;
+/// A DiameterIdentity is a domain name: 255 octets (RFC 1035).
+const NAME_OCTETS_MAX: usize = 255;

@@ -97,16 +97,22 @@ impl DurableMark {
 
     /// Waits until nothing further becomes durable and says why. Cancel safe.
     pub async fn failed(&self) -> Fatal {
-        let mut state = self.inner.state.subscribe();
-        match state.wait_for(|state| state.fatal.is_some()).await {
-            Ok(state) => state.fatal.clone().unwrap_or(Fatal::ShutDown),
+        let mut ended = self.inner.ended.subscribe();
+        match ended.wait_for(Option::is_some).await {
+            Ok(fatal) => fatal.clone().unwrap_or(Fatal::ShutDown),
             Err(_) => Fatal::ShutDown,
         }
     }
 
     pub(super) fn new(durable: Position) -> Self {
         let (state, _) = watch::channel(State { durable, fatal: None });
-        let inner = Inner { durable: AtomicU64::new(durable.0), state, blocked: Mutex::new(()), moved: Condvar::new() };
+        let inner = Inner {
+            durable: AtomicU64::new(durable.0),
+            state,
+            ended: watch::Sender::new(None),
+            blocked: Mutex::new(()),
+            moved: Condvar::new(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -125,6 +131,7 @@ impl DurableMark {
         self.inner.change(|state| {
             state.fatal.get_or_insert(fatal);
         });
+        self.inner.ended.send_modify(|ended| *ended = self.fatal());
     }
 }
 
@@ -175,6 +182,8 @@ struct Inner {
     /// The same as in `state`, for readers that don't wait.
     durable: AtomicU64,
     state: watch::Sender<State>,
+    /// The same as `fatal` in `state`, for those who wait for nothing else: they must not wake with every commit.
+    ended: watch::Sender<Option<Fatal>>,
     blocked: Mutex<()>,
     moved: Condvar,
 }

@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use dashmap::DashMap;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{
+    Notify,
+    mpsc::{self, error::TrySendError},
+};
 
 use crate::ids::{SessionId, SessionKey};
 
@@ -17,8 +20,9 @@ const COMMANDS_MAX: usize = 1_024;
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     count: Arc<Count>,
-    /// The connection over which the last request of an Origin-Host came (spec B-135), by its name in lower case.
-    routes: DashMap<Box<str>, Commands, ahash::RandomState>,
+    /// The connections over which requests of an Origin-Host have come (spec B-135), by its name in lower case; never empty.
+    /// The newest is used first, the others when it is gone or busy.
+    routes: DashMap<Box<str>, Vec<Commands>, ahash::RandomState>,
 }
 
 #[derive(Debug, Default)]
@@ -72,12 +76,17 @@ impl Registry {
 
     /// The way to a client is over this connection now.
     pub(super) fn route(&self, host: &str, commands: &Commands) {
-        self.routes.insert(host.to_ascii_lowercase().into(), commands.clone());
+        let mut ways = self.routes.entry(host.to_ascii_lowercase().into()).or_default();
+        ways.retain(|way| way.connection != commands.connection);
+        ways.push(commands.clone());
     }
 
     /// The ways over this connection are gone.
     pub(super) fn forget(&self, connection: u64) {
-        self.routes.retain(|_, commands| commands.connection != connection);
+        self.routes.retain(|_, ways| {
+            ways.retain(|way| way.connection != connection);
+            !ways.is_empty()
+        });
     }
 
     /// Whether a client can be reached.
@@ -85,10 +94,16 @@ impl Registry {
         self.routes.contains_key(host.to_ascii_lowercase().as_str())
     }
 
-    /// Hands a command to the connection that leads to a client. `false`: there is none, or it is too busy.
-    pub(super) fn send(&self, host: &str, command: Command) -> bool {
-        let commands = self.routes.get(host.to_ascii_lowercase().as_str()).map(|commands| commands.sender.clone());
-        commands.is_some_and(|sender| sender.try_send(command).is_ok())
+    /// Hands a command to a connection that leads to a client. `false`: there is none, or all are too busy.
+    pub(super) fn send(&self, host: &str, mut command: Command) -> bool {
+        let Some(ways) = self.routes.get(host.to_ascii_lowercase().as_str()) else { return false };
+        for way in ways.iter().rev() {
+            match way.sender.try_send(command) {
+                Ok(()) => return true,
+                Err(TrySendError::Full(back) | TrySendError::Closed(back)) => command = back,
+            }
+        }
+        false
     }
 }
 

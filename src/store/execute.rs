@@ -70,15 +70,22 @@ impl<D: Disk> Store<D> {
             Named::Account(account) => Some(account),
             Named::Nobody => None,
             Named::Conflict(first, second) => {
+                // A session knows who pays, whatever its later requests say: usage is never lost (spec C-162, I-14).
                 self.observer.conflict(first, second);
-                return self.unknown_user(kind, number);
+                None
             }
         };
         let home = account.map(|account| self.partition_of(account));
-        let partition = match (self.sessions.get(key).or(home), kind) {
+        let partition = match kind {
+            RequestKind::Event => home,
+            RequestKind::Initial | RequestKind::Update | RequestKind::Termination => self.sessions.get(key).or(home),
+        };
+        let partition = match (partition, kind) {
             (Some(partition), _) => partition,
             (None, RequestKind::Initial | RequestKind::Event) => return self.unknown_user(kind, number),
-            (None, RequestKind::Update | RequestKind::Termination) => NOBODY,
+            (None, RequestKind::Update | RequestKind::Termination) => {
+                self.partition_that_remembers(key).unwrap_or(NOBODY)
+            }
         };
         let mut cell = self.lock(partition);
         let (decided, position) = self.execute(&mut cell, partition, &command(account));
@@ -124,8 +131,11 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// An identity is taken, or the core refused; nothing has changed.
     pub fn create_subscriber(&self, spec: SubscriberSpec) -> Pending<Result<Done, CreateSubscriberError>> {
-        let account = spec.account;
-        let identities = spec.subscriber.identities.clone();
+        let (account, identities) = (spec.account, spec.subscriber.identities.clone());
+        let partition = self.partition_of(account);
+        // Held from the claims to the decision: another creation for this account must not build on a claim that is given
+        // back.
+        let mut cell = self.lock(partition);
         let mut claimed = Vec::with_capacity(identities.len());
         let give_back = |claimed: &[&Identity]| claimed.iter().for_each(|identity| self.identities.release(identity));
         for identity in &identities {
@@ -138,13 +148,12 @@ impl<D: Disk> Store<D> {
                 }
             }
         }
-        let done = self.account_command(account, &Command::CreateSubscriber(spec));
-        done.map(|done| {
-            if done.is_err() {
-                give_back(&claimed);
-            }
-            done.map_err(CreateSubscriberError::Refused)
-        })
+        let (decided, position) = self.execute(&mut cell, partition, &Command::CreateSubscriber(spec));
+        let done = done(decided);
+        if done.is_err() {
+            give_back(&claimed);
+        }
+        Pending::new(done.map_err(CreateSubscriberError::Refused), position)
     }
 
     /// Executes a command about a running session; `None` = there is none with this key.
@@ -222,20 +231,20 @@ impl<D: Disk> Store<D> {
 
     /// Keeps the index of Session-Ids in step with the partition.
     fn keep_index(&self, cell: &mut Partition, partition: PartitionId, event: &Event) {
-        match event {
-            Event::Interrogated(event) => {
-                if let Some(opening) = &event.opening {
-                    self.sessions.insert(SessionKey::of(opening.session_id.as_bytes()), partition);
-                }
-            }
-            Event::EventCharged(event) => {
-                self.sessions.insert(SessionKey::of(event.session_id.as_bytes()), partition);
-            }
-            _ => {}
+        if let Event::Interrogated(event) = event
+            && let Some(opening) = &event.opening
+        {
+            self.sessions.insert(SessionKey::of(opening.session_id.as_bytes()), partition);
         }
-        for key in cell.state.take_forgotten() {
-            self.sessions.remove(key);
+        for key in cell.state.take_ended() {
+            self.sessions.remove(key, partition);
         }
+    }
+
+    /// Where an ended session is remembered. Asked only for a request that names neither a running session nor a
+    /// subscriber, such as a late copy: every partition is looked at.
+    fn partition_that_remembers(&self, key: SessionKey) -> Option<PartitionId> {
+        self.partition_ids().find(|partition| self.lock(*partition).state.remembers(key))
     }
 
     pub(super) fn lock(&self, partition: PartitionId) -> MutexGuard<'_, Partition> {

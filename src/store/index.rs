@@ -90,8 +90,7 @@ impl IdentityIndex {
     }
 }
 
-/// Session-Ids to partitions, of running sessions and of those that are remembered: a request of a session need not name
-/// its subscriber (spec C-164).
+/// Session-Ids of running sessions to partitions: a request of a session need not name its subscriber (spec C-164).
 #[derive(Debug, Default)]
 pub(super) struct SessionIndex(DashMap<SessionKey, PartitionId, Hasher>);
 
@@ -104,7 +103,8 @@ impl SessionIndex {
         self.0.insert(key, partition);
     }
 
-    pub(super) fn remove(&self, key: SessionKey) {
-        self.0.remove(&key);
+    /// Removes a session of this partition; one with the same Session-Id in another partition stays.
+    pub(super) fn remove(&self, key: SessionKey, partition: PartitionId) {
+        self.0.remove_if(&key, |_, known| *known == partition);
     }
 }

@@ -211,8 +211,8 @@ fn build_indexes(
     let (identities, sessions) = (IdentityIndex::default(), SessionIndex::default());
     for (partition, index) in partitions.iter_mut().zip(0..) {
         partition.state.check()?;
-        // The index is made from what is there; what was forgotten on the way never got into it.
-        drop(partition.state.take_forgotten());
+        // The index is made from what runs now; what has ended on the way never got into it.
+        drop(partition.state.take_ended());
         for account in partition.state.accounts() {
             if account.currency != catalog {
                 return Err(RecoveryError::Currency { account: account.id, found: account.currency, catalog });

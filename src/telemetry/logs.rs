@@ -2,7 +2,7 @@
 //!
 //! No line holds a subscriber's number in full: log `Identity::masked()` or `ids::mask(..)`, never the number.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
 
@@ -34,7 +34,8 @@ pub enum InitError {
 /// The level cannot be read, or logs are set up already.
 pub fn init(format: Format, level: &str) -> Result<(), InitError> {
     let filter = EnvFilter::builder().parse(level)?;
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Colours are for people at a terminal, not for files.
+    let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let done = match format {
         Format::Text => lines.try_init(),
         Format::Json => lines.json().flatten_event(true).try_init(),

@@ -76,7 +76,7 @@ fn populate<D: Disk>(store: &Store<D>) {
 fn service(used: Option<u64>, want: Option<Want>) -> Vec<ServiceRequest> {
     let key = QuotaKey { rating_group: Some(1), service_identifier: None };
     let used = used.map(|octets| Used { octets, ..Used::default() });
-    vec![ServiceRequest { key, used, want, currency: None }]
+    vec![ServiceRequest { key, used, want, ..ServiceRequest::default() }]
 }
 
 fn interrogate<D: Disk>(

@@ -77,6 +77,7 @@ fn interrogate(
                 used: used.map(|octets| Used { octets, ..Used::default() }),
                 want: (kind != RequestKind::Termination).then_some(Want::Any),
                 currency: None,
+                unusable: false,
             }],
             at_command_level: false,
             short_validity: false,

@@ -5,6 +5,7 @@
 
 mod charging_property;
 mod charging_tables;
+mod closed_output;
 mod demo;
 mod store_crash;
 mod support;

@@ -7,6 +7,7 @@ mod charging_property;
 mod charging_tables;
 mod closed_output;
 mod demo;
+mod reauthorise;
 mod store_crash;
 mod support;
 mod tidy;

@@ -19,7 +19,7 @@ use crate::{
 /// less than makes the journal itself block ([`PENDING_MAX`](crate::journal::PENDING_MAX)), which holds a partition's lock.
 const BACKLOG_MAX: u64 = 200_000;
 /// How long the journal may stand still while something waits for it: a sync takes milliseconds, and clients give up after
-/// about ten seconds (Tx, spec C-70).
+/// about ten seconds (Tx).
 const STALL: Duration = Duration::from_secs(2);
 /// How often it is looked: often enough that a backlog cannot grow far beyond its bound unseen.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use clap::Parser as _;
 use tokio::task::JoinSet;
 use tollgate::{
     charging::{CreditCommand, CreditKind},
@@ -15,6 +16,7 @@ use tollgate::{
         dictionary::command,
     },
     ids::AccountId,
+    load,
     units::{Money, Units},
 };
 
@@ -28,15 +30,12 @@ const SOON: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(4);
 /// The internet of the demo's price list: 0.01 CNY for a MB.
 const INTERNET: u32 = 1;
-/// Free of charge there.
-const MUSIC: u32 = 3;
 
-/// A running session of one subscriber, in the rating group of the internet unless said otherwise.
+/// A running session of one subscriber.
 struct Data {
     client: Identity,
     id: String,
     subscriber: u64,
-    group: u32,
     number: u32,
 }
 
@@ -44,17 +43,12 @@ impl Data {
     /// Opens a session of a seeded subscriber, over a gateway that is the client itself.
     async fn open(gateway: &mut Gateway, subscriber: u64) -> Self {
         let client = gateway.identity().clone();
-        Self::open_of(gateway, client, subscriber, INTERNET).await.0
+        Self::open_of(gateway, client, subscriber).await.0
     }
 
     /// Opens a session of a client behind a gateway.
-    async fn open_of(
-        gateway: &mut Gateway,
-        client: Identity,
-        subscriber: u64,
-        group: u32,
-    ) -> (Self, CreditControlAnswer) {
-        let data = Self { client, id: gateway.new_session(), subscriber, group, number: 0 };
+    async fn open_of(gateway: &mut Gateway, client: Identity, subscriber: u64) -> (Self, CreditControlAnswer) {
+        let data = Self { client, id: gateway.new_session(), subscriber, number: 0 };
         let answer = data.ask(gateway, RequestType::Initial, None).await;
         (data, answer)
     }
@@ -70,7 +64,7 @@ impl Data {
         let mut request = gateway.request(&self.id, &self.client, kind, self.number, DATA, &msisdn);
         let used = used.map(|used| UsedUnits { units: ServiceUnits::of(Units::octets(used)), ..UsedUnits::default() });
         request.services = vec![MultipleServices {
-            rating_group: Some(self.group),
+            rating_group: Some(INTERNET),
             requested: Some(ServiceUnits::default()),
             used,
             ..MultipleServices::default()
@@ -104,6 +98,12 @@ impl Data {
         let session = node.node.store.session(self.id.as_bytes()).unwrap();
         node.node.store.mark().durable(session).await.unwrap().reauthorise
     }
+}
+
+#[derive(clap::Parser)]
+struct Load {
+    #[command(flatten)]
+    options: load::LoadOptions,
 }
 
 /// A node whose subscribers can pay 5 MB: every grant is the last, so every top-up is waited for.
@@ -217,16 +217,26 @@ async fn a_question_that_is_lost_with_its_connection_is_asked_again_over_another
 #[tokio::test(flavor = "multi_thread")]
 async fn a_top_up_reaches_its_session_also_when_the_partition_never_rests() {
     let node = poor(|config| config.store.partitions = 1).await;
+    let target = node.diameter().to_string();
+    // All but the first subscriber, free of charge, for longer than the test takes.
+    let load = Load::parse_from(
+        [
+            ["load", "--json"],
+            ["--target", &target],
+            ["--first-msisdn", "8613900000001"],
+            ["--subscribers", "9"],
+            ["--rating-group", "3"],
+            ["--duration", "600"],
+            ["--connections", "2"],
+        ]
+        .as_flattened(),
+    );
     let mut busy = JoinSet::new();
-    for subscriber in 1..9 {
-        let mut gateway = node.gateway(&format!("busy{subscriber}.example")).await;
-        busy.spawn(async move {
-            let client = gateway.identity().clone();
-            let (mut data, _) = Data::open_of(&mut gateway, client, subscriber, MUSIC).await;
-            loop {
-                data.update(&mut gateway, 0).await;
-            }
-        });
+    busy.spawn(load::run(load.options));
+    // It is under way when its sessions are there.
+    while node.node.store.totals().sessions == 0 {
+        assert!(busy.try_join_next().is_none(), "it could not start");
+        tokio::task::yield_now().await;
     }
     let mut gateway = node.gateway("gw.example").await;
     let mut data = Data::open(&mut gateway, 0).await;
@@ -235,7 +245,7 @@ async fn a_top_up_reaches_its_session_also_when_the_partition_never_rests() {
         data.is_asked(&mut gateway).await;
         data.update(&mut gateway, 5 * MB).await;
     }
-    assert!(busy.try_join_next().is_none(), "all are busy still");
+    assert!(busy.try_join_next().is_none(), "it is busy still");
 }
 
 // tests: I-15
@@ -266,7 +276,7 @@ async fn a_client_behind_a_relay_is_treated_by_its_own_profile() {
     for (subscriber, (relay, host, validity)) in (0..).zip(cases) {
         let relay = &mut node.gateway(relay).await;
         let client = Identity { host: host.into(), realm: "gateways.example".into() };
-        let (_, answer) = Data::open_of(relay, client, subscriber, INTERNET).await;
+        let (_, answer) = Data::open_of(relay, client, subscriber).await;
         assert!(answer.services[0].final_unit.is_some());
         assert_eq!(answer.services[0].validity_time, Some(validity), "{host}");
     }

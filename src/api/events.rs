@@ -1,4 +1,4 @@
-//! `EventService`: subscriptions and acknowledgements.
+//! `EventService`: subscriptions, acknowledgements, consumers that are gone.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{
     Api,
     convert::name,
     notices::event_of,
-    status::{answered, too_old, unavailable},
+    status::{answered, not_found, too_old, unavailable},
     v1::{self, event_service_server::EventService},
 };
 use crate::{charging::Notice, ids::AccountId, store::CursorTooOld};
@@ -57,6 +57,23 @@ impl EventService for Api {
             }
             self.durable(self.store.acknowledge(consumer, request.cursor)).await?;
             Ok(v1::AcknowledgeResponse {})
+        })
+        .await
+    }
+
+    async fn forget_consumer(
+        &self,
+        request: Request<v1::ForgetConsumerRequest>,
+    ) -> Result<Response<v1::ForgetConsumerResponse>, Status> {
+        answered("ForgetConsumer", async {
+            self.check_journal()?;
+            let consumer = name("consumer", &request.get_ref().consumer)?;
+            if self.store.outbox().acknowledged(consumer).is_none() {
+                return Err(not_found("consumer", format_args!("`{consumer}` has never acknowledged anything")));
+            }
+            self.durable(self.store.forget_consumer(consumer)).await?;
+            tracing::info!(consumer, "consumer of events forgotten");
+            Ok(v1::ForgetConsumerResponse {})
         })
         .await
     }

@@ -105,6 +105,8 @@ pub struct Account {
     pub history: VecDeque<HistoryLine>,
     /// The id of the next bucket.
     pub next_bucket: u32,
+    /// How many allowances it was created with: buckets 2 and following, as long as they are there.
+    pub opening_allowances: u32,
 }
 
 impl Account {

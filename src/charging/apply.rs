@@ -34,6 +34,7 @@ impl State {
                     debited: Money::ZERO,
                     history: Default::default(),
                     next_bucket: 1,
+                    opening_allowances: u32::try_from(buckets.len().saturating_sub(1)).unwrap_or(u32::MAX),
                 };
                 buckets.iter().for_each(|bucket| new.insert_bucket(bucket.clone()));
                 if opening != 0 {

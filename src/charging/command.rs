@@ -93,6 +93,8 @@ pub struct ServiceRequest {
     pub want: Option<Want>,
     /// Currency of money in `used` and `want`, if the client said it.
     pub currency: Option<Currency>,
+    /// Money that cannot be counted was reported as used: an unknown currency, below zero, out of range (spec C-54).
+    pub unusable: bool,
 }
 
 /// Reported usage in all units that the client counted; the tariff's unit is charged (spec C-52).

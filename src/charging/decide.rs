@@ -157,10 +157,9 @@ fn create_account(state: &State, spec: &AccountSpec<'_>, now: Timestamp) -> Deci
         services: Arc::new([]),
         name: "main".into(),
     };
-    let allowances = spec.allowances.iter().zip(BucketId::MAIN.0 + 1..);
-    let buckets = std::iter::once(main)
-        .chain(allowances.map(|(allowance, id)| credit::bucket_of(allowance, BucketId(id), now)))
-        .collect();
+    let allowances = spec.allowances.iter().zip(opening_buckets());
+    let buckets =
+        std::iter::once(main).chain(allowances.map(|(allowance, id)| credit::bucket_of(allowance, id, now))).collect();
     Decided::done(Some(Event::AccountCreated {
         account: spec.id,
         currency: spec.currency,
@@ -171,13 +170,26 @@ fn create_account(state: &State, spec: &AccountSpec<'_>, now: Timestamp) -> Deci
     }))
 }
 
-/// Whether an account is what this creation made; its balance and allowances may have moved on since.
+/// Whether an account is what this creation made. Its balance and allowances may have moved on since: what it was opened
+/// with is compared. Of an allowance that was used up or ran out, and was cleared away since, only that there was one is
+/// known; it counts as the one that the creation names.
 fn same_account(account: &Account, spec: &AccountSpec<'_>) -> bool {
     let opening = account.bucket(BucketId::MAIN).map(|bucket| bucket.initial);
     account.currency == spec.currency
         && account.credit_limit == spec.credit_limit
         && account.never_stop == spec.never_stop
         && opening == Some(spec.balance.micros())
+        && account.opening_allowances as usize == spec.allowances.len()
+        && spec
+            .allowances
+            .iter()
+            .zip(opening_buckets())
+            .all(|(allowance, id)| account.bucket(id).is_none_or(|bucket| *bucket.name == *allowance.name))
+}
+
+/// The ids of the buckets that the allowances of a creation get, in their order.
+fn opening_buckets() -> impl Iterator<Item = BucketId> {
+    (BucketId::MAIN.0 + 1..).map(BucketId)
 }
 
 fn create_subscriber(state: &State, spec: &SubscriberSpec, now: Timestamp) -> Decided {

@@ -7,7 +7,7 @@ use super::{
     Measure, Opening, Origin, OrphanUsage, Quota, Reply, RequestKind, ServiceRequest, Session, State, Step, Used,
     Verdict, Want, lifecycle,
     quota::{Demand, Ledger, Tariff},
-    session::{Novelty, SESSION_QUOTAS_MAX},
+    session::{Novelty, SESSION_QUOTAS_MAX, SESSION_QUOTAS_USED_MAX},
     state::ACCOUNT_SESSIONS_MAX,
 };
 use crate::{
@@ -30,10 +30,12 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
             Novelty::Forgotten => {
                 return Decided { repeated: true, ..Decided::unchanged(bare(Verdict::UnableToComply)) };
             }
+            // It may be a copy, so it is not charged; it may be none, so it is recorded.
+            Novelty::TooOld => return orphan(request, now, bare(Verdict::UnableToComply)),
         }
         if request.account.is_some_and(|account| account != session.account) || !same_context(session, catalog, request)
         {
-            return Decided::unchanged(bare(Verdict::InvalidValue));
+            return orphan(request, now, bare(Verdict::InvalidValue));
         }
     } else if let Some(closed) = state.closed.get(&request.key).filter(|c| c.id.as_bytes() == request.session_id) {
         if let Some(answer) = closed.answer.as_ref().filter(|a| a.kind == request.kind && a.number == request.number) {
@@ -104,6 +106,8 @@ struct Line<'a> {
     used: Option<Used>,
     want: Option<Want>,
     tariff: Option<Tariff<'a>>,
+    /// Money that cannot be charged was reported: another currency, or more than can be counted (spec C-54, C-55).
+    unusable: bool,
 }
 
 /// The decision on one request: a working copy of the balance and the steps so far.
@@ -138,9 +142,9 @@ impl<'a> Interrogator<'a> {
 
     fn run(mut self) -> Decided {
         let lines = self.lines();
-        if self.too_many_quotas(&lines) {
+        if self.quotas_with(&lines) > SESSION_QUOTAS_USED_MAX {
             let answer = Answer::bare(self.request.kind, self.request.number, Verdict::ResourcesExceeded);
-            return Decided::unchanged(Arc::new(answer));
+            return orphan(self.request, self.now, Arc::new(answer));
         }
         // All releases and debits come first, so that what one service gives back can go to another in the same request.
         if self.request.kind == RequestKind::Termination {
@@ -179,7 +183,8 @@ impl<'a> Interrogator<'a> {
     fn lines(&self) -> Vec<Line<'a>> {
         let mut lines: Vec<Line<'a>> = Vec::with_capacity(self.request.services.len());
         for service in &self.request.services {
-            if service.used.is_none() && service.want.is_none() {
+            let silent = service.used.is_none() && service.want.is_none();
+            if silent && !self.asks_silently(service.key) {
                 continue;
             }
             if let Some(line) = lines.iter_mut().find(|line| line.key == service.key) {
@@ -188,6 +193,7 @@ impl<'a> Interrogator<'a> {
                     (a, b) => a.or(b),
                 };
                 line.want = line.want.or(service.want);
+                line.unusable |= service.unusable;
             } else {
                 lines.push(self.line(service));
             }
@@ -196,36 +202,56 @@ impl<'a> Interrogator<'a> {
     }
 
     fn line(&self, service: &ServiceRequest) -> Line<'a> {
-        let ServiceRequest { key, used, want, currency } = *service;
+        let ServiceRequest { key, used, want, currency, unusable } = *service;
         // A report may belong to the quota of the whole group (spec G-30); a grant is always for the very key that asks,
         // so that no two grants share one reservation.
         let quota = match (self.session, want) {
             (Some(session), None) => session.resolve(key),
             _ => key,
         };
-        let in_money = matches!(want, Some(Want::Money(_)))
+        let in_money = unusable
+            || matches!(want, Some(Want::Money(_)))
             || used.is_some_and(|used| used.money != Money::ZERO)
             || self.quota(quota).is_some_and(|quota| quota.measure == Measure::Money);
         let tariff = if in_money {
             // Nothing is converted: money of another currency cannot be charged (spec C-55).
-            Some(Tariff::Money).filter(|_| currency.is_none_or(|currency| currency == self.account.currency))
+            Some(Tariff::Money)
+                .filter(|_| !unusable && currency.is_none_or(|currency| currency == self.account.currency))
         } else {
             self.context
                 .and_then(|context| self.catalog.service(context, key.rating_group, key.service_identifier))
                 .map(Tariff::Service)
         };
-        Line { key, quota, used, want, tariff }
+        let unusable = unusable || (in_money && tariff.is_none() && used.is_some());
+        Line { key, quota, used, want, tariff, unusable }
     }
 
     fn quota(&self, key: QuotaKey) -> Option<&'a Quota> {
         self.session.and_then(|session| session.quota(key))
     }
 
-    fn too_many_quotas(&self, lines: &[Line<'_>]) -> bool {
+    /// How many quotas the session will have with these lines.
+    fn quotas_with(&self, lines: &[Line<'_>]) -> usize {
         let known = self.session.map_or(0, |session| session.quotas.len());
-        let new = lines.iter().filter(|line| self.quota(line.quota).is_none()).count();
-        // Usage is never refused: a final request may name anything.
-        self.request.kind != RequestKind::Termination && known + new > SESSION_QUOTAS_MAX
+        known + lines.iter().filter(|line| self.quota(line.quota).is_none()).count()
+    }
+
+    /// Whether a client that names a quota and asks for nothing wants units all the same: after a re-authorisation, or
+    /// from the restricted state, some leave Requested-Service-Unit out (spec C-88).
+    fn asks_silently(&self, key: QuotaKey) -> bool {
+        let Some((session, quota)) = self.session.and_then(|s| s.quota(key).map(|quota| (s, quota))) else {
+            return false;
+        };
+        if session.reauthorise {
+            return quota.wants_credit();
+        }
+        quota.refused && quota.granted == 0 && self.redirects(key)
+    }
+
+    fn redirects(&self, key: QuotaKey) -> bool {
+        self.context
+            .and_then(|context| self.catalog.service(context, key.rating_group, key.service_identifier))
+            .is_some_and(|service| matches!(service.final_action, FinalAction::Redirect { .. }))
     }
 
     /// Debits what a line reports. Every line gets a step here, in order.
@@ -274,10 +300,18 @@ impl<'a> Interrogator<'a> {
     }
 
     fn grant(&mut self, line: &Line<'a>, stopped: bool) {
-        let Some(want) = line.want else {
+        if line.unusable {
+            return self.reply(line, Verdict::RatingFailed);
+        }
+        let silent = Some(Want::Any).filter(|_| self.asks_silently(line.quota));
+        let Some(want) = line.want.or(silent) else {
             self.repeat_final_action(line);
             return;
         };
+        let new = self.quota(line.quota).is_none();
+        if new && self.session.is_some_and(|session| session.quotas.len() >= SESSION_QUOTAS_MAX) {
+            return self.reply(line, Verdict::ResourcesExceeded);
+        }
         let (slice, service) = match (line.tariff, want) {
             (None, _) | (_, Want::Unusable) => return self.reply(line, Verdict::RatingFailed),
             (Some(Tariff::Money), Want::Money(money)) if money.is_positive() => (money.micros().unsigned_abs(), None),

@@ -34,5 +34,5 @@ pub use event::{
 };
 pub use invariants::Violation;
 pub use quota::{Measure, Quota};
-pub use session::{Closed, SESSION_ANSWERS_MAX, Session};
+pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{ACCOUNT_SESSIONS_MAX, RememberedCredit, RememberedEvent, Retention, State};

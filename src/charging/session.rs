@@ -9,11 +9,13 @@ use crate::{
     units::Money,
 };
 
-/// Answers that a running session keeps for retransmissions: more than the updates that a client has in flight at once
-/// (one for each rating group, spec C-48) in practice.
-pub const SESSION_ANSWERS_MAX: usize = 8;
-/// Quotas in one session: gateways use up to a few dozen rating groups.
+/// Answers that a running session keeps at least for retransmissions; with more quotas than that, one for each, since a
+/// client may have one update for each rating group in flight (spec C-48).
+pub const SESSION_ANSWERS_MIN: usize = 8;
+/// Quotas that may be granted in one session: gateways use up to a few dozen rating groups.
 pub(super) const SESSION_QUOTAS_MAX: usize = 256;
+/// Quotas that usage may be charged to in one session. Usage is not refused before that: what it costs is memory.
+pub(super) const SESSION_QUOTAS_USED_MAX: usize = 4_096;
 /// How far below the highest number an update is still known to be seen or not seen.
 const SEEN_WINDOW: u32 = 64;
 
@@ -59,8 +61,10 @@ pub(super) enum Novelty {
     New,
     /// Answered before; this was the answer.
     Answered(Arc<Answer>),
-    /// Seen before, but the answer is gone, or too old to tell.
+    /// Seen before, but the answer is gone.
     Forgotten,
+    /// So far behind the others that nobody can tell.
+    TooOld,
 }
 
 impl Session {
@@ -88,7 +92,11 @@ impl Session {
             return Novelty::New;
         }
         let age = self.highest_update - number;
-        if age >= SEEN_WINDOW || self.seen_updates >> age & 1 == 1 { Novelty::Forgotten } else { Novelty::New }
+        match age {
+            SEEN_WINDOW.. => Novelty::TooOld,
+            _ if self.seen_updates >> age & 1 == 1 => Novelty::Forgotten,
+            _ => Novelty::New,
+        }
     }
 
     pub(super) fn remember(&mut self, answer: Arc<Answer>) {
@@ -102,7 +110,9 @@ impl Session {
                 self.seen_updates |= 1 << (self.highest_update - answer.number);
             }
         }
-        if self.answers.len() == SESSION_ANSWERS_MAX {
+        // A client with many rating groups may send an update for each again after a failover.
+        let keep = self.quotas.len().clamp(SESSION_ANSWERS_MIN, SEEN_WINDOW as usize);
+        while self.answers.len() >= keep {
             self.answers.pop_front();
         }
         self.answers.push_back(answer);

@@ -213,8 +213,8 @@ impl State {
         if let Some(known) = self.names.get(name) {
             return Arc::clone(known);
         }
-        // A client chooses the names: stop sharing, not storing, when there are implausibly many.
-        if self.names.len() < NAMES_MAX {
+        // A client chooses the names: stop sharing, not storing, when there are implausibly many or long ones.
+        if self.names.len() < NAMES_MAX && name.len() <= NAME_OCTETS_MAX {
             self.names.insert(Arc::clone(name));
         }
         Arc::clone(name)
@@ -223,3 +223,5 @@ impl State {
 
 /// Host, realm, context and service names that are shared. An operator has some hundreds of gateways.
 const NAMES_MAX: usize = 10_000;
+/// A DiameterIdentity is a domain name: 255 octets (RFC 1035).
+const NAME_OCTETS_MAX: usize = 255;

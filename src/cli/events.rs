@@ -19,6 +19,8 @@ pub enum EventsVerb {
     Tail(Tail),
     /// Remember that a consumer has processed all events up to a cursor
     Ack(Ack),
+    /// Forget a consumer that will not come back, so that events are kept for it no more
+    Forget(Forget),
 }
 
 /// Which events.
@@ -50,6 +52,14 @@ pub struct Ack {
     cursor: u64,
 }
 
+/// Who is to be forgotten.
+#[derive(Debug, Args)]
+pub struct Forget {
+    /// Name of the consumer
+    #[arg(long, value_name = "NAME")]
+    consumer: String,
+}
+
 pub(super) async fn run(client: &Client, verb: EventsVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
     match verb {
         EventsVerb::Tail(verb) => tail(client, verb, out).await,
@@ -57,6 +67,12 @@ pub(super) async fn run(client: &Client, verb: EventsVerb, out: &mut Output<'_>)
             acknowledge(client, &consumer, cursor).await?;
             let text = || format!("{consumer} has acknowledged all up to {cursor}");
             Ok(out.object(|| json!({ "consumer": consumer, "cursor": cursor }), text)?)
+        }
+        EventsVerb::Forget(Forget { consumer }) => {
+            let request = v1::ForgetConsumerRequest { consumer: consumer.clone() };
+            answer(client.events().forget_consumer(request).await)?;
+            let text = || format!("{consumer} is forgotten: no events are kept for it");
+            Ok(out.object(|| json!({ "consumer": consumer, "forgotten": true }), text)?)
         }
     }
 }

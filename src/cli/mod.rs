@@ -50,7 +50,7 @@ pub enum AdminCommand {
     Allowance(Verbs<AllowanceVerb>),
     /// Look at running sessions, have them re-authorised
     Session(Verbs<SessionVerb>),
-    /// Follow business events, acknowledge them
+    /// Follow business events, acknowledge them, forget a consumer
     Events(Verbs<EventsVerb>),
     /// What an account was charged and credited, and why
     History(Verb<History>),

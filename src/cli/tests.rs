@@ -100,6 +100,9 @@ async fn sessions_events_and_prices_are_told() {
     let cursor = third.split(' ').next().unwrap();
     tollgate(&node, &format!("events ack --consumer hlr {cursor}")).await.unwrap();
     assert_eq!(node.store.outbox().acknowledged("hlr").unwrap().to_string(), cursor);
+    let forgotten = json_of(&node, "events forget --consumer hlr").await;
+    assert_eq!(forgotten, json!({ "consumer": "hlr", "forgotten": true }));
+    assert_eq!(node.store.outbox().acknowledged("hlr"), None);
 
     let price = tollgate(&node, "price 32251@3gpp.org 3000000 --rating-group 1").await.unwrap();
     assert_eq!(price, "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY\n");

@@ -148,8 +148,8 @@ pub fn write_error_answer(out: &mut Vec<u8>, request: &Frame, local: &Identity, 
         w.utf8(&d::ORIGIN_HOST, &local.host);
         w.utf8(&d::ORIGIN_REALM, &local.realm);
         w.u32(&d::RESULT_CODE, error.result_code.0);
-        // Clients look these up in any answer to a CCR (spec B-85).
-        if credit_control && copied.session_id.is_some() {
+        // Clients look these up in any answer to a CCR, whatever else was missing (spec B-85).
+        if credit_control {
             w.u32(&d::AUTH_APPLICATION_ID, header.application);
             copied.write_request_type_and_number(&mut w);
         }

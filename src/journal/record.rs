@@ -1,4 +1,4 @@
-//! The records of the journal: charging events and acknowledgements as protobuf (`tollgate.journal.v1.Record`).
+//! The records of the journal: charging events and what consumers of business events say, as protobuf (`tollgate.journal.v1.Record`).
 //!
 //! A record is written for every charging request. It is therefore written field by field into the caller's buffer, with no
 //! copy on the way; reading, which only recovery does, goes through the generated messages. Tests hold both together.
@@ -34,6 +34,13 @@ pub enum Entry {
         consumer: Box<str>,
         /// The last event that it needs no more.
         cursor: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// A consumer of business events is gone for good: nothing is kept for it any more.
+    Forgotten {
+        /// Name of the consumer.
+        consumer: Box<str>,
         /// When.
         at: Timestamp,
     },
@@ -75,6 +82,11 @@ pub fn encode_event(partition: PartitionId, event: &Event, out: &mut Vec<u8>) {
 /// Appends the record of an acknowledgement.
 pub fn encode_acknowledged(consumer: &str, cursor: u64, at: Timestamp, out: &mut Vec<u8>) {
     write::acknowledged(&mut Writer::new(out), consumer, cursor, at);
+}
+
+/// Appends the record of a consumer that is forgotten.
+pub fn encode_forgotten(consumer: &str, at: Timestamp, out: &mut Vec<u8>) {
+    write::forgotten(&mut Writer::new(out), consumer, at);
 }
 
 /// Reads one record.

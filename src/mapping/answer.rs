@@ -122,10 +122,24 @@ fn final_unit(action: &FinalUnits) -> FinalUnitAction {
 /// The content of Failed-AVP, where the result demands one (spec B-72, C-121).
 fn failed_avp(answer: &Answer, request: &Frame) -> Option<Vec<u8>> {
     match answer.verdict {
-        // For the request as a whole there is no price when its service context is not known.
-        Verdict::RatingFailed => Some(copy_of(request.body(), &d::SERVICE_CONTEXT_ID)),
-        Verdict::InvalidValue => Some(copy_of(request.body(), &d::SUBSCRIPTION_ID)),
+        Verdict::RatingFailed => Some(unrated_as_a_whole(answer, request)),
+        // Another subscriber than the session's, or another service context (spec C-6, C-164). A request that names no
+        // subscriber can only have the wrong context.
+        Verdict::InvalidValue => {
+            let subscriber = copy_of(request.body(), &d::SUBSCRIPTION_ID);
+            Some(if subscriber.is_empty() { copy_of(request.body(), &d::SERVICE_CONTEXT_ID) } else { subscriber })
+        }
         _ => answer.replies.iter().find(|reply| reply.verdict == Verdict::RatingFailed).map(|reply| unrated(reply.key)),
+    }
+}
+
+/// What was asked for, if that was the matter: money of another currency, units that the service is not counted in (spec
+/// C-35, C-55). Otherwise the service context, which is not known or has no price for a request without a key.
+fn unrated_as_a_whole(answer: &Answer, request: &Frame) -> Vec<u8> {
+    let asked = Avps::new(request.body()).map_while(Result::ok).find(|avp| avp.is(&d::REQUESTED_SERVICE_UNIT));
+    match asked.filter(|units| answer.at_command_level && !units.data.is_empty()) {
+        Some(units) => units.raw.to_vec(),
+        None => copy_of(request.body(), &d::SERVICE_CONTEXT_ID),
     }
 }
 

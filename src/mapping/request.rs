@@ -78,6 +78,11 @@ pub fn charge<'a>(
     catalog: &Catalog,
     client: ClientTraits,
 ) -> Result<Charge<'a>, RequestError> {
+    if request.sub_session_id.is_some_and(|id| id != 0) {
+        // Two sub-sessions must not share requests and quotas; 3GPP does not use them (spec C-23, G-20).
+        return Err(RequestError::new(ResultCode::AVP_UNSUPPORTED, "sub-sessions are not supported")
+            .with_failed_avp(super::answer::copy_of(request.body, &d::CC_SUB_SESSION_ID)));
+    }
     let key = SessionKey::of(request.session_id);
     let context = catalog.context(request.service_context_id);
     let at_command_level = request.services.is_empty();
@@ -154,15 +159,19 @@ fn from_units<'u>(
     requested: Option<&ServiceUnits>,
     used: impl Iterator<Item = &'u UsedUnits>,
 ) -> ServiceRequest {
-    let mut currency = None;
+    let (mut currency, mut unusable) = (None, false);
     // Every Used-Service-Unit counts, not only the first (spec C-37, I-9).
     let used = used.fold(None, |sum: Option<Used>, used| {
-        let money = used.units.money.map(|money| money_of(money, &mut currency));
+        let money = used.units.money.and_then(|money| {
+            let counted = money_of(money, &mut currency);
+            unusable |= counted.is_none();
+            counted
+        });
         let this = Used {
             octets: used.units.octets().unwrap_or(0),
             seconds: used.units.amount(UnitKind::Seconds).unwrap_or(0),
             events: used.units.amount(UnitKind::Events).unwrap_or(0),
-            money: money.flatten().unwrap_or(Money::ZERO),
+            money: money.unwrap_or(Money::ZERO),
         };
         Some(sum.unwrap_or_default().plus(this))
     });
@@ -175,7 +184,7 @@ fn from_units<'u>(
             events: units.amount(UnitKind::Events),
         }),
     });
-    ServiceRequest { key, used, want, currency }
+    ServiceRequest { key, used, want, currency, unusable }
 }
 
 /// The amount, if it can be counted; the currency is noted. A currency that is not known makes it uncountable.
@@ -194,5 +203,77 @@ fn count_messages(services: &mut [ServiceRequest], request: &CreditControlReques
     {
         let units = Want::Units(WantedUnits { events: Some(messages), ..WantedUnits::default() });
         services.iter_mut().filter(|service| silent(service.want)).for_each(|service| service.want = Some(units));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::diameter::{Frame, Identity, credit_control::Strictness};
+
+    fn translated(change: impl FnOnce(&mut CreditControlRequest<'_>)) -> Result<Vec<ServiceRequest>, RequestError> {
+        let catalog = Catalog::from_toml(include_str!("../../config/demo/catalog.toml")).unwrap();
+        let origin = Identity { host: "gw.example".into(), realm: "example".into() };
+        let mut request = CreditControlRequest::new(b"gw.example;1;1", &origin, "example", RequestType::Update);
+        request.service_context_id = "32251@3gpp.org";
+        change(&mut request);
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes);
+        let frame = Frame::from_bytes(Bytes::from(bytes)).unwrap();
+        let parsed = CreditControlRequest::parse(&frame, Strictness::Tolerant).unwrap();
+        let charge = charge(&parsed, &catalog, ClientTraits::default())?;
+        match charge.into_command(None) {
+            Command::Interrogate(interrogation) => Ok(interrogation.services),
+            Command::ChargeEvent(event) => Ok(event.services),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn used(units: ServiceUnits) -> UsedUnits {
+        UsedUnits { units, ..UsedUnits::default() }
+    }
+
+    // tests: I-9, C-37, C-51
+    #[test]
+    fn every_report_counts_and_a_total_counts_once() {
+        let services = translated(|request| {
+            let both = ServiceUnits { input_octets: Some(1), output_octets: Some(2), ..ServiceUnits::default() };
+            let all = ServiceUnits { total_octets: Some(10), ..both };
+            request.services = vec![MultipleServices {
+                rating_group: Some(1),
+                used: Some(used(both)),
+                more_used: vec![used(all)],
+                ..MultipleServices::default()
+            }];
+        })
+        .unwrap();
+        assert_eq!(services[0].used, Some(Used { octets: 13, ..Used::default() }));
+        assert_eq!(services[0].want, None);
+    }
+
+    // tests: C-54, C-55
+    #[test]
+    fn money_that_cannot_be_counted_is_not_taken_for_none() {
+        for money in [
+            CcMoney { digits: 5, exponent: 0, currency: Some(1) },
+            CcMoney { digits: -5, exponent: 0, currency: None },
+            CcMoney { digits: i64::MAX, exponent: 6, currency: None },
+        ] {
+            let services = translated(|request| request.used = vec![used(ServiceUnits::of_money(money))]).unwrap();
+            assert!(services[0].unusable, "{money:?}");
+        }
+        let fine = CcMoney { digits: 5, exponent: -2, currency: Some(156) };
+        let services = translated(|request| request.used = vec![used(ServiceUnits::of_money(fine))]).unwrap();
+        assert_eq!((services[0].unusable, services[0].used.unwrap().money.micros()), (false, 50_000));
+    }
+
+    // tests: C-23
+    #[test]
+    fn sub_sessions_are_refused_rather_than_mixed_up() {
+        let error = translated(|request| request.sub_session_id = Some(2)).unwrap_err();
+        assert_eq!(error.result_code, ResultCode::AVP_UNSUPPORTED);
+        assert!(error.failed_avp.is_some_and(|avp| !avp.is_empty()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     diameter::{
-        Frame, FrameError,
+        Frame, FrameError, LocalNode,
         base::DisconnectCause,
         dictionary::{application, command},
         error::write_frame_error_answer,
@@ -42,6 +42,7 @@ const ASKED_MAX: usize = 4_096;
 
 /// Serves a connection until it ends.
 pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, place: Place, seed: u64) {
+    let local = named_as_found(&shared.local, stream.local_addr().map(|address| address.ip()).ok());
     let (reader, writer) = stream.into_split();
     let queue = Arc::new(Queue::default());
     let metrics = Arc::new(OnceLock::new());
@@ -50,7 +51,7 @@ pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, address: SocketA
     let (commands, mut asked) = registry::commands(seed);
     let now = shared.store.clock().now();
     let mut connection = Connection {
-        peer: Peer::responder(Arc::clone(&shared.local), shared.admission.clone(), shared.timers, seed, now),
+        peer: Peer::responder(local, shared.admission.clone(), shared.timers, seed, now),
         shared,
         queue,
         metrics,
@@ -72,6 +73,17 @@ pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, address: SocketA
         Ok(Ok(WriterEnd::Closed)) => {}
         Ok(Err(_)) | Err(_) => writing.abort(),
     }
+}
+
+/// This node as one peer sees it: where it listens on every address of the machine, Host-IP-Address is the one that the
+/// peer has found (RFC 6733 5.3.5, spec B-148).
+fn named_as_found(local: &Arc<LocalNode>, found: Option<IpAddr>) -> Arc<LocalNode> {
+    let Some(found) = found.filter(|_| local.host_ips.iter().any(IpAddr::is_unspecified)) else {
+        return Arc::clone(local);
+    };
+    let mut host_ips = vec![found.to_canonical()];
+    host_ips.extend(local.host_ips.iter().filter(|ip| !ip.is_unspecified() && **ip != found));
+    Arc::new(LocalNode { host_ips, ..LocalNode::clone(local) })
 }
 
 struct Connection {

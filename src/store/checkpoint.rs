@@ -71,8 +71,7 @@ impl<D: Disk> Store<D> {
                 bytes += chunk.len() as u64;
             }
         }
-        // Notices of records after this position may be in it already; taking them in again changes nothing.
-        let outbox = self.outbox.snapshot(replay_from);
+        let outbox = self.outbox.snapshot();
         snapshot::write_outbox(&outbox, &mut |chunk| writer.chunk(chunk))?;
         // The snapshots may hold changes that are not durable yet. If they were lost, their positions would be given out
         // again, and a recovery from this checkpoint would pass over the new records. So they become durable first.

@@ -70,12 +70,17 @@ impl<D: Disk> Store<D> {
             Named::Account(account) => Some(account),
             Named::Nobody => None,
             Named::Conflict(first, second) => {
+                // A session knows who pays, whatever its later requests say: usage is never lost (spec C-162, I-14).
                 self.observer.conflict(first, second);
-                return self.unknown_user(kind, number);
+                None
             }
         };
         let home = account.map(|account| self.partition_of(account));
-        let partition = match (self.sessions.get(key).or(home), kind) {
+        let partition = match kind {
+            RequestKind::Event => home,
+            RequestKind::Initial | RequestKind::Update | RequestKind::Termination => self.sessions.get(key).or(home),
+        };
+        let partition = match (partition, kind) {
             (Some(partition), _) => partition,
             (None, RequestKind::Initial | RequestKind::Event) => return self.unknown_user(kind, number),
             (None, RequestKind::Update | RequestKind::Termination) => {
@@ -126,8 +131,11 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// An identity is taken, or the core refused; nothing has changed.
     pub fn create_subscriber(&self, spec: SubscriberSpec) -> Pending<Result<Done, CreateSubscriberError>> {
-        let account = spec.account;
-        let identities = spec.subscriber.identities.clone();
+        let (account, identities) = (spec.account, spec.subscriber.identities.clone());
+        let partition = self.partition_of(account);
+        // Held from the claims to the decision: another creation for this account must not build on a claim that is given
+        // back.
+        let mut cell = self.lock(partition);
         let mut claimed = Vec::with_capacity(identities.len());
         let give_back = |claimed: &[&Identity]| claimed.iter().for_each(|identity| self.identities.release(identity));
         for identity in &identities {
@@ -140,13 +148,12 @@ impl<D: Disk> Store<D> {
                 }
             }
         }
-        let done = self.account_command(account, &Command::CreateSubscriber(spec));
-        done.map(|done| {
-            if done.is_err() {
-                give_back(&claimed);
-            }
-            done.map_err(CreateSubscriberError::Refused)
-        })
+        let (decided, position) = self.execute(&mut cell, partition, &Command::CreateSubscriber(spec));
+        let done = done(decided);
+        if done.is_err() {
+            give_back(&claimed);
+        }
+        Pending::new(done.map_err(CreateSubscriberError::Refused), position)
     }
 
     /// Executes a command about a running session; `None` = there is none with this key.
@@ -183,7 +190,15 @@ impl<D: Disk> Store<D> {
     pub fn acknowledge(&self, consumer: &str, cursor: u64) -> Pending<()> {
         let mut bytes = Vec::new();
         record::encode_acknowledged(consumer, cursor, self.clock.now(), &mut bytes);
-        let position = self.appender.append(&bytes, |_| self.outbox.acknowledge(consumer, cursor));
+        let position = self.appender.append(&bytes, |position| self.outbox.acknowledge(position, consumer, cursor));
+        Pending::new((), position)
+    }
+
+    /// Forgets durably a consumer of business events that will not come back: nothing is kept for it any more.
+    pub fn forget_consumer(&self, consumer: &str) -> Pending<()> {
+        let mut bytes = Vec::new();
+        record::encode_forgotten(consumer, self.clock.now(), &mut bytes);
+        let position = self.appender.append(&bytes, |position| self.outbox.forget(position, consumer));
         Pending::new((), position)
     }
 
@@ -222,7 +237,7 @@ impl<D: Disk> Store<D> {
             self.sessions.insert(SessionKey::of(opening.session_id.as_bytes()), partition);
         }
         for key in cell.state.take_ended() {
-            self.sessions.remove(key);
+            self.sessions.remove(key, partition);
         }
     }
 

@@ -103,7 +103,8 @@ impl SessionIndex {
         self.0.insert(key, partition);
     }
 
-    pub(super) fn remove(&self, key: SessionKey) {
-        self.0.remove(&key);
+    /// Removes a session of this partition; one with the same Session-Id in another partition stays.
+    pub(super) fn remove(&self, key: SessionKey, partition: PartitionId) {
+        self.0.remove_if(&key, |_, known| *known == partition);
     }
 }

@@ -2,7 +2,7 @@
 //! acknowledged.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -28,10 +28,14 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct Inner {
-    notices: BTreeMap<u64, Arc<Notice>>,
+    /// By cursor, which only grows: what lies behind a cursor is found by bisection and counted without a walk, since
+    /// appenders wait for this lock.
+    notices: VecDeque<(u64, Arc<Notice>)>,
     consumers: BTreeMap<Box<str>, u64>,
     /// Everything up to here has been dropped.
     dropped: u64,
+    /// The record that changed something here last.
+    last: Position,
 }
 
 /// A consumer and how far it has acknowledged.
@@ -89,10 +93,9 @@ impl Outbox {
     pub fn consumers(&self) -> Vec<Consumer> {
         let inner = self.lock();
         let consumer = |name: &str, cursor: u64| {
-            let mut behind = inner.notices.range(cursor.saturating_add(1)..);
-            let oldest = behind.next().map(|(_, notice)| Arc::clone(notice));
-            let count = usize::from(oldest.is_some()) + behind.count();
-            Consumer { name: name.into(), cursor, behind: count, oldest }
+            let first = inner.index_after(cursor);
+            let oldest = inner.notices.get(first).map(|(_, notice)| Arc::clone(notice));
+            Consumer { name: name.into(), cursor, behind: inner.notices.len() - first, oldest }
         };
         inner.consumers.iter().map(|(name, cursor)| consumer(name, *cursor)).collect()
     }
@@ -112,8 +115,8 @@ impl Outbox {
         if cursor < inner.dropped {
             return Err(CursorTooOld { kept_after: inner.dropped });
         }
-        let range = inner.notices.range(cursor.saturating_add(1)..);
-        Ok(range.take_while(|(at, _)| **at < durable).take(limit).map(|(at, n)| (*at, Arc::clone(n))).collect())
+        let range = inner.notices.range(inner.index_after(cursor)..);
+        Ok(range.take_while(|(at, _)| *at < durable).take(limit).cloned().collect())
     }
 
     /// Waits until there is a durable notice after a cursor. Cancel safe.
@@ -127,76 +130,198 @@ impl Outbox {
             _ = newest.wait_for(|newest| *newest > cursor) => {}
             fatal = mark.failed() => return Err(fatal),
         }
-        let next = self.lock().notices.range(cursor.saturating_add(1)..).next().map(|(at, _)| *at);
+        let next = {
+            let inner = self.lock();
+            inner.notices.get(inner.index_after(cursor)).map(|(at, _)| *at)
+        };
         if let Some(next) = next {
             mark.wait_for(Position(next >> INDEX_BITS)).await?;
         }
         Ok(())
     }
 
-    /// Takes in the notices of a record. Called in the order of positions.
+    /// Takes in the notices of a record. This and what follows is called in the order of positions, live and in a replay.
     pub(super) fn push(&self, position: Position, notices: &[Notice]) {
         if notices.is_empty() {
             return;
         }
+        let Some(mut inner) = self.change(position) else { return };
+        // More than fit are not made by one request: they would be left out, never take another record's cursors.
         let first = first_cursor(position.0);
-        let mut inner = self.lock();
-        // More than fit are not made by one request; the last one would be overwritten, never another record's.
-        for (index, notice) in notices.iter().enumerate() {
-            let cursor = first + (index as u64).min((1 << INDEX_BITS) - 1);
-            inner.notices.insert(cursor, Arc::new(notice.clone()));
-        }
+        let numbered = (first..first + (1 << INDEX_BITS)).zip(notices);
+        inner.notices.extend(numbered.map(|(cursor, notice)| (cursor, Arc::new(notice.clone()))));
+        let newest = inner.notices.back().map_or(inner.dropped, |(cursor, _)| *cursor);
         inner.drop_old(self.keep);
         drop(inner);
-        self.newest.send_modify(|newest| *newest = (*newest).max(first + notices.len() as u64 - 1));
+        self.newest.send_modify(|known| *known = (*known).max(newest));
     }
 
     /// Notes how far a consumer has come.
-    pub(super) fn acknowledge(&self, consumer: &str, cursor: u64) {
-        let mut inner = self.lock();
+    pub(super) fn acknowledge(&self, position: Position, consumer: &str, cursor: u64) {
+        let Some(mut inner) = self.change(position) else { return };
         let known = inner.consumers.entry(consumer.into()).or_default();
         *known = (*known).max(cursor);
         inner.drop_old(self.keep);
     }
 
-    pub(super) fn snapshot(&self, position: Position) -> OutboxSnapshot {
-        let inner = self.lock();
-        OutboxSnapshot {
-            position: position.0,
-            // The first cursor that is kept, so that a reader that comes too late is told so after a restart as well.
-            next_cursor: inner.dropped,
-            notices: inner.notices.iter().map(|(cursor, notice)| (*cursor, (**notice).clone())).collect(),
-            consumers: inner.consumers.iter().map(|(name, cursor)| (name.clone(), *cursor)).collect(),
+    /// Forgets a consumer: what was kept for it alone goes.
+    pub(super) fn forget(&self, position: Position, consumer: &str) {
+        let Some(mut inner) = self.change(position) else { return };
+        inner.consumers.remove(consumer);
+        inner.drop_old(self.keep);
+    }
+
+    /// What a record is to change; `None` if the checkpoint that a replay began with has that change already.
+    fn change(&self, position: Position) -> Option<MutexGuard<'_, Inner>> {
+        let mut inner = self.lock();
+        if position <= inner.last {
+            return None;
         }
+        inner.last = position;
+        Some(inner)
+    }
+
+    pub(super) fn snapshot(&self) -> OutboxSnapshot {
+        let inner = self.lock();
+        let notices = inner.notices.clone();
+        let snapshot = OutboxSnapshot {
+            position: inner.last.0,
+            // The end of what is not kept, so that a reader that comes too late is told so after a restart as well.
+            next_cursor: inner.dropped,
+            notices: Vec::new(),
+            consumers: inner.consumers.iter().map(|(name, cursor)| (name.clone(), *cursor)).collect(),
+        };
+        drop(inner);
+        let notices = notices.into_iter().map(|(cursor, notice)| (cursor, (*notice).clone())).collect();
+        OutboxSnapshot { notices, ..snapshot }
     }
 
     pub(super) fn restore(&self, snapshot: OutboxSnapshot) {
         let mut inner = self.lock();
+        inner.last = Position(snapshot.position);
         inner.dropped = snapshot.next_cursor;
         inner.notices = snapshot.notices.into_iter().map(|(cursor, notice)| (cursor, Arc::new(notice))).collect();
         inner.consumers = snapshot.consumers.into_iter().collect();
-        let newest = inner.notices.last_key_value().map_or(inner.dropped, |(cursor, _)| *cursor);
+        let newest = inner.notices.back().map_or(inner.dropped, |(cursor, _)| *cursor);
         drop(inner);
         self.newest.send_modify(|known| *known = (*known).max(newest));
     }
 }
 
 impl Inner {
+    /// The place of the first notice after a cursor.
+    fn index_after(&self, cursor: u64) -> usize {
+        self.notices.partition_point(|(at, _)| *at <= cursor)
+    }
+
     /// Drops the oldest notices beyond `keep`, but none that a consumer has still to acknowledge.
     fn drop_old(&mut self, keep: usize) {
+        if self.notices.len() <= keep {
+            return;
+        }
         let needed = self.consumers.values().copied().min().unwrap_or(u64::MAX);
-        while self.notices.len() > keep {
-            match self.notices.first_key_value() {
-                Some((cursor, _)) if *cursor <= needed => {
-                    self.dropped = *cursor;
-                    self.notices.pop_first();
-                }
-                _ => break,
-            }
+        let surplus = (self.notices.len() - keep).min(self.index_after(needed));
+        if let Some((last, _)) = self.notices.drain(..surplus).next_back() {
+            self.dropped = last;
         }
     }
 }
 
 fn first_cursor(position: u64) -> u64 {
     position << INDEX_BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{charging::NoticeKind, ids::AccountId, time::Timestamp, units::Money};
+
+    const KEEP: usize = 2;
+
+    fn notice(position: u64) -> Notice {
+        let (account, at) = (AccountId(1), Timestamp::from_secs(position));
+        Notice { account, at, balance: Money::ZERO, kind: NoticeKind::CreditStop }
+    }
+
+    /// What journal records do.
+    #[derive(Clone, Copy)]
+    enum Record {
+        Notices(usize),
+        Acknowledged(&'static str, u64),
+        Forgotten(&'static str),
+    }
+
+    fn write(outbox: &Outbox, position: u64, record: Record) {
+        let at = Position(position);
+        match record {
+            Record::Notices(count) => outbox.push(at, &vec![notice(position); count]),
+            Record::Acknowledged(consumer, position) => outbox.acknowledge(at, consumer, first_cursor(position)),
+            Record::Forgotten(consumer) => outbox.forget(at, consumer),
+        }
+    }
+
+    fn behind(outbox: &Outbox) -> Vec<(Box<str>, usize, Option<Timestamp>)> {
+        let seen = |one: Consumer| (one.name, one.behind, one.oldest.map(|notice| notice.at));
+        outbox.consumers().into_iter().map(seen).collect()
+    }
+
+    #[test]
+    fn what_a_consumer_has_still_to_see_is_kept_and_counted() {
+        let outbox = Outbox::new(KEEP);
+        for position in 1..=3 {
+            write(&outbox, position, Record::Notices(2));
+        }
+        // Nobody has asked for more than what is kept for all.
+        assert_eq!((outbox.len(), outbox.newest()), (2, first_cursor(3) + 1));
+        write(&outbox, 4, Record::Acknowledged("slow", 3));
+        for position in 5..=7 {
+            write(&outbox, position, Record::Notices(1));
+        }
+        write(&outbox, 8, Record::Acknowledged("fast", 6));
+        let at = |position| Some(Timestamp::from_secs(position));
+        assert_eq!(behind(&outbox), [("fast".into(), 1, at(7)), ("slow".into(), 4, at(3))]);
+        write(&outbox, 9, Record::Acknowledged("fast", 7));
+        assert_eq!(behind(&outbox)[0], ("fast".into(), 0, None));
+        assert_eq!(outbox.len(), 4);
+        write(&outbox, 10, Record::Forgotten("slow"));
+        assert_eq!((outbox.len(), outbox.acknowledged("slow")), (KEEP, None));
+        let kept = outbox.snapshot();
+        assert_eq!(kept.next_cursor, first_cursor(5), "the last that is gone");
+        assert_eq!(kept.notices[0].0, first_cursor(6));
+    }
+
+    /// A checkpoint takes the outbox after the position from which the journal is replayed: records in between must not
+    /// change it twice. A consumer that was forgotten and came back would lose what is kept for it.
+    #[test]
+    fn a_replay_from_any_earlier_position_changes_nothing() {
+        let records = [
+            Record::Notices(3),
+            Record::Acknowledged("hlr", 1),
+            Record::Notices(1),
+            Record::Forgotten("hlr"),
+            Record::Acknowledged("hlr", 1),
+            Record::Notices(300),
+            Record::Notices(0),
+            Record::Notices(1),
+        ];
+        let numbered = || (1..).zip(records);
+        let live = Outbox::new(KEEP);
+        for (position, record) in numbered() {
+            write(&live, position, record);
+        }
+        let expected = live.snapshot();
+        assert_eq!(expected.notices.len(), KEEP + 256 + 1, "kept when the consumer came back, what fits of 300, one");
+        for taken in 0..=records.len() as u64 {
+            let before = Outbox::new(KEEP);
+            numbered().filter(|(at, _)| *at <= taken).for_each(|(at, record)| write(&before, at, record));
+            let snapshot = before.snapshot();
+            for from in 0..=taken {
+                let replayed = Outbox::new(KEEP);
+                replayed.restore(snapshot.clone());
+                numbered().filter(|(at, _)| *at > from).for_each(|(at, record)| write(&replayed, at, record));
+                assert_eq!(replayed.snapshot(), expected, "taken at {taken}, replayed from {from}");
+                assert_eq!(replayed.newest(), live.newest());
+            }
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::{
     },
     rating::Catalog,
     time::Clock,
+    units::Currency,
 };
 
 /// Version of everything on disk.
@@ -66,6 +67,16 @@ pub enum RecoveryError {
     /// The state that came out is not consistent.
     #[error("after recovery: {0}")]
     Violation(#[from] Violation),
+    /// An account is in another currency than the catalog's: its prices cannot be charged to it.
+    #[error("account {account} is in {found}, but the catalog is in {catalog}; a store stays with its currency")]
+    Currency {
+        /// The account.
+        account: AccountId,
+        /// Its currency.
+        found: Currency,
+        /// The catalog's.
+        catalog: Currency,
+    },
     /// Two accounts claim one identity.
     #[error("after recovery: accounts {0} and {1} have the same identity")]
     Identity(AccountId, AccountId),
@@ -109,7 +120,7 @@ impl<D: Disk> Store<D> {
             }
             Ok(())
         })?;
-        let (identities, sessions) = build_indexes(&mut partitions)?;
+        let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
         let committer = Committer::start(journal, epoch, last, on_commit).map_err(RecoveryError::Thread)?;
         let store = Self {
             partitions: partitions.into_iter().map(Mutex::new).collect(),
@@ -180,25 +191,32 @@ fn replay(partitions: &mut [Partition], outbox: &Outbox, position: Position, ent
             let partition = partitions
                 .get_mut(usize::from(index))
                 .ok_or_else(|| JournalError::rejected(position, format!("partition {index}, but there are {count}")))?;
-            // The checkpoint took each partition at its own moment.
+            // The checkpoint took each partition at its own moment, and the outbox, which looks for itself.
             if position > partition.last {
                 partition.state.apply(&event);
                 partition.last = position;
             }
             outbox.push(position, event.notices());
         }
-        Entry::Acknowledged { consumer, cursor, .. } => outbox.acknowledge(&consumer, cursor),
+        Entry::Acknowledged { consumer, cursor, .. } => outbox.acknowledge(position, &consumer, cursor),
+        Entry::Forgotten { consumer, .. } => outbox.forget(position, &consumer),
     }
     Ok(())
 }
 
-fn build_indexes(partitions: &mut [Partition]) -> Result<(IdentityIndex, SessionIndex), RecoveryError> {
+fn build_indexes(
+    partitions: &mut [Partition],
+    catalog: Currency,
+) -> Result<(IdentityIndex, SessionIndex), RecoveryError> {
     let (identities, sessions) = (IdentityIndex::default(), SessionIndex::default());
     for (partition, index) in partitions.iter_mut().zip(0..) {
         partition.state.check()?;
         // The index is made from what runs now; what has ended on the way never got into it.
         drop(partition.state.take_ended());
         for account in partition.state.accounts() {
+            if account.currency != catalog {
+                return Err(RecoveryError::Currency { account: account.id, found: account.currency, catalog });
+            }
             for identity in account.identities() {
                 let claim = identities.claim(identity, account.id);
                 claim.map_err(|owner| RecoveryError::Identity(owner, account.id))?;

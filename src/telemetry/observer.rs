@@ -4,6 +4,7 @@
 //! numbers, and those modules know no metrics.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -195,8 +196,8 @@ const fn cause_index(cause: ClosingCause) -> usize {
 }
 
 /// Sets the gauges of the store's state and of event delivery. For every few seconds: it locks each partition in turn,
-/// for a moment.
-pub fn gauges<D: Disk>(store: &Store<D>) {
+/// for a moment. `told` are the consumers that have gauges already: those that are forgotten since lag no more.
+pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
     let (mut accounts, mut sessions, mut reserved, mut violations) = (0usize, 0usize, 0i128, 0u32);
     let (mut accounts_max, mut sessions_max) = (0usize, 0usize);
     store.for_each_state(|state| {
@@ -219,12 +220,18 @@ pub fn gauges<D: Disk>(store: &Store<D>) {
 
     metrics::gauge!(names::EVENT_BACKLOG).set(store.outbox().len() as f64);
     let now = store.clock().now();
+    let set = |name: &str, events: usize, age: f64| {
+        metrics::gauge!(names::EVENT_LAG_EVENTS, "consumer" => name.to_owned()).set(events as f64);
+        metrics::gauge!(names::EVENT_LAG_SECONDS, "consumer" => name.to_owned()).set(age);
+    };
+    let mut forgotten = std::mem::take(told);
     for consumer in store.outbox().consumers() {
-        let name = consumer.name.to_string();
         let age = consumer.oldest.map_or(0.0, |notice| now.since(notice.at).as_secs_f64());
-        metrics::gauge!(names::EVENT_LAG_EVENTS, "consumer" => name.clone()).set(consumer.behind as f64);
-        metrics::gauge!(names::EVENT_LAG_SECONDS, "consumer" => name).set(age);
+        set(&consumer.name, consumer.behind, age);
+        forgotten.remove(&consumer.name);
+        told.insert(consumer.name);
     }
+    forgotten.iter().for_each(|name| set(name, 0, 0.0));
 }
 
 #[cfg(test)]

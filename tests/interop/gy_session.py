@@ -70,6 +70,8 @@ class Client:
 
     def request(self, session_id, context, type_, number, imsi=None, msisdn=None):
         ccr = CreditControlRequest()
+        # The library sets the AVP and leaves the header's application at 0.
+        ccr.header.application_id = 4
         ccr.session_id = session_id
         ccr.origin_host, ccr.origin_realm = self.link.host, self.link.realm
         ccr.destination_realm = REALM.encode()

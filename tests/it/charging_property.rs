@@ -223,6 +223,7 @@ impl World {
                     .iter()
                     .map(|(group, used, want)| ServiceRequest {
                         currency: None,
+                        unusable: false,
                         key: QuotaKey {
                             rating_group: Some(*group).filter(|group| *group < 5),
                             service_identifier: None,
@@ -250,6 +251,7 @@ impl World {
                             .filter(|_| quota.measure != Measure::Money),
                         want: again.then_some(Want::Any),
                         currency: None,
+                        unusable: false,
                     })
                     .collect();
                 self.numbers += 1;
@@ -263,6 +265,7 @@ impl World {
                     key: QuotaKey { rating_group: Some(*group), service_identifier: None },
                     used: None,
                     currency: None,
+                    unusable: false,
                     want,
                 }];
                 let command = Command::ChargeEvent(EventRequest {

@@ -56,6 +56,7 @@ fn amount(text: &str) -> (u64, &str) {
 
 fn used(text: &str) -> Used {
     match amount(text) {
+        (n, "KiB") => Used { octets: n << 10, ..Used::default() },
         (n, "MiB") => Used { octets: n << 20, ..Used::default() },
         (n, "MB") => Used { octets: n * 1_000_000, ..Used::default() },
         (n, "B") => Used { octets: n, ..Used::default() },

@@ -21,10 +21,11 @@ const ACCOUNTS: u64 = 12;
 const ROUNDS: u64 = 40;
 
 /// A small generator of numbers with a seed that a failure prints.
-struct Dice(u64);
+#[derive(Debug)]
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -76,6 +77,7 @@ fn interrogate(
                 used: used.map(|octets| Used { octets, ..Used::default() }),
                 want: (kind != RequestKind::Termination).then_some(Want::Any),
                 currency: None,
+                unusable: false,
             }],
             at_command_level: false,
             short_validity: false,

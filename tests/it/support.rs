@@ -5,8 +5,17 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use tempfile::TempDir;
 use tollgate::{
     app::Node,
+    charging::{
+        Account, AccountSpec, AccountState, Command, CreditCommand, CreditKind, Event, OrphanUsage, Subscriber,
+        SubscriberSpec,
+    },
     cli::gateway::Gateway,
     config::{Config, Listen},
+    ids::{AccountId, Identity, IdentityKind},
+    journal::{
+        Pending, Position,
+        record::{self, Entry},
+    },
     units::Money,
 };
 
@@ -65,8 +74,65 @@ impl TestNode {
 
     /// The balance of a seeded account, in micro-units, and what is reserved of it.
     pub(crate) fn balance(&self, account: u64) -> (i64, i64) {
-        let account = self.node.store.account(tollgate::ids::AccountId(account)).unwrap();
-        let account = self.node.store.mark().admit(account).unwrap_or_else(|_| panic!("not durable yet"));
+        let account = self.account(account);
         (account.balance().micros(), account.reserved().micros())
+    }
+    /// An account as it is, all of it durable.
+    pub(crate) fn account(&self, account: u64) -> Account {
+        let account = self.node.store.account(AccountId(account)).unwrap();
+        self.node.store.mark().admit(account).unwrap_or_else(|_| panic!("not durable yet")).into_inner()
+    }
+
+    /// A new account with a subscriber, in the catalog's currency. Micro-units.
+    pub(crate) fn provision(&self, account: u64, identities: &[(IdentityKind, &str)], balance: i64) {
+        let store = &self.node.store;
+        let id = AccountId(account);
+        let spec = AccountSpec {
+            id,
+            currency: store.catalog().currency(),
+            balance: Money::from_micros(balance),
+            credit_limit: Money::ZERO,
+            never_stop: false,
+            allowances: Vec::new(),
+        };
+        self.durable(store.account_command(id, &Command::CreateAccount(spec))).unwrap();
+        let identities = identities.iter().map(|(kind, text)| Identity::new(*kind, text).unwrap()).collect();
+        let subscriber = Subscriber { id: "1".into(), identities };
+        self.durable(store.create_subscriber(SubscriberSpec { account: id, subscriber })).unwrap();
+    }
+
+    /// Money comes in. Micro-units.
+    pub(crate) fn top_up(&self, account: u64, amount: i64, request_id: &str) {
+        let store = &self.node.store;
+        let kind = CreditKind::TopUp(Money::from_micros(amount));
+        let currency = Some(store.catalog().currency());
+        let credit = CreditCommand { account: AccountId(account), kind, currency, request_id };
+        self.durable(store.credit(credit)).unwrap();
+    }
+
+    /// An operator changes the state of an account.
+    pub(crate) fn set_state(&self, account: u64, state: AccountState) {
+        let account = AccountId(account);
+        let command = Command::SetState { account, state, reason: "test" };
+        self.durable(self.node.store.account_command(account, &command)).unwrap();
+    }
+
+    /// Usage of unknown sessions, as the journal has it.
+    pub(crate) fn orphans(&self) -> Vec<OrphanUsage> {
+        let mut orphans = Vec::new();
+        let mut visit = |_, record: &[u8]| {
+            if let Entry::Charging { event: Event::OrphanUsage(usage), .. } = record::decode(record).unwrap() {
+                orphans.push(*usage);
+            }
+            Ok(())
+        };
+        self.node.store.journal().read_from(Position::ZERO, &mut visit).unwrap();
+        orphans
+    }
+
+    fn durable<T: std::fmt::Debug>(&self, pending: Pending<T>) -> T {
+        let mark = self.node.store.mark();
+        mark.wait_for_blocking(pending.position()).unwrap();
+        mark.admit(pending).unwrap().into_inner()
     }
 }

@@ -16,6 +16,18 @@ async fn creating_the_same_again_changes_nothing() {
     let again = accounts.create_account(request).await.unwrap().into_inner().account.unwrap();
     assert_eq!((again, node.store.last_position()), (first, position));
     refused(accounts.create_account(new_account(7, "12.6")).await, Code::AlreadyExists, "account 7");
+    // What was given later does not count; what it was opened with does.
+    let given =
+        v1::GrantAllowanceRequest { account: Some(by_id(7)), allowance: "sms-100".into(), request_id: "gift".into() };
+    node.balances().await.grant_allowance(given).await.unwrap();
+    let with = |allowances: &[&str]| v1::CreateAccountRequest {
+        allowances: allowances.iter().map(|name| (*name).to_owned()).collect(),
+        ..new_account(7, "12.5")
+    };
+    accounts.create_account(with(&["data-1gb"])).await.unwrap();
+    for other in [&[][..], &["sms-100"], &["data-1gb", "sms-100"], &["data-1gb", "data-1gb"]] {
+        refused(accounts.create_account(with(other)).await, Code::AlreadyExists, "account 7");
+    }
 
     let line = new_subscriber(7, "line", &["+8613900000001", "8613900000002"]);
     let first = accounts.create_subscriber(line).await.unwrap().into_inner().account.unwrap();

@@ -135,6 +135,39 @@ async fn cursors_out_of_range_are_refused() {
 }
 
 #[tokio::test]
+async fn a_consumer_that_is_gone_is_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::with(open(directory.path(), CATALOG, 2)).await;
+    node.create(1, "1").await;
+    node.top_up(1, "1", "a").await;
+    let first = node.store.outbox().newest();
+    let mut events = node.events().await;
+    for consumer in ["hlr", "gone"] {
+        events.acknowledge(v1::AcknowledgeRequest { consumer: consumer.into(), cursor: first }).await.unwrap();
+    }
+    for id in ["b", "c", "d", "e"] {
+        node.top_up(1, "1", id).await;
+    }
+    let cursor = node.store.outbox().newest();
+    events.acknowledge(v1::AcknowledgeRequest { consumer: "hlr".into(), cursor }).await.unwrap();
+    let behind = |node: &Node| -> Vec<_> {
+        node.store.outbox().consumers().iter().map(|one| (one.name.to_string(), one.behind)).collect()
+    };
+    assert_eq!(behind(&node), [("gone".to_owned(), 4), ("hlr".to_owned(), 0)]);
+    assert_eq!(node.store.outbox().len(), 4);
+    let forget = |consumer: &str| v1::ForgetConsumerRequest { consumer: consumer.to_owned() };
+    refused(events.forget_consumer(forget("other")).await, Code::NotFound, "`other` has never acknowledged");
+    refused(events.forget_consumer(forget("")).await, Code::InvalidArgument, "consumer: is required");
+    events.forget_consumer(forget("gone")).await.unwrap();
+    assert_eq!((behind(&node), node.store.outbox().len()), (vec![("hlr".to_owned(), 0)], 2));
+    node.stop().await;
+
+    let node = Node::with(open(directory.path(), CATALOG, 2)).await;
+    assert_eq!((behind(&node), node.store.outbox().len()), (vec![("hlr".to_owned(), 0)], 2));
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_slow_subscriber_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let node = Node::start(directory.path()).await;

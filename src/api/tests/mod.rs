@@ -121,6 +121,7 @@ impl Node {
                     used: (used > 0).then_some(Used { octets: used, ..Used::default() }),
                     want: (kind != RequestKind::Termination).then_some(Want::Any),
                     currency: None,
+                    unusable: false,
                 }],
                 at_command_level: false,
                 short_validity: false,

@@ -38,6 +38,16 @@ proptest! {
     }
 
     #[test]
+    fn forgotten_consumers_survive_exactly(consumer in ".{0,20}", at in any::<u64>()) {
+        let at = Timestamp::from_millis(at);
+        let mut bytes = Vec::new();
+        encode_forgotten(&consumer, at, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        prop_assert_eq!(decode(&bytes).unwrap(), Entry::Forgotten { consumer: consumer.into(), at });
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300)) {
         let _ = decode(&bytes);
     }

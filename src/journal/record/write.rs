@@ -53,6 +53,11 @@ pub(super) fn acknowledged(w: &mut Writer<'_>, consumer: &str, cursor: u64, at: 
     });
 }
 
+pub(super) fn forgotten(w: &mut Writer<'_>, consumer: &str, at: Timestamp) {
+    w.uint(2, at.millis());
+    w.message(13, |w| w.bytes(1, consumer.as_bytes()));
+}
+
 fn at(event: &Event) -> Timestamp {
     match event {
         Event::AccountCreated { at, .. }

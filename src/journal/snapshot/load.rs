@@ -155,6 +155,7 @@ fn account(wire: proto::Account) -> Result<Account, RecordError> {
         debited: Money::from_micros(wire.debited),
         history: all(wire.history, history_line)?.into(),
         next_bucket: wire.next_bucket,
+        opening_allowances: wire.opening_allowances,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::{
 pub struct OutboxSnapshot {
     /// The journal position that it includes.
     pub position: u64,
-    /// The cursor of the next notice.
+    /// Everything up to this cursor is no longer kept.
     pub next_cursor: u64,
     /// Notices with their cursors, oldest first.
     pub notices: Vec<(u64, Notice)>,

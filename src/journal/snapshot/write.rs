@@ -71,6 +71,7 @@ fn account(w: &mut Writer<'_>, account: &Account) {
     account.history.iter().for_each(|each| w.message(10, |w| history_line(w, each)));
     w.uint(11, account.next_bucket);
     w.bool(12, account.credit_stopped);
+    w.uint(13, account.opening_allowances);
 }
 
 fn history_line(w: &mut Writer<'_>, line: &HistoryLine) {

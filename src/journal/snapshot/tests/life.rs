@@ -127,7 +127,13 @@ impl Life {
         let number = if wish.number == 0 { self.requests / 2 } else { self.requests };
         let quota = QuotaKey { rating_group: Some(wish.group), service_identifier: (wish.number == 3).then_some(9) };
         let used = Used { octets: wish.amount, ..Used::default() };
-        let mut services = vec![ServiceRequest { key: quota, used: Some(used), want: Some(Want::Any), currency: None }];
+        let mut services = vec![ServiceRequest {
+            key: quota,
+            used: Some(used),
+            want: Some(Want::Any),
+            currency: None,
+            unusable: false,
+        }];
         if wish.number == 2 {
             let key = QuotaKey { rating_group: Some(wish.group % 3 + 1), ..quota };
             services.push(ServiceRequest {
@@ -135,11 +141,13 @@ impl Life {
                 used: None,
                 want: Some(Want::Units(Units::octets(wish.amount).into())),
                 currency: None,
+                unusable: false,
             });
         }
         if wish.number == 1 && wish.group == 4 {
             let want = Want::Money(Money::from_micros(wish.amount as i64 / 100));
-            services = vec![ServiceRequest { key: quota, used: None, want: Some(want), currency: None }];
+            services =
+                vec![ServiceRequest { key: quota, used: None, want: Some(want), currency: None, unusable: false }];
         }
         let interrogate = |kind, services: Vec<ServiceRequest>| {
             Command::Interrogate(Interrogation {

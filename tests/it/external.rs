@@ -1,0 +1,54 @@
+//! Clients that others have made play sessions against the server: python-diameter, and the diameter application of
+//! Erlang/OTP. Each is skipped where it is not installed, unless `TOLLGATE_INTEROP=required` says that it must be.
+
+use std::process::{Command, Output};
+
+use crate::{
+    support::TestNode,
+    tools::{available, interop_file, judged_file},
+};
+
+/// Runs a client to its end, while the server goes on in this thread. Both clients give up by themselves.
+async fn run(mut command: Command) -> Output {
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+// tests: I-1 I-2 B-80 B-93 B-140 B-169 B-172 C-57 C-90 C-130
+#[tokio::test]
+async fn python_diameter_plays_a_session() {
+    if !available("python3", &["-c", "import diameter"]) {
+        return;
+    }
+    let node = TestNode::demo().await;
+    let mut client = Command::new("python3");
+    client.arg(interop_file("gy_session.py")).arg(node.diameter().to_string()).args(["--subscriber", "1"]);
+    // Stubs for the API are made on the spot, where the tools for that are there.
+    if available("python3", &["-c", "import grpc_tools"]) {
+        client.arg("--grpc").arg(node.node.grpc.to_string());
+    }
+    let output = run(client).await;
+    let messages = node.directory.path().join("messages.jsonl");
+    std::fs::write(&messages, &output.stdout).unwrap();
+    judged_file(&messages, &["--received-only"]);
+    // 10 MB at 0.01, ten blocks at 0.0005, a message at 0.10; and a report of a session that was not known.
+    assert_eq!(node.balance(2), (100_000_000 - 205_000, 0));
+    assert_eq!(node.orphans().len(), 1);
+    node.node.store.check().unwrap();
+}
+
+// tests: I-1 B-28 B-80 B-172 C-18 C-56 C-57
+#[tokio::test]
+async fn erlang_plays_a_session() {
+    let diameter = "{module, diameter_make} = code:ensure_loaded(diameter_make), halt().";
+    if !available("erl", &["-noshell", "-eval", diameter]) {
+        return;
+    }
+    let node = TestNode::demo().await;
+    let mut client = Command::new("escript");
+    client.arg(interop_file("gy_erlang.escript")).arg(node.diameter().to_string());
+    run(client).await;
+    // Subscriber 3 has used 2.5 MB: three blocks.
+    assert_eq!(node.balance(4), (100_000_000 - 30_000, 0));
+}

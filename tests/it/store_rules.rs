@@ -1,0 +1,143 @@
+//! What the store adds to the core: who is meant, where a session is, who owns an identity.
+
+use std::sync::Arc;
+
+use tollgate::{
+    charging::{
+        AccountSpec, Answered, Command, Interrogation, RequestKind, Retention, ServiceRequest, Subscriber,
+        SubscriberSpec, Used, Verdict, Want,
+    },
+    ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
+    journal::MemoryDisk,
+    rating::Catalog,
+    store::{CreateSubscriberError, Settings, SilentObserver, Store},
+    time::{ManualClock, Timestamp},
+    units::Money,
+};
+
+use crate::charging_property::CATALOG;
+
+fn store() -> Store<MemoryDisk> {
+    let settings =
+        Settings { partitions: 4, segment_bytes: 256 << 10, retention: Retention::default(), outbox_keep: 1_000 };
+    let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
+    let store =
+        Store::open(MemoryDisk::new(), settings, catalog, clock, Arc::new(SilentObserver), |_| {}, |_| {}).unwrap().0;
+    for account in 1..=6 {
+        let spec = AccountSpec {
+            id: AccountId(account),
+            currency: store.catalog().currency(),
+            balance: Money::from_micros(10_000_000),
+            credit_limit: Money::ZERO,
+            never_stop: false,
+            allowances: Vec::new(),
+        };
+        let _ = store.account_command(AccountId(account), &Command::CreateAccount(spec));
+        assert!(subscriber(&store, account, "1", &[e164(account)]).is_ok());
+    }
+    store
+}
+
+fn e164(number: u64) -> Identity {
+    Identity::new(IdentityKind::E164, &(8_613_900_000_000 + number).to_string()).unwrap()
+}
+
+fn subscriber(
+    store: &Store<MemoryDisk>,
+    account: u64,
+    id: &str,
+    identities: &[Identity],
+) -> Result<(), CreateSubscriberError> {
+    let subscriber = Subscriber { id: id.into(), identities: identities.into() };
+    let done = store.create_subscriber(SubscriberSpec { account: AccountId(account), subscriber });
+    store.mark().wait_for_blocking(done.position()).unwrap();
+    store.mark().admit(done).unwrap().into_inner().map(drop)
+}
+
+fn ask(
+    store: &Store<MemoryDisk>,
+    identities: &[Identity],
+    kind: RequestKind,
+    number: u32,
+    octets: Option<u64>,
+) -> Answered {
+    let id = b"gw.example;7;7";
+    let key = SessionKey::of(id);
+    let pending = store.charge(identities, key, kind, number, |account| {
+        Command::Interrogate(Interrogation {
+            session_id: id,
+            key,
+            account,
+            kind,
+            number,
+            context: store.catalog().context("32251@3gpp.org"),
+            context_name: "32251@3gpp.org",
+            origin_host: "gw.example",
+            origin_realm: "example",
+            services: vec![ServiceRequest {
+                key: QuotaKey { rating_group: Some(1), service_identifier: None },
+                used: octets.map(|octets| Used { octets, ..Used::default() }),
+                want: (kind != RequestKind::Termination).then_some(Want::Any),
+                ..ServiceRequest::default()
+            }],
+            at_command_level: false,
+            short_validity: false,
+        })
+    });
+    store.mark().wait_for_blocking(pending.position()).unwrap();
+    store.mark().admit(pending).unwrap().into_inner()
+}
+
+fn balance(store: &Store<MemoryDisk>, account: u64) -> (i64, i64) {
+    let account = store.mark().admit(store.account(AccountId(account)).unwrap()).unwrap();
+    (account.balance().micros(), account.reserved().micros())
+}
+
+// tests: I-14, C-162
+#[test]
+fn two_identities_of_two_accounts_open_nothing_and_lose_no_usage() {
+    let store = store();
+    let both = [e164(1), e164(5)];
+    let refused = ask(&store, &both, RequestKind::Initial, 0, None);
+    assert_eq!(refused.answer.verdict, Verdict::UserUnknown);
+    assert_eq!(store.totals().sessions, 0);
+
+    ask(&store, &[e164(1)], RequestKind::Initial, 0, None);
+    let last = ask(&store, &both, RequestKind::Termination, 1, Some(1_000_000));
+    assert_eq!(last.answer.verdict, Verdict::Success, "the session knows who pays");
+    assert_eq!(balance(&store, 1), (9_990_000, 0));
+    assert_eq!(balance(&store, 5), (10_000_000, 0));
+    let again = ask(&store, &both, RequestKind::Termination, 1, Some(1_000_000));
+    assert!(again.repeated && again.answer == last.answer, "a copy is a copy, whomever it names");
+}
+
+// tests: C-164, C-140
+#[test]
+fn a_session_is_found_without_its_subscriber_and_so_is_an_ended_one() {
+    let store = store();
+    ask(&store, &[e164(3)], RequestKind::Initial, 0, None);
+    let update = ask(&store, &[], RequestKind::Update, 1, Some(1_000_000));
+    assert_eq!(update.answer.verdict, Verdict::Success);
+    let last = ask(&store, &[], RequestKind::Termination, 2, Some(1_000_000));
+    let copy = ask(&store, &[], RequestKind::Termination, 2, Some(1_000_000));
+    assert!(copy.repeated && copy.answer == last.answer);
+    assert_eq!(balance(&store, 3), (9_980_000, 0));
+}
+
+#[test]
+fn an_identity_has_one_owner_and_a_refused_creation_takes_none() {
+    let store = store();
+    let new = e164(99);
+    assert!(matches!(
+        subscriber(&store, 2, "2", &[new.clone(), e164(1)]),
+        Err(CreateSubscriberError::IdentityTaken(taken)) if taken == e164(1)
+    ));
+    assert_eq!(store.account_of(&new), None, "what was taken on the way is given back");
+    assert!(matches!(subscriber(&store, 77, "1", std::slice::from_ref(&new)), Err(CreateSubscriberError::Refused(_))));
+    assert_eq!(store.account_of(&new), None);
+    assert!(subscriber(&store, 2, "2", std::slice::from_ref(&new)).is_ok());
+    assert!(subscriber(&store, 2, "2", std::slice::from_ref(&new)).is_ok(), "once more is the same");
+    assert!(subscriber(&store, 2, "3", std::slice::from_ref(&new)).is_err(), "another line of the account is not");
+    assert_eq!(store.account_of(&new), Some(AccountId(2)));
+}

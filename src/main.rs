@@ -56,12 +56,14 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(arguments.command)) {
         Ok(code) => code,
+        // Whoever read the output has seen enough.
+        Err(error) if error.is::<cli::OutputClosed>() => ExitCode::SUCCESS,
         Err(error) => failure(&error),
     }
 }
 
 fn failure(error: &anyhow::Error) -> ExitCode {
-    eprintln!("tollgate: {error:#}");
+    cli::complain(format_args!("tollgate: {error:#}"));
     ExitCode::FAILURE
 }
 
@@ -78,16 +80,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             demo::run(options).await?;
         }
         Command::Check { config, json } => {
-            return Ok(checked(cli::check::check(config.as_deref(), &SystemEnvironment), json));
+            return checked(cli::check::check(config.as_deref(), &SystemEnvironment), json);
         }
         Command::Load(options) => {
             let json = options.json;
             let report = load::run(options).await?;
-            if json {
-                println!("{}", serde_json::to_string(&report)?);
-            } else {
-                println!("{report}");
-            }
+            let text = if json { serde_json::to_string(&report)? } else { report.to_string() };
+            unless_closed(cli::say(text))?;
             return Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Admin(command) => cli::run(command).await?,
@@ -102,19 +101,23 @@ fn log_format(format: LogFormat) -> logs::Format {
     }
 }
 
-/// Prints what a check found, for people or machines.
-fn checked(result: Result<cli::check::CheckReport, Vec<String>>, json: bool) -> ExitCode {
-    match result {
-        Ok(report) if json => println!("{}", serde_json::json!({"ok": true, "summary": report.to_string()})),
-        Ok(report) => println!("{report}"),
-        Err(problems) => {
-            if json {
-                println!("{}", serde_json::json!({"ok": false, "problems": problems}));
-            } else {
-                problems.iter().for_each(|problem| eprintln!("{problem}"));
-            }
-            return ExitCode::FAILURE;
+/// Writes what a check found, for people or machines.
+fn checked(result: Result<cli::check::CheckReport, Vec<String>>, json: bool) -> anyhow::Result<ExitCode> {
+    let (said, code) = match result {
+        Ok(report) if json => {
+            (cli::say(serde_json::json!({"ok": true, "summary": report.to_string()})), ExitCode::SUCCESS)
         }
-    }
-    ExitCode::SUCCESS
+        Ok(report) => (cli::say(report), ExitCode::SUCCESS),
+        Err(problems) if json => (cli::say(serde_json::json!({"ok": false, "problems": problems})), ExitCode::FAILURE),
+        Err(problems) => {
+            problems.iter().for_each(cli::complain);
+            (Ok(()), ExitCode::FAILURE)
+        }
+    };
+    unless_closed(said).map(|()| code)
+}
+
+/// The result of a verb is in its exit code too: that counts also when nobody reads the text.
+fn unless_closed(said: anyhow::Result<()>) -> anyhow::Result<()> {
+    said.or_else(|error| if error.is::<cli::OutputClosed>() { Ok(()) } else { Err(error) })
 }

@@ -78,7 +78,7 @@ impl RequestId {
     fn take(self) -> String {
         self.request_id.unwrap_or_else(|| {
             let id = new_request_id();
-            eprintln!("request id {id} (with --request-id {id} another try is safe)");
+            output::complain(format_args!("request id {id} (with --request-id {id} another try is safe)"));
             id
         })
     }

@@ -12,6 +12,7 @@ use clap::Args;
 
 use crate::{
     app::Node,
+    cli::{OutputClosed, say},
     config::{Config, Listen, SystemEnvironment},
 };
 
@@ -38,38 +39,49 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
     let scratch = Scratch::new()?;
     let node = Node::start(configuration(&scratch.0, &options)?).await?;
     let diameter = *node.diameter.first().context("the node listens nowhere")?;
-    println!(
-        "Tollgate demo: a server with {} subscribers, and a gateway that speaks Diameter to it.",
-        node.store.totals().accounts
-    );
-    let told = story::tell(diameter, node.grpc).await;
-    if let Err(error) = &told {
-        println!("\nThis was not as told: {error:#}");
+    let played = play(&node, diameter, options.once).await;
+    // In order, however the story ended: also when nobody listens to it any more.
+    node.stop().await?;
+    played
+}
+
+async fn play(node: &Node, diameter: SocketAddr, once: bool) -> anyhow::Result<()> {
+    let subscribers = node.store.totals().accounts;
+    say(format_args!(
+        "Tollgate demo: a server with {subscribers} subscribers, and a gateway that speaks Diameter to it."
+    ))?;
+    if let Err(error) = story::tell(diameter, node.grpc).await {
+        if !error.is::<OutputClosed>() {
+            say(format_args!("\nThis was not as told: {error:#}"))?;
+        }
+        return Err(error);
     }
-    let checked = node.store.check().context("the balance identity");
-    if told.is_ok() && checked.is_ok() {
-        println!("\nEvery step was as told, and over all accounts credits less debits are what the accounts hold.");
-    }
-    if !options.once && told.is_ok() {
-        print_addresses(&node, diameter);
+    node.store.check().context("the balance identity")?;
+    say("\nEvery step was as told, and over all accounts credits less debits are what the accounts hold.")?;
+    if !once {
+        say_addresses(node, diameter)?;
         tokio::select! {
             signal = tokio::signal::ctrl_c() => signal?,
             reason = node.failed() => anyhow::bail!("{reason}"),
         }
     }
-    node.stop().await?;
-    told?;
-    checked
+    Ok(())
 }
 
-fn print_addresses(node: &Node, diameter: SocketAddr) {
-    println!("\nIt stays up until Ctrl-C. Try it:");
-    println!("  Diameter   {diameter}   (any Gy/Ro client; subscribers 8613900000000 to 8613900009999)");
-    println!("  gRPC       {}   (server reflection is on)", node.grpc);
-    println!("  metrics    http://{}/metrics   health: /healthz, /readyz", node.http);
-    println!("  cargo run --release -- account get 8613900000005 --server http://{}", node.grpc);
-    println!("  cargo run --release -- topup 8613900000005 10.00 --server http://{}", node.grpc);
-    println!("  cargo run --release -- load --target {diameter} --duration 5");
+fn say_addresses(node: &Node, diameter: SocketAddr) -> anyhow::Result<()> {
+    let (grpc, http) = (node.grpc, node.http);
+    for line in [
+        "\nIt stays up until Ctrl-C. Try it:".to_owned(),
+        format!("  Diameter   {diameter}   (any Gy/Ro client; subscribers 8613900000000 to 8613900009999)"),
+        format!("  gRPC       {grpc}   (server reflection is on)"),
+        format!("  metrics    http://{http}/metrics   health: /healthz, /readyz"),
+        format!("  cargo run --release -- account get 8613900000005 --server http://{grpc}"),
+        format!("  cargo run --release -- topup 8613900000005 10.00 --server http://{grpc}"),
+        format!("  cargo run --release -- load --target {diameter} --duration 5"),
+    ] {
+        say(line)?;
+    }
+    Ok(())
 }
 
 /// The demo's configuration, with its store in a scratch directory and ports that are free.

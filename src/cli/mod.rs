@@ -26,6 +26,7 @@ pub use self::{
     client::{Connection, DEFAULT_SERVER},
     events::EventsVerb,
     history::History,
+    output::{OutputClosed, complain, say},
     price::Price,
     session::SessionVerb,
     who::Who,

@@ -1,10 +1,35 @@
 //! What verbs write: JSON objects, one a line, or text for people.
 
-use std::io::{self, Write};
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
 use serde_json::Value;
 
 use crate::{api::v1, time::Timestamp};
+
+/// Whoever read standard output has stopped, as `| head` does: there is no more to do, and nothing is wrong.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub struct OutputClosed;
+
+/// Writes a line to standard output. `println!` would panic when nobody reads it any more.
+///
+/// # Errors
+/// [`OutputClosed`], or the line could not be written.
+pub fn say(line: impl fmt::Display) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => OutputClosed.into(),
+        _ => anyhow::Error::new(error).context("writing to standard output"),
+    })
+}
+
+/// Writes a line to standard error, as well as that goes: there is nobody else to tell.
+pub fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
 
 /// Where a verb writes.
 pub(super) struct Output<'o> {

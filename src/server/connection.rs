@@ -1,7 +1,7 @@
 //! One connection: reads, cuts off messages, has them decided, queues the answers.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -16,12 +16,12 @@ use tokio::{
 
 use super::{
     DISCONNECT_WAIT, Shared,
+    clients::Clients,
     outgoing::{self, Outgoing, Queue, WriterEnd},
-    registry::{self, Answers, Command, Commands, Place},
+    registry::{self, Command, Errand, Outcome, Place},
     router,
 };
 use crate::{
-    config::ReauthoriseBy,
     diameter::{
         Frame, FrameError, LocalNode,
         base::DisconnectCause,
@@ -31,8 +31,6 @@ use crate::{
         reauth::{SessionAnswer, SessionRequest},
         split,
     },
-    ids::SessionKey,
-    mapping::ClientTraits,
     telemetry::{RequestMetrics, names},
     time::Timestamp,
 };
@@ -41,8 +39,6 @@ use crate::{
 const READ_SIZE: usize = 64 << 10;
 /// Requests of ours that wait for an answer on one connection; the oldest is given up for a new one.
 const ASKED_MAX: usize = 4_096;
-/// Origin-Hosts that one connection is remembered as the way to: a relay stands for many clients.
-const CLIENTS_MAX: usize = 10_000;
 
 /// Serves a connection until it ends.
 pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, place: Place, seed: u64) {
@@ -52,30 +48,28 @@ pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, address: SocketA
     let metrics = Arc::new(OnceLock::new());
     let writing = outgoing::write(Arc::clone(&shared), Arc::clone(&queue), writer, Arc::clone(&metrics));
     let mut writing = tokio::spawn(writing);
-    let (commands, asked) = registry::commands(seed);
+    let (commands, mut asked) = registry::commands(seed);
     let now = shared.store.clock().now();
     let mut connection = Connection {
         peer: Peer::responder(local, shared.admission.clone(), shared.timers, seed, now),
         shared,
         queue,
         metrics,
-        commands,
         batch: Vec::new(),
-        client: ClientTraits::default(),
-        clients: HashSet::default(),
+        clients: Clients::new(commands),
         asked: HashMap::default(),
         closing: None,
         address,
         _place: place,
     };
-    connection.serve(reader, asked).await;
-    connection.end();
+    connection.serve(reader, &mut asked).await;
+    connection.end(&mut asked);
     // What is queued still leaves, for as long as a peer may take; a peer that reads nothing is cut off.
     match tokio::time::timeout(DISCONNECT_WAIT, &mut writing).await {
         Ok(Ok(WriterEnd::Journal(fatal))) => {
-            tracing::error!(%fatal, "a connection ends: its answers cannot be made durable")
+            tracing::error!(%address, %fatal, "connection closed: its answers cannot be made durable")
         }
-        Ok(Ok(WriterEnd::Socket(error))) => tracing::debug!(%error, "the peer is gone"),
+        Ok(Ok(WriterEnd::Socket(error))) => tracing::info!(%address, %error, "connection broken: the peer is gone"),
         Ok(Ok(WriterEnd::Closed)) => {}
         Ok(Err(_)) | Err(_) => writing.abort(),
     }
@@ -97,14 +91,12 @@ struct Connection {
     peer: Peer,
     queue: Arc<Queue>,
     metrics: Arc<OnceLock<Arc<RequestMetrics>>>,
-    commands: Commands,
     /// Gathered while what was read is worked off, queued at once.
     batch: Vec<Outgoing>,
-    client: ClientTraits,
-    /// Origin-Hosts that came over this connection.
-    clients: HashSet<Box<str>, ahash::RandomState>,
+    /// Whose requests came over this connection.
+    clients: Clients,
     /// Requests of ours by hop-by-hop id.
-    asked: HashMap<u32, (SessionKey, Answers), ahash::RandomState>,
+    asked: HashMap<u32, Errand, ahash::RandomState>,
     closing: Option<Closing>,
     address: SocketAddr,
     _place: Place,
@@ -119,10 +111,12 @@ enum Closing {
     Frame,
     /// The peer has closed.
     Gone,
+    /// Nothing can be sent any more; the writer knows why.
+    Writer,
 }
 
 impl Connection {
-    async fn serve(&mut self, mut reader: OwnedReadHalf, mut commands: mpsc::Receiver<Command>) {
+    async fn serve(&mut self, mut reader: OwnedReadHalf, commands: &mut mpsc::Receiver<Command>) {
         let shared = Arc::clone(&self.shared);
         let mut stopping = shared.stopping.subscribe();
         let mut stop_seen = false;
@@ -139,7 +133,7 @@ impl Connection {
                     Ok(_) => self.work_off(&mut buffer),
                 },
                 () = self.queue.room(in_flight_max), if full => {}
-                () = self.queue.ended() => self.closing = Some(Closing::Gone),
+                () = self.queue.ended() => self.closing = Some(Closing::Writer),
                 () = tokio::time::sleep(deadline) => self.step(Input::Tick),
                 _ = stopping.wait_for(|stopping| *stopping), if !stop_seen => {
                     stop_seen = true;
@@ -148,7 +142,7 @@ impl Connection {
                 Some(command) = commands.recv() => self.command(command),
             }
             if !self.queue.push(&mut self.batch) {
-                self.closing = Some(Closing::Gone);
+                self.closing = Some(Closing::Writer);
             }
         }
     }
@@ -162,6 +156,12 @@ impl Connection {
     fn work_off(&mut self, buffer: &mut BytesMut) {
         let received = Instant::now();
         let now = self.shared.store.clock().now();
+        let store = &self.shared.store;
+        self.shared.overload.look(received, || {
+            // In this order: what is durable was given out.
+            let durable = store.mark().current();
+            (store.last_position(), durable)
+        });
         while self.closing.is_none() {
             match split(buffer, self.shared.config.message_octets_max) {
                 Ok(Some(frame)) => self.message(&frame, received, now),
@@ -186,15 +186,11 @@ impl Connection {
     }
 
     fn credit_control(&mut self, frame: &Frame, received: Instant) {
-        let routed = router::credit_control(&self.shared, frame, self.client, received);
-        if let Some(host) = routed.origin_host
-            && !self.clients.contains(host)
-            && self.clients.len() < CLIENTS_MAX
-        {
-            self.clients.insert(host.into());
-            self.shared.registry.route(host, &self.commands);
-        }
-        self.batch.push(routed.outgoing);
+        // While the connection is being ended its requests are answered still, but it leads nowhere (spec B-172, B-173).
+        let open = self.peer.is_open();
+        let (shared, clients) = (&self.shared, &mut self.clients);
+        let traits = |host: &str| clients.request_from(shared, host, open);
+        self.batch.push(router::credit_control(shared, frame, received, traits));
     }
 
     /// The stream has lost its framing: say so if that can be said, then close, and only this connection (spec B-3).
@@ -224,7 +220,7 @@ impl Connection {
                 Action::Suspect => tracing::warn!(address = %self.address, "the peer does not answer the watchdog"),
                 Action::Leaving(cause) => {
                     tracing::info!(address = %self.address, ?cause, "the peer disconnects");
-                    self.shared.registry.forget(self.commands.connection);
+                    self.clients.leave(&self.shared);
                 }
                 Action::Close(reason) => self.closing = Some(Closing::Peer(reason)),
             }
@@ -235,13 +231,9 @@ impl Connection {
         metrics::counter!(names::CONNECTIONS_ACCEPTED).increment(1);
         metrics::gauge!(names::CONNECTIONS).increment(1);
         tracing::info!(address = %self.address, peer = host, "peer connected");
-        let profile = self.shared.config.peer(host);
-        self.client.ignores_reauthorisation =
-            profile.is_some_and(|peer| peer.reauthorise_by() == ReauthoriseBy::Validity);
         // Opened once for each connection.
         let _ = self.metrics.set(RequestMetrics::of_peer(host));
-        self.clients.insert(host.into());
-        self.shared.registry.route(host, &self.commands);
+        self.clients.connected(&self.shared, host);
     }
 
     /// An answer to a request of ours; CCRs do not come this way.
@@ -251,18 +243,18 @@ impl Connection {
             return;
         }
         // An answer that nobody waits for is dropped (spec B-88).
-        let Some((key, answer)) = self.asked.remove(&header.hop_by_hop) else { return };
+        let Some(errand) = self.asked.remove(&header.hop_by_hop) else { return };
         match SessionAnswer::parse(frame) {
-            // A full queue means that it is asked again, after the time-out.
-            Ok(parsed) => drop(answer.try_send((key, parsed.result_code.0))),
+            Ok(answer) => errand.report(Outcome::Answered(answer.result_code)),
+            // Counts as unanswered (spec B-89).
             Err(error) => tracing::warn!(address = %self.address, %error, "an answer could not be read"),
         }
     }
 
     fn command(&mut self, command: Command) {
-        let Command::ReAuthorise { session, key, host, realm, answer } = command;
+        let Command::ReAuthorise { session, host, realm, errand } = command;
         if !self.peer.is_open() {
-            return;
+            return errand.report(Outcome::NotSent);
         }
         let hop_by_hop = self.peer.next_hop_by_hop();
         let end_to_end = self.peer.next_end_to_end();
@@ -281,12 +273,17 @@ impl Connection {
         {
             self.asked.remove(&oldest);
         }
-        self.asked.insert(hop_by_hop, (key, answer));
+        self.asked.insert(hop_by_hop, errand);
         self.batch.push(Outgoing::Message(bytes));
     }
 
-    fn end(&mut self) {
-        self.shared.registry.forget(self.commands.connection);
+    fn end(&mut self, commands: &mut mpsc::Receiver<Command>) {
+        self.clients.leave(&self.shared);
+        commands.close();
+        while let Ok(Command::ReAuthorise { errand, .. }) = commands.try_recv() {
+            errand.report(Outcome::NotSent);
+        }
+        self.asked.drain().for_each(|(_, errand)| errand.report(Outcome::Lost));
         if self.metrics.get().is_some() {
             metrics::gauge!(names::CONNECTIONS).decrement(1);
         }
@@ -304,7 +301,8 @@ impl Connection {
             }
             Some(Closing::Peer(reason)) => tracing::warn!(address = %self.address, ?reason, "connection closed"),
             Some(Closing::Gone) => tracing::info!(address = %self.address, "the peer closed the connection"),
-            Some(Closing::Frame) => {}
+            // Told where it was found, or by the writer's end.
+            Some(Closing::Frame | Closing::Writer) => {}
         }
         self.batch.push(Outgoing::Close);
         self.queue.push(&mut self.batch);

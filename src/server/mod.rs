@@ -1,23 +1,24 @@
 //! Diameter connections on tokio: thin. What a message means is `diameter`'s, what it costs is `charging`'s.
 
+mod clients;
 mod connection;
 mod listener;
 mod outgoing;
+mod overload;
 mod reauthorise;
 mod registry;
 mod router;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use tokio::sync::watch;
 
-use self::registry::Registry;
+use self::{overload::Overload, registry::Registry};
 use crate::{
     config,
     diameter::{
@@ -41,11 +42,11 @@ struct Shared {
     admission: Admission,
     timers: Timers,
     registry: Registry,
+    overload: Overload,
     /// Turns true when this node shuts down.
     stopping: watch::Sender<bool>,
     /// Where seeds of identifiers come from: the start time, then one up for each connection.
     seeds: AtomicU64,
-    accepting: AtomicBool,
 }
 
 impl Server {
@@ -71,9 +72,9 @@ impl Server {
             },
             config: config.clone(),
             registry: Registry::default(),
+            overload: Overload::new(),
             stopping: watch::Sender::new(false),
             seeds: AtomicU64::new(now.millis()),
-            accepting: AtomicBool::new(true),
         }))
     }
 
@@ -89,7 +90,6 @@ impl Server {
 
     /// Ends all connections in order (spec B-173): no new ones, DPR to all, requests answered meanwhile, bounded in time.
     pub async fn stop(&self) {
-        self.0.accepting.store(false, Ordering::Relaxed);
         self.0.stopping.send_replace(true);
         // The connection's own time-outs end it; this is only for one that is stuck in a write to a peer that reads nothing.
         let patience = DISCONNECT_WAIT * 2;

@@ -1,5 +1,5 @@
 //! What a connection sends, in order: an answer leaves when what it rests on is durable, and all that is ready leaves in
-//! one write.
+//! one write. Only refusals overtake: they rest on nothing, and a refusal for want of durability must not wait for it.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +13,7 @@ use super::Shared;
 use crate::{
     charging::{Answered, Verdict},
     diameter::Frame,
-    journal::{Fatal, Pending},
+    journal::{Fatal, Pending, Position},
     mapping,
     telemetry::{RequestKind, RequestMetrics, names},
 };
@@ -39,12 +39,16 @@ pub(super) enum Outgoing {
 pub(super) struct Queue {
     items: Mutex<Items>,
     filled: Notify,
+    /// There are refusals: wakes a writer that waits for durability.
+    refused: Notify,
     drained: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Items {
     waiting: VecDeque<Outgoing>,
+    /// Those among them that may overtake.
+    refusals: VecDeque<Outgoing>,
     /// In the queue, or taken by the writer and not yet sent.
     in_flight: usize,
     /// The writer has ended: nothing will be sent any more.
@@ -64,10 +68,16 @@ impl Queue {
         }
         let mut items = self.lock();
         items.in_flight += batch.len();
-        items.waiting.extend(batch.drain(..));
-        let open = !items.closed;
+        for item in batch.drain(..) {
+            let overtakes = matches!(item, Outgoing::Refusal { .. });
+            if overtakes { &mut items.refusals } else { &mut items.waiting }.push_back(item);
+        }
+        let (open, refused) = (!items.closed, !items.refusals.is_empty());
         drop(items);
         self.filled.notify_one();
+        if refused {
+            self.refused.notify_one();
+        }
         open
     }
 
@@ -155,10 +165,15 @@ impl Writer {
     async fn run(&mut self, queue: &Queue, socket: &mut OwnedWriteHalf) -> WriterEnd {
         let mut taken: VecDeque<Outgoing> = VecDeque::new();
         while !self.closing {
-            while taken.is_empty() {
+            while taken.is_empty() && self.sent == 0 {
                 let filled = queue.filled.notified();
-                std::mem::swap(&mut taken, &mut queue.lock().waiting);
-                if taken.is_empty() {
+                let refusals = {
+                    let mut items = queue.lock();
+                    std::mem::swap(&mut taken, &mut items.waiting);
+                    std::mem::take(&mut items.refusals)
+                };
+                self.refuse(refusals);
+                if taken.is_empty() && self.sent == 0 {
                     filled.await;
                 }
             }
@@ -170,8 +185,8 @@ impl Writer {
                     if let Err(error) = self.flush(queue, socket).await {
                         return WriterEnd::Socket(error);
                     }
-                    if let Err(fatal) = self.shared.store.mark().wait_for(wait).await {
-                        return WriterEnd::Journal(fatal);
+                    if let Err(end) = self.wait_for(wait, queue, socket).await {
+                        return end;
                     }
                 }
                 if self.closing {
@@ -188,6 +203,34 @@ impl Writer {
             }
         }
         WriterEnd::Closed
+    }
+
+    /// Waits until a position is durable; refusals leave meanwhile.
+    async fn wait_for(
+        &mut self,
+        position: Position,
+        queue: &Queue,
+        socket: &mut OwnedWriteHalf,
+    ) -> Result<(), WriterEnd> {
+        let mark = self.shared.store.mark().clone();
+        loop {
+            tokio::select! {
+                biased;
+                durable = mark.wait_for(position) => return durable.map(drop).map_err(WriterEnd::Journal),
+                () = queue.refused.notified() => {
+                    let refusals = std::mem::take(&mut queue.lock().refusals);
+                    self.refuse(refusals);
+                    self.flush(queue, socket).await.map_err(WriterEnd::Socket)?;
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, refusals: VecDeque<Outgoing>) {
+        for refusal in refusals {
+            // Refusals rest on no position: none comes back.
+            let _ = self.encode(refusal);
+        }
     }
 
     /// Encodes an item, or hands it back if it must wait.
@@ -232,10 +275,10 @@ impl Writer {
 }
 
 impl Outgoing {
-    fn position(&self) -> crate::journal::Position {
+    fn position(&self) -> Position {
         match self {
             Self::Decision { answered, .. } => answered.position(),
-            Self::Message(_) | Self::Refusal { .. } | Self::Close => crate::journal::Position::ZERO,
+            Self::Message(_) | Self::Refusal { .. } | Self::Close => Position::ZERO,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! kept here: after a restart it is asked anew.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,121 +13,215 @@ use tokio::sync::mpsc;
 
 use super::{
     Shared,
-    registry::{Answers, Command},
+    registry::{Command, Errand, Outcome, Outcomes, Reachable, SessionRef},
 };
 use crate::{
     charging::{self, Session},
     config::ReauthoriseBy,
     diameter::ResultCode,
-    ids::SessionKey,
-    journal::Pending,
+    ids::{PartitionId, SessionKey},
+    journal::{Fatal, Pending},
     telemetry::names,
+    time::Timestamp,
 };
 
 /// How often waiting sessions are looked for: well within the second that a top-up may take to reach them.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Sessions asked in one look; the others come with the next.
 const AT_ONCE: usize = 1_000;
+/// How long a look waits for the journal: a sync takes milliseconds, and the next look finds the same sessions again.
+const DURABLE_WAIT: Duration = Duration::from_secs(1);
 /// How long an RAR may stay without an answer before it is sent again.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// RARs without an answer before the session is left to Validity-Time and Tcc (spec C-101).
 const TRIES: u32 = 3;
+/// How often a client may say yes and then report nothing: it is asked once more, then no more (spec C-102).
+const ACCEPTED_MAX: u32 = 2;
 /// How long after its time a session is still known here: longer than a look takes to come round.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
-/// Answers that wait to be read.
-const ANSWERS_MAX: usize = 4_096;
+/// Outcomes that wait to be read.
+const OUTCOMES_MAX: usize = 4_096;
 
 /// How far the asking has come for one session.
 struct Asked {
+    key: SessionKey,
+    /// What the session looked like when the asking began: a request since then has answered it, and what waits now is a
+    /// new wish.
+    heard: Heard,
+    /// Outcomes of earlier rounds mean nothing.
+    round: u64,
     tries: u32,
+    /// An RAR is out: there is never more than one (spec C-104).
+    outstanding: bool,
     /// When to ask again, or to give up.
     next: Instant,
     /// The client has answered that it will report.
     accepted: u32,
 }
 
+/// The last request of a session: when it came, and which updates came by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Heard(Timestamp, u32, u64);
+
+impl Heard {
+    fn of(session: &Session) -> Self {
+        Self(session.last_request, session.highest_update, session.seen_updates)
+    }
+}
+
+/// Asks until the server stops or the journal fails.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let (sender, mut answers) = mpsc::channel(ANSWERS_MAX);
-    let mut asked: HashMap<SessionKey, Asked, ahash::RandomState> = HashMap::default();
+    let (sender, mut outcomes) = mpsc::channel(OUTCOMES_MAX);
     let mut stopping = shared.stopping.subscribe();
+    let stopped = async move { drop(stopping.wait_for(|stopping| *stopping).await) };
+    tokio::pin!(stopped);
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut asking =
+        Asking { shared, outcomes: sender, asked: HashMap::default(), reachable: Reachable::default(), rounds: 0 };
     loop {
         tokio::select! {
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-            Some((key, code)) = answers.recv() => answered(&shared, &mut asked, key, code),
-            _ = look.tick() => ask(&shared, &mut asked, &sender),
+            () = &mut stopped => return,
+            Some((session, round, outcome)) = outcomes.recv() => asking.became(session, round, outcome),
+            _ = look.tick() => if let Err(fatal) = asking.look().await {
+                return tracing::error!(%fatal, "sessions are re-authorised no more");
+            },
         }
     }
 }
 
-fn ask(shared: &Shared, asked: &mut HashMap<SessionKey, Asked, ahash::RandomState>, sender: &Answers) {
-    let now = Instant::now();
-    let due = |session: &Session| {
-        let key = SessionKey::of(session.id.as_bytes());
-        asked.get(&key).is_none_or(|asked| asked.next <= now) && shared.registry.reaches(&session.origin_host)
-    };
-    let waiting = shared.store.waiting_for_reauthorisation(AT_ONCE, due);
-    for session in waiting {
-        ask_one(shared, asked, sender, session, now);
-    }
-    // Those that have reported since, or ended, are forgotten when their time is up.
-    asked.retain(|_, asked| asked.next + FORGET_AFTER > now);
+struct Asking {
+    shared: Arc<Shared>,
+    outcomes: Outcomes,
+    asked: HashMap<SessionRef, Asked, ahash::RandomState>,
+    reachable: Reachable,
+    /// Rounds begun so far.
+    rounds: u64,
 }
 
-fn ask_one(
-    shared: &Shared,
-    asked: &mut HashMap<SessionKey, Asked, ahash::RandomState>,
-    sender: &Answers,
-    session: Pending<Session>,
-    now: Instant,
-) {
-    // The credit that makes it worth asking must be durable first; the next look finds it again.
-    let Ok(session) = shared.store.mark().admit(session) else { return };
-    let session = session.into_inner();
-    let key = SessionKey::of(session.id.as_bytes());
-    let profile = shared.config.peer(&session.origin_host);
-    let by_validity = profile.is_some_and(|peer| peer.reauthorise_by() == ReauthoriseBy::Validity);
-    let state = asked.entry(key).or_insert(Asked { tries: 0, next: now, accepted: 0 });
-    // A client that says yes and then reports nothing is asked once more, then no more (spec C-102).
-    if by_validity || state.tries >= TRIES || state.accepted >= 2 {
-        if state.tries >= TRIES {
-            metrics::counter!(names::REAUTHORISATIONS, "result" => "timeout").increment(1);
+impl Asking {
+    async fn look(&mut self) -> Result<(), Fatal> {
+        let waiting = self.waiting();
+        // The credit that makes it worth asking must be durable first.
+        if let Some(last) = waiting.iter().map(|(_, session)| session.position()).max() {
+            let durable = self.shared.store.mark().wait_for(last);
+            if let Ok(failed @ Err(_)) = tokio::time::timeout(DURABLE_WAIT, durable).await {
+                failed?;
+            }
         }
-        asked.remove(&key);
-        shared.store.session_command(key, &charging::Command::ReAuthorisationDone(session.no));
-        return;
+        let now = Instant::now();
+        for (partition, session) in waiting {
+            // What is not durable by now is found again by the next look.
+            if let Ok(session) = self.shared.store.mark().admit(session) {
+                self.ask(partition, &session, now);
+            }
+        }
+        // Those that have reported since, or ended, are forgotten when their time is up.
+        self.asked.retain(|_, asked| asked.next + FORGET_AFTER > now);
+        Ok(())
     }
-    state.tries += 1;
-    state.next = now + ANSWER_WAIT;
-    let command = Command::ReAuthorise {
-        session: session.id.clone(),
-        key,
-        host: Arc::clone(&session.origin_host),
-        realm: Arc::clone(&session.origin_realm),
-        answer: sender.clone(),
-    };
-    if !shared.registry.send(&session.origin_host, command) {
-        metrics::counter!(names::REAUTHORISATIONS, "result" => "unreachable").increment(1);
+
+    /// Sessions to be asked now.
+    fn waiting(&mut self) -> Vec<(PartitionId, Pending<Session>)> {
+        let Self { shared, asked, reachable, .. } = self;
+        shared.registry.look(reachable);
+        let now = Instant::now();
+        shared.store.waiting_for_reauthorisation(AT_ONCE, |partition, session| {
+            let due = asked.get(&(partition, session.no)).is_none_or(|asked| asked.is_due(session, now));
+            due && reachable.has(&session.origin_host)
+        })
+    }
+
+    fn ask(&mut self, partition: PartitionId, session: &Session, now: Instant) {
+        let reference = (partition, session.no);
+        let heard = Heard::of(session);
+        self.rounds += 1;
+        let fresh = || {
+            let key = SessionKey::of(session.id.as_bytes());
+            Asked { key, heard, round: self.rounds, tries: 0, outstanding: false, next: now, accepted: 0 }
+        };
+        let state = match self.asked.entry(reference) {
+            Entry::Vacant(entry) => entry.insert(fresh()),
+            Entry::Occupied(entry) => {
+                let known = entry.into_mut();
+                if known.heard != heard {
+                    *known = fresh();
+                }
+                known
+            }
+        };
+        let profile = self.shared.config.peer(&session.origin_host);
+        let by_validity = profile.is_some_and(|peer| peer.reauthorise_by() == ReauthoriseBy::Validity);
+        if by_validity || state.tries >= TRIES || state.accepted >= ACCEPTED_MAX {
+            if state.tries >= TRIES {
+                count("timeout".into());
+            }
+            let key = state.key;
+            self.asked.remove(&reference);
+            self.shared.store.session_command(key, &charging::Command::ReAuthorisationDone(session.no));
+            return;
+        }
+        let command = Command::ReAuthorise {
+            session: session.id.clone(),
+            host: Arc::clone(&session.origin_host),
+            realm: Arc::clone(&session.origin_realm),
+            errand: Errand { session: reference, round: state.round, outcomes: self.outcomes.clone() },
+        };
+        if self.shared.registry.send(&session.origin_host, command) {
+            state.tries += 1;
+            state.outstanding = true;
+            state.next = now + ANSWER_WAIT;
+        } else {
+            // Tried again with the next look.
+            state.next = now;
+            count("unreachable".into());
+        }
+    }
+
+    /// Hears what became of an RAR.
+    fn became(&mut self, session: SessionRef, round: u64, outcome: Outcome) {
+        count(match outcome {
+            // The client chooses the number: unknown ones must not make series.
+            Outcome::Answered(code) if code.name().is_empty() => "other".into(),
+            Outcome::Answered(code) => code.0.to_string(),
+            Outcome::NotSent | Outcome::Lost => "unreachable".into(),
+        });
+        let now = Instant::now();
+        let Some(state) = self.asked.get_mut(&session).filter(|state| state.round == round) else { return };
+        state.outstanding = false;
+        match outcome {
+            Outcome::Answered(ResultCode::UNKNOWN_SESSION_ID) => {
+                let key = state.key;
+                self.asked.remove(&session);
+                // The client does not have it: what it holds is released (spec C-101).
+                self.shared.store.session_command(key, &charging::Command::SessionLost(key));
+            }
+            Outcome::Answered(code) if code.is_success() => {
+                // The CCR-U is on its way, or comes soon; it clears the wish (spec C-101).
+                self.rounds += 1;
+                state.round = self.rounds;
+                state.tries = 0;
+                state.accepted += 1;
+                state.next = now + Duration::from_secs(self.shared.config.reauthorise_wait_secs);
+            }
+            // Not delivered, or not understood: tried again with the time-out, and not for ever.
+            Outcome::Answered(_) => {}
+            Outcome::NotSent => {
+                state.tries = state.tries.saturating_sub(1);
+                state.next = now;
+            }
+            // It may have arrived: that was a try. Another way may be open by now.
+            Outcome::Lost => state.next = now,
+        }
     }
 }
 
-fn answered(shared: &Shared, asked: &mut HashMap<SessionKey, Asked, ahash::RandomState>, key: SessionKey, code: u32) {
-    metrics::counter!(names::REAUTHORISATIONS, "result" => code.to_string()).increment(1);
-    let Some(state) = asked.get_mut(&key) else { return };
-    match ResultCode(code) {
-        ResultCode::UNKNOWN_SESSION_ID => {
-            asked.remove(&key);
-            // The client does not have it: what it holds is released (spec C-101).
-            shared.store.session_command(key, &charging::Command::SessionLost(key));
-        }
-        code if code.is_success() => {
-            // The CCR-U is on its way, or comes soon; it clears the wish (spec C-101).
-            state.tries = 0;
-            state.accepted += 1;
-            state.next = Instant::now() + Duration::from_secs(shared.config.reauthorise_wait_secs);
-        }
-        // Not delivered, or not understood: tried again with the time-out, and not for ever.
-        _ => {}
+impl Asked {
+    fn is_due(&self, session: &Session, now: Instant) -> bool {
+        self.next <= now || (!self.outstanding && self.heard != Heard::of(session))
     }
+}
+
+fn count(result: String) {
+    metrics::counter!(names::REAUTHORISATIONS, "result" => result).increment(1);
 }

@@ -11,33 +11,23 @@ use crate::{
     telemetry,
 };
 
-/// What a CCR leads to, and from which client it came if it could be read.
-pub(super) struct Routed<'a> {
-    pub(super) outgoing: Outgoing,
-    pub(super) origin_host: Option<&'a str>,
-}
-
-/// Takes a CCR to a decision, or to the error that answers it. Never waits.
-pub(super) fn credit_control<'a>(
+/// Takes a CCR to a decision, or to the error that answers it. Never waits. `traits` tells what is known of the client that
+/// an Origin-Host names.
+pub(super) fn credit_control(
     shared: &Shared,
-    frame: &'a Frame,
-    client: ClientTraits,
+    frame: &Frame,
     received: std::time::Instant,
-) -> Routed<'a> {
+    traits: impl FnOnce(&str) -> ClientTraits,
+) -> Outgoing {
     let strictness = if shared.config.strict_mandatory_avps { Strictness::Strict } else { Strictness::Tolerant };
-    let mut kind = telemetry::RequestKind::Untyped;
     let request = match CreditControlRequest::parse(frame, strictness) {
         Ok(request) => request,
-        Err(error) => return Routed { outgoing: refusal(shared, frame, &error, kind, received), origin_host: None },
+        Err(error) => return refusal(shared, frame, &error, telemetry::RequestKind::Untyped, received),
     };
-    kind = telemetry_kind(request.request_type);
-    let origin_host = Some(request.origin_host);
-    match decide(shared, &request, client) {
-        Ok(answered) => {
-            let outgoing = Outgoing::Decision { request: frame.clone(), answered, kind, received };
-            Routed { outgoing, origin_host }
-        }
-        Err(error) => Routed { outgoing: refusal(shared, frame, &error, kind, received), origin_host },
+    let kind = telemetry_kind(request.request_type);
+    match decide(shared, &request, traits(request.origin_host)) {
+        Ok(answered) => Outgoing::Decision { request: frame.clone(), answered, kind, received },
+        Err(error) => refusal(shared, frame, &error, kind, received),
     }
 }
 
@@ -53,6 +43,9 @@ fn decide(
     // A direct peer is served whatever realm it names, as long as it names no other host (spec B-132, I-10).
     let direct = request.route_records().next().is_none();
     local.check_destination(request.destination_host, Some(request.destination_realm), direct)?;
+    if let Some(refusal) = shared.overload.refusal(request.request_type) {
+        return Err(refusal);
+    }
     let store = &shared.store;
     let charge = mapping::charge(request, store.catalog(), client)?;
     let (key, kind, number) = (charge.key, charge.kind(), charge.number());

@@ -3,7 +3,7 @@
 use super::Store;
 use crate::{
     charging::{Account, HistoryLine, Session, State, Violation},
-    ids::{AccountId, Identity, SessionKey, SessionNo},
+    ids::{AccountId, Identity, PartitionId, SessionKey, SessionNo},
     journal::{Disk, Pending},
 };
 
@@ -87,19 +87,22 @@ impl<D: Disk> Store<D> {
         Some(Pending::new(session, cell.last))
     }
 
-    /// Running sessions that wait for a re-authorisation and pass a filter, at most `limit`. The filter is called under a
-    /// partition's lock.
+    /// Running sessions that wait for a re-authorisation and pass a filter, at most `limit`, with their partitions. The
+    /// filter is called under a partition's lock: it must be quick.
     pub fn waiting_for_reauthorisation(
         &self,
         limit: usize,
-        mut filter: impl FnMut(&Session) -> bool,
-    ) -> Vec<Pending<Session>> {
+        mut filter: impl FnMut(PartitionId, &Session) -> bool,
+    ) -> Vec<(PartitionId, Pending<Session>)> {
         let mut found = Vec::new();
         for partition in self.partition_ids() {
-            let cell = self.lock(partition);
-            let waiting = cell.state.waiting_for_reauthorisation().filter(|session| filter(session));
             let room = limit.saturating_sub(found.len());
-            found.extend(waiting.take(room).map(|session| Pending::new(session.clone(), cell.last)));
+            if room == 0 {
+                break;
+            }
+            let cell = self.lock(partition);
+            let waiting = cell.state.waiting_for_reauthorisation().filter(|session| filter(partition, session));
+            found.extend(waiting.take(room).map(|session| (partition, Pending::new(session.clone(), cell.last))));
         }
         found
     }

@@ -10,7 +10,7 @@ use crate::{
         self as api, account_service_client::AccountServiceClient, balance_service_client::BalanceServiceClient,
         event_service_client::EventServiceClient,
     },
-    cli::gateway::Gateway,
+    cli::{gateway::Gateway, say},
     diameter::{
         CreditControlAnswer, CreditControlRequest, Frame, Identity, ResultCode,
         credit_control::{FinalUnitAction, MultipleServices, RequestType, ServiceAnswer, ServiceUnits, UsedUnits},
@@ -42,7 +42,7 @@ pub(super) async fn tell(diameter: SocketAddr, grpc: SocketAddr) -> anyhow::Resu
         balances: BalanceServiceClient::new(channel.clone()),
         events: EventServiceClient::new(channel),
     };
-    println!("The gateway is connected to {} (CER/CEA, application 4).", story.gateway.peer.origin_host);
+    say(format_args!("The gateway is connected to {} (CER/CEA, application 4).", story.gateway.peer.origin_host))?;
     story.data_session().await.context("the data session")?;
     story.call().await.context("the call")?;
     story.message().await.context("the short message")?;
@@ -65,7 +65,7 @@ type Part = (u32, Option<u64>, bool);
 
 impl Story {
     async fn data_session(&mut self) -> anyhow::Result<()> {
-        title(1, &format!("A data session of subscriber {FIRST}, with two rating groups"));
+        title(1, &format!("A data session of subscriber {FIRST}, with two rating groups"))?;
         let session = self.gateway.new_session();
         let ask = [(1, None, true), (2, None, true)];
         let answer = self.data(&session, FIRST, RequestType::Initial, 0, &ask).await?;
@@ -73,23 +73,23 @@ impl Story {
         ensure!(first > 0 && second > 0, "both rating groups get a grant");
         let report = [(1, Some(first), true), (2, Some(4 * MB), true)];
         self.data(&session, FIRST, RequestType::Update, 1, &report).await?;
-        told("the same request once more, as after a broken connection (T flag):");
+        told("the same request once more, as after a broken connection (T flag):")?;
         let before = self.balance(FIRST).await?;
         let answers = self.data_twice(&session, FIRST, 2, &[(1, Some(3 * MB), true)]).await?;
         ensure!(answers.0 == answers.1, "the retransmission gets the same answer");
         let charged = before.saturating_sub(self.balance(FIRST).await?);
         ensure!(charged.micros() == 30_000, "the retransmitted 3 MB are charged once, 0.03 CNY, not {charged}");
-        told(&format!("the answers are alike, and {charged} CNY were charged, once"));
+        told(&format!("the answers are alike, and {charged} CNY were charged, once"))?;
         let last = [(1, Some(0), false), (2, Some(MB), false)];
         self.data(&session, FIRST, RequestType::Termination, 3, &last).await?;
         let account = self.account(FIRST).await?;
         ensure!(money(&account.reserved)? == Money::ZERO, "nothing stays reserved");
-        told(&format!("balance {} CNY, nothing reserved", money(&account.balance)?));
+        told(&format!("balance {} CNY, nothing reserved", money(&account.balance)?))?;
         Ok(())
     }
 
     async fn call(&mut self) -> anyhow::Result<()> {
-        title(2, "A call of 75 seconds, charged by the started minute");
+        title(2, "A call of 75 seconds, charged by the started minute")?;
         let before = self.balance(FIRST).await?;
         let session = self.gateway.new_session();
         let seconds = |used: Option<u64>| used.map(|used| ServiceUnits::of(Units::seconds(used)));
@@ -109,13 +109,13 @@ impl Story {
             ensure!(answer.result_code == ResultCode::SUCCESS, "the call is accepted");
         }
         let charged = before.saturating_sub(self.balance(FIRST).await?);
-        told(&format!("charged {charged} CNY: two started minutes"));
+        told(&format!("charged {charged} CNY: two started minutes"))?;
         ensure!(charged.micros() == 300_000, "two minutes at 0.15 CNY are 0.30 CNY, not {charged}");
         Ok(())
     }
 
     async fn message(&mut self) -> anyhow::Result<()> {
-        title(3, "A short message, debited in one step");
+        title(3, "A short message, debited in one step")?;
         let before = self.balance(FIRST).await?;
         let (session, me) = (self.gateway.new_session(), self.me.clone());
         let mut request = self.gateway.request(&session, &me, RequestType::Event, 0, SMS, FIRST);
@@ -124,17 +124,17 @@ impl Story {
         let answer = self.ask(&mut request).await?;
         ensure!(answer.result_code == ResultCode::SUCCESS, "the message is accepted");
         let charged = before.saturating_sub(self.balance(FIRST).await?);
-        told(&format!("charged {charged} CNY"));
+        told(&format!("charged {charged} CNY"))?;
         ensure!(charged.micros() == 100_000, "a message costs 0.10 CNY, not {charged}");
         Ok(())
     }
 
     async fn money_runs_out(&mut self) -> anyhow::Result<()> {
-        title(4, "Money runs out, a payment brings the line back");
+        title(4, "Money runs out, a payment brings the line back")?;
         self.create_poor().await?;
         let subscribe = api::SubscribeRequest { consumer: "demo-provisioning".into(), ..Default::default() };
         let mut events = self.events.subscribe(subscribe).await?.into_inner();
-        told("provisioning subscribes to events over gRPC");
+        told("provisioning subscribes to events over gRPC")?;
 
         let session = self.gateway.new_session();
         let answer = self.data(&session, POOR, RequestType::Initial, 0, &[(1, None, true)]).await?;
@@ -148,13 +148,13 @@ impl Story {
         ensure!(answer.result_code == ResultCode::SUCCESS, "only the rating group is refused, the session lives on");
         loop {
             match next_event(&mut events).await? {
-                api::event::Kind::CreditStop(_) => break told("event: CREDIT STOP (provisioning stops the line)"),
-                api::event::Kind::Threshold(threshold) => told(&format!("event: threshold {}", threshold.name)),
+                api::event::Kind::CreditStop(_) => break told("event: CREDIT STOP (provisioning stops the line)")?,
+                api::event::Kind::Threshold(threshold) => told(&format!("event: threshold {}", threshold.name))?,
                 other => bail!("an unexpected event: {other:?}"),
             }
         }
 
-        told("the customer pays 20.00 CNY (gRPC TopUp, request id demo-payment-1), and the shop sends it twice");
+        told("the customer pays 20.00 CNY (gRPC TopUp, request id demo-payment-1), and the shop sends it twice")?;
         let top_up = api::TopUpRequest {
             account: Some(account_ref(POOR)),
             amount: Some(api::Money { currency: "CNY".into(), amount: "20.00".into() }),
@@ -166,14 +166,14 @@ impl Story {
         ensure!(first.balance == second.balance, "and gets the same answer");
         let is_top_up = matches!(next_event(&mut events).await?, api::event::Kind::TopUp(_));
         ensure!(is_top_up, "the top-up is an event");
-        told("event: top-up");
+        told("event: top-up")?;
         let is_reconnect = matches!(next_event(&mut events).await?, api::event::Kind::Reconnect(_));
         ensure!(is_reconnect, "the reconnect is an event");
-        told("event: RECONNECT (provisioning opens the line)");
+        told("event: RECONNECT (provisioning opens the line)")?;
         let asked = tokio::time::timeout(SOON, self.gateway.reauthorised(ResultCode::LIMITED_SUCCESS)).await;
         let asked = asked.context("no Re-Auth-Request within a second")??;
         ensure!(asked == session.as_bytes(), "it is for the session that waits");
-        told("<- RAR for the live session, answered 2002");
+        told("<- RAR for the live session, answered 2002")?;
         let answer = self.data(&session, POOR, RequestType::Update, 3, &[(1, None, true)]).await?;
         ensure!(granted(&answer, 1)? == 10 * MB, "the session goes on");
         self.data(&session, POOR, RequestType::Termination, 4, &[(1, Some(2 * MB), false)]).await?;
@@ -181,7 +181,7 @@ impl Story {
     }
 
     async fn allowance(&mut self) -> anyhow::Result<()> {
-        title(5, "A bundle of 1 GB is used before money");
+        title(5, "A bundle of 1 GB is used before money")?;
         let grant = api::GrantAllowanceRequest {
             account: Some(account_ref(POOR)),
             allowance: "data-1gb".into(),
@@ -195,25 +195,25 @@ impl Story {
         self.data(&session, POOR, RequestType::Termination, 1, &last).await?;
         let charged = before.saturating_sub(self.balance(POOR).await?);
         ensure!(charged == Money::ZERO, "the bundle pays for group 1, and group 3 is free, but {charged} were charged");
-        told("charged 0.00 CNY: the bundle paid for group 1, and group 3 is free");
+        told("charged 0.00 CNY: the bundle paid for group 1, and group 3 is free")?;
         Ok(())
     }
 
     async fn explanations(&mut self) -> anyhow::Result<()> {
-        title(6, "Why? Every movement explains itself");
+        title(6, "Why? Every movement explains itself")?;
         for msisdn in [FIRST, POOR] {
             let request = api::ListHistoryRequest { account: Some(account_ref(msisdn)) };
             let entries = self.balances.list_history(request).await?.into_inner().entries;
-            println!("   subscriber {msisdn}:");
+            say(format_args!("   subscriber {msisdn}:"))?;
             let mut sum = Money::ZERO;
             for entry in &entries {
                 let amount = money(&entry.amount)?;
                 sum = sum.saturating_add(amount);
-                println!("   {:>9} CNY   {}", amount.to_string(), entry.explanation);
+                say(format_args!("   {:>9} CNY   {}", amount.to_string(), entry.explanation))?;
                 ensure!(!entry.explanation.is_empty(), "every entry has an explanation");
             }
             let balance = self.balance(msisdn).await?;
-            println!("   {:>9} CNY   is the balance", balance.to_string());
+            say(format_args!("   {:>9} CNY   is the balance", balance.to_string()))?;
             ensure!(sum == balance, "the movements add up to {sum}, not to the balance");
         }
         Ok(())
@@ -231,7 +231,7 @@ impl Story {
         let subscriber = api::Subscriber { subscriber_id: "line-1".into(), identities: vec![identity] };
         let request = api::CreateSubscriberRequest { account_id: POOR_ACCOUNT, subscriber: Some(subscriber) };
         self.accounts.create_subscriber(request).await?;
-        told(&format!("account {POOR_ACCOUNT} with 0.15 CNY and subscriber {POOR} are created over gRPC"));
+        told(&format!("account {POOR_ACCOUNT} with 0.15 CNY and subscriber {POOR} are created over gRPC"))?;
         Ok(())
     }
 
@@ -275,12 +275,12 @@ impl Story {
 
     /// Asks, and tells both sides.
     async fn exchange(&mut self, request: &mut CreditControlRequest<'_>) -> anyhow::Result<Frame> {
-        println!("   -> {}", told_request(request));
+        say(format_args!("   -> {}", told_request(request)))?;
         let frame = self.gateway.ask(request).await?;
         let received = CreditControlAnswer::parse(&frame)?;
         ensure!(received.request_type == Some(request.request_type), "the answer repeats the type");
         ensure!(received.request_number == Some(request.request_number), "the answer repeats the number");
-        println!("   <- {}", told_answer(&received.answer));
+        say(format_args!("   <- {}", told_answer(&received.answer)))?;
         Ok(frame)
     }
 
@@ -294,12 +294,12 @@ impl Story {
     }
 }
 
-fn title(number: u32, text: &str) {
-    println!("\n{number}. {text}");
+fn title(number: u32, text: &str) -> anyhow::Result<()> {
+    say(format_args!("\n{number}. {text}"))
 }
 
-fn told(text: &str) {
-    println!("   {text}");
+fn told(text: &str) -> anyhow::Result<()> {
+    say(format_args!("   {text}"))
 }
 
 fn mscc((group, used, wants): Part) -> MultipleServices<'static> {

@@ -1,0 +1,160 @@
+//! The server over real connections, where a test must reach inside of it.
+
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+};
+
+use super::{
+    Server,
+    outgoing::{self, Outgoing, Queue, WriterEnd},
+    overload::Reason,
+};
+use crate::{
+    charging::{AccountSpec, Answer, Answered, Command, RequestKind, Retention, Verdict},
+    cli::gateway::Gateway,
+    config,
+    diameter::{
+        CreditControlAnswer, CreditControlRequest, Frame, Identity, ResultCode,
+        credit_control::RequestType,
+        dictionary::requested_action::DIRECT_DEBITING,
+        frame::{MESSAGE_MAX_DEFAULT, split},
+    },
+    ids::AccountId,
+    journal::{FileDisk, Pending},
+    rating::Catalog,
+    store::{Settings, SilentObserver, Store},
+    telemetry,
+    time::SystemClock,
+    units::Money,
+};
+
+/// Nothing here takes long; a test that waits for what never comes ends.
+const PATIENCE: Duration = Duration::from_secs(10);
+const MSISDN: &str = "8613900000000";
+
+fn server(directory: &Path) -> Server {
+    let disk = FileDisk::open(directory).unwrap();
+    let settings = Settings { partitions: 1, segment_bytes: 1 << 20, retention: Retention::default(), outbox_keep: 10 };
+    let catalog = Arc::new(Catalog::from_toml(include_str!("../../config/demo/catalog.toml")).unwrap());
+    let (clock, observer) = (Arc::new(SystemClock), Arc::new(SilentObserver));
+    let store = Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0;
+    let config = config::Diameter { accept_unknown_peers: true, ..config::Diameter::default() };
+    Server::new(Arc::new(store), &config)
+}
+
+// tests: B-82
+#[tokio::test]
+async fn what_begins_is_refused_while_the_journal_is_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = server(directory.path());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn({
+        let server = server.clone();
+        async move { server.accept(listener).await }
+    });
+    let mut gateway = Gateway::connect(address, "gw.example", "example").await.unwrap();
+    // Nobody is known here: what is decided is refused for that.
+    for (behind, expected) in [
+        (Some(Reason::Backlog), [ResultCode::TOO_BUSY, ResultCode::UNKNOWN_SESSION_ID, ResultCode::UNKNOWN_SESSION_ID]),
+        (Some(Reason::Stall), [ResultCode::TOO_BUSY, ResultCode::UNKNOWN_SESSION_ID, ResultCode::UNKNOWN_SESSION_ID]),
+        (None, [ResultCode::USER_UNKNOWN, ResultCode::UNKNOWN_SESSION_ID, ResultCode::UNKNOWN_SESSION_ID]),
+    ] {
+        server.0.overload.hold(behind);
+        let [begins, update, termination] = expected;
+        for (kind, expected) in [
+            (RequestType::Initial, begins),
+            (RequestType::Event, begins),
+            (RequestType::Update, update),
+            (RequestType::Termination, termination),
+        ] {
+            let (session, me) = (gateway.new_session(), gateway.identity().clone());
+            let mut request = gateway.request(&session, &me, kind, 0, "32251@3gpp.org", MSISDN);
+            request.requested_action = (kind == RequestType::Event).then_some(DIRECT_DEBITING);
+            let answer = gateway.ask(&mut request).await.unwrap();
+            assert_eq!(answer.header().flags.is_error(), expected == ResultCode::TOO_BUSY);
+            let code = CreditControlAnswer::parse(&answer).unwrap().answer.result_code;
+            assert_eq!(code, expected, "{kind:?} while {behind:?}");
+        }
+    }
+    drop(gateway);
+    server.stop().await;
+    serving.await.unwrap();
+}
+
+/// Reads one message's hop-by-hop id.
+async fn next(stream: &mut TcpStream, buffer: &mut BytesMut) -> u32 {
+    let read = async {
+        loop {
+            if let Some(frame) = split(buffer, MESSAGE_MAX_DEFAULT).unwrap() {
+                return frame.header().hop_by_hop;
+            }
+            assert!(stream.read_buf(buffer).await.unwrap() > 0, "the stream has ended");
+        }
+    };
+    tokio::time::timeout(PATIENCE, read).await.expect("nothing came")
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_wait_for_what_is_not_durable() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = server(directory.path());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (_reader, writer) = listener.accept().await.unwrap().0.into_split();
+    let queue = Arc::new(Queue::default());
+    let writing = outgoing::write(Arc::clone(&server.0), Arc::clone(&queue), writer, Arc::new(OnceLock::new()));
+    let writing = tokio::spawn(writing);
+
+    let identity = Identity { host: "gw.example".into(), realm: "example".into() };
+    let message = |id| {
+        let mut request = CreditControlRequest::new(b"s", &identity, "example", RequestType::Initial);
+        request.hop_by_hop = id;
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes);
+        bytes
+    };
+    let answer = Arc::new(Answer::bare(RequestKind::Initial, 0, Verdict::UserUnknown));
+    let (kind, received) = (telemetry::RequestKind::Initial, Instant::now());
+    let decision = |id, position| Outgoing::Decision {
+        request: Frame::from_bytes(message(id).into()).unwrap(),
+        answered: Pending::new(Answered { answer: Arc::clone(&answer), currency: None, repeated: false }, position),
+        kind,
+        received,
+    };
+    let refusal = |id| Outgoing::Refusal { bytes: message(id), kind, result_code: 3004, received };
+
+    let store = &server.0.store;
+    let last = store.last_position();
+    assert!(queue.push(&mut vec![decision(1, last), decision(2, last.next()), Outgoing::Message(message(3))]));
+    let mut buffer = BytesMut::new();
+    assert_eq!(next(&mut peer, &mut buffer).await, 1);
+    // The writer waits for the second decision, and refusals pass it, one by one.
+    for id in [4, 5] {
+        assert!(queue.push(&mut vec![refusal(id)]));
+        assert_eq!(next(&mut peer, &mut buffer).await, id);
+    }
+    let account = AccountSpec {
+        id: AccountId(1),
+        currency: "CNY".parse().unwrap(),
+        balance: Money::ZERO,
+        credit_limit: Money::ZERO,
+        never_stop: false,
+        allowances: Vec::new(),
+    };
+    drop(store.account_command(AccountId(1), &Command::CreateAccount(account)));
+    assert_eq!(next(&mut peer, &mut buffer).await, 2);
+    assert_eq!(next(&mut peer, &mut buffer).await, 3);
+    assert!(queue.push(&mut vec![refusal(6), Outgoing::Close]));
+    assert_eq!(next(&mut peer, &mut buffer).await, 6);
+    let end = tokio::time::timeout(PATIENCE, writing).await.unwrap().unwrap();
+    assert!(matches!(end, WriterEnd::Closed));
+}

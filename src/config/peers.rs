@@ -63,6 +63,12 @@ impl Peer {
         })
     }
 
+    /// Whether its requests are served whatever Destination-Host they name. Magma's session manager names its own federation
+    /// gateway in the first request of a session.
+    pub fn any_destination(&self) -> bool {
+        self.profile == Profile::Magma
+    }
+
     /// The domain of a pattern `*.domain`.
     fn domain(&self) -> Option<&str> {
         self.origin_host.strip_prefix("*.")

@@ -67,6 +67,8 @@ impl<'a> Charge<'a> {
 pub struct ClientTraits {
     /// It does not act on RAR: a short Validity-Time takes its place (spec I-15).
     pub ignores_reauthorisation: bool,
+    /// Its Destination-Host means nothing: it is served whatever stands there.
+    pub any_destination: bool,
 }
 
 /// Translates a request.

@@ -69,6 +69,7 @@ impl Clients {
     fn traits_of(&self, shared: &Shared, host: &str) -> ClientTraits {
         shared.config.peer(host).map_or(self.direct, |profile| ClientTraits {
             ignores_reauthorisation: profile.reauthorise_by() == ReauthoriseBy::Validity,
+            any_destination: profile.any_destination(),
         })
     }
 }

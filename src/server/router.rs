@@ -42,7 +42,8 @@ fn decide(
     }
     // A direct peer is served whatever realm it names, as long as it names no other host (spec B-132, I-10).
     let direct = request.route_records().next().is_none();
-    local.check_destination(request.destination_host, Some(request.destination_realm), direct)?;
+    let host = request.destination_host.filter(|_| !client.any_destination);
+    local.check_destination(host, Some(request.destination_realm), direct)?;
     if let Some(refusal) = shared.overload.refusal(request.request_type) {
         return Err(refusal);
     }

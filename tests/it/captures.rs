@@ -131,16 +131,21 @@ fn assert_cost(answer: &Message, micros: i64, currency: u32) {
 async fn a_magma_gateway_has_a_session_with_two_rating_groups() {
     let Some(requests) = requests("gy-magma-pcef-vocs.hex") else { return };
     let [initial, update_1, update_2, termination] = &requests[..] else { panic!("four requests") };
-    let node = TestNode::start(DEMO_CATALOG, called("tvm-vocs.magma.com", "magma.com")).await;
+    let name = initial.text(code::ORIGIN_HOST).unwrap().to_owned();
+    let node = TestNode::start(DEMO_CATALOG, |config| {
+        called("tvm-vocs.magma.com", "magma.com")(config);
+        config.diameter.peers = vec![magma(&name)];
+    })
+    .await;
     provision(&node, initial);
     let mut client = client_of(&node, initial).await;
 
-    // The first request names the client's own gateway as its destination, the others the server that has answered. A node
-    // that is named so by nobody else must not serve it (spec B-132); for the session to begin, the name is changed.
+    // The first request names the client's own federation gateway as its destination, the others the server that has
+    // answered. Any other client is told that nobody of that name is here (spec B-132); this one's profile knows better.
     assert_eq!(initial.text(code::DESTINATION_HOST), Some("magma-fedgw.magma.com"));
-    let elsewhere = client.ask_octets(&initial.0).await;
-    assert_eq!((elsewhere.result(), elsewhere.is_error()), (3002, true));
-    let initial = &initial.replacing(code::DESTINATION_HOST, &text(code::DESTINATION_HOST, "tvm-vocs.magma.com"));
+    let stranger = initial.replacing(code::ORIGIN_HOST, &text(code::ORIGIN_HOST, "other.example"));
+    let refused = client.ask_octets(&stranger.0).await;
+    assert_eq!((refused.result(), refused.is_error()), (3002, true));
 
     // Group 3 is free and comes first, group 2 costs 0.0005 for each 100 kB begun; both ask for 200,000 octets each way.
     let answer = play(&mut client, initial).await;
@@ -161,6 +166,13 @@ async fn a_magma_gateway_has_a_session_with_two_rating_groups() {
     assert_eq!(node.balance(ACCOUNT), (BALANCE - 500, 0));
     assert!(node.account(ACCOUNT).sessions.is_empty());
     judged_by_tshark(&client.received);
+}
+
+/// A client of Magma's kind in the configuration.
+fn magma(host: &str) -> tollgate::config::Peer {
+    let mut peer = tollgate::config::Peer::generic(host);
+    peer.profile = tollgate::config::Profile::Magma;
+    peer
 }
 
 const QUOTA_HOLDING_TIME: u32 = 871;

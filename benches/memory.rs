@@ -54,7 +54,8 @@ per = "1 event"
 
 fn main() {
     let count = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(2_000_000u64);
-    let nothing = Retention { session_secs: 0, event_secs: 0, request_id_secs: 0, history_entries: 0, ..Default::default() };
+    let nothing =
+        Retention { session_secs: 0, event_secs: 0, request_id_secs: 0, history_entries: 0, ..Default::default() };
     println!("{count} of each over {ACCOUNTS} accounts in {PARTITIONS} partitions");
     measure("ended session", Retention { session_secs: 300, ..nothing }, count, Partitions::session);
     measure("one-time event", Retention { event_secs: 86_400, ..nothing }, count, Partitions::event);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A line as it is told; `open` = the session still runs.
-pub(super) fn entry(line: &HistoryLine, open: bool, currency: Currency, catalog: &Catalog) -> v1::HistoryEntry {
+pub(super) fn entry(line: &HistoryLine<'_>, open: bool, currency: Currency, catalog: &Catalog) -> v1::HistoryEntry {
     let kind = match line.kind {
         HistoryKind::Usage => Kind::Usage,
         HistoryKind::TopUp => Kind::TopUp,
@@ -30,7 +30,7 @@ pub(super) fn entry(line: &HistoryLine, open: bool, currency: Currency, catalog:
         units_from_allowance: line.units_from_allowance,
         service: service.to_owned(),
         rating_group: line.rating_group,
-        session_id: line.session_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        session_id: line.session_id.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
         open,
         explanation: explain(line, open, currency, catalog),
         request_id: line.request_id.to_string(),
@@ -39,7 +39,7 @@ pub(super) fn entry(line: &HistoryLine, open: bool, currency: Currency, catalog:
 }
 
 /// One or two sentences: what happened, at what price, and the arithmetic.
-fn explain(line: &HistoryLine, open: bool, currency: Currency, catalog: &Catalog) -> String {
+fn explain(line: &HistoryLine<'_>, open: bool, currency: Currency, catalog: &Catalog) -> String {
     let amount = Said(line.amount, currency);
     match line.kind {
         HistoryKind::Opening => format!("Opening balance of {amount}."),
@@ -61,7 +61,7 @@ fn explain(line: &HistoryLine, open: bool, currency: Currency, catalog: &Catalog
     }
 }
 
-fn explain_usage(line: &HistoryLine, currency: Currency, catalog: &Catalog) -> String {
+fn explain_usage(line: &HistoryLine<'_>, currency: Currency, catalog: &Catalog) -> String {
     let service = &line.service;
     let charged = Said(-line.amount, currency);
     let Some(kind) = line.unit_kind else {
@@ -85,7 +85,7 @@ fn explain_usage(line: &HistoryLine, currency: Currency, catalog: &Catalog) -> S
 }
 
 /// The part that was charged to money. The arithmetic is told only if it gives what was charged.
-fn explain_rated(line: &HistoryLine, kind: UnitKind, rated: u64, currency: Currency, catalog: &Catalog) -> String {
+fn explain_rated(line: &HistoryLine<'_>, kind: UnitKind, rated: u64, currency: Currency, catalog: &Catalog) -> String {
     let units = Units { kind, amount: rated };
     let charged = Said(-line.amount, currency);
     let Some(service) = catalog.service_by_name(&line.service).filter(|service| service.kind == kind) else {

@@ -1,16 +1,10 @@
 //! Accounts: who pays.
 
-use std::{collections::VecDeque, sync::Arc};
-
-use super::{Bucket, BucketKind};
+use super::{Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryLine};
 use crate::{
-    ids::{AccountId, BucketId, Identity, SessionId, SessionNo},
-    time::Timestamp,
-    units::{Currency, Money, UnitKind},
+    ids::{AccountId, BucketId, Identity, SessionNo},
+    units::{Currency, Money},
 };
-
-/// The most history lines an account keeps in memory, whatever the configuration says.
-pub const HISTORY_ENTRIES_MAX: usize = 1_000;
 
 /// Life of an account (design section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,48 +26,6 @@ pub struct Subscriber {
     pub id: Box<str>,
     /// How the network knows it.
     pub identities: Box<[Identity]>,
-}
-
-/// What a history line tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HistoryKind {
-    /// Usage of a service.
-    Usage,
-    /// A payment.
-    TopUp,
-    /// An operator's adjustment.
-    Adjustment,
-    /// A bundle of units was given.
-    Allowance,
-    /// Opening balance.
-    Opening,
-    /// Usage given back.
-    Refund,
-}
-
-/// One line of an account's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryLine {
-    /// When it was settled.
-    pub at: Timestamp,
-    /// What happened.
-    pub kind: HistoryKind,
-    /// Money that moved; below zero for a charge.
-    pub amount: Money,
-    /// Units used or given, and their kind.
-    pub units: u64,
-    /// Kind of the units; `None` for money.
-    pub unit_kind: Option<UnitKind>,
-    /// The part of `units` that an allowance paid for.
-    pub units_from_allowance: u64,
-    /// Service or allowance of the catalog, or an operator's reason.
-    pub service: Arc<str>,
-    /// Rating-Group, 0 if none.
-    pub rating_group: u32,
-    /// The session, for usage.
-    pub session_id: Option<SessionId>,
-    /// The caller's request id, for credits.
-    pub request_id: Box<str>,
 }
 
 /// An account: buckets, the subscribers that use it, and its running sessions.
@@ -102,7 +54,7 @@ pub struct Account {
     /// All money that was ever charged or taken.
     pub debited: Money,
     /// Recent lines, oldest first.
-    pub history: VecDeque<HistoryLine>,
+    pub history: History,
     /// The id of the next bucket.
     pub next_bucket: u32,
     /// How many allowances it was created with: buckets 2 and following, as long as they are there.
@@ -143,13 +95,8 @@ impl Account {
         self.buckets.insert(place, bucket);
     }
 
-    pub(super) fn remember(&mut self, line: HistoryLine, keep: usize) {
-        while !self.history.is_empty() && self.history.len() >= keep.min(HISTORY_ENTRIES_MAX) {
-            self.history.pop_front();
-        }
-        if keep > 0 {
-            self.history.push_back(line);
-        }
+    pub(super) fn remember(&mut self, line: &HistoryLine<'_>, keep: usize) {
+        self.history.push(line, keep.min(HISTORY_ENTRIES_MAX));
     }
 
     /// All identities of all its subscribers.

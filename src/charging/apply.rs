@@ -1,17 +1,20 @@
 //! Makes events true. Total: it cannot refuse, and it is the same code live and in recovery.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     Account, AccountState, BucketKind, Closed, ClosingCause, Credited, Draw, Event, EventCharged, HistoryKind,
-    HistoryLine, Interrogated, Measure, Notice, NoticeKind, Quota, RememberedCredit, RememberedEvent, RequestKind,
-    Retention, Session, State, Step,
+    HistoryLine, Interrogated, Notice, NoticeKind, Quota, RememberedCredit, RememberedEvent, RequestKind, Retention,
+    Session, State, Step, history::unit_kind,
 };
 use crate::{
     ids::{AccountId, BucketId, SessionKey, SessionNo},
     time::Timestamp,
     units::Money,
 };
+
+/// How many of each kind are forgotten at most with one event.
+const FORGET_AT_ONCE: usize = 64;
 
 impl State {
     /// Makes an event true.
@@ -39,7 +42,7 @@ impl State {
                 buckets.iter().for_each(|bucket| new.insert_bucket(bucket.clone()));
                 if opening != 0 {
                     let line = HistoryLine::money(*at, HistoryKind::Opening, Money::from_micros(opening));
-                    new.remember(line, self.retention.history_entries);
+                    new.remember(&line, self.retention.history_entries);
                 }
                 self.credited += i128::from(opening);
                 self.balances += i128::from(opening);
@@ -208,34 +211,23 @@ impl State {
         let keep = self.retention.history_entries;
         for step in &event.steps {
             let from_allowance = self.debit(event.account, &step.debits, step.charged);
-            let service = self.intern(&step.service);
             let line = HistoryLine {
-                at: event.at,
-                kind: HistoryKind::Usage,
-                amount: -step.charged,
                 units: step.used,
                 unit_kind: unit_kind(step.measure),
                 units_from_allowance: from_allowance,
-                service,
+                service: Cow::Borrowed(&step.service),
                 rating_group: step.key.rating_group.unwrap_or(0),
-                session_id: Some(event.session_id.clone()),
-                request_id: "".into(),
+                session_id: Some(Cow::Borrowed(event.session_id.as_bytes())),
+                ..HistoryLine::money(event.at, HistoryKind::Usage, -step.charged)
             };
             if let Some(account) = self.accounts.get_mut(&event.account) {
-                account.remember(line, keep);
+                account.remember(&line, keep);
             }
         }
         self.apply_notices(event.account, &event.notices);
         let key = SessionKey::of(event.session_id.as_bytes());
-        let remembered =
-            RememberedEvent { session_id: event.session_id.clone(), at: event.at, answer: Arc::clone(&event.answer) };
-        self.remember_event(key, event.answer.number, remembered);
+        self.events.insert(RememberedEvent::new(key, event.account, event.at, &event.answer));
         self.forget(event.at);
-    }
-
-    pub(super) fn remember_event(&mut self, key: SessionKey, number: u32, event: RememberedEvent) {
-        self.events_order.push_back((event.at, key, number));
-        self.events.entry(key).or_default().insert(number, event);
     }
 
     fn apply_credit(&mut self, event: &Credited) {
@@ -259,36 +251,32 @@ impl State {
                 self.credited += i128::from(event.amount);
             }
         }
-        let name = event.new_bucket.as_ref().map(|bucket| Arc::clone(&bucket.name));
+        let name = event.new_bucket.as_ref().map(|bucket| &*bucket.name);
         let mut line = HistoryLine::money(event.at, event.kind, Money::ZERO);
-        line.request_id = event.request_id.clone();
-        line.service = name.clone().unwrap_or_else(|| event.reason.as_ref().into());
+        line.request_id = Cow::Borrowed(&event.request_id);
+        line.service = Cow::Borrowed(name.unwrap_or(&event.reason));
         if is_money {
             line.amount = Money::from_micros(event.amount);
         } else if let Some(BucketKind::Units(kind)) = event.new_bucket.as_ref().map(|bucket| bucket.kind) {
             line.units = event.amount.unsigned_abs();
             line.unit_kind = Some(kind);
         }
-        account.remember(line, keep);
+        account.remember(&line, keep);
         self.apply_notices(event.account, &event.notices);
         for session in &event.reauthorise {
             self.mark_reauthorise(*session, true);
         }
-        let remembered = RememberedCredit {
+        self.credits.insert(RememberedCredit {
+            account: event.account,
+            request_id: event.request_id.clone(),
             at: event.at,
             kind: event.kind,
             amount: if is_money { event.amount } else { 0 },
-            allowance: name.map_or_else(|| "".into(), |name| name.as_ref().into()),
+            allowance: name.unwrap_or_default().into(),
             balance: event.balance,
             bucket: event.bucket,
-        };
-        self.remember_credit(event.account, event.request_id.clone(), remembered);
+        });
         self.forget(event.at);
-    }
-
-    pub(super) fn remember_credit(&mut self, account: AccountId, id: Box<str>, credit: RememberedCredit) {
-        self.credits_order.push_back((credit.at, account, id.clone()));
-        self.credits.insert((account, id), credit);
     }
 
     fn apply_notices(&mut self, account: AccountId, notices: &[Notice]) {
@@ -320,7 +308,7 @@ impl State {
     /// Ends a session: everything it still holds is released, its lines go to the account's history, and its last answer
     /// is remembered.
     fn close(&mut self, no: SessionNo, cause: ClosingCause, at: Timestamp) {
-        let Some(mut session) = self.sessions.remove(&no) else { return };
+        let Some(session) = self.sessions.remove(&no) else { return };
         let key = SessionKey::of(session.id.as_bytes());
         self.session_keys.remove(&key);
         self.ended.push(key);
@@ -333,88 +321,30 @@ impl State {
         if let Some(account) = self.accounts.get_mut(&session.account) {
             account.sessions.retain(|other| *other != no);
             for quota in session.quotas.iter().filter(|quota| quota.used > 0) {
-                account.remember(HistoryLine::usage(&session, quota, at), keep);
+                account.remember(&HistoryLine::usage(&session, quota, at), keep);
             }
         }
         let answered = matches!(cause, ClosingCause::Terminated | ClosingCause::Refused);
-        let answer = session.answers.pop_back().filter(|_| answered);
-        self.remember_closed(key, Closed { id: session.id, account: session.account, at, answer });
+        let answer = session.answers.back().filter(|_| answered);
+        self.closed.insert(Closed::new(key, session.account, at, answer));
         self.forget(at);
     }
 
-    pub(super) fn remember_closed(&mut self, key: SessionKey, closed: Closed) {
-        self.closed_order.push_back((closed.at, key));
-        self.closed.insert(key, closed);
-    }
-
-    /// Drops what has been remembered for long enough. Driven by the time of events, so that a replay forgets the same.
+    /// Drops what has been remembered for long enough. Driven by the time of events, so that a replay forgets the same. A
+    /// little at once, and more than comes in: after a quiet hour nobody waits until all is gone.
     fn forget(&mut self, now: Timestamp) {
         let Retention { session_secs, event_secs, request_id_secs, .. } = self.retention;
-        while let Some((at, key)) =
-            self.closed_order.front().copied().filter(|(at, _)| at.plus_secs(session_secs) < now)
-        {
-            self.closed_order.pop_front();
-            // The Session-Id may have been used again since: then the newer memory stays.
-            if self.closed.get(&key).is_some_and(|closed| closed.at == at) {
-                self.closed.remove(&key);
+        let is_over = |at: Timestamp, secs| at.plus_secs(secs) < now;
+        for _ in 0..FORGET_AT_ONCE {
+            if self.closed.oldest().is_some_and(|closed| is_over(closed.at, session_secs)) {
+                self.closed.forget_oldest();
             }
-        }
-        while let Some((_, key, number)) =
-            self.events_order.front().copied().filter(|(at, ..)| at.plus_secs(event_secs) < now)
-        {
-            self.events_order.pop_front();
-            if let Some(numbers) = self.events.get_mut(&key) {
-                numbers.remove(&number);
-                if numbers.is_empty() {
-                    self.events.remove(&key);
-                }
+            if self.events.oldest().is_some_and(|event| is_over(event.at, event_secs)) {
+                self.events.forget_oldest();
             }
-        }
-        while self.credits_order.front().is_some_and(|(at, ..)| at.plus_secs(request_id_secs) < now) {
-            if let Some((_, account, id)) = self.credits_order.pop_front() {
-                self.credits.remove(&(account, id));
+            if self.credits.oldest().is_some_and(|credit| is_over(credit.at, request_id_secs)) {
+                self.credits.forget_oldest();
             }
-        }
-    }
-}
-
-fn unit_kind(measure: Measure) -> Option<crate::units::UnitKind> {
-    match measure {
-        Measure::Units(kind) => Some(kind),
-        Measure::Money => None,
-    }
-}
-
-impl HistoryLine {
-    /// A line about money alone.
-    pub fn money(at: Timestamp, kind: HistoryKind, amount: Money) -> Self {
-        Self {
-            at,
-            kind,
-            amount,
-            units: 0,
-            unit_kind: None,
-            units_from_allowance: 0,
-            service: "".into(),
-            rating_group: 0,
-            session_id: None,
-            request_id: "".into(),
-        }
-    }
-
-    /// The line of one quota of a session, as it stands.
-    pub fn usage(session: &Session, quota: &Quota, at: Timestamp) -> Self {
-        Self {
-            at,
-            kind: HistoryKind::Usage,
-            amount: -quota.charged,
-            units: quota.used,
-            unit_kind: unit_kind(quota.measure),
-            units_from_allowance: quota.from_allowance,
-            service: Arc::clone(&quota.service),
-            rating_group: quota.key.rating_group.unwrap_or(0),
-            session_id: Some(session.id.clone()),
-            request_id: "".into(),
         }
     }
 }

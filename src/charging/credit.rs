@@ -49,7 +49,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
 
 /// The same request id again: the first answer, and nothing else.
 fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
-    let known = state.credits.get(&(command.account, command.request_id.into()))?;
+    let known = state.credit(command.account, command.request_id)?;
     let same = match command.kind {
         CreditKind::TopUp(amount) => known.kind == HistoryKind::TopUp && known.amount == amount.micros(),
         CreditKind::Adjustment(amount, _) => known.kind == HistoryKind::Adjustment && known.amount == amount.micros(),

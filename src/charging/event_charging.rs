@@ -11,9 +11,9 @@ use crate::{ids::SessionId, rating::Catalog, time::Timestamp, units::Money};
 
 pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
-    let known = state.events.get(&request.key).and_then(|numbers| numbers.get(&request.number));
-    if let Some(known) = known.filter(|known| known.session_id.as_bytes() == request.session_id) {
-        return Decided::repeated(Arc::clone(&known.answer));
+    let known = request.account.and_then(|account| state.charged_event(request.key, account, request.number));
+    if let Some(known) = known {
+        return Decided::repeated(known.answer());
     }
     let Some(account) = request.account.and_then(|id| state.account(id)) else { return bare(Verdict::UserUnknown) };
     if request.context.is_none() {
@@ -28,11 +28,12 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         return bare(Verdict::ServiceDenied);
     }
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
-    let (mut ledger, mut steps, mut replies) = (Ledger::new(account, now), Vec::new(), Vec::new());
+    let mut ledger = Ledger::new(account, now);
     let (mut cost, mut enough) = (Money::ZERO, true);
     // A request that names no service means one unit of the context's default service.
     let default = [ServiceRequest::default()];
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
+    let (mut steps, mut replies) = (Vec::with_capacity(services.len()), Vec::with_capacity(services.len()));
     for service in services {
         let rated = rate(catalog, &ledger, account, request, service, demand);
         let (verdict, grant) = match rated {

@@ -35,9 +35,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         {
             return Decided::unchanged(bare(Verdict::InvalidValue));
         }
-    } else if let Some(closed) = state.closed.get(&request.key).filter(|c| c.id.as_bytes() == request.session_id) {
-        if let Some(answer) = closed.answer.as_ref().filter(|a| a.kind == request.kind && a.number == request.number) {
-            return Decided::repeated(Arc::clone(answer)).paid_by(closed.account);
+    } else if let Some(closed) = state.closed_session(request.key) {
+        if let Some(answer) = closed.answer().filter(|a| a.kind == request.kind && a.number == request.number) {
+            return Decided::repeated(answer).paid_by(closed.account);
         }
         if request.kind == RequestKind::Initial {
             // A late copy of a request that was answered long ago, or a Session-Id used twice: neither may reserve.

@@ -13,15 +13,18 @@ mod credit;
 mod decide;
 mod event;
 mod event_charging;
+mod history;
 mod interrogate;
 mod invariants;
+mod kept;
 mod lifecycle;
+mod memory;
 mod quota;
 mod restore;
 mod session;
 mod state;
 
-pub use account::{Account, AccountState, HISTORY_ENTRIES_MAX, HistoryKind, HistoryLine, Subscriber};
+pub use account::{Account, AccountState, Subscriber};
 pub use answer::{Answer, Answered, FinalUnits, Grant, Reply, Verdict};
 pub use bucket::{Bucket, BucketKind, Draw};
 pub use command::{
@@ -32,6 +35,7 @@ pub use decide::{Decided, Outcome, Refusal, decide};
 pub use event::{
     ClosingCause, Credited, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, Origin, OrphanUsage, Step,
 };
+pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use quota::{Measure, Quota};
 pub use session::{Closed, SESSION_ANSWERS_MAX, Session};

@@ -3,7 +3,7 @@
 //! Restoring goes through the same functions as `apply`, so that indexes, queues and running totals come out the same. The
 //! order is: all accounts, then sessions by number, then what is remembered, oldest first.
 
-use super::{Account, BucketKind, Closed, HistoryKind, RememberedCredit, RememberedEvent, Session, State};
+use super::{Account, BucketKind, Closed, RememberedCredit, RememberedEvent, Session, State};
 use crate::{
     ids::{AccountId, SessionId, SessionKey, SessionNo},
     time::Timestamp,
@@ -44,10 +44,6 @@ impl State {
         for bucket in &mut account.buckets {
             bucket.name = self.intern(&bucket.name);
         }
-        // Only what the catalog names: an operator's reasons are not worth sharing.
-        for line in account.history.iter_mut().filter(|line| line.kind == HistoryKind::Usage) {
-            line.service = self.intern(&line.service);
-        }
         let micros = |money: Money| i128::from(money.micros());
         self.credited += micros(account.credited);
         self.debited += micros(account.debited);
@@ -78,17 +74,17 @@ impl State {
 
     /// Takes in what is remembered of an ended session.
     pub(crate) fn restore_closed(&mut self, closed: Closed) {
-        self.remember_closed(SessionKey::of(closed.id.as_bytes()), closed);
+        self.closed.insert(closed);
     }
 
     /// Takes in what is remembered of a one-time event.
-    pub(crate) fn restore_event(&mut self, number: u32, event: RememberedEvent) {
-        self.remember_event(SessionKey::of(event.session_id.as_bytes()), number, event);
+    pub(crate) fn restore_event(&mut self, event: RememberedEvent) {
+        self.events.insert(event);
     }
 
     /// Takes in what is remembered of a credit.
-    pub(crate) fn restore_credit(&mut self, account: AccountId, request_id: Box<str>, credit: RememberedCredit) {
-        self.remember_credit(account, request_id, credit);
+    pub(crate) fn restore_credit(&mut self, credit: RememberedCredit) {
+        self.credits.insert(credit);
     }
 
     /// Sets the number of the next session; never below those that are there.

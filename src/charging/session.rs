@@ -2,9 +2,13 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Answer, Quota, RequestKind};
+use super::{
+    Answer, Quota, RequestKind,
+    kept::{Final, Kept},
+    memory::Remembered,
+};
 use crate::{
-    ids::{AccountId, QuotaKey, SessionId, SessionNo},
+    ids::{AccountId, QuotaKey, SessionId, SessionKey, SessionNo},
     time::Timestamp,
     units::Money,
 };
@@ -110,14 +114,46 @@ impl Session {
 }
 
 /// What is remembered of an ended session: enough to answer a retransmission of the request that ended it (spec C-90).
+/// There are as many as end in some minutes, so each is as small as can be; see [`SessionKey`] for why the key suffices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
-    /// Session-Id.
-    pub id: SessionId,
+    /// The key of its Session-Id.
+    pub key: SessionKey,
     /// The account that paid.
     pub account: AccountId,
     /// When it ended.
     pub at: Timestamp,
+    answer: Option<Kept<Final>>,
+}
+
+impl Closed {
+    /// Of a session that ended, with its last answer if a request ended it.
+    pub fn new(key: SessionKey, account: AccountId, at: Timestamp, answer: Option<&Arc<Answer>>) -> Self {
+        Self { key, account, at, answer: answer.map(Kept::new) }
+    }
+
     /// The last answer, if a request ended it.
-    pub answer: Option<Arc<Answer>>,
+    pub fn answer(&self) -> Option<Arc<Answer>> {
+        self.answer.as_ref().map(Kept::answer)
+    }
+}
+
+impl Remembered for Closed {
+    fn hash(&self) -> u64 {
+        self.key.halves().0
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_session_is_small() {
+        assert_eq!(size_of::<Closed>(), 48);
+    }
 }

@@ -1,13 +1,14 @@
 //! The state of one partition.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Account, Answer, Closed, HistoryKind, Session};
+use super::{
+    Account, Answer, Closed, HistoryKind, Session,
+    kept::{Charged, Kept},
+    memory::{Memory, Remembered},
+};
 use crate::{
-    ids::{AccountId, NumberMap, SessionId, SessionKey, SessionNo},
+    ids::{AccountId, NumberMap, SessionKey, SessionNo},
     time::Timestamp,
     units::Money,
 };
@@ -42,20 +43,57 @@ impl Default for Retention {
     }
 }
 
-/// An answered one-time event, for its retransmissions.
+/// An answered one-time event, for its retransmissions. It is the account's: another account may use the same Session-Id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberedEvent {
-    /// Its Session-Id: the key alone could be another's.
-    pub session_id: SessionId,
+    /// The key of its Session-Id.
+    pub key: SessionKey,
+    /// The account that paid.
+    pub account: AccountId,
     /// When it was answered.
     pub at: Timestamp,
+    answer: Kept<Charged>,
+}
+
+impl RememberedEvent {
+    /// Of an event that was answered.
+    pub fn new(key: SessionKey, account: AccountId, at: Timestamp, answer: &Arc<Answer>) -> Self {
+        Self { key, account, at, answer: Kept::new(answer) }
+    }
+
     /// The answer.
-    pub answer: Arc<Answer>,
+    pub fn answer(&self) -> Arc<Answer> {
+        self.answer.answer()
+    }
+
+    fn hash_of(key: SessionKey, account: AccountId, number: u32) -> u64 {
+        key.halves().0 ^ scattered(account.0 ^ u64::from(number).rotate_left(32))
+    }
+}
+
+impl Remembered for RememberedEvent {
+    fn hash(&self) -> u64 {
+        Self::hash_of(self.key, self.account, self.answer.number())
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        (self.key, self.account, self.answer.number()) == (other.key, other.account, other.answer.number())
+    }
+}
+
+/// Neighbours become numbers that have little in common.
+fn scattered(number: u64) -> u64 {
+    let product = u128::from(number) * 0x9e37_79b9_7f4a_7c15;
+    (product >> 64) as u64 ^ product as u64
 }
 
 /// An answered credit, for its repetitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberedCredit {
+    /// The account.
+    pub account: AccountId,
+    /// The caller's idempotency key, unique for the account.
+    pub request_id: Box<str>,
     /// When it was answered.
     pub at: Timestamp,
     /// Top-up, adjustment or allowance.
@@ -70,6 +108,22 @@ pub struct RememberedCredit {
     pub bucket: crate::ids::BucketId,
 }
 
+impl RememberedCredit {
+    fn hash_of(account: AccountId, request_id: &str) -> u64 {
+        SessionKey::of(request_id.as_bytes()).halves().0 ^ scattered(account.0)
+    }
+}
+
+impl Remembered for RememberedCredit {
+    fn hash(&self) -> u64 {
+        Self::hash_of(self.account, &self.request_id)
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        (self.account, &self.request_id) == (other.account, &other.request_id)
+    }
+}
+
 /// All that one partition knows. Changed by [`State::apply`] alone.
 #[derive(Debug, Default)]
 pub struct State {
@@ -82,12 +136,9 @@ pub struct State {
     pub(super) supervision: BTreeSet<(Timestamp, SessionNo)>,
     /// Sessions that wait for a re-authorisation.
     pub(super) reauthorise: BTreeSet<SessionNo>,
-    pub(super) closed: NumberMap<SessionKey, Closed>,
-    pub(super) closed_order: VecDeque<(Timestamp, SessionKey)>,
-    pub(super) events: NumberMap<SessionKey, BTreeMap<u32, RememberedEvent>>,
-    pub(super) events_order: VecDeque<(Timestamp, SessionKey, u32)>,
-    pub(super) credits: HashMap<(AccountId, Box<str>), RememberedCredit>,
-    pub(super) credits_order: VecDeque<(Timestamp, AccountId, Box<str>)>,
+    pub(super) closed: Memory<Closed>,
+    pub(super) events: Memory<RememberedEvent>,
+    pub(super) credits: Memory<RememberedCredit>,
     /// Keys of sessions that have ended since someone last asked.
     pub(super) ended: Vec<SessionKey>,
     /// One copy of names that many sessions share.
@@ -134,21 +185,40 @@ impl State {
 
     /// Ended sessions that are remembered, oldest first.
     pub fn closed(&self) -> impl Iterator<Item = &Closed> {
-        self.closed_order.iter().filter_map(|(at, key)| self.closed.get(key).filter(|closed| closed.at == *at))
+        self.closed.iter()
     }
 
-    /// One-time events that are remembered, oldest first, with their Session-Id's key and number.
-    pub fn events(&self) -> impl Iterator<Item = (SessionKey, u32, &RememberedEvent)> {
-        self.events_order
-            .iter()
-            .filter_map(|(_, key, number)| self.events.get(key)?.get(number).map(|event| (*key, *number, event)))
+    /// One-time events that are remembered, oldest first.
+    pub fn events(&self) -> impl Iterator<Item = &RememberedEvent> {
+        self.events.iter()
     }
 
     /// Credits that are remembered, oldest first.
-    pub fn credits(&self) -> impl Iterator<Item = (AccountId, &str, &RememberedCredit)> {
-        self.credits_order.iter().filter_map(|(_, account, id)| {
-            self.credits.get(&(*account, id.clone())).map(|credit| (*account, id.as_ref(), credit))
-        })
+    pub fn credits(&self) -> impl Iterator<Item = &RememberedCredit> {
+        self.credits.iter()
+    }
+
+    /// How many ended sessions, one-time events and credits are remembered.
+    pub(crate) fn remembered(&self) -> [usize; 3] {
+        [self.closed.len(), self.events.len(), self.credits.len()]
+    }
+
+    /// The ended session with this Session-Id, if it is remembered.
+    pub(super) fn closed_session(&self, key: SessionKey) -> Option<&Closed> {
+        self.closed.get(key.halves().0, |closed| closed.key == key)
+    }
+
+    /// The one-time event with this Session-Id and CC-Request-Number that this account paid, if it is remembered.
+    pub(super) fn charged_event(&self, key: SessionKey, account: AccountId, number: u32) -> Option<&RememberedEvent> {
+        let is_it =
+            |event: &RememberedEvent| event.key == key && event.account == account && event.answer.number() == number;
+        self.events.get(RememberedEvent::hash_of(key, account, number), is_it)
+    }
+
+    /// The credit of an account with this request id, if it is remembered.
+    pub(super) fn credit(&self, account: AccountId, request_id: &str) -> Option<&RememberedCredit> {
+        let is_it = |credit: &RememberedCredit| credit.account == account && *credit.request_id == *request_id;
+        self.credits.get(RememberedCredit::hash_of(account, request_id), is_it)
     }
 
     /// How many accounts, running sessions and remembered ended sessions there are.
@@ -195,7 +265,7 @@ impl State {
 
     /// Whether a Session-Id is that of an ended session that is remembered.
     pub fn remembers(&self, key: SessionKey) -> bool {
-        self.closed.contains_key(&key)
+        self.closed_session(key).is_some()
     }
 
     /// Keys of all running sessions, in no order.
@@ -223,3 +293,13 @@ impl State {
 
 /// Host, realm, context and service names that are shared. An operator has some hundreds of gateways.
 const NAMES_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_small() {
+        assert_eq!((size_of::<RememberedEvent>(), size_of::<RememberedCredit>()), (64, 72));
+    }
+}

@@ -51,13 +51,13 @@ impl<D: Disk> Store<D> {
     }
 
     /// The history of an account, oldest first: what is settled, then running sessions as they stand.
-    pub fn history(&self, id: AccountId) -> Option<Pending<Vec<(HistoryLine, bool)>>> {
+    pub fn history(&self, id: AccountId) -> Option<Pending<Vec<(HistoryLine<'static>, bool)>>> {
         let cell = self.lock(self.partition_of(id));
         let account = cell.state.account(id)?;
-        let settled = account.history.iter().cloned().map(|line| (line, false));
+        let settled = account.history.iter().map(|line| (line.into_owned(), false));
         let running = sessions_of(&cell.state, account).flat_map(|session| {
             let used = session.quotas.iter().filter(|quota| quota.used > 0);
-            used.map(|quota| (HistoryLine::usage(session, quota, session.last_request), true))
+            used.map(|quota| (HistoryLine::usage(session, quota, session.last_request).into_owned(), true))
         });
         Some(Pending::new(settled.chain(running).collect(), cell.last))
     }

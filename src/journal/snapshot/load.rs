@@ -5,7 +5,7 @@ use prost::Message as _;
 use super::{PartitionHeader, SnapshotError};
 use crate::{
     charging::{Account, Closed, HistoryLine, Quota, RememberedCredit, RememberedEvent, Retention, Session, State},
-    ids::{AccountId, BucketId, PartitionId, SessionNo},
+    ids::{AccountId, BucketId, PartitionId, SessionKey, SessionNo},
     journal::record::{
         RecordError,
         numbers::Numbered,
@@ -77,11 +77,10 @@ impl PartitionLoader {
             self.state.restore_closed(closed(wire)?);
         }
         for wire in chunk.events {
-            self.state.restore_event(wire.number, event(wire)?);
+            self.state.restore_event(event(wire)?);
         }
         for wire in chunk.credits {
-            let (account, request_id) = (AccountId(wire.account), wire.request_id.as_str().into());
-            self.state.restore_credit(account, request_id, credit(wire)?);
+            self.state.restore_credit(credit(wire)?);
         }
         Ok(())
     }
@@ -153,13 +152,13 @@ fn account(wire: proto::Account) -> Result<Account, RecordError> {
         sessions: Vec::new(),
         credited: Money::from_micros(wire.credited),
         debited: Money::from_micros(wire.debited),
-        history: all(wire.history, history_line)?.into(),
+        history: wire.history.into_iter().map(history_line).collect::<Result<_, _>>()?,
         next_bucket: wire.next_bucket,
         opening_allowances: wire.opening_allowances,
     })
 }
 
-fn history_line(wire: proto::HistoryLine) -> Result<HistoryLine, RecordError> {
+fn history_line(wire: proto::HistoryLine) -> Result<HistoryLine<'static>, RecordError> {
     Ok(HistoryLine {
         at: Timestamp::from_millis(wire.at_ms),
         kind: Numbered::from_number(wire.kind)?,
@@ -169,7 +168,7 @@ fn history_line(wire: proto::HistoryLine) -> Result<HistoryLine, RecordError> {
         units_from_allowance: wire.units_from_allowance,
         service: wire.service.into(),
         rating_group: wire.rating_group,
-        session_id: wire.session_id.map(session_id),
+        session_id: wire.session_id.map(Into::into),
         request_id: wire.request_id.into(),
     })
 }
@@ -208,24 +207,26 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
 }
 
 fn closed(wire: proto::Closed) -> Result<Closed, RecordError> {
-    Ok(Closed {
-        id: session_id(wire.id),
-        account: AccountId(wire.account),
-        at: Timestamp::from_millis(wire.at_ms),
-        answer: wire.answer.map(answer).transpose()?,
-    })
+    let answer = wire.answer.map(answer).transpose()?;
+    let (account, at) = (AccountId(wire.account), Timestamp::from_millis(wire.at_ms));
+    Ok(Closed::new(session_key(wire.key)?, account, at, answer.as_ref()))
 }
 
 fn event(wire: proto::RememberedEvent) -> Result<RememberedEvent, RecordError> {
-    Ok(RememberedEvent {
-        session_id: session_id(wire.session_id),
-        at: Timestamp::from_millis(wire.at_ms),
-        answer: answer(wire.answer.ok_or(RecordError::Missing("answer"))?)?,
-    })
+    let answer = answer(wire.answer.ok_or(RecordError::Missing("answer"))?)?;
+    let (account, at) = (AccountId(wire.account), Timestamp::from_millis(wire.at_ms));
+    Ok(RememberedEvent::new(session_key(wire.key)?, account, at, &answer))
+}
+
+fn session_key(wire: Option<proto::SessionKey>) -> Result<SessionKey, RecordError> {
+    let wire = wire.ok_or(RecordError::Missing("key of a Session-Id"))?;
+    Ok(SessionKey::from_halves(wire.high, wire.low))
 }
 
 fn credit(wire: proto::RememberedCredit) -> Result<RememberedCredit, RecordError> {
     Ok(RememberedCredit {
+        account: AccountId(wire.account),
+        request_id: wire.request_id.into(),
         at: Timestamp::from_millis(wire.at_ms),
         kind: Numbered::from_number(wire.kind)?,
         amount: wire.amount,

@@ -3,7 +3,7 @@
 use super::{PartitionHeader, chunks::Chunks};
 use crate::{
     charging::{Account, Closed, HistoryLine, Quota, RememberedCredit, RememberedEvent, Session, State},
-    ids::AccountId,
+    ids::SessionKey,
     journal::record::{
         numbers::Numbered as _,
         write::{answer, bucket, draw, quota_key, subscriber},
@@ -28,8 +28,8 @@ pub fn write_partition<E>(
     sessions.sort_unstable_by_key(|session| session.no);
     sessions.into_iter().try_for_each(|each| chunks.item(5, |w| session(w, each)))?;
     state.closed().try_for_each(|each| chunks.item(6, |w| closed(w, each)))?;
-    state.events().try_for_each(|(_, number, each)| chunks.item(7, |w| event(w, number, each)))?;
-    state.credits().try_for_each(|(account, id, each)| chunks.item(8, |w| credit(w, account, id, each)))?;
+    state.events().try_for_each(|each| chunks.item(7, |w| event(w, each)))?;
+    state.credits().try_for_each(|each| chunks.item(8, |w| credit(w, each)))?;
     chunks.finish()
 }
 
@@ -46,14 +46,8 @@ fn write_header(w: &mut Writer<'_>, state: &State, header: &PartitionHeader) {
             });
         }
     });
-    let counts = [
-        state.accounts().count(),
-        state.sessions().count(),
-        state.closed().count(),
-        state.events().count(),
-        state.credits().count(),
-    ];
-    for (field, count) in (6..).zip(counts) {
+    let counts = [state.accounts().count(), state.sessions().count()];
+    for (field, count) in (6..).zip(counts.into_iter().chain(state.remembered())) {
         w.uint(field, count as u64);
     }
 }
@@ -68,13 +62,13 @@ fn account(w: &mut Writer<'_>, account: &Account) {
     account.subscribers.iter().for_each(|each| w.message(7, |w| subscriber(w, each)));
     w.sint(8, account.credited.micros());
     w.sint(9, account.debited.micros());
-    account.history.iter().for_each(|each| w.message(10, |w| history_line(w, each)));
+    account.history.iter().for_each(|each| w.message(10, |w| history_line(w, &each)));
     w.uint(11, account.next_bucket);
     w.bool(12, account.credit_stopped);
     w.uint(13, account.opening_allowances);
 }
 
-fn history_line(w: &mut Writer<'_>, line: &HistoryLine) {
+fn history_line(w: &mut Writer<'_>, line: &HistoryLine<'_>) {
     w.uint(1, line.at.millis());
     w.uint(2, line.kind.number());
     w.sint(3, line.amount.micros());
@@ -84,7 +78,7 @@ fn history_line(w: &mut Writer<'_>, line: &HistoryLine) {
     w.bytes(7, line.service.as_bytes());
     w.uint(8, line.rating_group);
     if let Some(session_id) = &line.session_id {
-        w.present(9, session_id.as_bytes());
+        w.present(9, session_id);
     }
     w.bytes(10, line.request_id.as_bytes());
 }
@@ -122,24 +116,32 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
 }
 
 fn closed(w: &mut Writer<'_>, closed: &Closed) {
-    w.bytes(1, closed.id.as_bytes());
     w.uint(2, closed.account.0);
     w.uint(3, closed.at.millis());
-    if let Some(last) = &closed.answer {
-        w.message(4, |w| answer(w, last));
+    if let Some(last) = closed.answer() {
+        w.message(4, |w| answer(w, &last));
     }
+    session_key(w, 5, closed.key);
 }
 
-fn event(w: &mut Writer<'_>, number: u32, event: &RememberedEvent) {
-    w.bytes(1, event.session_id.as_bytes());
-    w.uint(2, number);
+fn event(w: &mut Writer<'_>, event: &RememberedEvent) {
     w.uint(3, event.at.millis());
-    w.message(4, |w| answer(w, &event.answer));
+    w.message(4, |w| answer(w, &event.answer()));
+    session_key(w, 5, event.key);
+    w.uint(6, event.account.0);
 }
 
-fn credit(w: &mut Writer<'_>, account: AccountId, request_id: &str, credit: &RememberedCredit) {
-    w.uint(1, account.0);
-    w.bytes(2, request_id.as_bytes());
+fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {
+    let (high, low) = key.halves();
+    w.message(field, |w| {
+        w.fixed64(1, high);
+        w.fixed64(2, low);
+    });
+}
+
+fn credit(w: &mut Writer<'_>, credit: &RememberedCredit) {
+    w.uint(1, credit.account.0);
+    w.bytes(2, credit.request_id.as_bytes());
     w.uint(3, credit.at.millis());
     w.sint(4, credit.amount);
     w.bytes(5, credit.allowance.as_bytes());

@@ -159,7 +159,7 @@ fn place_of(tag: u32, number: u32) -> u64 {
 impl Table {
     /// Where a taken place belongs. The low bits of the tag have chosen the table.
     fn home(&self, place: u64) -> usize {
-        (place >> 32) as usize / TABLES & self.places.len().wrapping_sub(1)
+        ((place >> 32) as usize / TABLES) & self.places.len().wrapping_sub(1)
     }
 
     fn next(&self, index: usize) -> usize {
@@ -223,7 +223,7 @@ impl Table {
                 break;
             }
             let mask = self.places.len() - 1;
-            if index.wrapping_sub(self.home(place)) & mask >= index.wrapping_sub(hole) & mask {
+            if (index.wrapping_sub(self.home(place)) & mask) >= (index.wrapping_sub(hole) & mask) {
                 self.set(hole, place);
                 hole = index;
             }

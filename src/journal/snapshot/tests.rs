@@ -226,6 +226,9 @@ fn errors_say_what_is_wrong() {
     let event = proto::RememberedEvent::default();
     let bad = SnapshotError::Item(RecordError::Missing("answer"));
     assert_eq!(load(proto::SnapshotChunk { events: vec![event], ..first() }), Err(bad));
+    // As an early version wrote it, with the Session-Id.
+    let bad = SnapshotError::Item(RecordError::Missing("key of a Session-Id"));
+    assert_eq!(load(proto::SnapshotChunk { closed: vec![proto::Closed::default()], ..first() }), Err(bad));
 }
 
 #[test]

@@ -84,15 +84,25 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
-/// The operating system's clock.
+/// The operating system's clock, except that it never goes back: when someone sets the system's clock back, this one stands
+/// still until that has caught up. Else what has expired would live again.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
+
+/// The latest time that was told in this process, in milliseconds.
+static LATEST: AtomicU64 = AtomicU64::new(0);
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Timestamp(never_back(&LATEST, u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
+}
+
+/// The later of both, which is the latest from then on. Most calls within a millisecond only read.
+fn never_back(latest: &AtomicU64, now: u64) -> u64 {
+    let seen = latest.load(Ordering::Relaxed);
+    if now > seen { latest.fetch_max(now, Ordering::Relaxed).max(now) } else { seen }
 }
 
 /// A clock that stands still until it is moved: for tests and simulation.
@@ -132,6 +142,13 @@ mod tests {
         assert_eq!(wrap.to_string(), "2036-02-07T06:28:16.000Z");
         assert_eq!(wrap.to_diameter(), 0);
         assert_eq!(Timestamp::from_diameter(0), wrap);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stands_still() {
+        let latest = AtomicU64::new(0);
+        let told = [5, 7, 3, 7, 8].map(|now| never_back(&latest, now));
+        assert_eq!(told, [5, 7, 7, 7, 8]);
     }
 
     #[test]

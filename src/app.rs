@@ -402,7 +402,7 @@ fn start_background(
 }
 
 fn checkpoint(store: &Store) {
-    match store.checkpoint() {
+    match store.checkpoint_beside_traffic() {
         Ok(report) => {
             metrics::gauge!(names::CHECKPOINT_SECONDS).set(report.took.as_secs_f64());
             metrics::gauge!(names::CHECKPOINT_BYTES).set(report.bytes as f64);

@@ -140,6 +140,7 @@ impl<D: Disk> Journal for LocalJournal<D> {
         let stored = epoch::store(&self.disk, next);
         self.poisoning(stored)?;
         (self.epoch, self.taken) = (next, true);
+        self.stock.fill();
         Ok((next, self.last))
     }
 

@@ -85,12 +85,19 @@ impl<D: Disk> Stock<D> {
 
     /// Has one made if there is none; with a thread, that is ahead of need.
     pub(super) fn look_ahead(&mut self) {
+        self.stock_up(1);
+    }
+
+    /// Has as many made as are kept: at the start, when there is time for it. Memory for a new file's pages can be slow to
+    /// come by, and under load everyone would wait for it.
+    pub(super) fn fill(&mut self) {
+        self.stock_up(SPARES_MAX);
+    }
+
+    fn stock_up(&mut self, wanted: usize) {
         self.collect();
-        if let Some(thread) = &self.thread
-            && self.ready.is_empty()
-            && self.outstanding == 0
-            && thread.jobs.send(Job::Prepare).is_ok()
-        {
+        let Some(thread) = &self.thread else { return };
+        while self.ready.len() + self.outstanding < wanted && thread.jobs.send(Job::Prepare).is_ok() {
             self.outstanding += 1;
         }
     }

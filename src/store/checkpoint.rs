@@ -36,12 +36,30 @@ pub enum CheckpointError {
     Journal(#[from] Fatal),
 }
 
+/// How much longer than it was locked a partition's successor is left alone.
+const REST: u32 = 10;
+
 impl<D: Disk> Store<D> {
-    /// Writes a checkpoint and gives up the journal that it replaces. Blocks for as long as the disk needs; charging goes on.
+    /// Writes a checkpoint and gives up the journal that it replaces, as fast as can be. Blocks for as long as the disk
+    /// needs.
     ///
     /// # Errors
     /// Nothing was replaced.
     pub fn checkpoint(&self) -> Result<CheckpointReport, CheckpointError> {
+        self.write_checkpoint(|_| {})
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), beside traffic: after each partition it waits for a multiple of the time that
+    /// the partition was locked. Without that, a few busy threads would wait at one locked partition after the other, and
+    /// all of them together for as long as the whole checkpoint takes.
+    ///
+    /// # Errors
+    /// Nothing was replaced.
+    pub fn checkpoint_beside_traffic(&self) -> Result<CheckpointReport, CheckpointError> {
+        self.write_checkpoint(|locked| std::thread::sleep(locked * REST))
+    }
+
+    fn write_checkpoint(&self, rest: impl Fn(Duration)) -> Result<CheckpointReport, CheckpointError> {
         let _one_at_a_time = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         // Taken before anything is read: all that a snapshot below may lack comes later in the journal.
@@ -65,11 +83,13 @@ impl<D: Disk> Store<D> {
                     Ok::<(), std::convert::Infallible>(())
                 });
             }
-            longest_pause = longest_pause.max(pause.elapsed());
+            let locked = pause.elapsed();
+            longest_pause = longest_pause.max(locked);
             for chunk in &chunks {
                 writer.chunk(chunk)?;
                 bytes += chunk.len() as u64;
             }
+            rest(locked);
         }
         let outbox = self.outbox.snapshot();
         snapshot::write_outbox(&outbox, &mut |chunk| writer.chunk(chunk))?;

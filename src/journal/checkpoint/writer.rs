@@ -1,10 +1,14 @@
-use std::io::{self, IoSlice};
+use std::{
+    io::{self, IoSlice},
+    thread,
+    time::Instant,
+};
 
 use super::{CHUNK_MAX, DRAFT, KEPT, MAGIC, footer, name_of, positions};
 use crate::journal::{Disk, DiskFile, JournalError, Position};
 
 /// How much is written between two syncs: the log's own syncs in between wait for no more than this.
-const SYNC_STEP: u64 = 4 << 20;
+const SYNC_STEP: u64 = 1 << 20;
 
 /// Writes one checkpoint. Dropped without a commit it leaves a draft, which the next writer removes.
 pub struct CheckpointWriter<D: Disk> {
@@ -65,8 +69,11 @@ impl<D: Disk> CheckpointWriter<D> {
         self.chunks += 1;
         self.crc_of_crcs = crc32c::crc32c_append(self.crc_of_crcs, &crc);
         if self.offset - self.synced >= SYNC_STEP {
+            let started = Instant::now();
             self.file.sync_data()?;
             self.synced = self.offset;
+            // The log has the disk for as long as the checkpoint had it.
+            thread::sleep(started.elapsed());
         }
         Ok(())
     }

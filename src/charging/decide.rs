@@ -7,7 +7,7 @@ use super::{
     SubscriberSpec, credit, event_charging, interrogate,
 };
 use crate::{
-    ids::{AccountId, BucketId, SessionKey, SessionNo},
+    ids::{AccountId, BucketId, SessionNo},
     rating::Catalog,
     time::Timestamp,
     units::{Currency, Money},
@@ -253,12 +253,4 @@ fn mark_reauthorise(state: &State, no: SessionNo, wanted: bool, now: Timestamp) 
         at: now,
     });
     Decided::done(event)
-}
-
-/// The key of a running session, for callers that only have its number.
-impl State {
-    /// The key of the session with this number.
-    pub fn session_key(&self, no: SessionNo) -> Option<SessionKey> {
-        self.session(no).map(|session| SessionKey::of(session.id.as_bytes()))
-    }
 }

@@ -303,7 +303,8 @@ impl<'a> Interrogator<'a> {
         if line.unusable {
             return self.reply(line, Verdict::RatingFailed);
         }
-        let silent = Some(Want::Any).filter(|_| self.asks_silently(line.quota));
+        // For the key itself only: a report of a service that counts for the group's quota asks for nothing.
+        let silent = Some(Want::Any).filter(|_| self.asks_silently(line.key));
         let Some(want) = line.want.or(silent) else {
             self.repeat_final_action(line);
             return;

@@ -204,6 +204,12 @@ impl World {
     // tests: C-181, C-185
     fn check_new_holds(&self, event: &Event) {
         let Event::Interrogated(event) = event else { return };
+        let granted = |amounts: &mut dyn Iterator<Item = u64>| amounts.map(u128::from).sum::<u128>();
+        assert_eq!(
+            granted(&mut event.answer.replies.iter().filter_map(|reply| reply.grant).map(|grant| grant.amount)),
+            granted(&mut event.steps.iter().map(|step| step.granted)),
+            "every unit that is granted is reserved, once"
+        );
         let account = self.state.account(event.account).unwrap();
         for draw in event.steps.iter().flat_map(|step| &step.holds) {
             assert!(draw.amount > 0);
@@ -226,7 +232,8 @@ impl World {
                         unusable: false,
                         key: QuotaKey {
                             rating_group: Some(*group).filter(|group| *group < 5),
-                            service_identifier: None,
+                            // Now and then a service of the group, which may report for the group's quota.
+                            service_identifier: used.filter(|used| used % 3 == 0).map(|_| 9),
                         },
                         used: used.map(|octets| Used { octets, ..Used::default() }),
                         want: match want {

@@ -9,6 +9,7 @@ mod problems;
 mod qos;
 mod quota;
 mod request;
+pub mod service_information;
 mod services;
 mod unit_value;
 mod units;
@@ -34,6 +35,7 @@ pub use quota::{
     TimeQuotaType,
 };
 pub use request::{CreditControlRequest, RequestType, SubscriptionId};
+pub use service_information::ServiceInformation;
 pub use services::{MultipleServices, ServiceExtras};
 pub use unit_value::{CcUnitType, UnitValue};
 pub use units::{CcMoney, GrantedUnits, ServiceUnits, TariffChangeUsage, UsedUnits};

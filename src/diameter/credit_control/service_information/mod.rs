@@ -24,7 +24,7 @@ pub use ims::{ImsEvent, ImsInformation, ImsTimes, InterOperator, MediaComponent,
 pub use location::{Area, Cell, MsTimeZone, Plmn, UserLocation};
 pub use mms::{MessageClass, MmContentPart, MmContentType, MmsInformation, mms_message_type};
 pub use mmtel::{MmtelInformation, SupplementaryService, supplementary_service};
-pub use ps::{FurnishChargingInformation, PresenceArea, PsInformation, TerminalInformation, UserCsg};
+pub use ps::{PresenceArea, PsInformation, TerminalInformation, UserCsg};
 pub use sms::{Recipient, SmMessageType, SmsInformation};
 pub use vcs::{BasicService, IsupCause, SwappedDigits, VcsInformation};
 

@@ -72,8 +72,6 @@ fn packet_data_there_and_back() {
         presence: Some(PresenceArea { id: Some(b"123"), status: Some(1) }),
         csg: Some(UserCsg { id: Some(1), access_mode: Some(1), member: Some(false) }),
         data_off: Some(1),
-        unused_quota_timer: Some(30),
-        furnish: Some(FurnishChargingInformation { charging_id: Some(7), data: Some(b"x"), append: Some(0) }),
         ..Default::default()
     };
     let members = written(|w| w.group(&d::PS_INFORMATION, |w| ps.write_members(w)));

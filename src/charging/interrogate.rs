@@ -202,7 +202,7 @@ impl<'a> Interrogator<'a> {
     }
 
     fn line(&self, service: &ServiceRequest) -> Line<'a> {
-        let ServiceRequest { key, used, want, currency, unusable } = *service;
+        let ServiceRequest { key, used, want, currency, unusable, .. } = *service;
         // A report may belong to the quota of the whole group (spec G-30); a grant is always for the very key that asks,
         // so that no two grants share one reservation.
         let quota = match (self.session, want) {
@@ -266,14 +266,7 @@ impl<'a> Interrogator<'a> {
             },
             measure,
             used: line.used.map_or(0, |used| used.amount(measure)),
-            rated: 0,
-            charged: Money::ZERO,
-            debits: Vec::new(),
-            holds: Vec::new(),
-            granted: 0,
-            validity_secs: 0,
-            final_units: false,
-            refused: false,
+            ..Step::default()
         };
         if let (Some(tariff), true) = (line.tariff, step.used > 0) {
             let rated = self.rated(line.quota, measure);
@@ -352,6 +345,7 @@ impl<'a> Interrogator<'a> {
             threshold,
             holding_secs: service.and_then(|service| service.quota_holding_secs),
             final_action: is_final.then(|| final_units(service)),
+            extras: None,
         });
         if let Some(step) = self.step(line.quota) {
             step.granted = allocation.units;
@@ -367,15 +361,7 @@ impl<'a> Interrogator<'a> {
     }
 
     fn reply(&mut self, line: &Line<'a>, verdict: Verdict) {
-        self.replies.push(Reply {
-            key: line.key,
-            verdict,
-            grant: None,
-            validity_secs: 0,
-            threshold: 0,
-            holding_secs: None,
-            final_action: None,
-        });
+        self.replies.push(Reply { key: line.key, verdict, ..Reply::default() });
     }
 
     /// No credit at all: refuse, or send the user to where credit can be had (spec C-83).
@@ -413,6 +399,7 @@ impl<'a> Interrogator<'a> {
             threshold: 0,
             holding_secs: None,
             final_action: Some(final_units(Some(service))),
+            extras: None,
         });
     }
 
@@ -453,6 +440,7 @@ impl<'a> Interrogator<'a> {
             at_command_level: request.at_command_level,
             cost: charged,
             enough_credit: None,
+            extras: None,
         });
         let closes = match (request.kind, verdict) {
             (RequestKind::Termination, _) => Some(ClosingCause::Terminated),
@@ -463,6 +451,7 @@ impl<'a> Interrogator<'a> {
         let opening = session.is_none().then(|| {
             Box::new(Opening {
                 session_id: SessionId::new(request.session_id),
+                sub_session: request.sub_session,
                 context: request.context_name.into(),
                 origin_host: request.origin_host.into(),
                 origin_realm: request.origin_realm.into(),
@@ -484,6 +473,7 @@ impl<'a> Interrogator<'a> {
             closes,
             notices,
             moved_to,
+            attributes: None,
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
     }

@@ -1,24 +1,41 @@
 //! Credit-control messages: CCR and CCA (RFC 8506 3, TS 32.299 6.4), to read and to write from either side.
 
 mod answer;
+mod equipment;
+mod group;
 mod parse_answer;
 mod parse_request;
 mod problems;
+mod qos;
+mod quota;
 mod request;
+pub mod service_information;
 mod services;
+mod unit_value;
 mod units;
 
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod requests;
 
 pub use answer::{
     CheckBalanceResult, CostInformation, CreditControlAnswer, FailureHandling, FinalUnitAction, RedirectAddressType,
     ServiceAnswer,
 };
+pub use equipment::{AocRequestType, EquipmentKind, ServiceParameter, UserEquipment};
+pub use group::Few;
 pub use parse_answer::ReceivedAnswer;
 pub use problems::Strictness;
+pub use qos::{QosInformation, RetentionPriority};
+pub use quota::{
+    AfCorrelation, Envelope, EnvelopeReporting, Flows, PoolReference, ServiceSpecificInfo, TimeQuotaMechanism,
+    TimeQuotaType,
+};
 pub use request::{CreditControlRequest, RequestType, SubscriptionId};
-pub use services::MultipleServices;
+pub use service_information::ServiceInformation;
+pub use services::{MultipleServices, ServiceExtras};
+pub use unit_value::{CcUnitType, UnitValue};
 pub use units::{CcMoney, GrantedUnits, ServiceUnits, TariffChangeUsage, UsedUnits};

@@ -1,6 +1,6 @@
 //! A CCR becomes a command of the charging core.
 
-use super::{identity, sms};
+use super::{ClientTraits, identity, sms};
 use crate::{
     charging::{
         Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest, Used, Want, WantedUnits,
@@ -60,15 +60,6 @@ impl<'a> Charge<'a> {
             Request::Event(event) => event.number,
         }
     }
-}
-
-/// What is known of the client that sent a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ClientTraits {
-    /// It does not act on RAR: a short Validity-Time takes its place (spec I-15).
-    pub ignores_reauthorisation: bool,
-    /// Its Destination-Host means nothing: it is served whatever stands there.
-    pub any_destination: bool,
 }
 
 /// Translates a request.

@@ -14,7 +14,7 @@ use crate::{
     charging::{Answered, Verdict},
     diameter::Frame,
     journal::{Fatal, Pending, Position},
-    mapping,
+    mapping::{self, ClientTraits},
     telemetry::{RequestKind, RequestMetrics, names},
 };
 
@@ -29,7 +29,7 @@ pub(super) enum Outgoing {
     /// An error answer to a request.
     Refusal { bytes: Vec<u8>, kind: RequestKind, result_code: u32, received: Instant },
     /// A decision on a request.
-    Decision { request: Frame, answered: Pending<Answered>, kind: RequestKind, received: Instant },
+    Decision { request: Frame, answered: Pending<Answered>, client: ClientTraits, kind: RequestKind, received: Instant },
     /// Nothing more; the connection closes after what was before.
     Close,
 }
@@ -241,12 +241,13 @@ impl Writer {
                 self.ready.extend_from_slice(&bytes);
                 self.count(kind, result_code, received);
             }
-            Outgoing::Decision { request, answered, kind, received } => {
+            Outgoing::Decision { request, answered, client, kind, received } => {
                 let durable = match self.shared.store.mark().admit(answered) {
                     Ok(durable) => durable,
-                    Err(answered) => return Err(Outgoing::Decision { request, answered, kind, received }),
+                    Err(answered) => return Err(Outgoing::Decision { request, answered, client, kind, received }),
                 };
-                mapping::encode_answer(&durable, &request, &self.shared.local.identity, &mut self.ready);
+                let local = &self.shared.local.identity;
+                mapping::encode_answer(&durable, &request, client, local, &mut self.ready);
                 self.count(kind, mapping::result_code(durable.answer.verdict).0, received);
                 count_refused_quotas(&durable);
             }

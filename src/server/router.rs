@@ -25,8 +25,9 @@ pub(super) fn credit_control(
         Err(error) => return refusal(shared, frame, &error, telemetry::RequestKind::Untyped, received),
     };
     let kind = telemetry_kind(request.request_type);
-    match decide(shared, &request, traits(request.origin_host)) {
-        Ok(answered) => Outgoing::Decision { request: frame.clone(), answered, kind, received },
+    let client = traits(request.origin_host);
+    match decide(shared, &request, client) {
+        Ok(answered) => Outgoing::Decision { request: frame.clone(), answered, client, kind, received },
         Err(error) => refusal(shared, frame, &error, kind, received),
     }
 }

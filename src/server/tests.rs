@@ -29,6 +29,7 @@ use crate::{
     },
     ids::AccountId,
     journal::{FileDisk, Pending},
+    mapping::ClientTraits,
     rating::Catalog,
     store::{Settings, SilentObserver, Store},
     telemetry,
@@ -127,6 +128,7 @@ async fn a_refusal_does_not_wait_for_what_is_not_durable() {
     let decision = |id, position| Outgoing::Decision {
         request: Frame::from_bytes(message(id).into()).unwrap(),
         answered: Pending::new(Answered { answer: Arc::clone(&answer), currency: None, repeated: false }, position),
+        client: ClientTraits::default(),
         kind,
         received,
     };

@@ -1,5 +1,7 @@
 use std::net::IpAddr;
 
+use proptest::prelude::*;
+
 use super::{super::*, *};
 use crate::{
     diameter::{
@@ -327,4 +329,39 @@ fn identities_inside_and_domains_side_by_side() {
     assert_eq!(inside.ims().unwrap().node, Some(16));
     assert_eq!(inside.vcs().unwrap().forwarding, Some(true));
     assert_eq!((inside.ps(), inside.sms(), inside.mms(), inside.mmtel()), (None, None, None, None));
+}
+
+proptest! {
+    // tests: G-92
+    #[test]
+    fn any_members_are_read_without_panic_and_stay_what_they_are(
+        members in prop::collection::vec((0_usize..600, prop::collection::vec(any::<u8>(), 0..24), any::<bool>()), 0..30)
+    ) {
+        let out = written(|w| {
+            for (at, data, inside) in &members {
+                let def = &d::all()[at % d::all().len()];
+                match inside {
+                    true => w.group(def, |w| w.octets(&d::all()[(at * 7) % d::all().len()], data)),
+                    false => w.octets(def, data),
+                }
+            }
+        });
+        for def in
+            [&d::PS_INFORMATION, &d::IMS_INFORMATION, &d::SMS_INFORMATION, &d::MMS_INFORMATION, &d::MMTEL_INFORMATION, &d::VCS_INFORMATION]
+        {
+            let information = written(|w| w.octets(def, &out));
+            let read = ServiceInformation::new(&information);
+            let again = written(|w| {
+                if let Some(it) = read.ps() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.ims() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.sms() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.mms() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.mmtel() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.vcs() { w.group(def, |w| it.write_members(w)); }
+            });
+            let same = ServiceInformation::new(&again);
+            prop_assert_eq!((read.ps(), read.ims(), read.sms()), (same.ps(), same.ims(), same.sms()));
+            prop_assert_eq!((read.mms(), read.mmtel(), read.vcs()), (same.mms(), same.mmtel(), same.vcs()));
+        }
+    }
 }

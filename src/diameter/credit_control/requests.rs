@@ -148,7 +148,7 @@ fn what_few_clients_send_is_kept() {
     assert_eq!(received(&frame).services[0].qos_information(), Some(qos));
 }
 
-// tests: C-8, C-23, C-24, C-25, C-160, C-161, C-166, G-85
+// tests: C-23, C-24, C-25, C-160, C-161, C-166, G-85
 #[test]
 fn the_avps_of_the_command() {
     let origin = Identity { host: "pgw".into(), realm: "net".into() };
@@ -261,4 +261,23 @@ fn the_times_of_single_events_are_passed_over() {
     let ccr = CreditControlRequest::parse(&frame, Strictness::Strict).unwrap();
     let units = ServiceUnits { specific: Some(2), ..Default::default() };
     assert_eq!(ccr.services[0].used, Some(UsedUnits { units, ..Default::default() }));
+}
+
+// tests: G-52, G-54
+#[test]
+fn every_kind_of_trigger_is_kept_and_a_related_one_is_no_trigger() {
+    let kinds: Vec<u32> =
+        [1..=5, 10..=24, 30..=36, 40..=40, 50..=52, 60..=62, 70..=76, 999..=999].into_iter().flatten().collect();
+    let origin = Identity { host: "pgw".into(), realm: "net".into() };
+    let mut out = Vec::new();
+    update(&origin).encode(&mut out);
+    Writer::bare(&mut out).group(&d::MULTIPLE_SERVICES_CREDIT_CONTROL, |w| {
+        w.group(&d::RELATED_TRIGGER, |w| w.u32(&d::TRIGGER_TYPE, d::trigger_type::RAT));
+        w.group(&d::TRIGGER, |w| kinds.iter().for_each(|kind| w.u32(&d::TRIGGER_TYPE, *kind)));
+    });
+    let [_, length @ ..] = (out.len() as u32).to_be_bytes();
+    out[1..4].copy_from_slice(&length);
+    let frame = Frame::from_bytes(out.into()).unwrap();
+    let ccr = CreditControlRequest::parse(&frame, Strictness::Strict).unwrap();
+    assert_eq!(ccr.services[0].triggers, Some(kinds));
 }

@@ -7,8 +7,7 @@ use super::{
     Measure, Opening, Origin, OrphanUsage, Quota, Reply, RequestKind, ServiceRequest, Session, State, Step, Used,
     Verdict, Want, lifecycle,
     quota::{Demand, Ledger, Tariff},
-    session::{Novelty, SESSION_QUOTAS_MAX, SESSION_QUOTAS_USED_MAX},
-    state::ACCOUNT_SESSIONS_MAX,
+    session::{Novelty, SESSION_QUOTAS_USED_MAX},
 };
 use crate::{
     ids::{QuotaKey, SessionId, SessionNo},
@@ -57,7 +56,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         if context.is_none() {
             return Decided::unchanged(bare(Verdict::RatingFailed));
         }
-        if account.sessions.len() >= ACCOUNT_SESSIONS_MAX {
+        if account.sessions.len() >= state.retention.account_sessions_max {
             return Decided::unchanged(bare(Verdict::ResourcesExceeded));
         }
         if barred(account) {
@@ -310,7 +309,8 @@ impl<'a> Interrogator<'a> {
             return;
         };
         let new = self.quota(line.quota).is_none();
-        if new && self.session.is_some_and(|session| session.quotas.len() >= SESSION_QUOTAS_MAX) {
+        let quotas_max = self.state.retention.session_quotas_max;
+        if new && self.session.is_some_and(|session| session.quotas.len() >= quotas_max) {
             return self.reply(line, Verdict::ResourcesExceeded);
         }
         let (slice, service) = match (line.tariff, want) {

@@ -1,6 +1,7 @@
 //! Credit-control messages: CCR and CCA (RFC 8506 3, TS 32.299 6.4), to read and to write from either side.
 
 mod answer;
+pub mod glance;
 mod parse_answer;
 mod parse_request;
 mod problems;

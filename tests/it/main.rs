@@ -16,6 +16,7 @@ mod kill9;
 mod process;
 mod reauthorise;
 mod restart;
+mod rules;
 mod simulation;
 mod store_crash;
 mod store_rules;

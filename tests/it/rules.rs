@@ -80,7 +80,11 @@ fn rules() -> Vec<Rule> {
         };
         assert!(is_id(id), "`{id}` is no rule");
         assert!(!title.is_empty() && title.len() <= 80, "{id} needs a short title");
-        assert_eq!(status == Status::NotApplicable, !reason.is_empty(), "{id}: a reason says why a rule does not apply");
+        assert_eq!(
+            status == Status::NotApplicable,
+            !reason.is_empty(),
+            "{id}: a reason says why a rule does not apply"
+        );
         Rule { id: id.into(), status, title: title.into(), reason: reason.into() }
     });
     rules.collect()
@@ -192,7 +196,8 @@ fn table(rules: &[Rule], marks: &[Mark]) -> String {
     );
     let chapters = [("B", "Base protocol"), ("C", "Credit control"), ("G", "3GPP"), ("I", "Real clients")];
     for (letter, title) in chapters {
-        let _ = write!(out, "\n## {title}\n\n| rule | title | tests, or why it does not apply |\n| --- | --- | --- |\n");
+        let _ =
+            write!(out, "\n## {title}\n\n| rule | title | tests, or why it does not apply |\n| --- | --- | --- |\n");
         for rule in rules.iter().filter(|rule| rule.id.starts_with(letter)) {
             let tests: BTreeSet<String> = marks
                 .iter()

@@ -21,7 +21,8 @@ fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
     let settings =
         Settings { partitions: 4, segment_bytes: 256 << 10, retention: Retention::default(), outbox_keep: 1_000 };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
-    Store::open(disk, settings, catalog, Arc::clone(clock), Arc::new(SilentObserver), |_| {}, |_| {}).unwrap().0
+    let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
+    Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0
 }
 
 fn store() -> Store<MemoryDisk> {

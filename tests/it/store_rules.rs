@@ -154,6 +154,7 @@ fn what_was_reserved_before_a_failure_is_used_or_comes_back() {
         }
         clock.advance_secs(2 * 86_400);
         assert_eq!(store.expire_sessions(), usize::from(!goes_on));
+        store.mark().wait_for_blocking(store.last_position()).unwrap();
         assert_eq!((balance(&store, 3).1, store.totals().sessions), (0, 0));
         store.check().unwrap();
     }

@@ -15,6 +15,7 @@ mod credit_rules;
 mod demo;
 mod event_rules;
 mod external;
+mod fuzz;
 mod interop_rules;
 mod kill9;
 mod process;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Runs a client to its end, while the server goes on in this thread. Both clients give up by themselves.
-async fn run(mut command: Command) -> Output {
+pub(crate) async fn run(mut command: Command) -> Output {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output

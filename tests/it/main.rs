@@ -24,3 +24,4 @@ mod tidy;
 mod tools;
 mod wire;
 mod witness;
+mod worked_flows;

@@ -3,7 +3,7 @@
 import datetime
 import uuid
 
-from diameter.message.avp.grouped import SubscriptionId
+from diameter.message.avp.grouped import ProxyInfo, SubscriptionId
 from diameter.message.commands import (
     CapabilitiesExchangeRequest,
     CreditControlRequest,
@@ -20,12 +20,13 @@ E164, IMSI = 0, 1
 
 
 class Gateway:
-    """`subscriber` = pairs of Subscription-Id-Type and data, which every request names."""
+    """`subscriber` = pairs of Subscription-Id-Type and data, which every request names; `proxies` = pairs of Proxy-Host and
+    Proxy-State that every request carries."""
 
-    def __init__(self, address, host, realm, subscriber=()):
-        self.link = Link(address, host, realm)
-        self.subscriber = subscriber
-        # The charging server's; a relay in between has another.
+    def __init__(self, link, subscriber=(), proxies=()):
+        self.link, self.subscriber = link, subscriber
+        self.proxies = [ProxyInfo(proxy_host=host, proxy_state=state) for host, state in proxies]
+        # The charging server's; behind a relay it is known from the first answer.
         self.server_host = None
 
     def session_id(self, tail="app_gy"):
@@ -49,6 +50,18 @@ class Gateway:
         cea = self.connect()
         expect(CREDIT_CONTROL in cea.auth_application_id, f"CER: no application 4 in {cea.auth_application_id}")
         self.server_host = cea.origin_host
+
+    def accept(self):
+        """The other side connects: answers its CER; returns its Origin-Host."""
+        cer = self.link.request(CapabilitiesExchangeRequest)
+        cea = cer.to_answer()
+        cea.result_code = SUCCESS
+        cea.origin_host, cea.origin_realm = self.link.host, self.link.realm
+        cea.host_ip_address = [self.link.local_address()]
+        cea.vendor_id, cea.product_name = 0, "python-diameter"
+        cea.auth_application_id = [CREDIT_CONTROL]
+        self.link.send("CEA", cea.as_bytes())
+        return cer.origin_host
 
     def watchdog(self):
         dwr = DeviceWatchdogRequest()
@@ -81,6 +94,7 @@ class Gateway:
             SubscriptionId(subscription_id_type=kind, subscription_id_data=data)
             for kind, data in subscriber or self.subscriber
         ]
+        ccr.proxy_info = list(self.proxies)
         return ccr
 
     def ask(self, name, ccr, result=SUCCESS):
@@ -98,9 +112,12 @@ class Gateway:
         expect_equal(answer.auth_application_id, CREDIT_CONTROL, f"{name}: Auth-Application-Id")
         expect_equal(answer.cc_request_type, ccr.cc_request_type, f"{name}: CC-Request-Type")
         expect_equal(answer.cc_request_number, ccr.cc_request_number, f"{name}: CC-Request-Number")
-        if self.server_host:
+        if self.server_host is None:
+            self.server_host = answer.origin_host
+        else:
             expect_equal(answer.origin_host, self.server_host, f"{name}: Origin-Host")
         expect_equal(answer.origin_realm, SERVER_REALM.encode(), f"{name}: Origin-Realm")
         expect(not answer.header.is_error, f"{name}: E flag on an application answer")
         expect(answer.header.is_proxyable, f"{name}: P flag of the request is not in the answer")
+        expect_equal(answer.proxy_info, self.proxies, f"{name}: Proxy-Info")
         say(f"{name}: {answer.result_code}")

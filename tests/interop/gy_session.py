@@ -28,7 +28,7 @@ from diameter.message.avp.grouped import (
 
 from admin import Admin
 from gateway import E164, EVENT, IMSI, INITIAL, TERMINATION, UPDATE, Gateway
-from link import SUCCESS, Failed, expect, expect_equal, retransmitted, say
+from link import SUCCESS, Failed, Link, expect, expect_equal, retransmitted, say
 
 # What config/demo/ fixes.
 FIRST_MSISDN, FIRST_IMSI = 8613900000000, 460000000000000
@@ -169,7 +169,7 @@ def play(arguments):
     host, port = arguments.address.rsplit(":", 1)
     msisdn, imsi = str(FIRST_MSISDN + arguments.subscriber), str(FIRST_IMSI + arguments.subscriber)
     subscriber = [(E164, msisdn), (IMSI, imsi)]
-    client = Client((host, int(port)), arguments.origin_host, "client.example", subscriber)
+    client = Client(Link.to((host, int(port)), arguments.origin_host, "client.example"), subscriber)
     admin = Admin(arguments.grpc) if arguments.grpc else None
     before = admin.money(msisdn) if admin else None
 

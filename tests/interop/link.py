@@ -54,12 +54,17 @@ class Pending:
 class Link:
     next_id = 0x10000
 
-    def __init__(self, address, host, realm):
+    def __init__(self, connected, host, realm):
         self.host, self.realm = host.encode(), realm.encode()
-        self.socket = socket.create_connection(address, timeout=TIMEOUT_SECONDS)
+        self.socket = connected
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Answers by hop-by-hop id, and requests in order, that came while something else was waited for.
         self.answers, self.requests = {}, []
+        self.is_broken = False
+
+    @classmethod
+    def to(cls, address, host, realm):
+        return cls(socket.create_connection(address, timeout=TIMEOUT_SECONDS), host, realm)
 
     def local_address(self):
         return self.socket.getsockname()[0]
@@ -164,6 +169,7 @@ class Link:
 
     def break_off(self):
         """The connection is gone, whatever is still on its way."""
+        self.is_broken = True
         self.socket.close()
 
     @staticmethod

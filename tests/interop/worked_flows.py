@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """The worked flows of the credit-control reference (C-F1 to C-F12), number for number, against a running server.
 
-    worked_flows.py HOST:PORT --grpc HOST:PORT [--switch UNIX_SECONDS] FLOW...
+    worked_flows.py HOST:PORT --grpc HOST:PORT [--relay] [--switch UNIX_SECONDS] FLOW...
 
 Every flow has an account of its own, made over gRPC, in the currency EUR; the prices are the caller's to provide (see
 tests/it/worked_flows.rs). B, R and A of the tables (balance, reserved, available) are read over gRPC after each step.
+
+With --relay every connection of the client leads to a freeDiameter of its own, which relays to the server and must
+understand all that the server says; requests carry Proxy-Info then.
 
 Standard output has a JSON line for every message: {"direction", "name", "hex"}. Standard error tells the story.
 Exit status: 0 all as expected, 1 something was not (expected and got are in the last line), 2 cannot run.
@@ -12,6 +15,7 @@ Exit status: 0 all as expected, 1 something was not (expected and got are in the
 
 import argparse
 import datetime
+import socket
 import sys
 from decimal import Decimal
 
@@ -24,10 +28,14 @@ from diameter.message.avp.grouped import (
 from diameter.message.commands import ReAuthRequest
 
 from admin import Admin
+from freediameter import SERVER, FreeDiameter
 from gateway import E164, EVENT, INITIAL, TERMINATION, UPDATE, Gateway
-from link import SUCCESS, Failed, expect, expect_equal, retransmitted, say
+from link import SUCCESS, TIMEOUT_SECONDS, Failed, Link, expect, expect_equal, retransmitted, say
 
 DATA, SMS = "32251@3gpp.org", "32274@3gpp.org"
+CLIENT, REALM = "flows.client.example", "client.example"
+# As if two proxies stood between the user and this client.
+PROXIES = [(b"edge.client.example", b"\x00state\xff"), (b"core.client.example", b"")]
 EUR = 978
 MIB = 1_048_576
 SLICE = 10 * MIB
@@ -101,22 +109,71 @@ def cost_of(answer):
     return Decimal(cost.unit_value.value_digits).scaleb(cost.unit_value.exponent or 0)
 
 
+class Direct:
+    """Connections straight to the server."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def connection(self, subscriber):
+        gateway = Gateway(Link.to(self.address, CLIENT, REALM), subscriber)
+        gateway.connect_to_server()
+        return gateway
+
+    def end(self):
+        """All went well."""
+
+    def kill(self):
+        """Nothing may go on, whatever happened."""
+
+
+class Relayed:
+    """Connections through relays, a relay for each: relay1.relay.example, relay2.relay.example, ..."""
+
+    def __init__(self, address):
+        self.port, self.relays, self.gateways = address[1], [], []
+
+    def connection(self, subscriber):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(TIMEOUT_SECONDS)
+            host = f"relay{len(self.relays) + 1}.relay.example"
+            peers = [(SERVER, self.port), (CLIENT, listener.getsockname()[1])]
+            relay = FreeDiameter(host, peers)
+            self.relays.append(relay)
+            connected, _ = listener.accept()
+        gateway = Gateway(Link(connected, CLIENT, REALM), subscriber, PROXIES)
+        expect_equal(gateway.accept(), host.encode(), "Origin-Host of the relay")
+        relay.wait_open(SERVER)
+        relay.wait_open(CLIENT)
+        self.gateways.append(gateway)
+        return gateway
+
+    def end(self):
+        for gateway in self.gateways:
+            if not gateway.link.is_broken:
+                gateway.disconnect()
+        for relay in self.relays:
+            relay.stop()
+
+    def kill(self):
+        for relay in self.relays:
+            relay.kill()
+
+
 class Play:
     """What a flow plays with: an account and a connection."""
 
     accounts = 0
 
-    def __init__(self, address, admin, switch):
-        self.address, self.admin, self.switch = address, admin, switch
+    def __init__(self, ways, admin, switch):
+        self.ways, self.admin, self.switch = ways, admin, switch
         Play.accounts += 1
         self.msisdn = str(491700000000 + Play.accounts)
         self.gateway = self.connection()
 
     def connection(self):
         """A connection of the one client."""
-        gateway = Gateway(self.address, "flows.client.example", "client.example", [(E164, self.msisdn)])
-        gateway.connect_to_server()
-        return gateway
+        return self.ways.connection([(E164, self.msisdn)])
 
     def account(self, balance):
         self.admin.create(Play.accounts, "EUR", balance, self.msisdn)
@@ -506,6 +563,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("address", help="HOST:PORT of the Diameter listener")
     parser.add_argument("--grpc", required=True, help="HOST:PORT of the gRPC API")
+    parser.add_argument("--relay", action="store_true", help="through freeDiameter")
     parser.add_argument("--switch", type=int, help="when the price of C-F5 changed, unix time in seconds")
     parser.add_argument("flows", nargs="+", choices=FLOWS, metavar="FLOW", help=", ".join(FLOWS))
     arguments = parser.parse_args()
@@ -515,10 +573,14 @@ def main():
         admin = Admin(arguments.grpc)
         for name in arguments.flows:
             say(f"{name}: {FLOWS[name].__name__.replace('_', ' ')}")
+            ways = (Relayed if arguments.relay else Direct)((host, int(port)))
             try:
-                FLOWS[name](Play((host, int(port)), admin, arguments.switch))
+                FLOWS[name](Play(ways, admin, arguments.switch))
+                ways.end()
             except Failed as failure:
                 failures.append(f"{name} FAILED: {failure}")
+            finally:
+                ways.kill()
     except (OSError, ValueError) as error:
         say(f"cannot run: {error}")
         return 2

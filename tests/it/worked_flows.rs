@@ -3,10 +3,14 @@
 //!
 //! A flow that waits for a feature is ignored with the feature's name: this file is the one place to switch it on.
 
-use std::process::Command;
+use std::{
+    net::SocketAddr,
+    process::{Command, Output},
+};
 
 use crate::{
     external::run,
+    recorder::Recorder,
     support::TestNode,
     tools::{available, interop_file, judged_file},
 };
@@ -67,6 +71,10 @@ slice = "60 s"
 
 const REDIRECT: &str = r#"redirect_to = "http://topup.example""#;
 
+pub(crate) const VOLUME: &[&str] = &[DATA_CONTEXT, DATA];
+pub(crate) const TWO_SERVICES: &[&str] = &[DATA_CONTEXT, PIECE, DATA];
+pub(crate) const REDIRECTED: &[&str] = &[DATA_CONTEXT, DATA, REDIRECT];
+
 /// Plays one flow against a node that has these services, and lets tshark judge what the node said.
 async fn play(flow: &str, services: &[&str]) {
     play_with(flow, services, &[]).await;
@@ -76,51 +84,68 @@ async fn play_with(flow: &str, services: &[&str], options: &[&str]) {
     if !available("python3", &["-c", "import diameter, grpc, grpc_tools"]) {
         return;
     }
-    let node = TestNode::start(&[&[CURRENCY], services].concat().concat(), |config| config.seed.subscribers = 0).await;
-    let mut client = Command::new("python3");
-    client.arg(interop_file("worked_flows.py")).arg(node.diameter().to_string());
-    client.arg("--grpc").arg(node.node.grpc.to_string()).args(options).arg(flow);
-    let output = run(client).await;
+    let node = node(services).await;
+    let output = played(&node, node.diameter(), flow, options).await;
     let messages = node.directory.path().join("messages.jsonl");
     std::fs::write(&messages, &output.stdout).unwrap();
     judged_file(&messages, &["--received-only"]);
+}
+
+/// The same through relays. What went to and fro between them and the node is in the recorder.
+pub(crate) async fn relayed(flow: &str, services: &[&str]) -> Recorder {
+    let node = node(services).await;
+    let recorder = Recorder::before(node.diameter()).await;
+    played(&node, recorder.address, flow, &["--relay"]).await;
+    recorder
+}
+
+async fn node(services: &[&str]) -> TestNode {
+    TestNode::start(&[&[CURRENCY], services].concat().concat(), |config| config.seed.subscribers = 0).await
+}
+
+async fn played(node: &TestNode, diameter: SocketAddr, flow: &str, options: &[&str]) -> Output {
+    let mut client = Command::new("python3");
+    client.arg(interop_file("worked_flows.py")).arg(diameter.to_string());
+    client.arg("--grpc").arg(node.node.grpc.to_string()).args(options).arg(flow);
+    let output = run(client).await;
     node.node.store.check().unwrap();
+    output
 }
 
 // tests: C-F1 C-2 C-15 C-16 C-18 C-42 C-43 C-56 I-2 I-5
 #[tokio::test]
 async fn a_volume_session() {
-    play("C-F1", &[DATA_CONTEXT, DATA]).await;
+    play("C-F1", VOLUME).await;
 }
 
 // tests: C-F2 C-44 C-81 C-112 C-113
 #[tokio::test]
 async fn one_of_two_rating_groups_is_refused() {
-    play("C-F2", &[DATA_CONTEXT, PIECE, DATA]).await;
+    play("C-F2", TWO_SERVICES).await;
 }
 
 // tests: C-F3 C-80 C-83 C-85 C-86 C-88 C-100 C-101
 #[tokio::test]
 async fn final_units_redirect_and_top_up() {
-    play("C-F3", &[DATA_CONTEXT, DATA, REDIRECT]).await;
+    play("C-F3", REDIRECTED).await;
 }
 
 // tests: C-F3 C-86
 #[tokio::test]
 async fn final_units_redirect_and_no_top_up() {
-    play("C-F3-without-top-up", &[DATA_CONTEXT, DATA, REDIRECT]).await;
+    play("C-F3-without-top-up", REDIRECTED).await;
 }
 
 // tests: C-F4 C-83
 #[tokio::test]
 async fn nothing_left_at_the_start_with_redirect() {
-    play("C-F4", &[DATA_CONTEXT, DATA, REDIRECT]).await;
+    play("C-F4", REDIRECTED).await;
 }
 
 // tests: C-F4 C-83 C-113
 #[tokio::test]
 async fn nothing_left_at_the_start_without_redirect() {
-    play("C-F4-terminate", &[DATA_CONTEXT, DATA]).await;
+    play("C-F4-terminate", VOLUME).await;
 }
 
 // tests: C-F5 C-60 C-61 C-62
@@ -167,19 +192,19 @@ async fn events_debited_checked_and_priced() {
 // tests: C-F7 C-140 C-142 B-93 B-95 B-97
 #[tokio::test]
 async fn a_duplicate_after_the_answer_was_lost() {
-    play("C-F7", &[DATA_CONTEXT, DATA]).await;
+    play("C-F7", VOLUME).await;
 }
 
 // tests: C-F7 C-140 C-142 B-93
 #[tokio::test]
 async fn a_duplicate_after_the_answer_came() {
-    play("C-F7-original-answered", &[DATA_CONTEXT, DATA]).await;
+    play("C-F7-original-answered", VOLUME).await;
 }
 
 // tests: C-F7 C-145 B-95
 #[tokio::test]
 async fn a_duplicate_before_its_original() {
-    play("C-F7-copy-first", &[DATA_CONTEXT, DATA]).await;
+    play("C-F7-copy-first", VOLUME).await;
 }
 
 // tests: C-F8 C-35 C-57
@@ -211,17 +236,17 @@ async fn pools_of_credit() {
 // tests: C-F10 C-20
 #[tokio::test]
 async fn more_is_used_than_was_granted() {
-    play("C-F10", &[DATA_CONTEXT, DATA]).await;
+    play("C-F10", VOLUME).await;
 }
 
 // tests: C-F11 C-81 C-181 C-185
 #[tokio::test]
 async fn two_sessions_at_once() {
-    play("C-F11", &[DATA_CONTEXT, DATA]).await;
+    play("C-F11", VOLUME).await;
 }
 
 // tests: C-F12 C-17 C-48 C-92
 #[tokio::test]
 async fn two_updates_at_once() {
-    play("C-F12", &[DATA_CONTEXT, PIECE, DATA]).await;
+    play("C-F12", TWO_SERVICES).await;
 }

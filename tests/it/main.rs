@@ -10,6 +10,7 @@ mod charging_tables;
 mod client;
 mod closed_output;
 mod demo;
+mod erlang;
 mod external;
 mod freediameter;
 mod interop_rules;

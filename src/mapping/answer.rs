@@ -20,16 +20,16 @@ use crate::{
 };
 
 /// Encodes the answer to a request of such a client. Only a durable decision can be encoded: what an answer promises, a
-/// crash must not undo.
+/// crash must not undo. Returns whether the client is to be told of overload (RFC 7683).
 pub fn encode_answer(
     decision: &Durable<Answered>,
     request: &Frame,
     client: ClientTraits,
     local: &Identity,
     out: &mut Vec<u8>,
-) {
+) -> bool {
     let Answered { answer, currency, .. } = &**decision;
-    credit_control_answer(answer, *currency, request, client).encode(request, local, out);
+    credit_control_answer(answer, *currency, request, client).encode(request, local, out)
 }
 
 /// The Result-Code of a verdict.

@@ -100,10 +100,14 @@ impl CreditControlAnswer {
     /// Writes the answer to `request` in the order that real clients need (spec I-1): Session-Id, Result-Code,
     /// Origin-Host, Origin-Realm, Auth-Application-Id, CC-Request-Type, CC-Request-Number, and the rest. Proxy-Info is
     /// copied untouched and in order (spec B-136); Route-Record is not (spec B-81). 3xxx sets E (spec B-82).
-    pub fn encode(&self, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
+    ///
+    /// Returns whether the client is to be told of overload (RFC 7683); see
+    /// [`overload::append`](crate::diameter::overload::append).
+    pub fn encode(&self, request: &Frame, local: &Identity, out: &mut Vec<u8>) -> bool {
         let copied = Copied::from(request.body());
         if self.result_code.is_protocol_error() || !copied.suffices_for_cca() {
-            return self.encode_error(request, local, out);
+            self.encode_error(request, local, out);
+            return copied.takes_reports;
         }
         out.reserve(ANSWER_LEN_TYPICAL);
         let header = request.header();
@@ -129,6 +133,7 @@ impl CreditControlAnswer {
         self.write_extras(&mut w);
         copied.write_proxy_infos(&mut w);
         w.finish();
+        copied.takes_reports
     }
 
     /// What most answers lack.
@@ -182,6 +187,7 @@ impl CreditControlAnswer {
             result_code: self.result_code,
             failed_avp: self.failed_avp.clone(),
             message: self.error_message.clone().unwrap_or_default(),
+            bound: None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod announcement;
 mod answer;
 mod equipment;
 mod final_unit;
+pub mod glance;
 mod group;
 mod information;
 mod overload;

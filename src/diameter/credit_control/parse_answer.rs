@@ -7,6 +7,7 @@ use crate::diameter::{
     dictionary::key,
     error::{RequestError, ResultCode},
     frame::Frame,
+    limits::Limits,
 };
 
 use super::{
@@ -51,7 +52,7 @@ impl CreditControlAnswer {
             answer: Self::new(ResultCode::UNABLE_TO_COMPLY),
         };
         let mut result_code = None;
-        let mut problems = Problems::new(Strictness::Tolerant);
+        let mut problems = Problems::new(Strictness::Tolerant, &Limits::default());
         problems.each(Avps::new(frame.body()), &mut |avp, problems| match avp.key() {
             key::SESSION_ID => problems.once(&mut received.session_id, avp, |avp| Ok(avp.data)),
             key::RESULT_CODE => problems.once(&mut result_code, avp, Avp::u32),

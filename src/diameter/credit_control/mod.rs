@@ -7,7 +7,6 @@ mod final_unit;
 pub mod glance;
 mod group;
 mod information;
-mod overload;
 mod parse_answer;
 mod parse_request;
 mod problems;
@@ -36,7 +35,6 @@ pub use information::{
     AnswerInformation, AocCost, AocInformation, AocService, AocSubscription, AocTariff, AocTariffs, ExperimentalResult,
     FurnishCharging, ImsAnswer, PsAnswer, RateElement, Redirection,
 };
-pub use overload::{OC_LOSS, OverloadReport, OverloadReportType, SupportedFeatures, append_overload};
 pub use parse_answer::ReceivedAnswer;
 pub use problems::Strictness;
 pub use qos::{QosInformation, RetentionPriority};

@@ -109,9 +109,9 @@ fn request(more: &[u8], information: Option<&[u8]>) -> Frame {
     ccr.service_information = information;
     let mut out = Vec::new();
     ccr.encode(&mut out);
-    out.extend(more);
-    let [_, length @ ..] = (out.len() as u32).to_be_bytes();
-    out[1..4].copy_from_slice(&length);
+    let mut w = Writer::resume(&mut out, 0).unwrap();
+    w.raw(more);
+    w.finish();
     Frame::from_bytes(out.into()).unwrap()
 }
 

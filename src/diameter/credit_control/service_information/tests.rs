@@ -324,6 +324,8 @@ fn identities_inside_and_domains_side_by_side() {
         w.group(&d::IMS_INFORMATION, |w| w.u32(&d::NODE_FUNCTIONALITY, 16));
         w.group(&d::VCS_INFORMATION, |w| w.u32(&d::FORWARDING_PENDING, 1));
     });
+    let frame = request(&[], Some(&information));
+    assert_eq!(CreditControlRequest::parse(&frame, Strictness::Strict).unwrap().subscription_ids, [identity]);
     let inside = ServiceInformation::new(&information);
     assert_eq!(inside.subscription_ids().collect::<Vec<_>>(), [identity]);
     assert_eq!(inside.ims().unwrap().node, Some(16));

@@ -165,7 +165,8 @@ fn granted(grant: Grant, currency: Option<Currency>) -> GrantedUnits {
 
 fn final_unit(action: &FinalUnits) -> FinalUnitAction {
     match action {
-        FinalUnits::Terminate => FinalUnitAction::Terminate,
+        // Restriction is not encoded yet: a client that is not told how to restrict ends the service (spec C-80).
+        FinalUnits::Terminate | FinalUnits::Restrict { .. } => FinalUnitAction::Terminate,
         FinalUnits::Redirect(address) => {
             let redirect = FinalAction::Redirect { address: Arc::clone(address) };
             let kind = match redirect.redirect_address_type() {

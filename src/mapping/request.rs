@@ -102,6 +102,7 @@ pub fn charge<'a>(
         count_messages(&mut services, request);
         Request::Event(EventRequest {
             session_id: request.session_id,
+            sub_session: 0,
             key,
             number: request.request_number,
             account: None,
@@ -109,10 +110,13 @@ pub fn charge<'a>(
             context,
             services,
             at_command_level,
+            attributes: None,
+            happened: None,
         })
     } else {
         Request::Session(Interrogation {
             session_id: request.session_id,
+            sub_session: 0,
             key,
             account: None,
             kind,
@@ -124,6 +128,8 @@ pub fn charge<'a>(
             services,
             at_command_level: at_command_level && request.is_command_level(),
             short_validity: client.ignores_reauthorisation,
+            attributes: None,
+            happened: None,
         })
     };
     Ok(Charge { identities: identity::identities(request), key, request: translated })
@@ -143,7 +149,11 @@ fn action(request: &CreditControlRequest<'_>) -> Result<EventAction, RequestErro
 }
 
 fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
-    let key = QuotaKey { rating_group: mscc.rating_group, service_identifier: mscc.service_identifier };
+    let key = QuotaKey {
+        rating_group: mscc.rating_group,
+        service_identifier: mscc.service_identifier,
+        ..QuotaKey::default()
+    };
     from_units(key, mscc.requested.as_ref(), mscc.all_used())
 }
 
@@ -161,7 +171,7 @@ fn ask_silently(services: &mut [ServiceRequest], request: &CreditControlRequest<
 
 /// Units outside of MSCC (spec C-39, G-20).
 fn command_level(request: &CreditControlRequest<'_>) -> ServiceRequest {
-    let key = QuotaKey { rating_group: None, service_identifier: request.service_identifier };
+    let key = QuotaKey { service_identifier: request.service_identifier, ..QuotaKey::default() };
     from_units(key, request.requested.as_ref(), request.used.iter())
 }
 
@@ -195,7 +205,7 @@ fn from_units<'u>(
             events: units.amount(UnitKind::Events),
         }),
     });
-    ServiceRequest { key, used, want, currency, unusable }
+    ServiceRequest { key, used, want, currency, unusable, ..ServiceRequest::default() }
 }
 
 /// The amount, if it can be counted; the currency is noted. A currency that is not known makes it uncountable.

@@ -262,9 +262,7 @@ impl Connection {
             session_id: session.as_bytes(),
             destination_host: &host,
             destination_realm: &realm,
-            sub_session_id: None,
-            rating_group: None,
-            service_identifier: None,
+            ..SessionRequest::default()
         };
         let mut bytes = Vec::new();
         request.write_rar(&mut bytes, &self.shared.local.identity, hop_by_hop, end_to_end);

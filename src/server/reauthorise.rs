@@ -136,7 +136,7 @@ impl Asking {
         let heard = Heard::of(session);
         self.rounds += 1;
         let fresh = || {
-            let key = SessionKey::of(session.id.as_bytes());
+            let key = session.key();
             Asked { key, heard, round: self.rounds, tries: 0, outstanding: false, next: now, accepted: 0 }
         };
         let state = match self.asked.entry(reference) {

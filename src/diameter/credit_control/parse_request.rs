@@ -12,6 +12,8 @@ use crate::{
 };
 
 use super::{
+    equipment::{AocRequestType, ServiceParameter, UserEquipment},
+    group::Place,
     problems::{Check, Problems, Strictness, too_many},
     request::{CreditControlRequest, RequestType, SubscriptionId},
     services::MultipleServices,
@@ -76,6 +78,11 @@ struct Draft<'a> {
     termination_cause: Option<u32>,
     sub_session_id: Option<u64>,
     correlation_id: Option<&'a [u8]>,
+    acct_multi_session_id: Option<&'a str>,
+    user_equipment: Option<UserEquipment<'a>>,
+    service_parameters: Vec<ServiceParameter<'a>>,
+    aoc_request: Option<AocRequestType>,
+    supported_features: Option<&'a [u8]>,
     service_information: Option<Avp<'a>>,
 }
 
@@ -121,6 +128,24 @@ impl<'a> Draft<'a> {
             key::USED_SERVICE_UNIT => self.used.push(UsedUnits::read(avp, problems)),
             key::CC_SUB_SESSION_ID => problems.once(&mut self.sub_session_id, avp, Avp::u64),
             key::CC_CORRELATION_ID => problems.once(&mut self.correlation_id, avp, |avp| Ok(avp.data)),
+            key::USER_EQUIPMENT_INFO => {
+                problems.skip(avp);
+                self.user_equipment = self.user_equipment.or_else(|| UserEquipment::parse(avp.data));
+            }
+            key::AOC_REQUEST_TYPE => problems.once(&mut self.aoc_request, avp, aoc_request_type),
+            key::ACCT_MULTI_SESSION_ID => problems.once(&mut self.acct_multi_session_id, avp, Avp::utf8),
+            key::USER_EQUIPMENT_INFO_EXTENSION => {
+                problems.skip(avp);
+                self.user_equipment = self.user_equipment.or_else(|| UserEquipment::parse_extension(avp.data));
+            }
+            key::SERVICE_PARAMETER_INFO => {
+                problems.skip(avp);
+                self.service_parameters.accept(avp);
+            }
+            key::OC_SUPPORTED_FEATURES => {
+                problems.skip(avp);
+                problems.once(&mut self.supported_features, avp, |avp| Ok(avp.data));
+            }
             key::VENDOR_SPECIFIC_APPLICATION_ID => {
                 problems.members(avp, |avp, problems| match avp.key() {
                     key::AUTH_APPLICATION_ID => problems.once(&mut self.vendor_application, avp, number),
@@ -257,6 +282,11 @@ impl<'a> Draft<'a> {
                 termination_cause: self.termination_cause,
                 sub_session_id: self.sub_session_id,
                 correlation_id: self.correlation_id,
+                acct_multi_session_id: self.acct_multi_session_id,
+                user_equipment: self.user_equipment,
+                service_parameters: self.service_parameters,
+                aoc_request: self.aoc_request,
+                supported_features: self.supported_features,
                 service_information: self.service_information.map(|avp| avp.data),
                 body,
             })
@@ -283,6 +313,15 @@ fn session_id<'a>(avp: &Avp<'a>) -> Result<&'a [u8], AvpError> {
 #[inline]
 fn request_type(avp: &Avp<'_>) -> Result<RequestType, AvpError> {
     RequestType::from_value(avp.u32()?).ok_or_else(|| avp.bad_value("is not 1 to 4"))
+}
+
+/// A value that is not known matters only when the client insists (spec B-43).
+fn aoc_request_type(avp: &Avp<'_>) -> Result<AocRequestType, AvpError> {
+    match AocRequestType::from_value(avp.u32()?) {
+        Some(kind) => Ok(kind),
+        None if avp.flags.is_mandatory() => Err(avp.bad_value("is not 0 to 3")),
+        None => Ok(AocRequestType::NotRequested),
+    }
 }
 
 /// The missing member of an incomplete identity; an unreadable one is noted already.

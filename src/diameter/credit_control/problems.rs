@@ -141,6 +141,19 @@ impl Problems {
         }
     }
 
+    /// Reads one of several values; what cannot be read is noted and left out.
+    pub(super) fn another<'a, T>(
+        &mut self,
+        values: &mut Vec<T>,
+        avp: &Avp<'a>,
+        read: impl FnOnce(&Avp<'a>) -> Result<T, AvpError>,
+    ) {
+        match read(avp) {
+            Ok(value) => values.push(value),
+            Err(error) => self.note(Check::Value, error),
+        }
+    }
+
     /// A required member, or 5005 (spec B-67). An unreadable one is there, and noted already.
     #[inline]
     pub(super) fn require<T>(&mut self, value: Option<&T>, def: &AvpDef, among: &[u8]) {

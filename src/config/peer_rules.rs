@@ -50,11 +50,11 @@ impl Peer {
             ),
             // C-66.
             (
-                open5gs && switches.tariff_time_change,
+                (open5gs || self.profile == Profile::Magma) && switches.tariff_time_change,
                 (
                     "tariff_time_change",
-                    "Open5GS splits no usage at a change of tariff, so that what follows it would be charged at the price \
-                     before it: write `tariff_time_change = false`",
+                    "this client splits no usage at a change of tariff, so that what follows it would be charged at the \
+                     price before it: write `tariff_time_change = false`",
                 ),
             ),
             // C-60, C-63: a second MSCC for the time after the change would not be seen, and grant nothing.
@@ -115,6 +115,7 @@ mod tests {
     fn what_would_serve_for_nothing_is_refused_with_its_place() {
         let open5gs = "origin_host = \"smf.example\"\nprofile = \"open5gs\"\n";
         let cisco = "origin_host = \"pgw.example\"\nprofile = \"cisco\"\n";
+        let magma = "origin_host = \"agw.example\"\nprofile = \"magma\"\n";
         let nokia = "origin_host = \"pgw.example\"\nprofile = \"nokia\"\n";
         let pattern = "origin_host = \"*.mms.example\"\n";
         for (entry, line, switch, right) in [
@@ -125,6 +126,7 @@ mod tests {
             (open5gs, 7, "services_read = \"all\"", "`services_read = \"last\"`"),
             (open5gs, 7, "services_read = \"first\"", "`services_read = \"last\"`"),
             (open5gs, 7, "tariff_time_change = true", "`tariff_time_change = false`"),
+            (magma, 7, "tariff_time_change = true", "`tariff_time_change = false`"),
             (nokia, 7, "services_read = \"first\"", "`tariff_time_change = false`"),
             (open5gs, 7, "any_realm = false", "`any_realm = true`"),
             (pattern, 6, "unlinked_refunds = true", "an entry for each host"),

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod base_rules;
+mod bounds;
 mod captures;
 mod charging_order;
 mod charging_property;
@@ -15,7 +16,6 @@ mod credit_rules;
 mod demo;
 mod erlang;
 mod event_rules;
-mod external;
 mod external;
 mod freediameter;
 mod fuzz;

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod base_rules;
+mod bounds;
 mod captures;
 mod charging_order;
 mod charging_property;

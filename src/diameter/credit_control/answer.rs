@@ -97,7 +97,7 @@ impl CreditControlAnswer {
     /// copied untouched and in order (spec B-136); Route-Record is not (spec B-81). 3xxx sets E (spec B-82).
     ///
     /// Returns whether the client is to be told of overload (RFC 7683); see
-    /// [`overload::append`](crate::diameter::overload::append).
+    /// [`append_overload`](super::append_overload).
     pub fn encode(&self, request: &Frame, local: &Identity, out: &mut Vec<u8>) -> bool {
         let copied = Copied::from(request.body());
         if self.result_code.is_protocol_error() || !copied.suffices_for_cca() {

@@ -7,6 +7,7 @@ mod final_unit;
 pub mod glance;
 mod group;
 mod information;
+mod overload;
 mod parse_answer;
 mod parse_request;
 mod problems;
@@ -35,6 +36,8 @@ pub use information::{
     AnswerInformation, AocCost, AocInformation, AocService, AocSubscription, AocTariff, AocTariffs, ExperimentalResult,
     FurnishCharging, ImsAnswer, PsAnswer, RateElement, Redirection,
 };
+pub(super) use overload::offers_loss;
+pub use overload::{OC_LOSS, OverloadReport, OverloadReportType, SupportedFeatures, append_overload};
 pub use parse_answer::ReceivedAnswer;
 pub use problems::Strictness;
 pub use qos::{QosInformation, RetentionPriority};

@@ -18,6 +18,7 @@ mod external;
 mod fuzz;
 mod interop_rules;
 mod kill9;
+mod neighbours;
 mod process;
 mod reauthorise;
 mod restart;

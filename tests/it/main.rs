@@ -21,6 +21,7 @@ mod freediameter;
 mod fuzz;
 mod interop_rules;
 mod kill9;
+mod neighbours;
 mod process;
 mod reauthorise;
 mod recorder;

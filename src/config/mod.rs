@@ -8,6 +8,7 @@ mod listen;
 mod peers;
 mod problem;
 mod sections;
+mod switches;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -21,9 +22,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use listen::Listen;
-pub use peers::{Peer, Profile, ReauthoriseBy};
+pub use peers::{Peer, Profile};
 pub use problem::{ConfigError, Place, Problem};
 pub use sections::{Catalog, Diameter, Events, Grpc, Http, Log, LogFormat, Seed, Store};
+pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
 
 use document::Document;
 

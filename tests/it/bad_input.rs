@@ -178,7 +178,7 @@ async fn random_octets_do_no_harm() {
     assert_eq!(node.balance(1), (100_000_000, 0));
 }
 
-// tests: B-28 B-65 B-80
+// tests: B-28 B-65 B-80 G-152
 #[tokio::test]
 async fn a_request_with_one_octet_changed_has_one_answer_or_none() {
     let node = TestNode::demo().await;

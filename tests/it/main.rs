@@ -16,7 +16,6 @@ mod demo;
 mod erlang;
 mod event_rules;
 mod external;
-mod external;
 mod freediameter;
 mod fuzz;
 mod interop_rules;

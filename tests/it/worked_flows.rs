@@ -148,7 +148,7 @@ async fn nothing_left_at_the_start_without_redirect() {
     play("C-F4-terminate", VOLUME).await;
 }
 
-// tests: C-F5 C-60 C-61 C-62
+// when it runs, tests: C-F5 C-60 C-61 C-62
 #[tokio::test]
 #[ignore = "waits for prices that change with the time of day"]
 async fn a_tariff_change_with_one_quota() {
@@ -156,7 +156,7 @@ async fn a_tariff_change_with_one_quota() {
     play_with("C-F5", &[DATA_CONTEXT, &services], &["--switch", &switch]).await;
 }
 
-// tests: C-F5 C-62
+// when it runs, tests: C-F5 C-62
 #[tokio::test]
 #[ignore = "waits for prices that change with the time of day"]
 async fn a_tariff_change_within_a_report() {
@@ -176,7 +176,7 @@ fn price_that_changed() -> (String, String) {
     ([DATA, &dearer].concat(), (minute * 60).to_string())
 }
 
-// tests: C-F6 C-130 C-131 C-132 C-133 C-136
+// when it runs, tests: C-F6 C-130 C-131 C-132 C-133 C-136
 #[tokio::test]
 #[ignore = "waits for refunds"]
 async fn events_of_all_four_actions() {
@@ -213,7 +213,7 @@ async fn voice_by_the_started_minute() {
     play("C-F8", &[DATA_CONTEXT, VOICE]).await;
 }
 
-// tests: C-F9 C-170 C-171 C-172 C-175
+// when it runs, tests: C-F9 C-170 C-171 C-172 C-175
 #[tokio::test]
 #[ignore = "waits for credit pools"]
 async fn pools_of_credit() {

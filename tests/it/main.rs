@@ -33,6 +33,7 @@ mod store_rules;
 mod support;
 mod tidy;
 mod tools;
+mod two_connections;
 mod wire;
 mod witness;
 mod worked_flows;

@@ -217,6 +217,7 @@ impl Connection {
                 Action::Send(bytes) => self.batch.push(Outgoing::Message(bytes)),
                 Action::Opened(capabilities) => self.opened(&capabilities.origin_host),
                 Action::Deliver(frame) => self.deliver(&frame),
+                Action::Introduced(_) | Action::Trusted => {}
                 Action::Suspect => tracing::warn!(address = %self.address, "the peer does not answer the watchdog"),
                 Action::Leaving(cause) => {
                     tracing::info!(address = %self.address, ?cause, "the peer disconnects");

@@ -64,11 +64,14 @@ impl Server {
         Self(Arc::new(Shared {
             store,
             local: Arc::new(local),
-            admission: Admission::Rule(Arc::new(move |host| rules.peer(host).is_some())),
+            admission: Admission::Rule(Arc::new(move |host| {
+                rules.peer(host).map(drop).ok_or_else(Admission::unknown_peer)
+            })),
             timers: Timers {
                 handshake_ms: config.handshake_secs.saturating_mul(1_000),
                 watchdog_ms: config.watchdog_secs.saturating_mul(1_000),
                 disconnect_ms: DISCONNECT_WAIT.as_millis() as u64,
+                idle_ms: 0,
             },
             config: config.clone(),
             registry: Registry::default(),

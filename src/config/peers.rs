@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Diameter;
+use super::{Diameter, Target};
 
 /// A client, or all clients that a pattern fits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,12 @@ pub struct Peer {
     /// How its sessions are re-authorised; absent = what the profile needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reauthorise_by: Option<ReauthoriseBy>,
+    /// Where it listens, if this node is to connect to it; needs an `origin_host` that is no pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Target>,
+    /// Whether it must use TLS, and is called with it (spec B-181).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
 }
 
 /// A kind of network element: selects how an answer is put where elements differ.
@@ -51,7 +57,13 @@ pub enum ReauthoriseBy {
 impl Peer {
     /// A peer about which nothing is said but its name.
     pub fn generic(origin_host: &str) -> Self {
-        Self { origin_host: origin_host.to_owned(), profile: Profile::Generic, reauthorise_by: None }
+        Self {
+            origin_host: origin_host.to_owned(),
+            profile: Profile::Generic,
+            reauthorise_by: None,
+            connect: None,
+            tls: false,
+        }
     }
 
     /// How its sessions are re-authorised.
@@ -67,6 +79,11 @@ impl Peer {
     /// gateway in the first request of a session.
     pub fn any_destination(&self) -> bool {
         self.profile == Profile::Magma
+    }
+
+    /// Whether it stands for many hosts.
+    pub(super) fn is_pattern(&self) -> bool {
+        self.domain().is_some()
     }
 
     /// The domain of a pattern `*.domain`.

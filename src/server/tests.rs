@@ -47,7 +47,7 @@ fn server(directory: &Path) -> Server {
     let (clock, observer) = (Arc::new(SystemClock), Arc::new(SilentObserver));
     let store = Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0;
     let config = config::Diameter { accept_unknown_peers: true, ..config::Diameter::default() };
-    Server::new(Arc::new(store), &config)
+    Server::new(Arc::new(store), &config, None)
 }
 
 // tests: B-82
@@ -59,7 +59,7 @@ async fn what_begins_is_refused_while_the_journal_is_behind() {
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn({
         let server = server.clone();
-        async move { server.accept(listener).await }
+        async move { server.accept(listener.try_into().unwrap()).await }
     });
     let mut gateway = Gateway::connect(address, "gw.example", "example").await.unwrap();
     // Nobody is known here: what is decided is refused for that.

@@ -13,13 +13,10 @@ use toml::{
 };
 
 use super::{
-    Catalog, Config, Diameter, Environment, Events, Grpc, Http, Log, Peer, Place, Problem, Seed, Store,
+    Catalog, Config, Diameter, Environment, Events, Grpc, Http, Log, Overrides, Peer, Place, Problem, Seed, Store,
     VARIABLE_PREFIX,
     problem::{line_and_column, suggestion},
 };
-
-/// Keys of an entry of `diameter.peers`.
-const PEER_KEYS: &[&str] = &["origin_host", "profile", "reauthorise_by", "connect", "tls"];
 
 /// A configuration before it is known to be right.
 pub(super) struct Document {
@@ -155,14 +152,13 @@ impl Document {
         for (index, peer) in list.iter().enumerate() {
             let Some(table) = peer.as_table() else { return vec![wrong()] };
             let path = format!("{path}.{index}");
-            let unknown: Vec<_> = table.keys().filter(|key| !PEER_KEYS.contains(&key.as_str())).collect();
+            let unknown: Vec<_> = table.keys().filter(|key| peer_keys().all(|known| known != key.as_str())).collect();
             if unknown.is_empty()
                 && let Err(message) = fits::<Peer>(table.clone())
             {
                 problems.push(self.locate(&path, format!("peer {}: {message}", index + 1)));
             }
-            let right = || PEER_KEYS.iter().copied();
-            problems.extend(unknown.iter().map(|key| self.unknown(&format!("{path}.{key}"), key, "key", right())));
+            problems.extend(unknown.iter().map(|key| self.unknown(&format!("{path}.{key}"), key, "key", peer_keys())));
         }
         problems
     }
@@ -198,6 +194,11 @@ impl Document {
 fn schema() -> Table {
     // Every key of the default configuration is a TOML value; the tests load it.
     Table::try_from(Config::default()).unwrap_or_default()
+}
+
+/// Keys of an entry of `diameter.peers`.
+fn peer_keys() -> impl Iterator<Item = &'static str> {
+    Peer::KEYS.iter().chain(Overrides::KEYS).copied()
 }
 
 fn names(table: &Table) -> impl Iterator<Item = &str> {

@@ -8,6 +8,7 @@ mod listen;
 mod peers;
 mod problem;
 mod sections;
+mod switches;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -24,9 +25,10 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "sctp")]
 pub use listen::IPPROTO_SCTP;
 pub use listen::{Endpoint, Listen, Target, Transport};
-pub use peers::{Peer, Profile, ReauthoriseBy};
+pub use peers::{Peer, Profile};
 pub use problem::{ConfigError, Place, Problem};
 pub use sections::{Catalog, Diameter, Events, Grpc, Http, Log, LogFormat, Seed, Store};
+pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
 pub use tls::{BadFile, DIAMETERS_PORT, Tls, TlsKeys};
 
 use document::Document;

@@ -209,10 +209,39 @@ fn peers_match_by_name_before_pattern_and_by_the_longer_pattern() {
     for refused in ["example", ".example", "badexample", "é.invalid", "\u{e9}xample", ""] {
         assert_eq!(profile(refused), None, "{refused}");
     }
-    assert_eq!(diameter.peer("b.pgw.example").unwrap().reauthorise_by(), ReauthoriseBy::Validity);
-    assert_eq!(diameter.peer("c.example").unwrap().reauthorise_by(), ReauthoriseBy::Rar);
+    assert_eq!(diameter.peer("b.pgw.example").unwrap().switches().reauthorise_by, ReauthoriseBy::Validity);
+    assert_eq!(diameter.peer("c.example").unwrap().switches().reauthorise_by, ReauthoriseBy::Rar);
     diameter.accept_unknown_peers = true;
     assert_eq!(diameter.peer("stranger"), Some(Peer::generic("stranger")));
+}
+
+#[test]
+fn every_switch_of_a_peer_is_documented_with_its_value() {
+    let text = fs::read_to_string(shipped("tollgate.toml")).unwrap();
+    let values = toml::Table::try_from(switches_of_generic()).unwrap();
+    for key in Overrides::KEYS {
+        let line = format!("#   {key} = {}", values[*key]);
+        assert!(text.contains(&line), "config/tollgate.toml lacks `{line}`");
+    }
+}
+
+/// The values of the generic profile, as an entry would write them.
+fn switches_of_generic() -> toml::Table {
+    let all = Overrides::all_of(Switches::default());
+    toml::Table::try_from(all).unwrap()
+}
+
+#[test]
+fn switches_of_a_peer_are_checked_like_keys() {
+    let text = "[[diameter.peers]]\norigin_host = \"a\"\nany_relm = true\n\
+                [[diameter.peers]]\norigin_host = \"b\"\nany_realm = 1\n\
+                [[diameter.peers]]\norigin_host = \"c\"\nreauthorise_by = \"asr\"\n";
+    assert_eq!(
+        report(text),
+        "t.toml:3:1: unknown key `any_relm`; did you mean `any_realm`?\n\
+         t.toml:4:1: peer 2: invalid type: integer `1`, expected a boolean\n\
+         t.toml:7:1: peer 3: unknown variant `asr`, expected `rar` or `validity`"
+    );
 }
 
 #[test]

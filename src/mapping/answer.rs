@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::ClientTraits;
 use crate::{
     charging::{Answer, Answered, FinalUnits, Grant, Measure, Reply, RequestKind, Verdict},
     diameter::{
@@ -17,10 +18,18 @@ use crate::{
     rating::FinalAction,
     units::{Currency, Money, UnitKind, Units},
 };
-/// Encodes the answer to a request. Only a durable decision can be encoded: what an answer promises, a crash must not undo.
-pub fn encode_answer(decision: &Durable<Answered>, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
+
+/// Encodes the answer to a request of such a client. Only a durable decision can be encoded: what an answer promises, a
+/// crash must not undo. Returns whether the client is to be told of overload (RFC 7683).
+pub fn encode_answer(
+    decision: &Durable<Answered>,
+    request: &Frame,
+    client: ClientTraits,
+    local: &Identity,
+    out: &mut Vec<u8>,
+) -> bool {
     let Answered { answer, currency, .. } = &**decision;
-    credit_control_answer(answer, *currency, request).encode(request, local, out);
+    credit_control_answer(answer, *currency, request, client).encode(request, local, out)
 }
 
 /// The Result-Code of a verdict.
@@ -38,7 +47,12 @@ pub const fn result_code(verdict: Verdict) -> ResultCode {
     }
 }
 
-fn credit_control_answer(answer: &Answer, currency: Option<Currency>, request: &Frame) -> CreditControlAnswer {
+fn credit_control_answer(
+    answer: &Answer,
+    currency: Option<Currency>,
+    request: &Frame,
+    client: ClientTraits,
+) -> CreditControlAnswer {
     let mut cca = CreditControlAnswer::new(result_code(answer.verdict));
     let success = answer.verdict == Verdict::Success;
     if success && answer.kind == RequestKind::Initial {
@@ -47,7 +61,7 @@ fn credit_control_answer(answer: &Answer, currency: Option<Currency>, request: &
         cca.session_failover = Some(false);
         cca.failure_handling = Some(FailureHandling::Terminate);
     }
-    if let (true, RequestKind::Termination | RequestKind::Event, Some(currency)) = (success, answer.kind, currency) {
+    if let (true, true, Some(currency)) = (success, cost_told(answer.kind, client), currency) {
         let cost = CcMoney::from_money(answer.cost, Some(currency.number()));
         cca.cost = Some(CostInformation { cost, unit: None });
     }
@@ -65,6 +79,15 @@ fn credit_control_answer(answer: &Answer, currency: Option<Currency>, request: &
         cca.services = answer.replies.iter().map(|reply| service(reply, currency)).collect();
     }
     cca
+}
+
+/// Whether an answer carries Cost-Information (spec C-56).
+const fn cost_told(kind: RequestKind, client: ClientTraits) -> bool {
+    match kind {
+        RequestKind::Termination | RequestKind::Event => true,
+        RequestKind::Update => client.cost_information_in_updates,
+        RequestKind::Initial => false,
+    }
 }
 
 fn service(reply: &Reply, currency: Option<Currency>) -> ServiceAnswer {
@@ -105,7 +128,8 @@ fn granted(grant: Grant, currency: Option<Currency>) -> GrantedUnits {
 
 fn final_unit(action: &FinalUnits) -> FinalUnitAction {
     match action {
-        FinalUnits::Terminate => FinalUnitAction::Terminate,
+        // Restriction is not encoded yet: a client that is not told how to restrict ends the service (spec C-80).
+        FinalUnits::Terminate | FinalUnits::Restrict { .. } => FinalUnitAction::Terminate,
         FinalUnits::Redirect(address) => {
             let redirect = FinalAction::Redirect { address: Arc::clone(address) };
             let kind = match redirect.redirect_address_type() {

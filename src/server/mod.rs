@@ -33,7 +33,7 @@ use self::{calls::Callee, overload::Overload, peers::Peers, registry::Registry};
 use crate::{
     config,
     diameter::{
-        Identity, LocalNode,
+        Identity, Limits, LocalNode,
         peer::{Admission, Timers, end_to_end_start},
     },
     store::Store,
@@ -50,6 +50,8 @@ struct Shared {
     store: Arc<Store>,
     local: Arc<LocalNode>,
     config: config::Diameter,
+    /// Bounds of a request.
+    limits: Limits,
     admission: Admission,
     timers: Timers,
     /// Certificates and key, where TLS is configured.
@@ -87,6 +89,7 @@ impl Server {
         let local = LocalNode {
             product_name: config.product_name.clone(),
             more_realms: config.realms.clone(),
+            sibling_hosts: config.sibling_hosts.clone(),
             ..LocalNode::credit_control(identity, addresses)
         };
         let now = store.clock().now();
@@ -100,11 +103,16 @@ impl Server {
                 disconnect_ms: DISCONNECT_WAIT.as_millis() as u64,
                 idle_ms: config.idle_secs.saturating_mul(1_000),
             },
+            limits: Limits {
+                avp_depth_max: config.avp_depth_max,
+                avps_max: config.avps_max,
+                services_max: config.services_max,
+            },
             config: config.clone(),
             tls,
             peers: Peers::new(&config.origin_host, config.connections_per_peer),
             registry: Registry::default(),
-            overload: Overload::new(),
+            overload: Overload::new(config.overload_backlog, now),
             stopping: watch::Sender::new(false),
             seeds: AtomicU64::new(now.millis()),
             end_to_end: AtomicU32::new(end_to_end_start(now, now.millis().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32)),

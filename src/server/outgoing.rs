@@ -14,10 +14,10 @@ use tokio::{
 
 use super::Shared;
 use crate::{
-    charging::{Answered, Verdict},
-    diameter::Frame,
+    charging::{self, Answered, Verdict},
+    diameter::{Frame, overload},
     journal::{Fatal, Pending, Position},
-    mapping,
+    mapping::{self, ClientTraits},
     telemetry::{RequestKind, RequestMetrics, names},
 };
 
@@ -32,7 +32,7 @@ pub(super) enum Outgoing {
     /// An error answer to a request.
     Refusal { bytes: Vec<u8>, kind: RequestKind, result_code: u32, received: Instant },
     /// A decision on a request.
-    Decision { request: Frame, answered: Pending<Answered>, kind: RequestKind, received: Instant },
+    Decision { request: Frame, answered: Pending<Answered>, client: ClientTraits, kind: RequestKind, received: Instant },
     /// Nothing more; the connection closes after what was before.
     Close,
 }
@@ -244,12 +244,16 @@ impl Writer {
                 self.ready.extend_from_slice(&bytes);
                 self.count(kind, result_code, received);
             }
-            Outgoing::Decision { request, answered, kind, received } => {
+            Outgoing::Decision { request, answered, client, kind, received } => {
                 let durable = match self.shared.store.mark().admit(answered) {
                     Ok(durable) => durable,
-                    Err(answered) => return Err(Outgoing::Decision { request, answered, kind, received }),
+                    Err(answered) => return Err(Outgoing::Decision { request, answered, client, kind, received }),
                 };
-                mapping::encode_answer(&durable, &request, &self.shared.local.identity, &mut self.ready);
+                let local = &self.shared.local.identity;
+                let start = self.ready.len();
+                if mapping::encode_answer(&durable, &request, client, local, &mut self.ready) {
+                    overload::append(&mut self.ready, start, self.shared.overload.report(Instant::now()));
+                }
                 self.count(kind, mapping::result_code(durable.answer.verdict).0, received);
                 count_refused_quotas(&durable);
             }
@@ -289,8 +293,21 @@ impl Outgoing {
 }
 
 fn count_refused_quotas(answered: &Answered) {
+    let answer = &answered.answer;
+    if answer.verdict == Verdict::ResourcesExceeded {
+        // An initial request would be one session too many; later ones report on more quotas than a session may have.
+        let begins = answer.kind == charging::RequestKind::Initial;
+        bound_hit(if begins { "account_sessions_max" } else { "session_quotas_max" });
+    }
     for reply in answered.answer.replies.iter().filter(|reply| reply.verdict != Verdict::Success) {
+        if reply.verdict == Verdict::ResourcesExceeded {
+            bound_hit("session_quotas_max");
+        }
         let code = mapping::result_code(reply.verdict).0.to_string();
         metrics::counter!(names::QUOTAS_REFUSED, "result_code" => code).increment(1);
     }
+}
+
+fn bound_hit(setting: &'static str) {
+    metrics::counter!(names::BOUNDS_HIT, "bound" => setting).increment(1);
 }

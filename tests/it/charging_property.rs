@@ -187,11 +187,9 @@ impl World {
         assert_eq!(self.state.discrepancy(), 0);
         if let Outcome::Answer(answer) = &decided.outcome {
             for reply in &answer.replies {
-                // tests: I-2, G-149
                 assert_eq!(reply.verdict == Verdict::Success, reply.grant.is_some());
                 if let Some(grant) = reply.grant {
                     assert!(grant.amount > 0 || reply.final_action.is_some(), "an empty grant has a final action");
-                    // tests: I-5, G-60, G-62
                     assert!(u64::from(reply.threshold) < grant.amount.max(1));
                     assert!(reply.threshold == 0 || reply.final_action.is_none());
                 }
@@ -201,7 +199,6 @@ impl World {
     }
 
     /// A new reservation takes only what is free: afterwards no bucket that it draws from is overcommitted.
-    // tests: C-181, C-185
     fn check_new_holds(&self, event: &Event) {
         let Event::Interrogated(event) = event else { return };
         let granted = |amounts: &mut dyn Iterator<Item = u64>| amounts.map(u128::from).sum::<u128>();
@@ -234,6 +231,7 @@ impl World {
                             rating_group: Some(*group).filter(|group| *group < 5),
                             // Now and then a service of the group, which may report for the group's quota.
                             service_identifier: used.filter(|used| used % 3 == 0).map(|_| 9),
+                            ..QuotaKey::default()
                         },
                         used: used.map(|octets| Used { octets, ..Used::default() }),
                         want: match want {
@@ -242,6 +240,7 @@ impl World {
                             2 => Some(Want::Units(Units::octets(1_000_000).into())),
                             _ => Some(Want::Units(Units::seconds(60).into())),
                         },
+                        ..ServiceRequest::default()
                     })
                     .collect();
                 Some(self.interrogate(*session, Some(*account), *kind, *number, services).outcome)
@@ -259,6 +258,7 @@ impl World {
                         want: again.then_some(Want::Any),
                         currency: None,
                         unusable: false,
+                        ..ServiceRequest::default()
                     })
                     .collect();
                 self.numbers += 1;
@@ -269,11 +269,12 @@ impl World {
                 let id = format!("smsc;{session}");
                 let want = Some(Want::Units(Units::octets(*units).into()));
                 let services = vec![ServiceRequest {
-                    key: QuotaKey { rating_group: Some(*group), service_identifier: None },
+                    key: QuotaKey { rating_group: Some(*group), service_identifier: None, ..QuotaKey::default() },
                     used: None,
                     currency: None,
                     unusable: false,
                     want,
+                    ..ServiceRequest::default()
                 }];
                 let command = Command::ChargeEvent(EventRequest {
                     session_id: id.as_bytes(),
@@ -284,6 +285,7 @@ impl World {
                     context: self.catalog.context("32251@3gpp.org"),
                     services,
                     at_command_level: group % 2 == 0,
+                    ..EventRequest::default()
                 });
                 Some(self.execute(&command).outcome)
             }
@@ -333,6 +335,7 @@ impl World {
             services,
             at_command_level: false,
             short_validity: session & 1 == 0,
+            ..Interrogation::default()
         }))
     }
 
@@ -365,7 +368,7 @@ proptest! {
 
     /// Whatever is asked, in whatever order: the identity holds, a repetition gets the same answer and changes nothing, and
     /// the events replayed give the same state.
-    // tests: C-180, C-182, C-183, C-140, C-20
+    // tests: C-180, C-181, C-182, C-183, C-185, C-140, C-20, I-2, I-5, G-62, G-149
     #[test]
     fn the_identity_holds_and_the_replay_is_the_state(steps in vec(step(), 1..60)) {
         let mut world = World::new(false);

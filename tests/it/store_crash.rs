@@ -73,14 +73,16 @@ fn interrogate(
             origin_host: "gw.example",
             origin_realm: "example",
             services: vec![ServiceRequest {
-                key: QuotaKey { rating_group: Some(1), service_identifier: None },
+                key: QuotaKey { rating_group: Some(1), service_identifier: None, ..QuotaKey::default() },
                 used: used.map(|octets| Used { octets, ..Used::default() }),
                 want: (kind != RequestKind::Termination).then_some(Want::Any),
                 currency: None,
                 unusable: false,
+                ..ServiceRequest::default()
             }],
             at_command_level: false,
             short_validity: false,
+            ..Interrogation::default()
         })
     })
 }
@@ -221,7 +223,6 @@ fn verify(store: &Store<MemoryDisk>, witness: &Witness, seed: u64, round: u64) {
     let at = format!("seed {seed}, round {round}");
     store.check().unwrap_or_else(|violation| panic!("{at}: {violation}"));
     let before = store.totals();
-    // tests: C-140, C-146, B-96
     for (session, (kind, number, used, answered)) in &witness.requests {
         let again = interrogate(store, *session, *kind, *number, *used);
         let again = store.mark().admit(again).unwrap_or_else(|_| panic!("{at}: session {session} changed something"));
@@ -255,6 +256,7 @@ fn verify(store: &Store<MemoryDisk>, witness: &Witness, seed: u64, round: u64) {
     }
 }
 
+// tests: C-140, C-146, B-96
 #[test]
 fn what_was_answered_survives_crashes_and_happens_once() {
     for seed in 1..=12 {

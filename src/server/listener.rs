@@ -30,9 +30,6 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: Listener) {
             tracing::warn!(%address, max = shared.config.connections_max, "connection refused: too many are open");
             continue;
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
-        }
         let now = shared.store.clock().now();
         let role = Role::Accepted(Handle::new(shared.next_connection()), now);
         let guest = Guest { stream, address, place, role };
@@ -54,7 +51,13 @@ struct Guest {
 async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok(accepted) => return accepted,
+            Ok((stream, address)) => {
+                // Answers are gathered here, so nothing is won by waiting for more (spec B-183). SCTP has no such option.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY was not set");
+                }
+                return (stream, address);
+            }
             Err(error) => {
                 // Out of descriptors, most likely: connections that end make room.
                 tracing::error!(%error, "a connection could not be accepted");
@@ -98,4 +101,21 @@ async fn welcome_securely(shared: Arc<Shared>, guest: Guest, acceptor: TlsAccept
     let certificate = Some(certificate);
     let (reader, writer) = tokio::io::split(stream);
     connection::run(shared, Link { reader, writer, address, local, certificate, place }, role).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Transport, server::transport::connect};
+
+    // tests: B-183
+    #[tokio::test]
+    async fn what_is_written_leaves_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let target = at.to_string().parse().unwrap();
+        let (called, (accepted, _)) = tokio::join!(connect(&target, false, Duration::from_secs(5)), next(&listener));
+        assert_eq!(target.transport, Transport::Tcp);
+        assert!(called.unwrap().nodelay().unwrap() && accepted.nodelay().unwrap());
+    }
 }

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod base_rules;
+mod bounds;
 mod captures;
 mod charging_order;
 mod charging_property;
@@ -20,6 +21,7 @@ mod freediameter;
 mod fuzz;
 mod interop_rules;
 mod kill9;
+mod neighbours;
 mod peers;
 mod process;
 mod reauthorise;
@@ -34,6 +36,7 @@ mod tidy;
 mod tls;
 mod tools;
 mod transport;
+mod two_connections;
 mod wire;
 mod witness;
 mod worked_flows;

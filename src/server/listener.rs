@@ -8,9 +8,9 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Shared,
     admission::Certificate,
-    connection::{self, Link, Role},
-    registry::Place,
+    connection::Role,
     signal::Handle,
+    streams::{self, Guest},
     transport::Listener,
 };
 use crate::telemetry::names;
@@ -32,20 +32,13 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: Listener) {
         };
         let now = shared.store.clock().now();
         let role = Role::Accepted(Handle::new(shared.next_connection()), now);
-        let guest = Guest { stream, address, place, role };
-        match &acceptor {
-            None => drop(tokio::spawn(welcome(Arc::clone(&shared), guest))),
-            Some(acceptor) => drop(tokio::spawn(welcome_securely(Arc::clone(&shared), guest, acceptor.clone()))),
+        let guest = Guest { address, place, role };
+        let shared = Arc::clone(&shared);
+        match acceptor.clone() {
+            None => drop(tokio::spawn(streams::plain(shared, stream, listener.transport, guest))),
+            Some(acceptor) => drop(tokio::spawn(welcome_securely(shared, stream, guest, acceptor))),
         }
     }
-}
-
-/// A connection that was just accepted.
-struct Guest {
-    stream: TcpStream,
-    address: SocketAddr,
-    place: Place,
-    role: Role,
 }
 
 async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
@@ -67,16 +60,9 @@ async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-async fn welcome(shared: Arc<Shared>, Guest { stream, address, place, role }: Guest) {
-    let local = stream.local_addr().map(|address| address.ip()).ok();
-    let (reader, writer) = stream.into_split();
-    connection::run(shared, Link { reader, writer, address, local, certificate: None, place }, role).await;
-}
-
 /// TLS comes first, and its time counts as the peer's time for its CER.
-async fn welcome_securely(shared: Arc<Shared>, guest: Guest, acceptor: TlsAcceptor) {
-    let Guest { stream, address, place, role } = guest;
-    let local = stream.local_addr().map(|address| address.ip()).ok();
+async fn welcome_securely(shared: Arc<Shared>, stream: TcpStream, guest: Guest, acceptor: TlsAcceptor) {
+    let address = guest.address;
     let patience = Duration::from_millis(shared.timers.handshake_ms);
     let mut stopping = shared.stopping.subscribe();
     let secured = tokio::select! {
@@ -98,9 +84,7 @@ async fn welcome_securely(shared: Arc<Shared>, guest: Guest, acceptor: TlsAccept
         // TLS here demands one: this does not happen.
         return tracing::error!(%address, "connection closed: no certificate");
     };
-    let certificate = Some(certificate);
-    let (reader, writer) = tokio::io::split(stream);
-    connection::run(shared, Link { reader, writer, address, local, certificate, place }, role).await;
+    streams::secured(shared, stream.into(), Some(certificate), guest).await;
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use crate::{
     diameter::{
         LocalNode,
         base::{BaseMessage, write_dpa, write_dwa},
-        capabilities::write_cer,
+        capabilities::{write_cea, write_cer},
         dictionary::command,
+        peer::{Effect, Event},
     },
     ids::{PartitionId, SessionId, SessionNo},
     server::{
@@ -56,6 +57,29 @@ struct Far {
 impl Far {
     /// A connection on which the gateway has introduced itself.
     async fn connect(server: &Server) -> Self {
+        let shared = &server.0;
+        let role = Role::Accepted(Handle::new(shared.next_connection()), shared.store.clock().now());
+        let mut far = Self::link(server, role);
+        let mut cer = Vec::new();
+        write_cer(&mut cer, &far.local, 1, 1);
+        far.stream.write_all(&cer).await.unwrap();
+        far
+    }
+
+    /// A connection that the server has opened.
+    async fn called(server: &Server) -> Self {
+        let handle = Handle::new(server.0.next_connection());
+        let effects = server.0.peers.tell(GATEWAY, &handle, Event::Start(handle.id));
+        assert_eq!(effects, [Effect::Connect(handle.id)]);
+        let mut far = Self::link(server, Role::Called(handle, GATEWAY.into()));
+        let cer = far.request(command::CAPABILITIES_EXCHANGE).await;
+        let mut cea = Vec::new();
+        write_cea(&mut cea, &far.local, &cer.header(), None);
+        far.stream.write_all(&cea).await.unwrap();
+        far
+    }
+
+    fn link(server: &Server, role: Role) -> Self {
         let (stream, near) = tokio::io::duplex(1 << 16);
         let (reader, writer) = tokio::io::split(near);
         let shared = &server.0;
@@ -67,15 +91,10 @@ impl Far {
             certificate: None,
             place: shared.registry.enter_anyway(),
         };
-        let role = Role::Accepted(Handle::new(shared.next_connection()), shared.store.clock().now());
         tokio::spawn(connection::run(Arc::clone(shared), link, role));
         let identity = Identity { host: GATEWAY.into(), realm: "example".into() };
         let local = LocalNode::gateway(identity, vec!["192.0.2.1".parse().unwrap()]);
-        let mut far = Self { stream, buffer: BytesMut::new(), local, begun: VirtualInstant::now() };
-        let mut cer = Vec::new();
-        write_cer(&mut cer, &far.local, 1, 1);
-        far.stream.write_all(&cer).await.unwrap();
-        far
+        Self { stream, buffer: BytesMut::new(), local, begun: VirtualInstant::now() }
     }
 
     async fn open(server: &Server) -> Self {
@@ -150,6 +169,7 @@ async fn a_gateway_whose_old_connection_is_dead_gets_in_when_that_has_shown() {
 async fn a_connection_that_carries_nothing_is_ended_when_that_is_set() {
     let directory = tempfile::tempdir().unwrap();
     let server = server(directory.path(), |config| config.idle_secs = 300);
+    let metrics = telemetry::init().unwrap();
     let mut far = Far::open(&server).await;
     let dpr = loop {
         let request = far.next().await.expect("closed");
@@ -164,6 +184,7 @@ async fn a_connection_that_carries_nothing_is_ended_when_that_is_set() {
     write_dpa(&mut dpa, &far.local, &dpr.header());
     far.stream.write_all(&dpa).await.unwrap();
     assert!(far.next().await.is_none());
+    assert!(metrics.render().contains("tollgate_connections_closed_total{reason=\"idle\"}"));
 }
 
 /// An RAR for the gateway, and what becomes of it.
@@ -207,4 +228,34 @@ async fn what_was_asked_of_a_silent_connection_is_asked_over_another() {
     let (command, _outcome) = rar();
     assert!(registry.send(GATEWAY, command));
     silent.request(command::RE_AUTH).await;
+}
+
+/// Long enough for the server to take in what was sent.
+async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+// tests: B-163 B-168
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_was_called_again_is_asked_when_it_has_proved_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = server(directory.path(), |_| {});
+    server.0.peers.will_call(GATEWAY);
+    let ask = || server.0.registry.send(GATEWAY, rar().0);
+    let mut first = Far::called(&server).await;
+    a_moment().await;
+    assert!(ask(), "the first is trusted at once");
+    first.request(command::RE_AUTH).await;
+    drop(first);
+    a_moment().await;
+    let mut second = Far::called(&server).await;
+    for _ in 0..3 {
+        let watchdog = second.request(command::DEVICE_WATCHDOG).await;
+        assert!(!ask());
+        second.answer_watchdog(&watchdog).await;
+    }
+    a_moment().await;
+    assert!(ask());
+    second.request(command::RE_AUTH).await;
+    assert!((TW_MIN * 2..=TW_MAX * 2).contains(&second.age()), "{:?}", second.age());
 }

@@ -76,11 +76,11 @@ fn how_peers_are_reached_must_make_sense() {
     assert_eq!(
         report(&text.replace("d:x", "d:1").replace("listen = []", "key = \"k\"\nlisten = \"sctp://[::1]:1\"")),
         "t.toml:2:1: `idle_secs` is 60, must be 0 (never) or 300 to 86400\n\
-         t.toml:4:34: peer `*.a.example`: `connect` needs the one Origin-Host that answers there, not a pattern\n\
-         t.toml:5:32: peer `b.example`: `tls` needs certificates: fill in [diameter.tls]\n\
-         t.toml:6:44: peer `OCS1.tollgate.example` is this node itself\n\
-         t.toml:9:2: `certificate` is empty: TLS needs `certificate`, `key` and `ca`, or none of them\n\
-         t.toml:9:2: `ca` is empty: TLS needs `certificate`, `key` and `ca`, or none of them\n\
+         t.toml:4:32: peer `*.a.example`: `connect` needs the one Origin-Host that answers there, not a pattern\n\
+         t.toml:5:30: peer `b.example`: `tls` needs certificates: fill in [diameter.tls]\n\
+         t.toml:6:42: peer `OCS1.tollgate.example` is this node itself\n\
+         t.toml:9:11: `certificate` is empty: TLS needs `certificate`, `key` and `ca`, or none of them\n\
+         t.toml:9:11: `ca` is empty: TLS needs `certificate`, `key` and `ca`, or none of them\n\
          t.toml:11:1: `listen`: TLS goes over TCP only; DTLS over SCTP is not built in"
     );
 }

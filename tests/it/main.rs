@@ -22,6 +22,7 @@ mod fuzz;
 mod interop_rules;
 mod kill9;
 mod process;
+mod profiles;
 mod reauthorise;
 mod recorder;
 mod restart;

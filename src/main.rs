@@ -89,10 +89,18 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Load(options) => {
             let json = options.json;
-            let report = load::run(options).await?;
-            let text = if json { serde_json::to_string(&report)? } else { report.to_string() };
+            let (text, clean) = match options.neighbours {
+                None => {
+                    let report = load::run(options).await?;
+                    (if json { serde_json::to_string(&report)? } else { report.to_string() }, report.is_clean())
+                }
+                Some(idle) => {
+                    let report = load::run_beside(options, idle).await?;
+                    (if json { serde_json::to_string(&report)? } else { report.to_string() }, report.is_clean())
+                }
+            };
             unless_closed(cli::say(text))?;
-            return Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Admin(command) => cli::run(command).await?,
     }

@@ -66,7 +66,6 @@ fn the_dictionary_knows_sizes_vendors_and_m_bits() {
     w.i64(&d::VALUE_DIGITS, -5);
     w.i32(&d::EXPONENT, -2);
     w.u32(&d::CC_TIME, 0x0102_0304);
-    drop(w);
     let expected = [
         "000001bf40000010fffffffffffffffb", // -5 in eight octets, the highest first
         "000001ad4000000cfffffffe",

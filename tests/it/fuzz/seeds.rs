@@ -40,7 +40,8 @@ pub(super) fn seeds(target: &str) -> Vec<Vec<u8>> {
 fn vectors() -> Vec<Vec<u8>> {
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diameter/vectors.rs");
     let text = std::fs::read_to_string(source).unwrap();
-    let is_hex = |word: &&str| word.len() >= 16 && word.len() % 8 == 0 && word.bytes().all(|c| c.is_ascii_hexdigit());
+    let is_hex =
+        |word: &&str| word.len() >= 16 && word.len().is_multiple_of(8) && word.bytes().all(|c| c.is_ascii_hexdigit());
     let found: Vec<_> = text.split('"').filter(is_hex).map(unhex).collect();
     assert!(found.len() >= 20, "only {} vectors are left in src/diameter/vectors.rs", found.len());
     found

@@ -26,6 +26,17 @@ pub(super) fn seeds(target: &str) -> Vec<Vec<u8>> {
         "ccr" => bodies().collect(),
         "cca" => bodies().chain(answers().into_iter().map(|answer| answer[20..].to_vec())).collect(),
         "record" => records(),
+        "snapshot" => {
+            let (world, _) = played();
+            let mut open = World::new();
+            // With sessions that run, and some that hold nothing.
+            for requests in sessions() {
+                for request in requests.iter().take(2) {
+                    open.serve(&Frame::from_bytes(request.octets().into()).unwrap());
+                }
+            }
+            vec![World::new().snapshot(), world.snapshot(), open.snapshot()]
+        }
         "recovery" => vec![vec![0; 4], (0..32).collect(), (0..32).map(|n| n * 7).collect()],
         "catalog" => vec![
             DEMO_CATALOG.as_bytes().to_vec(),

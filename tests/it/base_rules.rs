@@ -162,6 +162,24 @@ async fn padding_is_not_looked_at_and_is_sent_as_zero() {
     assert_eq!(answer.text(code::SESSION_ID), Some("pgw.example;1;1;x"));
 }
 
+// tests: B-22
+#[tokio::test]
+async fn a_vendor_bit_without_a_vendor_matters_only_where_it_must_be_understood() {
+    let node = TestNode::demo().await;
+    let mut client = Client::open(node.diameter(), "pgw.example").await;
+    let nobodys = |flags| avp_of(code::CC_TIME, flags, Some(0), &[0, 0, 0, 9]);
+    let group_of = |member| mscc(&[number(code::RATING_GROUP, 1), any(), member]);
+    for (n, (request, result)) in (0..).zip([
+        (ccr_of(1, "pgw.example;0", INITIAL, 0).with(wanted(1)).with(nobodys(0x40)), 3009),
+        (ccr_of(1, "pgw.example;1", INITIAL, 0).with(wanted(1)).with(nobodys(0)), 2001),
+        (ccr_of(1, "pgw.example;2", INITIAL, 0).with(group_of(nobodys(0))), 2001),
+        (ccr_of(1, "pgw.example;3", INITIAL, 0).with(group_of(nobodys(0x40))), 2001),
+    ]) {
+        let answer = ask(&mut client, request).await;
+        assert_eq!((answer.result(), answer.is_error()), (result, result == 3009), "{n}");
+    }
+}
+
 // tests: B-101 B-103
 #[tokio::test]
 async fn a_session_id_is_there_once_or_not_at_all() {

@@ -156,7 +156,7 @@ mod tests {
         Avps::new(frame.body()).map(|avp| avp.unwrap().code).collect()
     }
 
-    // tests: B-135 B-200 C-100 C-101
+    // tests: B-135 C-100
     #[test]
     fn re_authorisation_there_and_back() {
         for request in [WHOLE, SessionRequest { rating_group: Some(10), sub_session_id: Some(3), ..WHOLE }] {
@@ -176,7 +176,6 @@ mod tests {
         }
     }
 
-    // tests: C-106
     #[test]
     fn an_abort_has_no_re_auth_type() {
         let mut out = Vec::new();

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    Answer, Pool, Quota, RequestKind,
+    Answer, Draw, Pool, Quota, RequestKind,
     kept::{Final, Kept},
     memory::Remembered,
 };
@@ -87,6 +87,21 @@ impl Session {
     /// The key of its Session-Id and sub-session.
     pub fn key(&self) -> SessionKey {
         SessionKey::of_sub_session(self.id.as_bytes(), self.sub_session)
+    }
+
+    /// The pool with this id.
+    pub fn pool(&self, id: u32) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.id == id)
+    }
+
+    /// Sets what a pool holds, and returns what it held. A pool that holds nothing is none.
+    pub(super) fn replace_pool(&mut self, id: u32, holds: &[Draw]) -> Vec<Draw> {
+        let place = self.pools.iter().position(|pool| pool.id == id);
+        let held = place.map_or_else(Vec::new, |place| self.pools.swap_remove(place).holds);
+        if !holds.is_empty() {
+            self.pools.push(Pool { id, holds: holds.to_vec() });
+        }
+        held
     }
 
     /// Money charged so far.

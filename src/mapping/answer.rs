@@ -38,12 +38,13 @@ pub const fn result_code(verdict: Verdict) -> ResultCode {
         Verdict::Success => ResultCode::SUCCESS,
         Verdict::ServiceDenied => ResultCode::END_USER_SERVICE_DENIED,
         Verdict::CreditLimitReached => ResultCode::CREDIT_LIMIT_REACHED,
-        Verdict::RatingFailed => ResultCode::RATING_FAILED,
+        Verdict::RatingFailed | Verdict::UnitNotRated | Verdict::MoneyNotRated => ResultCode::RATING_FAILED,
+        Verdict::NotApplicable => ResultCode::CREDIT_CONTROL_NOT_APPLICABLE,
         Verdict::UserUnknown => ResultCode::USER_UNKNOWN,
         Verdict::UnknownSession => ResultCode::UNKNOWN_SESSION_ID,
         Verdict::ResourcesExceeded => ResultCode::RESOURCES_EXCEEDED,
         Verdict::UnableToComply => ResultCode::UNABLE_TO_COMPLY,
-        Verdict::InvalidValue => ResultCode::INVALID_AVP_VALUE,
+        Verdict::InvalidValue | Verdict::OtherContext => ResultCode::INVALID_AVP_VALUE,
     }
 }
 

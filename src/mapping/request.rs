@@ -1,13 +1,14 @@
 //! A CCR becomes a command of the charging core.
 
-use super::{ClientTraits, identity, sms};
+use super::{ClientTraits, client::ServicesRead, identity, sms};
 use crate::{
     charging::{
-        Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest, Used, Want, WantedUnits,
+        AdviceWanted, ClientNeeds, Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest,
+        Used, Want, WantedUnits,
     },
     diameter::{
         CreditControlRequest, RequestError, ResultCode,
-        credit_control::{CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
+        credit_control::{AocRequestType, CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
         dictionary as d,
     },
     ids::{AccountId, Identity, QuotaKey, SessionKey},
@@ -104,6 +105,7 @@ pub fn charge<'a>(
             context,
             services,
             at_command_level,
+            client: needs(request, client),
             attributes: None,
             happened: None,
         })
@@ -122,11 +124,33 @@ pub fn charge<'a>(
             services,
             at_command_level: at_command_level && request.is_command_level(),
             short_validity: client.ignores_reauthorisation,
+            client: needs(request, client),
             attributes: None,
             happened: None,
         })
     };
     Ok(Charge { identities: identity::identities(request), key, request: translated })
+}
+
+/// What the decision has to know of the client.
+fn needs(request: &CreditControlRequest<'_>, client: ClientTraits) -> ClientNeeds {
+    let advice = match request.aoc_request.filter(|_| client.advice_of_charge) {
+        Some(AocRequestType::Full) => AdviceWanted::Full,
+        Some(AocRequestType::CostOnly) => AdviceWanted::Cost,
+        Some(AocRequestType::TariffOnly) => AdviceWanted::Tariff,
+        Some(AocRequestType::NotRequested) | None => AdviceWanted::Nothing,
+    };
+    ClientNeeds {
+        redirects: client.redirects,
+        thresholds: client.thresholds,
+        free_of_charge_4011: client.free_of_charge_4011,
+        // A client that reads one MSCC of an answer knows of no pool of several.
+        pools: client.services_read == ServicesRead::All,
+        remaining_balance: client.remaining_balance,
+        low_balance: client.low_balance_indication,
+        announcements: client.announcements,
+        advice,
+    }
 }
 
 /// Requested-Action counts in event requests only: one SMF sends it in every CCR (spec C-95, C-96, I-10).

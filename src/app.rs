@@ -284,6 +284,8 @@ fn settings(config: &Config) -> Settings {
             request_id_secs: store.request_id_days.saturating_mul(86_400),
             history_entries: store.history_entries,
             session_default_secs: store.default_session_secs,
+            account_sessions_max: store.account_sessions_max,
+            session_quotas_max: store.session_quotas_max,
         },
         outbox_keep: config.events.keep,
     }

@@ -26,6 +26,8 @@ pub struct Diameter {
     pub origin_realm: String,
     /// Further realms whose requests are served here.
     pub realms: Vec<String>,
+    /// Other nodes whose sessions are kept here too: a request that names one of them is served (spec B-133).
+    pub sibling_hosts: Vec<String>,
     /// Product-Name in the capabilities exchange.
     pub product_name: String,
     /// Clients that may connect.
@@ -36,10 +38,19 @@ pub struct Diameter {
     pub strict_mandatory_avps: bool,
     /// Octets of one message, header included.
     pub message_octets_max: usize,
+    /// Groups within groups (spec B-33).
+    pub avp_depth_max: usize,
+    /// AVPs of one message, members of groups included.
+    pub avps_max: u32,
+    /// Multiple-Services-Credit-Control of one request.
+    pub services_max: usize,
     /// Connections at a time.
     pub connections_max: usize,
     /// Requests of one connection that are being worked on at a time.
     pub in_flight_max: usize,
+    /// Records that may wait to become durable before new sessions are refused (3004); at twice that, updates that ask for
+    /// units are, at four times everything.
+    pub overload_backlog: u64,
     /// From accepted connection to CER.
     pub handshake_secs: u64,
     /// Silence after which a watchdog request is sent (Tw of RFC 3539).
@@ -55,13 +66,18 @@ impl Default for Diameter {
             origin_host: "ocs1.tollgate.example".into(),
             origin_realm: "tollgate.example".into(),
             realms: Vec::new(),
+            sibling_hosts: Vec::new(),
             product_name: "Tollgate".into(),
             peers: Vec::new(),
             accept_unknown_peers: false,
             strict_mandatory_avps: false,
             message_octets_max: 65_536,
+            avp_depth_max: 16,
+            avps_max: 4_096,
+            services_max: 256,
             connections_max: 1_024,
             in_flight_max: 4_096,
+            overload_backlog: 60_000,
             handshake_secs: 10,
             watchdog_secs: 30,
             reauthorise_wait_secs: 30,
@@ -121,6 +137,10 @@ pub struct Store {
     pub history_entries: usize,
     /// Supervision time of a session in which no Validity-Time was granted (Tcc, C-72).
     pub default_session_secs: u64,
+    /// Running sessions of one account.
+    pub account_sessions_max: usize,
+    /// Quotas that may be granted in one session.
+    pub session_quotas_max: usize,
 }
 
 impl Default for Store {
@@ -135,6 +155,8 @@ impl Default for Store {
             request_id_days: 30,
             history_entries: 8,
             default_session_secs: 86_400,
+            account_sessions_max: 256,
+            session_quotas_max: 256,
         }
     }
 }

@@ -14,6 +14,12 @@ pub(super) struct Broken {
 
 /// A Diameter message has at least a header; its length field has 24 bits.
 const MESSAGE_OCTETS: RangeInclusive<u64> = 4_096..=(1 << 24) - 4;
+/// Real requests nest six deep; the reader keeps the way to where it is, and has room for sixteen (B-33).
+const AVP_DEPTH: RangeInclusive<u64> = 6..=16;
+/// Fewer would refuse ordinary requests; the longest message that can be configured has no more.
+const AVPS: RangeInclusive<u64> = 256..=2_097_152;
+/// Fewer wait at any moment of a busy day; with four times as many the journal itself makes appenders wait.
+const OVERLOAD_BACKLOG: RangeInclusive<u64> = 100..=100_000;
 /// Tw below 6 s is forbidden (RFC 3539 3.4.1).
 const WATCHDOG_SECS: RangeInclusive<u64> = 6..=3_600;
 /// Seconds that a person would wait or a timer run: from 1 to a day.
@@ -71,6 +77,11 @@ impl Rules {
                 self.broken(&format!("diameter.realms.{index}"), format!("realm `{realm}`: {reason}"));
             }
         }
+        for (index, host) in diameter.sibling_hosts.iter().enumerate() {
+            if let Some(reason) = identity_problem(host) {
+                self.broken(&format!("diameter.sibling_hosts.{index}"), format!("sibling host `{host}`: {reason}"));
+            }
+        }
         if diameter.product_name.is_empty() {
             self.broken("diameter.product_name", "`product_name` is empty: RFC 6733 requires one");
         }
@@ -86,8 +97,12 @@ impl Rules {
             }
         }
         self.within("diameter.message_octets_max", diameter.message_octets_max as u64, MESSAGE_OCTETS);
+        self.within("diameter.avp_depth_max", diameter.avp_depth_max as u64, AVP_DEPTH);
+        self.within("diameter.avps_max", diameter.avps_max.into(), AVPS);
+        self.within("diameter.services_max", diameter.services_max as u64, 1..=1_024);
         self.within("diameter.connections_max", diameter.connections_max as u64, 1..=1_000_000);
         self.within("diameter.in_flight_max", diameter.in_flight_max as u64, 1..=1_000_000);
+        self.within("diameter.overload_backlog", diameter.overload_backlog, OVERLOAD_BACKLOG);
         self.within("diameter.handshake_secs", diameter.handshake_secs, SECS);
         self.within("diameter.watchdog_secs", diameter.watchdog_secs, WATCHDOG_SECS);
         self.within("diameter.reauthorise_wait_secs", diameter.reauthorise_wait_secs, SECS);
@@ -116,6 +131,9 @@ impl Rules {
         self.within("store.event_memory_hours", store.event_memory_hours, 24..=8_784);
         self.within("store.request_id_days", store.request_id_days, 1..=3_660);
         self.within("store.history_entries", store.history_entries as u64, 1..=1_000);
+        self.within("store.account_sessions_max", store.account_sessions_max as u64, 1..=100_000);
+        // Usage is still counted in 4,096 quotas of a session.
+        self.within("store.session_quotas_max", store.session_quotas_max as u64, 1..=4_096);
         self.within("store.default_session_secs", store.default_session_secs, 60..=31_536_000);
     }
 

@@ -87,8 +87,14 @@ pub fn charge<'a>(
         RequestType::Event => RequestKind::Event,
     };
     let mut services: Vec<_> = request.services.iter().map(service).collect();
+    // Units at command level count only where there is no MSCC (spec C-97).
     if request.is_command_level() {
         services.push(command_level(request));
+    }
+    if kind == RequestKind::Update && client.grant_without_request {
+        // A report is a request for more, for a client that never says so (spec C-34).
+        let reports = |service: &&mut ServiceRequest| service.used.is_some() && service.want.is_none();
+        services.iter_mut().filter(reports).for_each(|service| service.want = Some(Want::Any));
     }
     let translated = if kind == RequestKind::Event {
         if services.is_empty() {
@@ -167,10 +173,10 @@ fn action(request: &CreditControlRequest<'_>) -> Result<EventAction, RequestErro
 }
 
 fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
-    let key = QuotaKey {
-        rating_group: mscc.rating_group,
-        service_identifier: mscc.service_identifier,
-        ..QuotaKey::default()
+    let key = if mscc.more_service_identifiers.is_empty() {
+        QuotaKey { rating_group: mscc.rating_group, service_identifier: mscc.service_identifier, further: 0 }
+    } else {
+        QuotaKey::of(mscc.rating_group, &mscc.service_identifiers().collect::<Vec<_>>())
     };
     from_units(key, mscc.requested.as_ref(), mscc.all_used())
 }

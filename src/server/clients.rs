@@ -43,6 +43,11 @@ impl Clients {
         self.request_from(shared, host, true);
     }
 
+    /// A request came: what is known of the client that it names as its origin; of the connected peer, if it names none.
+    pub(super) fn sender(&mut self, shared: &Shared, host: Option<&str>, open: bool) -> ClientTraits {
+        host.map_or(self.direct, |host| self.request_from(shared, host, open))
+    }
+
     /// A request of a client came: what is known of it. `open` = requests of ours may go this way from now on.
     pub(super) fn request_from(&mut self, shared: &Shared, host: &str, open: bool) -> ClientTraits {
         if let Some(client) = self.known.get_mut(host) {

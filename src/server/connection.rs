@@ -189,7 +189,7 @@ impl Connection {
         // While the connection is being ended its requests are answered still, but it leads nowhere (spec B-172, B-173).
         let open = self.peer.is_open();
         let (shared, clients) = (&self.shared, &mut self.clients);
-        let traits = |host: &str| clients.request_from(shared, host, open);
+        let traits = |host: Option<&str>| clients.sender(shared, host, open);
         self.batch.push(router::credit_control(shared, frame, received, traits));
     }
 
@@ -262,9 +262,7 @@ impl Connection {
             session_id: session.as_bytes(),
             destination_host: &host,
             destination_realm: &realm,
-            sub_session_id: None,
-            rating_group: None,
-            service_identifier: None,
+            ..SessionRequest::default()
         };
         let mut bytes = Vec::new();
         request.write_rar(&mut bytes, &self.shared.local.identity, hop_by_hop, end_to_end);

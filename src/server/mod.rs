@@ -22,7 +22,7 @@ use self::{overload::Overload, registry::Registry};
 use crate::{
     config,
     diameter::{
-        Identity, LocalNode,
+        Identity, Limits, LocalNode,
         peer::{Admission, Timers},
     },
     store::Store,
@@ -39,6 +39,8 @@ struct Shared {
     store: Arc<Store>,
     local: Arc<LocalNode>,
     config: config::Diameter,
+    /// Bounds of a request.
+    limits: Limits,
     admission: Admission,
     timers: Timers,
     registry: Registry,
@@ -57,6 +59,7 @@ impl Server {
         let local = LocalNode {
             product_name: config.product_name.clone(),
             more_realms: config.realms.clone(),
+            sibling_hosts: config.sibling_hosts.clone(),
             ..LocalNode::credit_control(identity, addresses)
         };
         let rules = config.clone();
@@ -70,9 +73,14 @@ impl Server {
                 watchdog_ms: config.watchdog_secs.saturating_mul(1_000),
                 disconnect_ms: DISCONNECT_WAIT.as_millis() as u64,
             },
+            limits: Limits {
+                avp_depth_max: config.avp_depth_max,
+                avps_max: config.avps_max,
+                services_max: config.services_max,
+            },
             config: config.clone(),
             registry: Registry::default(),
-            overload: Overload::new(),
+            overload: Overload::new(config.overload_backlog, now),
             stopping: watch::Sender::new(false),
             seeds: AtomicU64::new(now.millis()),
         }))

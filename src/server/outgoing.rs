@@ -11,8 +11,8 @@ use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, sync::Notify};
 
 use super::Shared;
 use crate::{
-    charging::{Answered, Verdict},
-    diameter::Frame,
+    charging::{self, Answered, Verdict},
+    diameter::{Frame, overload},
     journal::{Fatal, Pending, Position},
     mapping::{self, ClientTraits},
     telemetry::{RequestKind, RequestMetrics, names},
@@ -247,7 +247,10 @@ impl Writer {
                     Err(answered) => return Err(Outgoing::Decision { request, answered, client, kind, received }),
                 };
                 let local = &self.shared.local.identity;
-                mapping::encode_answer(&durable, &request, client, local, &mut self.ready);
+                let start = self.ready.len();
+                if mapping::encode_answer(&durable, &request, client, local, &mut self.ready) {
+                    overload::append(&mut self.ready, start, self.shared.overload.report(Instant::now()));
+                }
                 self.count(kind, mapping::result_code(durable.answer.verdict).0, received);
                 count_refused_quotas(&durable);
             }
@@ -285,8 +288,21 @@ impl Outgoing {
 }
 
 fn count_refused_quotas(answered: &Answered) {
+    let answer = &answered.answer;
+    if answer.verdict == Verdict::ResourcesExceeded {
+        // An initial request would be one session too many; later ones report on more quotas than a session may have.
+        let begins = answer.kind == charging::RequestKind::Initial;
+        bound_hit(if begins { "account_sessions_max" } else { "session_quotas_max" });
+    }
     for reply in answered.answer.replies.iter().filter(|reply| reply.verdict != Verdict::Success) {
+        if reply.verdict == Verdict::ResourcesExceeded {
+            bound_hit("session_quotas_max");
+        }
         let code = mapping::result_code(reply.verdict).0.to_string();
         metrics::counter!(names::QUOTAS_REFUSED, "result_code" => code).increment(1);
     }
+}
+
+fn bound_hit(setting: &'static str) {
+    metrics::counter!(names::BOUNDS_HIT, "bound" => setting).increment(1);
 }

@@ -260,7 +260,7 @@ mod tests {
         reachable.has(host)
     }
 
-    // tests: B-135 B-162
+    // tests: B-135
     #[test]
     fn a_client_is_reached_over_the_connection_last_used_that_is_still_open() {
         let registry = Registry::default();

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Runs a client to its end, while the server goes on in this thread. Both clients give up by themselves.
-async fn run(mut command: Command) -> Output {
+pub(crate) async fn run(mut command: Command) -> Output {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output
@@ -36,19 +36,4 @@ async fn python_diameter_plays_a_session() {
     assert_eq!(node.balance(2), (100_000_000 - 205_000, 0));
     assert_eq!(node.orphans().len(), 1);
     node.node.store.check().unwrap();
-}
-
-// tests: I-1 B-28 B-80 B-172 C-18 C-56 C-57
-#[tokio::test]
-async fn erlang_plays_a_session() {
-    let diameter = "{module, diameter_make} = code:ensure_loaded(diameter_make), halt().";
-    if !available("erl", &["-noshell", "-eval", diameter]) {
-        return;
-    }
-    let node = TestNode::demo().await;
-    let mut client = Command::new("escript");
-    client.arg(interop_file("gy_erlang.escript")).arg(node.diameter().to_string());
-    run(client).await;
-    // Subscriber 3 has used 2.5 MB: three blocks.
-    assert_eq!(node.balance(4), (100_000_000 - 30_000, 0));
 }

@@ -4,18 +4,27 @@
 #![allow(dead_code, reason = "not every test needs all of `support`")]
 
 mod bad_input;
+mod base_rules;
 mod captures;
+mod charging_order;
 mod charging_property;
 mod charging_tables;
 mod client;
 mod closed_output;
+mod credit_rules;
 mod demo;
+mod erlang;
+mod event_rules;
 mod external;
+mod freediameter;
+mod fuzz;
 mod interop_rules;
 mod kill9;
 mod process;
 mod reauthorise;
+mod recorder;
 mod restart;
+mod rules;
 mod simulation;
 mod store_crash;
 mod store_rules;
@@ -24,3 +33,4 @@ mod tidy;
 mod tools;
 mod wire;
 mod witness;
+mod worked_flows;

@@ -7,11 +7,13 @@ use crate::{
     charging::{
         Draw, Grant, Reply, Step, Verdict, Want,
         quota::{Allocation, Demand, Tariff},
-        session::SESSION_QUOTAS_MAX,
     },
     ids::QuotaKey,
     rating::Service,
 };
+
+/// Validity-Time of money that the client rates itself, for which no service says another: whole, and short (spec G-115).
+const MONEY_VALIDITY_SECS: (u32, u32) = (3_600, 60);
 
 /// What is reserved for a grant.
 #[derive(Default)]
@@ -35,7 +37,8 @@ impl<'a> Interrogator<'a> {
             return self.repeat_final_action(line, lines);
         };
         let new = self.quota(line.quota).is_none();
-        if new && self.session.is_some_and(|session| session.quotas.len() >= SESSION_QUOTAS_MAX) {
+        let quotas_max = self.state.retention.session_quotas_max;
+        if new && self.session.is_some_and(|session| session.quotas.len() >= quotas_max) {
             return self.reply(line, Verdict::ResourcesExceeded);
         }
         let (tariff, mut slice) = match self.wanted(line, want) {
@@ -148,9 +151,9 @@ impl<'a> Interrogator<'a> {
     /// Validity-Time: short when more may be had soon, and never beyond the life of a bucket that is drawn from (spec
     /// C-75, C-81, I-15).
     fn validity(&self, service: Option<&Service>, draws: &[Draw], cut: bool, is_final: bool) -> u32 {
-        let Some(service) = service else { return 0 };
         let short = (cut && !is_final) || (is_final && self.request.short_validity);
-        let wanted = if short { service.short_validity_secs } else { service.validity_secs };
+        let (whole, cut_short) = service.map_or(MONEY_VALIDITY_SECS, |it| (it.validity_secs, it.short_validity_secs));
+        let wanted = if short { cut_short } else { whole };
         draws
             .iter()
             .filter_map(|draw| self.account.bucket(draw.bucket)?.expires)

@@ -147,7 +147,7 @@ fn traffic_alone_keeps_a_connection_from_closing() {
     assert!(peer.is_open() && !peer.is_suspect());
 }
 
-// tests: B-61 (and the limit of section 11)
+// tests: B-61
 #[test]
 fn what_comes_first_must_be_a_cer_and_in_time() {
     let mut peer = responder(Admission::Anyone);

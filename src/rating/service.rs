@@ -127,9 +127,6 @@ pub struct PoolTerms {
     pub id: u32,
     /// Pool units for one unit of the service: its price times a factor that all services of the pool share.
     pub multiplier: u64,
-    /// What a quota reserves beyond its price, in micro-units: when several services of a pool cost fractions of a
-    /// micro-unit, each may round up once more than their sum does. 0 or 1.
-    pub spare: u8,
 }
 
 /// An announcement to the user (Announcement-Information, spec G-88).

@@ -215,9 +215,7 @@ async fn voice_by_the_started_minute() {
 
 // tests: C-F9 C-170 C-171 C-172 C-175
 #[tokio::test]
-#[ignore = "waits for credit pools"]
 async fn pools_of_credit() {
-    // The catalog's word for a pool is not made yet.
     let service = |name: &str, key: &str, price: &str, per: &str, slice: &str, pool: u32| {
         format!(
             "[[service]]\nname = \"{name}\"\ncontext = \"data\"\n{key}\nprice = \"{price}\"\nper = \"{per}\"\n\

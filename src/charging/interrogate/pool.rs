@@ -2,7 +2,8 @@
 //!
 //! A pool holds the price of all that was granted in it less the price of what was reported used. A report takes its
 //! consumed share out and leaves the rest, as the client does (spec C-172); what a quota did not use stays in the pool for
-//! the others, until no quota is left in it.
+//! the others, until no quota is left in it. Each quota's usage is rounded up to the micro-unit by itself, so that usage spread
+//! over several may come to a micro-unit more for each than the pool holds; that is usage above the grant (spec C-20).
 
 use super::{Interrogator, grant::Reserved, line::Line};
 use crate::{
@@ -19,13 +20,6 @@ use crate::{
 /// uses little would else gather the whole balance in its pool, for what it does not use stays there.
 const POOL_SLICES_MAX: i64 = 4;
 
-/// A pool as a grant is made in it.
-#[derive(Clone, Copy)]
-pub(super) struct InPool {
-    id: u32,
-    spare: u8,
-}
-
 impl<'a> Interrogator<'a> {
     /// The terms by which a service's grants are pooled in this request. A pool stands in MSCCs only.
     pub(super) fn pool_terms(&self, service: &Service) -> Option<PoolTerms> {
@@ -34,13 +28,13 @@ impl<'a> Interrogator<'a> {
 
     /// The pool that a grant is to draw from. A quota that is in a pool already stays in its account of it until it ends,
     /// although the client may not be told.
-    pub(super) fn pool_of(&self, line: &Line<'a>, tariff: Tariff<'_>) -> Option<InPool> {
+    pub(super) fn pool_of(&self, line: &Line<'a>, tariff: Tariff<'_>) -> Option<u32> {
         if let Tariff::Service(service) = tariff
             && let Some(terms) = self.pool_terms(service)
         {
-            return Some(InPool { id: terms.id, spare: terms.spare });
+            return Some(terms.id);
         }
-        self.left_in_pool(line.quota).map(|id| InPool { id, spare: 0 })
+        self.left_in_pool(line.quota)
     }
 
     /// The pool in which a quota has an outstanding grant.
@@ -72,7 +66,7 @@ impl<'a> Interrogator<'a> {
 
     /// How many of `units` to grant at best, for what the pool holds already.
     pub(super) fn room_in_pool(&self, line: &Line<'a>, tariff: Tariff<'a>, units: u64) -> u64 {
-        let Some(InPool { id, .. }) = self.pool_of(line, tariff) else { return units };
+        let Some(id) = self.pool_of(line, tariff) else { return units };
         let Some(pool) = self.pools.iter().find(|pool| pool.id == id) else { return units };
         let held = pool.holds.iter().fold(0i64, |sum, hold| sum.saturating_add(hold.amount));
         let slice = tariff.charge(0, units).map_or(i64::MAX, Money::micros);
@@ -82,17 +76,14 @@ impl<'a> Interrogator<'a> {
     /// Adds the price of a grant to a pool.
     pub(super) fn reserve_in_pool(
         &mut self,
-        InPool { id, spare }: InPool,
+        id: u32,
         tariff: Tariff<'a>,
         units: u64,
         least: u64,
     ) -> Result<Reserved, PriceOverflow> {
-        let spare = self.ledger.allocate(Tariff::Money, 0, u64::from(spare), Demand::Affordable)?;
-        self.ledger.hold(&spare);
-        // Each grant by itself: whichever quota uses the money, rounding up costs no more than this and the spare.
+        // Each grant by itself: which quota will use the money, and after how much of its own, nobody knows.
         let allocation = self.ledger.allocate(tariff, 0, units, Demand::Affordable)?;
         if allocation.units == 0 || allocation.units < least {
-            self.ledger.release(&spare.draws);
             return Ok(Reserved::default());
         }
         self.ledger.hold(&allocation);
@@ -101,7 +92,7 @@ impl<'a> Interrogator<'a> {
             self.pools.len() - 1
         });
         let holds = &mut self.pools[place].holds;
-        spare.draws.iter().chain(&allocation.draws).for_each(|draw| add(holds, *draw));
+        allocation.draws.iter().for_each(|draw| add(holds, *draw));
         Ok(Reserved { units: allocation.units, holds: holds.clone(), pool: Some(id) })
     }
 
@@ -110,7 +101,7 @@ impl<'a> Interrogator<'a> {
         self.release_pools_unless(|this, id| {
             let joins = |line: &Line<'a>| {
                 let asks = line.want.is_some() || this.asks_silently(line.key);
-                asks && line.tariff.and_then(|tariff| this.pool_of(line, tariff)).is_some_and(|pool| pool.id == id)
+                asks && line.tariff.and_then(|tariff| this.pool_of(line, tariff)).is_some_and(|pool| pool == id)
             };
             lines.iter().any(joins)
         });

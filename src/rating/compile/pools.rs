@@ -24,7 +24,7 @@ pub(super) fn resolve(services: &mut [Service], pooled: &[Pooled], problems: &mu
         let problem = if service.price.is_free() {
             Some("is free: what costs nothing draws nothing from a pool")
         } else if service.price.block() != 1 {
-            Some("is priced by the block: in a pool every unit counts, so set `block` to one unit, such as \"1 B\"")
+            Some("is priced by the block: in a pool every unit counts, so leave `block` out")
         } else if service.price.setup().is_positive() {
             Some("has a `setup` fee, which is no part of a pool")
         } else {
@@ -41,15 +41,12 @@ pub(super) fn resolve(services: &mut [Service], pooled: &[Pooled], problems: &mu
             .filter_map(|member| services.get(member.0).map(|service| service.price.per_unit()))
             .collect();
         let multipliers = multipliers(&prices);
-        let fractional = prices.iter().filter(|(_, denominator)| *denominator > 1).count();
         for (place, member) in members.iter().enumerate() {
             let multiplier = multipliers.as_ref().and_then(|all| all.get(place).copied());
             let Some(service) = services.get_mut(member.0) else { continue };
             let most = u128::from(service.slice.max(service.slice_max.unwrap_or(0)));
             match multiplier.filter(|multiplier| u128::from(*multiplier) * most <= SLICE_POOL_UNITS_MAX) {
-                Some(multiplier) => {
-                    service.pool = Some(PoolTerms { id, multiplier, spare: u8::from(fractional > 1) });
-                }
+                Some(multiplier) => service.pool = Some(PoolTerms { id, multiplier }),
                 None => problems.add(
                     &member.1.span,
                     format!("the prices of pool {id} have no common factor that is small enough to count by"),

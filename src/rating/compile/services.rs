@@ -305,7 +305,9 @@ fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(Un
         Some(field) => field.value.1,
         None => default_slice(kind),
     };
-    let block_units = block.as_ref().map_or(per_units, |field| field.value.1);
+    // In a pool every unit counts.
+    let whole = if section.has("pool") { 1 } else { per_units };
+    let block_units = block.as_ref().map_or(whole, |field| field.value.1);
     let fee = setup.as_ref().map_or(Money::ZERO, |field| field.value);
     let price = amount.and_then(|amount| {
         Price::new(kind, amount.value, per_units, block_units, fee)

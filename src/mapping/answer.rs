@@ -4,12 +4,12 @@ mod advice;
 mod failed;
 mod quota;
 
-use super::ClientTraits;
+use super::{ClientTraits, ServicesRead};
 use crate::{
     charging::{Answer, Answered, RequestKind, Verdict},
     diameter::{
         Avps, CreditControlAnswer, Frame, Identity, ResultCode,
-        credit_control::{AnswerExtras, CcMoney, CheckBalanceResult, CostInformation, FailureHandling},
+        credit_control::{AnswerExtras, CcMoney, CheckBalanceResult, CostInformation, FailureHandling, ServiceAnswer},
         dictionary::AvpDef,
     },
     journal::Durable,
@@ -88,8 +88,24 @@ fn credit_control_answer(
         }
     } else {
         cca.services = answer.replies.iter().map(|reply| quota::service(reply, currency, request, client)).collect();
+        put_where_read(&mut cca.services, client.services_read);
     }
     cca
+}
+
+/// Of several MSCCs a client may act on one only: the one that restricts it most must stand there, or a refusal would be
+/// read as a grant (interop.md).
+fn put_where_read(services: &mut [ServiceAnswer], read: ServicesRead) {
+    let restriction = |service: &ServiceAnswer| match (service.granted, &service.final_unit) {
+        (None, _) => 2,
+        (Some(_), Some(_)) => 1,
+        (Some(_), None) => 0,
+    };
+    match read {
+        ServicesRead::All => {}
+        ServicesRead::First => services.sort_by_key(|service| std::cmp::Reverse(restriction(service))),
+        ServicesRead::Last => services.sort_by_key(restriction),
+    }
 }
 
 /// Whether an answer carries Cost-Information (spec C-56). A balance check costs nothing and says nothing of costs.

@@ -3,7 +3,7 @@
 
     freediameter_peer.py HOST:PORT --watchdog SECONDS --asks client|server
 
-`--asks` says whose Device-Watchdog-Request is waited for. Exit status: 0 all as expected, 1 something was not.
+`--asks` says whose Device-Watchdog-Request is waited for, and whose Disconnect-Peer-Request. Exit status: 0 all as expected, 1 something was not.
 """
 
 import argparse
@@ -18,11 +18,14 @@ def play(daemon, asks):
     daemon.wait_open()
     say("open")
     direction = {"client": "received", "server": "sent"}[asks]
-    answered = lambda _: any(
-        way == direction and "Device-Watchdog-Answer" in text for way, text in daemon.messages()
-    )
-    daemon.wait_for(f"answer to the watchdog of the {asks}", answered)
+
+    def heard(answer):
+        return lambda _: any(way == direction and answer in text for way, text in daemon.messages())
+
+    daemon.wait_for(f"answer to the watchdog of the {asks}", heard("Device-Watchdog-Answer"))
     say(f"watchdog of the {asks}: answered")
+    if asks == "server":
+        daemon.wait_for("answer to the disconnection of the server", heard("Disconnect-Peer-Answer"))
     daemon.stop()
 
 

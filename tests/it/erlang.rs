@@ -49,7 +49,7 @@ async fn events() {
     assert_eq!(node.balance(5), (100_000_000 - 300_000, 0));
 }
 
-// tests: C-136
+// when it runs, tests: C-136
 #[tokio::test]
 #[ignore = "waits for refunds"]
 async fn an_event_is_refunded() {
@@ -57,7 +57,7 @@ async fn an_event_is_refunded() {
     assert_eq!(node.balance(5), (100_000_000, 0));
 }
 
-// tests: B-82 B-85 B-132
+// when it runs, tests: B-82 B-85 B-132
 #[tokio::test]
 #[ignore = "waits for AVPs beyond the grammar of answers with E to come with M clear: this stack refuses them with M"]
 async fn a_protocol_error() {
@@ -78,7 +78,7 @@ async fn a_session_is_re_authorised() {
     assert_eq!(node.balance(6), (1_050_000 - 10_000, 0));
 }
 
-// tests: B-200 C-106
+// when it runs, tests: B-200 C-106
 #[tokio::test]
 #[ignore = "waits for ASR and the verb `session terminate`"]
 async fn a_session_is_aborted() {

@@ -1,7 +1,7 @@
 //! freeDiameter as a peer, and as a relay between a client and the server. Its own dictionaries of credit control are
 //! loaded; what it does not understand of the server's messages fails the test.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use crate::{
     external::run,
@@ -12,6 +12,7 @@ use crate::{
     worked_flows,
 };
 
+const CER: u32 = 257;
 const DWR: u32 = 280;
 const DPR: u32 = 282;
 const RAR: u32 = 258;
@@ -30,37 +31,46 @@ fn is_here() -> bool {
         && available("sh", &["-ec", files])
 }
 
-/// freeDiameter connects, is asked by the watchdog or asks, and disconnects. The side whose Tw is shorter asks.
-async fn peer(asks: &str, server_tw: u64, peer_tw: u64) -> Recorder {
+/// What of one command was asked by one side and answered by the other with success.
+fn exchanges(asking: Vec<Message>, answering: Vec<Message>, command: u32) -> usize {
+    let answers = only(answering, command, false);
+    assert!(answers.iter().all(|answer| answer.result() == 2001), "{answers:?}");
+    assert_eq!(only(asking, command, true).len(), answers.len());
+    answers.len()
+}
+
+/// freeDiameter connects and stays for a watchdog exchange. Whose Tw is shorter asks, and disconnects.
+async fn peer(asks: &str, server_tw: u64, peer_tw: u64) {
     let node = TestNode::start(DEMO_CATALOG, |config| config.diameter.watchdog_secs = server_tw).await;
     let recorder = Recorder::before(node.diameter()).await;
     let mut client = Command::new("python3");
     client.arg(interop_file("freediameter_peer.py")).arg(recorder.address.to_string());
     client.args(["--watchdog", &peer_tw.to_string(), "--asks", asks]);
-    run(client).await;
+    let stops = async {
+        if asks == "server" {
+            while only(recorder.from_clients(), DWR, false).is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            node.node.stop().await.unwrap();
+        }
+    };
+    tokio::join!(run(client), stops);
     let (ours, theirs) = (recorder.from_server(), recorder.from_clients());
-    // Capabilities and the end: asked by the peer, answered with success.
-    for command in [257, DPR] {
-        assert_eq!(only(theirs.clone(), command, true).len(), 1);
-        let answers = only(ours.clone(), command, false);
-        assert_eq!(answers.iter().map(Message::result).collect::<Vec<_>>(), [2001]);
-    }
+    assert_eq!(exchanges(theirs.clone(), ours.clone(), CER), 1);
+    let (asking, answering) = if asks == "server" { (ours, theirs) } else { (theirs, ours) };
+    assert_eq!(exchanges(asking.clone(), answering.clone(), DWR), 1);
+    assert_eq!(exchanges(asking, answering, DPR), 1);
     recorder.judged();
-    recorder
 }
 
-// tests: B-140 B-141 B-144 B-166 B-169 B-171 B-172
+// tests: B-140 B-141 B-144 B-166 B-169 B-171 B-172 B-173
 #[tokio::test]
-async fn freediameter_is_a_peer_with_a_watchdog_of_its_own() {
+async fn freediameter_is_a_peer_with_a_watchdog() {
     if !is_here() {
         return;
     }
     // Both at once, since each waits for its watchdog.
-    let (their, our) = tokio::join!(peer("client", 30, 6), peer("server", 6, 30));
-    let dwas = only(their.from_server(), DWR, false);
-    assert_eq!(dwas.iter().map(Message::result).collect::<Vec<_>>(), [2001]);
-    assert_eq!(only(our.from_server(), DWR, true).len(), 1);
-    assert_eq!(only(our.from_clients(), DWR, false)[0].result(), 2001);
+    tokio::join!(peer("client", 30, 6), peer("server", 6, 30));
 }
 
 /// A worked flow through freeDiameter, a relay for each connection of the client.

@@ -148,7 +148,7 @@ async fn nothing_left_at_the_start_without_redirect() {
     play("C-F4-terminate", VOLUME).await;
 }
 
-// tests: C-F5 C-60 C-61 C-62
+// when it runs, tests: C-F5 C-60 C-61 C-62
 #[tokio::test]
 #[ignore = "waits for prices that change with the time of day"]
 async fn a_tariff_change_with_one_quota() {
@@ -156,7 +156,7 @@ async fn a_tariff_change_with_one_quota() {
     play_with("C-F5", &[DATA_CONTEXT, &services], &["--switch", &switch]).await;
 }
 
-// tests: C-F5 C-62
+// when it runs, tests: C-F5 C-62
 #[tokio::test]
 #[ignore = "waits for prices that change with the time of day"]
 async fn a_tariff_change_within_a_report() {
@@ -170,13 +170,15 @@ fn price_that_changed() -> (String, String) {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let minute = now / 60 - MINUTES_AGO;
     let time = |minute: u64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
-    let (from, to) = (time(minute), time(minute + 12 * 60));
-    // The catalog's words for this are not made yet.
-    let dearer = format!("[[service.tariff]]\nfrom = \"{from}\"\nto = \"{to}\"\nprice = \"0.20\"\n");
+    let (from, to) = (time(minute), time(minute + 12 * 60).replace("00:00", "24:00"));
+    let dearer = format!(
+        "[[tariff]]\nservice = \"internet\"\nname = \"evening\"\nfrom = \"{from}\"\nto = \"{to}\"\n\
+         price = \"0.20\"\nper = \"1 MiB\"\nblock = \"512 KiB\"\n"
+    );
     ([DATA, &dearer].concat(), (minute * 60).to_string())
 }
 
-// tests: C-F6 C-130 C-131 C-132 C-133 C-136
+// when it runs, tests: C-F6 C-130 C-131 C-132 C-133 C-136
 #[tokio::test]
 #[ignore = "waits for refunds"]
 async fn events_of_all_four_actions() {
@@ -216,17 +218,18 @@ async fn voice_by_the_started_minute() {
 // tests: C-F9 C-170 C-171 C-172 C-175
 #[tokio::test]
 async fn pools_of_credit() {
-    let service = |name: &str, key: &str, price: &str, per: &str, slice: &str, pool: u32| {
+    let service = |name: &str, key: &str, price: &str, (per, block): (&str, &str), slice: &str, pool: u32| {
         format!(
             "[[service]]\nname = \"{name}\"\ncontext = \"data\"\n{key}\nprice = \"{price}\"\nper = \"{per}\"\n\
-             slice = \"{slice}\"\npool = {pool}\n"
+             block = \"{block}\"\nslice = \"{slice}\"\npool = {pool}\n"
         )
     };
+    let (octets, seconds) = (("1 MB", "1 B"), ("1 min", "1 s"));
     let services = [
-        service("access", "rating_group = 100", "1.00", "1 MB", "5 MB", 1),
-        service("minutes", "rating_group = 1", "0.10", "1 min", "50 min", 1),
-        service("third", "service_identifier = 3", "0.20", "1 MB", "12500 kB", 2),
-        service("fourth", "service_identifier = 4", "0.50", "1 MB", "5 MB", 2),
+        service("access", "rating_group = 100", "1.00", octets, "5 MB", 1),
+        service("minutes", "rating_group = 1", "0.10", seconds, "50 min", 1),
+        service("third", "service_identifier = 3", "0.20", octets, "12500 kB", 2),
+        service("fourth", "service_identifier = 4", "0.50", octets, "5 MB", 2),
     ];
     play("C-F9", &[DATA_CONTEXT, &services.concat()]).await;
 }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use listen::Listen;
 pub use peers::{Peer, Profile};
 pub use problem::{ConfigError, Place, Problem};
-pub use sections::{Catalog, Diameter, Events, Grpc, Http, Log, LogFormat, Seed, Store};
+pub use sections::{Catalog, Diameter, Events, Grpc, Http, LateUsage, Log, LogFormat, Seed, Store};
 pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
 
 use document::Document;

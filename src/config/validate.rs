@@ -91,6 +91,7 @@ impl Rules {
         self.within("diameter.handshake_secs", diameter.handshake_secs, SECS);
         self.within("diameter.watchdog_secs", diameter.watchdog_secs, WATCHDOG_SECS);
         self.within("diameter.reauthorise_wait_secs", diameter.reauthorise_wait_secs, SECS);
+        self.within("diameter.restart_grace_secs", diameter.restart_grace_secs, SECS);
     }
 
     fn grpc(&mut self, config: &Config) {

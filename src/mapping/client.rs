@@ -9,6 +9,9 @@ pub struct ClientTraits {
     /// What becomes of unknown AVPs with the M bit (spec B-24).
     pub strictness: Strictness,
 
+    /// The Origin-State-Id that it told last; 0 = none (spec B-190).
+    pub incarnation: u32,
+
     // How requests are understood.
     /// Its Destination-Host means nothing: it is served whatever stands there.
     pub any_destination: bool,
@@ -68,6 +71,7 @@ impl Default for ClientTraits {
     fn default() -> Self {
         Self {
             strictness: Strictness::Tolerant,
+            incarnation: 0,
             any_destination: false,
             any_realm: true,
             grant_without_request: false,

@@ -10,7 +10,7 @@ use crate::{
         credit_control::{CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
         dictionary as d,
     },
-    ids::{AccountId, Identity, QuotaKey, SessionKey},
+    ids::{AccountId, Identity, QuotaKey, RefundToken, SessionKey},
     rating::Catalog,
     units::{Currency, Money, UnitKind},
 };
@@ -71,12 +71,8 @@ pub fn charge<'a>(
     catalog: &Catalog,
     client: ClientTraits,
 ) -> Result<Charge<'a>, RequestError> {
-    if request.sub_session_id.is_some_and(|id| id != 0) {
-        // Two sub-sessions must not share requests and quotas; 3GPP does not use them (spec C-23, G-20).
-        return Err(RequestError::new(ResultCode::AVP_UNSUPPORTED, "sub-sessions are not supported")
-            .with_failed_avp(super::answer::copy_of(request.body, &d::CC_SUB_SESSION_ID)));
-    }
-    let key = SessionKey::of(request.session_id);
+    let sub_session = request.sub_session_id.unwrap_or(0);
+    let key = SessionKey::of_sub_session(request.session_id, sub_session);
     let context = catalog.context(request.service_context_id);
     let at_command_level = request.services.is_empty();
     let kind = match request.request_type {
@@ -96,7 +92,7 @@ pub fn charge<'a>(
         count_messages(&mut services, request);
         Request::Event(EventRequest {
             session_id: request.session_id,
-            sub_session: 0,
+            sub_session,
             key,
             number: request.request_number,
             account: None,
@@ -106,11 +102,12 @@ pub fn charge<'a>(
             at_command_level,
             attributes: None,
             happened: None,
+            unlinked_refunds: client.unlinked_refunds,
         })
     } else {
         Request::Session(Interrogation {
             session_id: request.session_id,
-            sub_session: 0,
+            sub_session,
             key,
             account: None,
             kind,
@@ -124,6 +121,7 @@ pub fn charge<'a>(
             short_validity: client.ignores_reauthorisation,
             attributes: None,
             happened: None,
+            incarnation: request.origin_state_id.unwrap_or(client.incarnation),
         })
     };
     Ok(Charge { identities: identity::identities(request), key, request: translated })
@@ -148,7 +146,8 @@ fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
         service_identifier: mscc.service_identifier,
         ..QuotaKey::default()
     };
-    from_units(key, mscc.requested.as_ref(), mscc.all_used())
+    let refund = mscc.refund_information.map(RefundToken::read_or_invalid);
+    ServiceRequest { refund, ..from_units(key, mscc.requested.as_ref(), mscc.all_used()) }
 }
 
 /// Units outside of MSCC (spec C-39, G-20).
@@ -270,13 +269,5 @@ mod tests {
         let fine = CcMoney { digits: 5, exponent: -2, currency: Some(156) };
         let services = translated(|request| request.used = vec![used(ServiceUnits::of_money(fine))]).unwrap();
         assert_eq!((services[0].unusable, services[0].used.unwrap().money.micros()), (false, 50_000));
-    }
-
-    // tests: C-23
-    #[test]
-    fn sub_sessions_are_refused_rather_than_mixed_up() {
-        let error = translated(|request| request.sub_session_id = Some(2)).unwrap_err();
-        assert_eq!(error.result_code, ResultCode::AVP_UNSUPPORTED);
-        assert!(error.failed_avp.is_some_and(|avp| !avp.is_empty()));
     }
 }

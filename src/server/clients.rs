@@ -1,6 +1,12 @@
 //! The clients that one connection stands for: its peer alone, or all that a relay forwards for.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use super::{
     Shared,
@@ -10,6 +16,7 @@ use crate::{
     config::{self, ReauthoriseBy},
     diameter::credit_control::Strictness,
     mapping::{ClientTraits, ServicesRead},
+    telemetry::names,
 };
 
 /// Origin-Hosts that one connection is remembered as the way to: a relay stands for many clients.
@@ -30,6 +37,8 @@ struct Client {
     traits: ClientTraits,
     /// `None`: the connection does not lead there, since it is being ended.
     route: Option<Arc<Route>>,
+    /// The Origin-State-Id that it told last, over whatever connection.
+    incarnation: Arc<AtomicU32>,
 }
 
 impl Clients {
@@ -38,26 +47,30 @@ impl Clients {
     }
 
     /// The peer has introduced itself.
-    pub(super) fn connected(&mut self, shared: &Shared, host: &str) {
+    pub(super) fn connected(&mut self, shared: &Shared, host: &str, state_id: u32) {
         self.direct = self.traits_of(shared, host);
-        self.request_from(shared, host, true);
+        self.request_from(shared, host, state_id, true);
     }
 
-    /// A request of a client came: what is known of it. `open` = requests of ours may go this way from now on.
-    pub(super) fn request_from(&mut self, shared: &Shared, host: &str, open: bool) -> ClientTraits {
+    /// A request of a client came: what is known of it. `state_id` = the Origin-State-Id that it tells, 0 = none; `open` =
+    /// requests of ours may go this way from now on.
+    pub(super) fn request_from(&mut self, shared: &Shared, host: &str, state_id: u32, open: bool) -> ClientTraits {
         if let Some(client) = self.known.get_mut(host) {
+            let incarnation = incarnation(shared, host, &client.incarnation, state_id);
             let is_way = |route: &Arc<Route>| route.used(self.commands.connection);
             if open && !client.route.as_ref().is_some_and(is_way) {
                 client.route = Some(shared.registry.route(host, &self.commands));
             }
-            return client.traits;
+            return ClientTraits { incarnation, ..client.traits };
         }
         let traits = self.traits_of(shared, host);
+        let told = shared.store.incarnation(host);
+        let incarnation = incarnation(shared, host, &told, state_id);
         if self.known.len() < CLIENTS_MAX {
             let route = open.then(|| shared.registry.route(host, &self.commands));
-            self.known.insert(host.into(), Client { traits, route });
+            self.known.insert(host.into(), Client { traits, route, incarnation: told });
         }
-        traits
+        ClientTraits { incarnation, ..traits }
     }
 
     /// No request of ours goes this way any more (spec B-172).
@@ -75,6 +88,24 @@ impl Clients {
     }
 }
 
+/// The Origin-State-Id that a client told last, taking in the one of this request. One look, unless it has grown: then the
+/// client has restarted and lost its sessions (spec B-191).
+fn incarnation(shared: &Shared, host: &str, told: &AtomicU32, state_id: u32) -> u32 {
+    let known = told.load(Ordering::Relaxed);
+    if state_id > known {
+        shared.store.client_state(host, state_id);
+        if known > 0 {
+            metrics::counter!(names::CLIENT_RESTARTS).increment(1);
+            tracing::info!(
+                client = host,
+                "the client has restarted: the sessions that it has left behind will be closed"
+            );
+        }
+        return state_id;
+    }
+    known
+}
+
 /// How a client is served, from its entry in the configuration.
 pub(super) fn traits_of(config: &config::Diameter, host: &str) -> Option<ClientTraits> {
     let peer = config.peer(host)?;
@@ -82,6 +113,7 @@ pub(super) fn traits_of(config: &config::Diameter, host: &str) -> Option<ClientT
     let strict = peer.strict_mandatory_avps.unwrap_or(config.strict_mandatory_avps);
     Some(ClientTraits {
         strictness: if strict { Strictness::Strict } else { Strictness::Tolerant },
+        incarnation: 0,
         any_destination: switches.any_destination,
         any_realm: switches.any_realm,
         grant_without_request: switches.grant_without_request,

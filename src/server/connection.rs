@@ -18,12 +18,12 @@ use super::{
     DISCONNECT_WAIT, Shared,
     clients::Clients,
     outgoing::{self, Outgoing, Queue, WriterEnd},
-    registry::{self, Command, Errand, Outcome, Place},
+    registry::{self, Command, Errand, Outcome, Place, What},
     router,
 };
 use crate::{
     diameter::{
-        Frame, FrameError, LocalNode,
+        CreditControlRequest, Frame, FrameError, LocalNode,
         base::DisconnectCause,
         dictionary::{application, command},
         error::write_frame_error_answer,
@@ -189,7 +189,9 @@ impl Connection {
         // While the connection is being ended its requests are answered still, but it leads nowhere (spec B-172, B-173).
         let open = self.peer.is_open();
         let (shared, clients) = (&self.shared, &mut self.clients);
-        let traits = |host: &str| clients.request_from(shared, host, open);
+        let traits = |request: &CreditControlRequest<'_>| {
+            clients.request_from(shared, request.origin_host, request.origin_state_id.unwrap_or(0), open)
+        };
         self.batch.push(router::credit_control(shared, frame, received, traits));
     }
 
@@ -215,7 +217,7 @@ impl Connection {
         for action in self.peer.handle(input, now) {
             match action {
                 Action::Send(bytes) => self.batch.push(Outgoing::Message(bytes)),
-                Action::Opened(capabilities) => self.opened(&capabilities.origin_host),
+                Action::Opened(capabilities) => self.opened(&capabilities.origin_host, capabilities.origin_state_id),
                 Action::Deliver(frame) => self.deliver(&frame),
                 Action::Suspect => tracing::warn!(address = %self.address, "the peer does not answer the watchdog"),
                 Action::Leaving(cause) => {
@@ -227,13 +229,13 @@ impl Connection {
         }
     }
 
-    fn opened(&mut self, host: &str) {
+    fn opened(&mut self, host: &str, state_id: u32) {
         metrics::counter!(names::CONNECTIONS_ACCEPTED).increment(1);
         metrics::gauge!(names::CONNECTIONS).increment(1);
         tracing::info!(address = %self.address, peer = host, "peer connected");
         // Opened once for each connection.
         let _ = self.metrics.set(RequestMetrics::of_peer(host));
-        self.clients.connected(&self.shared, host);
+        self.clients.connected(&self.shared, host, state_id);
     }
 
     /// An answer to a request of ours; CCRs do not come this way.
@@ -252,7 +254,7 @@ impl Connection {
     }
 
     fn command(&mut self, command: Command) {
-        let Command::ReAuthorise { session, host, realm, errand } = command;
+        let Command { what, session, sub_session, host, realm, errand } = command;
         if !self.peer.is_open() {
             return errand.report(Outcome::NotSent);
         }
@@ -262,10 +264,20 @@ impl Connection {
             session_id: session.as_bytes(),
             destination_host: &host,
             destination_realm: &realm,
+            origin_state_id: self.shared.local.origin_state_id,
+            sub_session_id: Some(sub_session).filter(|id| *id != 0),
+            rating_group: match what {
+                What::ReAuthorise { group } => group,
+                What::Abort => None,
+            },
             ..SessionRequest::default()
         };
         let mut bytes = Vec::new();
-        request.write_rar(&mut bytes, &self.shared.local.identity, hop_by_hop, end_to_end);
+        let local = &self.shared.local.identity;
+        match what {
+            What::ReAuthorise { .. } => request.write_rar(&mut bytes, local, hop_by_hop, end_to_end),
+            What::Abort => request.write_asr(&mut bytes, local, hop_by_hop, end_to_end),
+        }
         if self.asked.len() >= ASKED_MAX
             && let Some(oldest) = self.asked.keys().copied().min_by_key(|id| id.wrapping_sub(hop_by_hop))
         {
@@ -278,7 +290,7 @@ impl Connection {
     fn end(&mut self, commands: &mut mpsc::Receiver<Command>) {
         self.clients.leave(&self.shared);
         commands.close();
-        while let Ok(Command::ReAuthorise { errand, .. }) = commands.try_recv() {
+        while let Ok(Command { errand, .. }) = commands.try_recv() {
             errand.report(Outcome::NotSent);
         }
         self.asked.drain().for_each(|(_, errand)| errand.report(Outcome::Lost));

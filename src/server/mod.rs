@@ -57,6 +57,7 @@ impl Server {
         let local = LocalNode {
             product_name: config.product_name.clone(),
             more_realms: config.realms.clone(),
+            origin_state_id: store.origin_state_id(),
             ..LocalNode::credit_control(identity, addresses)
         };
         let rules = config.clone();

@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// Takes a CCR to a decision, or to the error that answers it. Never waits. `traits` tells what is known of the client that
-/// an Origin-Host names.
+/// a request comes from.
 pub(super) fn credit_control(
     shared: &Shared,
     frame: &Frame,
     received: std::time::Instant,
-    traits: impl FnOnce(&str) -> ClientTraits,
+    traits: impl FnOnce(&CreditControlRequest<'_>) -> ClientTraits,
 ) -> Outgoing {
     let strictness = if shared.config.strict_mandatory_avps { Strictness::Strict } else { Strictness::Tolerant };
     let request = match CreditControlRequest::parse(frame, strictness) {
@@ -25,7 +25,7 @@ pub(super) fn credit_control(
         Err(error) => return refusal(shared, frame, &error, telemetry::RequestKind::Untyped, received),
     };
     let kind = telemetry_kind(request.request_type);
-    let client = traits(request.origin_host);
+    let client = traits(&request);
     match decide(shared, &request, client) {
         Ok(answered) => Outgoing::Decision { request: frame.clone(), answered, client, kind, received },
         Err(error) => refusal(shared, frame, &error, kind, received),

@@ -8,8 +8,8 @@ use std::{
 use super::{Store, index::Named, partition::Partition};
 use crate::{
     charging::{
-        Answer, Answered, Command, CreditCommand, Decided, Event, Outcome, Refusal, RequestKind, SubscriberSpec,
-        Verdict, decide,
+        Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, Outcome, Refusal, RequestKind,
+        SubscriberSpec, Verdict, decide,
     },
     ids::{AccountId, Identity, PartitionId, SessionKey, SessionNo},
     journal::{Disk, Pending, Position, record},
@@ -20,6 +20,8 @@ use crate::{
 pub trait Observer: Send + Sync + 'static {
     /// A partition changed.
     fn happened(&self, event: &Event, catalog: &Catalog);
+    /// A session ended.
+    fn session_ended(&self, cause: ClosingCause);
     /// A request was answered from what is remembered.
     fn repeated(&self);
     /// Two identities of one request name two accounts.
@@ -32,6 +34,7 @@ pub struct SilentObserver;
 
 impl Observer for SilentObserver {
     fn happened(&self, _: &Event, _: &Catalog) {}
+    fn session_ended(&self, _: ClosingCause) {}
     fn repeated(&self) {}
     fn conflict(&self, _: AccountId, _: AccountId) {}
 }
@@ -236,8 +239,9 @@ impl<D: Disk> Store<D> {
         {
             self.sessions.insert(opening.key(), partition);
         }
-        for key in cell.state.take_ended() {
+        for (key, cause) in cell.state.take_ended() {
             self.sessions.remove(key, partition);
+            self.observer.session_ended(cause);
         }
     }
 

@@ -39,7 +39,7 @@ numbered!(Verdict, "verdict": Success ServiceDenied CreditLimitReached RatingFai
     ResourcesExceeded UnableToComply InvalidValue);
 numbered!(RequestKind, "request kind": Initial Update Termination Event);
 numbered!(EventAction, "event action": Debit Refund CheckBalance PriceEnquiry);
-numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost);
+numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost MainEnded ClientRestarted);
 numbered!(AccountState, "account state": Active Stopped Suspended Terminated);
 numbered!(HistoryKind, "history kind": Usage TopUp Adjustment Allowance Opening Refund);
 

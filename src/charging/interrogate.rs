@@ -11,7 +11,7 @@ use super::{
     OrphanUsage, Reply, RequestKind, Session, State, Step, Verdict, lifecycle,
     quota::Ledger,
     session::{Novelty, SESSION_QUOTAS_USED_MAX},
-    state::{ACCOUNT_SESSIONS_MAX, report_key},
+    state::report_key,
 };
 use crate::{
     ids::{SessionId, SessionNo},
@@ -68,7 +68,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         if context.is_none() {
             return Decided::unchanged(bare(Verdict::RatingFailed));
         }
-        if account.sessions.len() >= ACCOUNT_SESSIONS_MAX {
+        if account.sessions.len() >= state.retention.account_sessions_max {
             return Decided::unchanged(bare(Verdict::ResourcesExceeded));
         }
         if barred(account) {

@@ -41,4 +41,4 @@ pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use quota::{Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
-pub use state::{ACCOUNT_SESSIONS_MAX, Client, RememberedCredit, RememberedEvent, Retention, State};
+pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};

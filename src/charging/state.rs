@@ -17,10 +17,7 @@ use crate::{
     units::Money,
 };
 
-/// The most running sessions of one account. A handset has a few; a shared account some dozens.
-pub const ACCOUNT_SESSIONS_MAX: usize = 256;
-
-/// How long things are remembered.
+/// How long things are remembered, and how many there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Answers of ended sessions, in seconds (spec B-96: at least 240).
@@ -40,6 +37,10 @@ pub struct Retention {
     pub charge_late_usage: bool,
     /// What refund tokens are sealed with: the store's own.
     pub secret: [u64; 2],
+    /// Running sessions of one account. A handset has a few; a shared account some dozens.
+    pub account_sessions_max: usize,
+    /// Quotas that may be granted in one session: gateways use up to a few dozen rating groups.
+    pub session_quotas_max: usize,
 }
 
 impl Default for Retention {
@@ -53,6 +54,8 @@ impl Default for Retention {
             restart_grace_secs: 30,
             charge_late_usage: false,
             secret: [0; 2],
+            account_sessions_max: 256,
+            session_quotas_max: 256,
         }
     }
 }

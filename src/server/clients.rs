@@ -49,14 +49,19 @@ impl Clients {
     /// The peer has introduced itself.
     pub(super) fn connected(&mut self, shared: &Shared, host: &str, state_id: u32) {
         self.direct = self.traits_of(shared, host);
-        self.request_from(shared, host, state_id, true);
+        let client = self.request_from(shared, host, false);
+        restarted(shared, host, client, state_id);
     }
 
-    /// A request of a client came: what is known of it. `state_id` = the Origin-State-Id that it tells, 0 = none; `open` =
-    /// requests of ours may go this way from now on.
-    pub(super) fn request_from(&mut self, shared: &Shared, host: &str, state_id: u32, open: bool) -> ClientTraits {
+    /// A request came: what is known of the client that it names as its origin; of the connected peer, if it names none.
+    pub(super) fn sender(&mut self, shared: &Shared, host: Option<&str>, open: bool) -> ClientTraits {
+        host.map_or(self.direct, |host| self.request_from(shared, host, open))
+    }
+
+    /// A request of a client came: what is known of it. `open` = requests of ours may go this way from now on.
+    pub(super) fn request_from(&mut self, shared: &Shared, host: &str, open: bool) -> ClientTraits {
         if let Some(client) = self.known.get_mut(host) {
-            let incarnation = incarnation(shared, host, &client.incarnation, state_id);
+            let incarnation = client.incarnation.load(Ordering::Relaxed);
             let is_way = |route: &Arc<Route>| route.used(self.commands.connection);
             if open && !client.route.as_ref().is_some_and(is_way) {
                 client.route = Some(shared.registry.route(host, &self.commands));
@@ -65,7 +70,7 @@ impl Clients {
         }
         let traits = self.traits_of(shared, host);
         let told = shared.store.incarnation(host);
-        let incarnation = incarnation(shared, host, &told, state_id);
+        let incarnation = told.load(Ordering::Relaxed);
         if self.known.len() < CLIENTS_MAX {
             let route = open.then(|| shared.registry.route(host, &self.commands));
             self.known.insert(host.into(), Client { traits, route, incarnation: told });
@@ -73,12 +78,19 @@ impl Clients {
         ClientTraits { incarnation, ..traits }
     }
 
-    /// No request of ours goes this way any more (spec B-172).
+    /// No request of ours goes this way any more, or for now (spec B-167, B-172).
     pub(super) fn leave(&mut self, shared: &Shared) {
         for (host, client) in &mut self.known {
             if client.route.take().is_some() {
                 shared.registry.forget(host, self.commands.connection);
             }
+        }
+    }
+
+    /// Requests of ours may go this way (again).
+    pub(super) fn enter(&mut self, shared: &Shared) {
+        for (host, client) in &mut self.known {
+            client.route = Some(shared.registry.route(host, &self.commands));
         }
     }
 
@@ -88,22 +100,18 @@ impl Clients {
     }
 }
 
-/// The Origin-State-Id that a client told last, taking in the one of this request. One look, unless it has grown: then the
-/// client has restarted and lost its sessions (spec B-191).
-fn incarnation(shared: &Shared, host: &str, told: &AtomicU32, state_id: u32) -> u32 {
-    let known = told.load(Ordering::Relaxed);
-    if state_id > known {
-        shared.store.client_state(host, state_id);
-        if known > 0 {
-            metrics::counter!(names::CLIENT_RESTARTS).increment(1);
-            tracing::info!(
-                client = host,
-                "the client has restarted: the sessions that it has left behind will be closed"
-            );
-        }
-        return state_id;
+/// Takes in the Origin-State-Id that a client tells: if it has grown, the client has restarted and lost its sessions (spec
+/// B-191). Returns what is known of the client from now on.
+pub(super) fn restarted(shared: &Shared, host: &str, client: ClientTraits, state_id: u32) -> ClientTraits {
+    if state_id <= client.incarnation {
+        return client;
     }
-    known
+    shared.store.client_state(host, state_id);
+    if client.incarnation > 0 {
+        metrics::counter!(names::CLIENT_RESTARTS).increment(1);
+        tracing::info!(client = host, "the client has restarted: the sessions that it has left behind will be closed");
+    }
+    ClientTraits { incarnation: state_id, ..client }
 }
 
 /// How a client is served, from its entry in the configuration.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Measure, RequestKind};
 use crate::{
-    ids::QuotaKey,
+    ids::{QuotaKey, RefundToken},
     time::Timestamp,
     units::{Currency, Money},
 };
@@ -31,6 +31,8 @@ pub enum Verdict {
     UnableToComply,
     /// The request names another subscriber or service context than its session (5004).
     InvalidValue,
+    /// It waited for too long before it was decided (3004).
+    TooBusy,
 }
 
 /// Units that a client may use.
@@ -142,6 +144,8 @@ pub struct Answered {
     pub currency: Option<Currency>,
     /// The request was seen before: this is the answer that it got then.
     pub repeated: bool,
+    /// For a debit in MSCCs: what a later refund may name (Refund-Information, spec G-83).
+    pub refund: Option<RefundToken>,
 }
 
 impl Answer {

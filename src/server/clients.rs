@@ -16,6 +16,7 @@ use crate::{
     config::{self, ReauthoriseBy},
     diameter::credit_control::Strictness,
     mapping::{ClientTraits, ServicesRead},
+    rating::FailurePolicy,
     telemetry::names,
 };
 
@@ -122,6 +123,7 @@ pub(super) fn traits_of(config: &config::Diameter, host: &str) -> Option<ClientT
     Some(ClientTraits {
         strictness: if strict { Strictness::Strict } else { Strictness::Tolerant },
         incarnation: 0,
+        failure: FailurePolicy::default(),
         any_destination: switches.any_destination,
         any_realm: switches.any_realm,
         grant_without_request: switches.grant_without_request,

@@ -239,18 +239,18 @@ impl Connection {
             if self.standing.doubted {
                 self.tell_standing();
             }
-            self.credit_control(frame, received);
+            self.credit_control(frame, received, now);
         } else {
             self.act(Input::Message(frame), now);
         }
     }
 
-    fn credit_control(&mut self, frame: &Frame, received: Instant) {
+    fn credit_control(&mut self, frame: &Frame, received: Instant, now: Timestamp) {
         // While the connection is being ended its requests are answered still, but it leads nowhere (spec B-172, B-173).
         let open = self.peer.may_ask();
         let (shared, clients) = (&self.shared, &mut self.clients);
         let traits = |host: Option<&str>| clients.sender(shared, host, open);
-        self.batch.push(router::credit_control(shared, frame, received, traits));
+        self.batch.push(router::credit_control(shared, frame, received, now, traits));
     }
 
     /// The stream has lost its framing: say so if that can be said, then close, and only this connection (spec B-3).

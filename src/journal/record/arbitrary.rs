@@ -113,6 +113,7 @@ fn verdicts() -> BoxedStrategy<Verdict> {
         ResourcesExceeded,
         UnableToComply,
         InvalidValue,
+        TooBusy,
     ])
     .boxed()
 }

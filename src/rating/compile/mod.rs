@@ -62,5 +62,6 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         keys: services.keys,
         allowances,
         thresholds,
+        failure: contexts.list.iter().map(|context| context.failure).collect(),
     })
 }

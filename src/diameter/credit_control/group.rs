@@ -26,14 +26,14 @@ pub(super) trait Member<'a>: Sized {
 /// The place of a member in its struct: once, a few times or any number of times.
 pub(super) trait Place<'a> {
     /// Takes an AVP of this kind.
-    fn take(&mut self, avp: &Avp<'a>);
+    fn accept(&mut self, avp: &Avp<'a>);
     /// Writes what is there.
     fn write_all(&self, def: &AvpDef, w: &mut Writer<'_>);
 }
 
 /// The first well-formed one counts.
 impl<'a, T: Member<'a>> Place<'a> for Option<T> {
-    fn take(&mut self, avp: &Avp<'a>) {
+    fn accept(&mut self, avp: &Avp<'a>) {
         if self.is_none() {
             *self = T::read(avp);
         }
@@ -46,7 +46,7 @@ impl<'a, T: Member<'a>> Place<'a> for Option<T> {
 
 /// All of them; the size of the message is the limit.
 impl<'a, T: Member<'a>> Place<'a> for Vec<T> {
-    fn take(&mut self, avp: &Avp<'a>) {
+    fn accept(&mut self, avp: &Avp<'a>) {
         self.extend(T::read(avp));
     }
 
@@ -98,7 +98,7 @@ impl<T: Copy, const N: usize> FromIterator<T> for Few<T, N> {
 }
 
 impl<'a, T: Member<'a> + Copy, const N: usize> Place<'a> for Few<T, N> {
-    fn take(&mut self, avp: &Avp<'a>) {
+    fn accept(&mut self, avp: &Avp<'a>) {
         if let Some(value) = T::read(avp) {
             self.push(value);
         }
@@ -230,7 +230,7 @@ macro_rules! group {
                 use $crate::diameter::{credit_control::group::Place, dictionary::key};
                 for avp in $crate::diameter::avp::Avps::new(members).map_while(Result::ok) {
                     match avp.key() {
-                        $(key::$def => Place::take(&mut self.$field, &avp),)*
+                        $(key::$def => Place::accept(&mut self.$field, &avp),)*
                         _ => {}
                     }
                 }

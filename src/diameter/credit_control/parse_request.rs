@@ -134,7 +134,7 @@ impl<'a> Draft<'a> {
             }
             key::SERVICE_PARAMETER_INFO => {
                 problems.skip(avp);
-                self.service_parameters.take(avp);
+                self.service_parameters.accept(avp);
             }
             key::OC_SUPPORTED_FEATURES => {
                 problems.skip(avp);

@@ -200,10 +200,10 @@ impl<'a> MultipleServices<'a> {
 impl<'a> ServiceExtras<'a> {
     fn take(&mut self, avp: &Avp<'a>) {
         match avp.key() {
-            key::G_S_U_POOL_REFERENCE => self.pools.take(avp),
-            key::ENVELOPE => self.envelopes.take(avp),
-            key::SERVICE_SPECIFIC_INFO => self.service_specific.take(avp),
-            key::AF_CORRELATION_INFORMATION => self.af_correlations.take(avp),
+            key::G_S_U_POOL_REFERENCE => self.pools.accept(avp),
+            key::ENVELOPE => self.envelopes.accept(avp),
+            key::SERVICE_SPECIFIC_INFO => self.service_specific.accept(avp),
+            key::AF_CORRELATION_INFORMATION => self.af_correlations.accept(avp),
             _ => {}
         }
     }

@@ -93,10 +93,6 @@ group! {
         data_off: Option<u32> = TGPP_PS_DATA_OFF_STATUS,
         /// 3GPP2-BSID.
         bsid: Option<&'a str> = TGPP2_BSID,
-        /// Unused-Quota-Timer, seconds: in an answer.
-        unused_quota_timer: Option<u32> = UNUSED_QUOTA_TIMER,
-        /// PS-Furnish-Charging-Information: in an answer (spec G-84).
-        furnish: Option<FurnishChargingInformation<'a>> = PS_FURNISH_CHARGING_INFORMATION,
     }
 }
 
@@ -129,18 +125,6 @@ group! {
         access_mode: Option<u32> = CSG_ACCESS_MODE,
         /// CSG-Membership-Indication.
         member: Option<bool> = CSG_MEMBERSHIP_INDICATION,
-    }
-}
-
-group! {
-    /// PS-Furnish-Charging-Information: text for the gateway's own records (spec G-84).
-    pub struct FurnishChargingInformation<'a> {
-        /// 3GPP-Charging-Id of the session.
-        charging_id: Option<u32> = TGPP_CHARGING_ID,
-        /// PS-Free-Format-Data.
-        data: Option<&'a [u8]> = PS_FREE_FORMAT_DATA,
-        /// PS-Append-Free-Format-Data: 0 append, 1 or absent overwrite.
-        append: Option<u32> = PS_APPEND_FREE_FORMAT_DATA,
     }
 }
 

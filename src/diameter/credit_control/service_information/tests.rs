@@ -7,7 +7,7 @@ use crate::{
         base::Identity,
         dictionary as d,
         frame::Frame,
-        vectors::{CCR_U, frame},
+        vectors::{CCR_E, CCR_U, frame},
         writer::Writer,
     },
     time::Timestamp,
@@ -72,8 +72,6 @@ fn packet_data_there_and_back() {
         presence: Some(PresenceArea { id: Some(b"123"), status: Some(1) }),
         csg: Some(UserCsg { id: Some(1), access_mode: Some(1), member: Some(false) }),
         data_off: Some(1),
-        unused_quota_timer: Some(30),
-        furnish: Some(FurnishChargingInformation { charging_id: Some(7), data: Some(b"x"), append: Some(0) }),
         ..Default::default()
     };
     let members = written(|w| w.group(&d::PS_INFORMATION, |w| ps.write_members(w)));
@@ -161,4 +159,172 @@ fn ill_formed_members_make_no_request_wrong() {
     let expected =
         PsInformation { location, called_station: Some("internet"), serving_node_type: Some(99), ..Default::default() };
     assert_eq!(ps, expected);
+}
+
+// tests: G-V21, G-121, G-123, G-124
+#[test]
+fn short_message_of_the_vector() {
+    let frame = frame(CCR_E);
+    let ccr = CreditControlRequest::parse(&frame, Strictness::Strict).unwrap();
+    assert_eq!(ccr.ps_information(), None);
+    let sms = ccr.information().sms().unwrap();
+    assert_eq!((sms.node, sms.message_type, sms.messages), (Some(3), Some(SmMessageType::Submission), Some(1)));
+    let [recipient] = &sms.recipients[..] else { panic!("one") };
+    let address = recipient.address().unwrap();
+    assert_eq!((address.kind, address.data), (Some(AddressType::Msisdn), Some("491700000002")));
+}
+
+// tests: B-48, G-121, G-122, G-123
+#[test]
+fn short_messages_there_and_back() {
+    let address = |kind, data| MessageAddress { kind: Some(kind), data: Some(data), ..Default::default() };
+    let interface = Interface { kind: Some(InterfaceType::MobileOriginating), id: Some("i"), ..Default::default() };
+    let sms = SmsInformation {
+        node: Some(1),
+        center: Some(Address::E164("49170")),
+        coding: Some(-1),
+        message_type: Some(SmMessageType::DeliveryReport),
+        originator_interface: Some(interface.clone()),
+        status: Some(0x20),
+        messages: Some(3),
+        recipients: vec![
+            Recipient {
+                interface: Some(Interface { kind: Some(InterfaceType::ApplicationTermination), ..Default::default() }),
+                addresses: vec![address(AddressType::Email, "a@b"), address(AddressType::Msisdn, "491")],
+                sccp: Some(Address::Other { family: 9, octets: b"x" }),
+                ..Default::default()
+            },
+            Recipient { received: vec![address(AddressType::NumericShortcode, "1234")], ..Default::default() },
+            Recipient::default(),
+        ],
+        originator: Some(MessageAddress {
+            domain: Some(AddressDomain { name: Some("d"), network: Plmn::from_text("26201") }),
+            ..address(AddressType::Imsi, "262011234567890")
+        }),
+        ..Default::default()
+    };
+    let members = written(|w| w.group(&d::SMS_INFORMATION, |w| sms.write_members(w)));
+    let read = ServiceInformation::new(&members).sms().unwrap();
+    assert_eq!(read, sms);
+    let priced: Vec<_> = read.recipients.iter().map(|to| to.address().and_then(|address| address.data)).collect();
+    assert_eq!(priced, [Some("491"), Some("1234"), None]);
+}
+
+// tests: G-102, G-104
+#[test]
+fn calls_there_and_back() {
+    let time = Timestamp::from_secs(1_767_225_600);
+    let ims = ImsInformation {
+        event: Some(ImsEvent { method: Some("INVITE"), ..Default::default() }),
+        role: Some(RoleOfNode::Originating),
+        node: Some(6),
+        session_id: Some("call@host"),
+        calling: ["sip:a@example.com", "tel:+491"].into_iter().collect(),
+        called: ["tel:+492"].into_iter().collect(),
+        requested: ["tel:2"].into_iter().collect(),
+        times: Some(ImsTimes { request: Some(time), response_millis: Some(250), ..Default::default() }),
+        operators: vec![InterOperator { originating: Some("home"), terminating: None }],
+        charging_id: Some("icid"),
+        media: vec![
+            MediaComponent { name: Some("audio 49170 RTP/AVP 0"), kind: Some(0), ..Default::default() },
+            MediaComponent { name: Some("m=video 1 RTP/AVP 31"), charging_id: Some(7), ..Default::default() },
+            MediaComponent::default(),
+        ],
+        cause: Some(-1),
+        visited_network: Some("ims.mnc001.mcc262.3gppnetwork.org"),
+        access_network: Some(b"3GPP-E-UTRAN-FDD"),
+        emergency: Some(true),
+        ..Default::default()
+    };
+    let members = written(|w| w.group(&d::IMS_INFORMATION, |w| ims.write_members(w)));
+    let read = ServiceInformation::new(&members).ims().unwrap();
+    assert_eq!(read, ims);
+    let media: Vec<_> = read.media.iter().map(MediaComponent::medium).collect();
+    assert_eq!(media, [Some("audio"), Some("video"), None]);
+    assert!(read.is_emergency() && !ImsInformation::default().is_emergency());
+}
+
+// tests: G-105
+#[test]
+fn diverted_calls() {
+    let service = |kind| SupplementaryService { kind: Some(kind), ..Default::default() };
+    let diverted = SupplementaryService {
+        mode: Some(1),
+        diversions: Some(2),
+        associated_party: Some("tel:+493"),
+        ..service(supplementary_service::DIVERSION)
+    };
+    let mmtel = MmtelInformation { services: vec![service(0), diverted] };
+    let members = written(|w| w.group(&d::MMTEL_INFORMATION, |w| mmtel.write_members(w)));
+    let read = ServiceInformation::new(&members).mmtel().unwrap();
+    assert!(read == mmtel && read.is_diverted());
+    assert!(!MmtelInformation { services: vec![service(supplementary_service::CONFERENCE)] }.is_diverted());
+}
+
+// tests: G-131, G-132
+#[test]
+fn multimedia_messages_there_and_back() {
+    let to = |data| MessageAddress { kind: Some(AddressType::Msisdn), data: Some(data), ..Default::default() };
+    let mms = MmsInformation {
+        originator: Some(to("491")),
+        recipients: vec![to("492"), to("493")],
+        submitted: Some(Timestamp::from_secs(1_767_225_600)),
+        content_type: Some(MmContentType {
+            number: Some(12),
+            size: Some(9_000),
+            parts: vec![MmContentPart { text: Some("image/jpeg"), size: Some(8_000), number: None }],
+            text: None,
+        }),
+        message_type: Some(mms_message_type::SEND),
+        size: Some(9_100),
+        class: Some(MessageClass { id: Some(0), token: Some("t") }),
+        delivery_report: Some(true),
+        content_class: Some(2),
+        adaptations: Some(0),
+        vasp: Some("vasp"),
+        vas: Some("vas"),
+        ..Default::default()
+    };
+    let members = written(|w| w.group(&d::MMS_INFORMATION, |w| mms.write_members(w)));
+    assert_eq!(ServiceInformation::new(&members).mms(), Some(mms));
+}
+
+// tests: G-140, G-141
+#[test]
+fn circuit_switched_calls_there_and_back() {
+    let vcs = VcsInformation {
+        basic_service: Some(BasicService { teleservice: Some(&[0x11]), bearer: None }),
+        call_reference: Some(&[1, 2, 3]),
+        msc: Some(SwappedDigits(&[0x94, 0x71, 0xf0])),
+        vlr: Some(SwappedDigits(&[0x94, 0x71, 0x10])),
+        forwarding: Some(false),
+        cause: Some(IsupCause { location: Some(0), value: Some(16), diagnostics: None }),
+        charging_start: Some(Timestamp::from_secs(1_767_225_600)),
+        ..Default::default()
+    };
+    let members = written(|w| w.group(&d::VCS_INFORMATION, |w| vcs.write_members(w)));
+    let read = ServiceInformation::new(&members).vcs().unwrap();
+    assert_eq!(read, vcs);
+    let number = |digits: Option<SwappedDigits<'_>>| digits.unwrap().digits().collect::<String>();
+    assert_eq!((number(read.msc), number(read.vlr)), ("49170".into(), "491701".into()));
+}
+
+// tests: C-162, G-25, G-29
+#[test]
+fn identities_inside_and_domains_side_by_side() {
+    let identity = SubscriptionId { kind: 1, data: "262011234567890" };
+    let information = written(|w| {
+        w.group(&d::SUBSCRIPTION_ID, |w| {
+            w.u32(&d::SUBSCRIPTION_ID_TYPE, identity.kind);
+            w.utf8(&d::SUBSCRIPTION_ID_DATA, identity.data);
+        });
+        w.group(&d::SUBSCRIPTION_ID, |w| w.u32(&d::SUBSCRIPTION_ID_TYPE, 0));
+        w.group(&d::IMS_INFORMATION, |w| w.u32(&d::NODE_FUNCTIONALITY, 16));
+        w.group(&d::VCS_INFORMATION, |w| w.u32(&d::FORWARDING_PENDING, 1));
+    });
+    let inside = ServiceInformation::new(&information);
+    assert_eq!(inside.subscription_ids().collect::<Vec<_>>(), [identity]);
+    assert_eq!(inside.ims().unwrap().node, Some(16));
+    assert_eq!(inside.vcs().unwrap().forwarding, Some(true));
+    assert_eq!((inside.ps(), inside.sms(), inside.mms(), inside.mmtel()), (None, None, None, None));
 }

@@ -4,12 +4,16 @@
 //! arithmetic is on integers.
 
 mod attributes;
+mod calendar;
 mod catalog;
 mod compile;
+mod dial_plan;
 mod price;
 mod problem;
 mod quantity;
 mod service;
+mod settings;
+mod tariff;
 
 pub use attributes::{Attributes, Role};
 pub use catalog::Catalog;
@@ -18,6 +22,8 @@ pub use price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceOverflow};
 pub use problem::Problem;
 pub use quantity::QUANTITY_MAX;
 pub use service::{Allowance, ContextId, FinalAction, Service, ServiceId, Threshold, ThresholdKind};
+pub use settings::{Domain, Indeterminate};
+pub use tariff::Tariff;
 
 #[cfg(test)]
 mod tests;

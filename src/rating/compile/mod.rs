@@ -5,6 +5,8 @@ mod allowances;
 mod contexts;
 mod section;
 mod services;
+mod settings;
+mod tariffs;
 
 use std::sync::Arc;
 
@@ -49,10 +51,13 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         section::text(value)?.parse::<Currency>().map_err(|error| error.to_string())
     });
     let contexts = Contexts::read(&mut root, problems);
-    let services = Services::read(&mut root, &contexts, problems);
+    let mut services = Services::read(&mut root, &contexts, problems);
+    let settings = settings::settings(&mut root, problems);
+    tariffs::tariffs(&mut root, &mut services, &settings, problems);
     let allowances = allowances::allowances(&mut root, &services, problems);
     let thresholds = allowances::thresholds(&mut root, problems);
     root.finish(problems);
+    let of_contexts = contexts.settings(&services.list);
     Some(Catalog {
         currency: currency?.value,
         contexts: contexts.table,
@@ -62,5 +67,7 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         keys: services.keys,
         allowances,
         thresholds,
+        settings,
+        of_contexts,
     })
 }

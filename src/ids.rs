@@ -54,10 +54,21 @@ pub struct RatingGroup(pub u32);
 pub struct QuotaKey {
     /// Rating-Group as received.
     pub rating_group: Option<u32>,
-    /// Service-Identifier as received; the first, if there are several.
+    /// Service-Identifier as received; the smallest, if there are several.
     pub service_identifier: Option<u32>,
     /// A digest of the further Service-Identifiers, in ascending order; 0 = there are none (spec C-30).
     pub further: u32,
+}
+
+impl QuotaKey {
+    /// A digest of the further Service-Identifiers, which are in ascending order (FNV-1a); never 0 where there are any.
+    pub fn digest(identifiers: &[u32]) -> u32 {
+        if identifiers.is_empty() {
+            return 0;
+        }
+        let octets = identifiers.iter().flat_map(|id| id.to_be_bytes());
+        octets.fold(0x811c_9dc5, |hash: u32, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193)).max(1)
+    }
 }
 
 /// A Diameter Session-Id: opaque octets, compared octet by octet (RFC 6733 8.8, spec B-100).

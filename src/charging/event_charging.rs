@@ -6,8 +6,14 @@ use super::{
     Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, NoticeKind, Reply,
     RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
+    rate::{Priced, Rate},
 };
-use crate::{ids::SessionId, rating::Catalog, time::Timestamp, units::Money};
+use crate::{
+    ids::SessionId,
+    rating::{Attributes, Catalog},
+    time::Timestamp,
+    units::Money,
+};
 
 pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
@@ -20,7 +26,8 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         return bare(Verdict::RatingFailed);
     }
     let enquiry = request.action == EventAction::PriceEnquiry;
-    if !enquiry && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
+    let emergency = request.attributes.as_ref().is_some_and(|told| told.emergency);
+    if !enquiry && !emergency && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
         return bare(Verdict::ServiceDenied);
     }
     if request.action == EventAction::Refund {
@@ -28,6 +35,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         return bare(Verdict::ServiceDenied);
     }
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
+    let (moment, _) = catalog.moment(request.happened, now);
     let mut ledger = Ledger::new(account, now);
     let (mut cost, mut enough) = (Money::ZERO, true);
     // A request that names no service means one unit of the context's default service.
@@ -35,13 +43,13 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
     let (mut steps, mut replies) = (Vec::with_capacity(services.len()), Vec::with_capacity(services.len()));
     for service in services {
-        let rated = rate(catalog, &ledger, account, request, service, demand);
+        let rated = rate(catalog, &ledger, account, request, service, (demand, moment));
         let (verdict, grant) = match rated {
-            Ok((tariff, allocation, want)) if allocation.units == want => {
+            Ok((tariff, priced, allocation, want)) if allocation.units == want => {
                 ledger.debit(&allocation);
                 cost = cost.saturating_add(allocation.cost);
                 let grant = Grant { measure: tariff.measure(), amount: want };
-                steps.push(step(service, tariff, allocation));
+                steps.push(step(service, tariff, priced, allocation));
                 (Verdict::Success, Some(grant))
             }
             Ok(_) => {
@@ -90,18 +98,19 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }
 
-/// The tariff, who would pay, and for how many units.
+/// The tariff, its price, who would pay, and for how many units.
 fn rate<'a>(
     catalog: &'a Catalog,
     ledger: &Ledger<'_>,
     account: &Account,
     request: &EventRequest<'_>,
     service: &ServiceRequest,
-    demand: Demand,
-) -> Result<(Tariff<'a>, Allocation, u64), Verdict> {
-    let (tariff, want) = match service.want {
+    (demand, moment): (Demand, Timestamp),
+) -> Result<(Tariff<'a>, Priced<'a>, Allocation, u64), Verdict> {
+    let (tariff, priced, want) = match service.want {
         Some(Want::Money(money)) if service.currency.is_none_or(|currency| currency == account.currency) => (
             Tariff::Money,
+            Priced::free(),
             u64::try_from(money.micros()).ok().filter(|micros| *micros > 0).ok_or(Verdict::RatingFailed)?,
         ),
         want => {
@@ -117,23 +126,32 @@ fn rate<'a>(
                 }
                 Some(Want::Money(_) | Want::Unusable) => return Err(Verdict::RatingFailed),
             };
-            (Tariff::Service(found), want)
+            let told = request.attributes.as_deref();
+            let priced = match told {
+                Some(told) if told.emergency => Priced::free(),
+                _ if found.tariffs().is_empty() => Priced::by(found, None),
+                Some(told) => Priced::by(found, found.tariff_at(told, moment)),
+                None => Priced::by(found, found.tariff_at(&Attributes::default(), moment)),
+            };
+            (Tariff::Service(found), priced, want)
         }
     };
-    if account.state == AccountState::Stopped && !tariff.is_free() && demand == Demand::Affordable {
-        return Ok((tariff, Allocation::default(), want.max(1)));
+    let rate = Rate::new(tariff, priced.price, 0);
+    if account.state == AccountState::Stopped && !rate.is_free() && demand == Demand::Affordable {
+        return Ok((tariff, priced, Allocation::default(), want.max(1)));
     }
-    let allocation = ledger.allocate(tariff, 0, want, demand).map_err(|_| Verdict::RatingFailed)?;
-    Ok((tariff, allocation, want))
+    let allocation = ledger.allocate(rate, want, demand).map_err(|_| Verdict::RatingFailed)?;
+    Ok((tariff, priced, allocation, want))
 }
 
-fn step(service: &ServiceRequest, tariff: Tariff<'_>, allocation: Allocation) -> Step {
+fn step(service: &ServiceRequest, tariff: Tariff<'_>, priced: Priced<'_>, allocation: Allocation) -> Step {
     Step {
         key: service.key,
         service: match tariff {
             Tariff::Service(service) => Arc::clone(&service.name),
             Tariff::Money => "money".into(),
         },
+        tariff: priced.name.cloned(),
         measure: tariff.measure(),
         used: allocation.units,
         rated: allocation.rated,

@@ -3,6 +3,7 @@
 mod debit;
 mod grant;
 mod line;
+mod tariffs;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     ids::{SessionId, SessionNo},
-    rating::{Catalog, ContextId},
+    rating::{Attributes, Catalog, ContextId},
     time::Timestamp,
     units::Money,
 };
@@ -63,7 +64,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         if account.sessions.len() >= ACCOUNT_SESSIONS_MAX {
             return Decided::unchanged(bare(Verdict::ResourcesExceeded));
         }
-        if barred(account) {
+        if barred(account) && !is_emergency(session, request) {
             return Decided::unchanged(bare(Verdict::ServiceDenied));
         }
     }
@@ -75,7 +76,8 @@ fn orphan(request: &Interrogation<'_>, now: Timestamp, answer: Arc<Answer>) -> D
     let usage: Vec<_> = request
         .services
         .iter()
-        .filter_map(|service| service.used.filter(|used| !used.is_zero()).map(|used| (service.key, used)))
+        .map(|service| (service.key, service.all_used()))
+        .filter(|(_, used)| !used.is_zero())
         .collect();
     if usage.is_empty() {
         return Decided::unchanged(answer);
@@ -96,6 +98,12 @@ fn barred(account: &Account) -> bool {
     matches!(account.state, AccountState::Suspended | AccountState::Terminated)
 }
 
+/// An emergency is never refused, whoever calls and whatever is left (spec G-104).
+fn is_emergency(session: Option<&Session>, request: &Interrogation<'_>) -> bool {
+    let known = session.and_then(|session| session.attributes.as_deref());
+    known.is_some_and(|known| known.emergency) || request.attributes.as_ref().is_some_and(|told| told.emergency)
+}
+
 fn same_context(session: &Session, catalog: &Catalog, request: &Interrogation<'_>) -> bool {
     *session.context == *request.context_name
         || request.context.is_some_and(|context| catalog.context(&session.context) == Some(context))
@@ -110,6 +118,11 @@ struct Interrogator<'a> {
     account: &'a Account,
     session: Option<&'a Session>,
     context: Option<ContextId>,
+    /// When what is reported happened (spec C-24).
+    moment: Timestamp,
+    /// The conditions from now on, if any are known.
+    attributes: Option<Arc<Attributes>>,
+    emergency: bool,
     ledger: Ledger<'a>,
     steps: Vec<Step>,
     replies: Vec<Reply>,
@@ -128,7 +141,22 @@ impl<'a> Interrogator<'a> {
         let ledger = Ledger::new(account, now);
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        Self { state, catalog, request, now, account, session, context, ledger, steps, replies }
+        let (moment, _) = catalog.moment(request.happened, now);
+        Self {
+            state,
+            catalog,
+            request,
+            now,
+            account,
+            session,
+            context,
+            moment,
+            attributes: from_now_on(session, request),
+            emergency: is_emergency(session, request),
+            ledger,
+            steps,
+            replies,
+        }
     }
 
     fn run(mut self) -> Decided {
@@ -160,7 +188,7 @@ impl<'a> Interrogator<'a> {
         } else {
             Vec::new()
         };
-        let barred = barred(self.account);
+        let barred = barred(self.account) && !self.emergency;
         let stopped = self.account.state == AccountState::Stopped
             || notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
         if self.request.kind != RequestKind::Termination && !barred {
@@ -172,7 +200,7 @@ impl<'a> Interrogator<'a> {
     }
 
     fn conclude(self, barred: bool, notices: Vec<super::Notice>) -> Decided {
-        let Self { state, request, now, account, session, steps, mut replies, .. } = self;
+        let Self { state, request, now, account, session, attributes, steps, mut replies, .. } = self;
         let charged = steps
             .iter()
             .fold(session.map_or(Money::ZERO, Session::charged), |sum, step| sum.saturating_add(step.charged));
@@ -228,9 +256,22 @@ impl<'a> Interrogator<'a> {
             closes,
             notices,
             moved_to,
-            attributes: None,
+            attributes: attributes.filter(|new| known_attributes(session).is_none_or(|known| known != new)),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
+    }
+}
+
+fn known_attributes(session: Option<&Session>) -> Option<&Arc<Attributes>> {
+    session.and_then(|session| session.attributes.as_ref())
+}
+
+/// The conditions that hold from this request on: it may tell only what has changed (spec G-96).
+fn from_now_on(session: Option<&Session>, request: &Interrogation<'_>) -> Option<Arc<Attributes>> {
+    match (known_attributes(session), request.attributes.as_deref()) {
+        (known, None) => known.cloned(),
+        (None, Some(told)) => Some(Arc::new(told.clone())),
+        (Some(known), Some(told)) => Some(Arc::new(told.clone().merged_into(known))),
     }
 }
 

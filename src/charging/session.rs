@@ -96,7 +96,7 @@ impl Session {
 
     /// The key of the quota that a report belongs to: the exact key, else the rating group alone (spec C-31, G-30).
     pub(super) fn resolve(&self, key: QuotaKey) -> QuotaKey {
-        let group = QuotaKey { service_identifier: None, ..key };
+        let group = QuotaKey { service_identifier: None, further: 0, ..key };
         if self.quota(key).is_none() && key.rating_group.is_some() && self.quota(group).is_some() { group } else { key }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ClientTraits;
+use super::{ClientTraits, echo};
 use crate::{
     charging::{Answer, Answered, FinalUnits, Grant, Measure, Reply, RequestKind, Verdict},
     diameter::{
@@ -71,12 +71,13 @@ fn credit_control_answer(
     cca.failed_avp = failed_avp(answer, request);
     if answer.at_command_level {
         if let Some(reply) = answer.replies.first() {
-            cca.granted = reply.grant.map(|grant| granted(grant, currency));
+            cca.granted = reply.grant.map(|grant| granted(grant, reply, currency));
             cca.validity_time = validity(reply);
             cca.final_unit = reply.final_action.as_ref().map(final_unit);
         }
     } else {
         cca.services = answer.replies.iter().map(|reply| service(reply, currency)).collect();
+        echo::further_identifiers(&answer.replies, request, &mut cca.services);
     }
     cca
 }
@@ -95,10 +96,12 @@ fn service(reply: &Reply, currency: Option<Currency>) -> ServiceAnswer {
         rating_group: reply.key.rating_group,
         service_identifier: reply.key.service_identifier,
         result_code: Some(result_code(reply.verdict)),
-        granted: reply.grant.map(|grant| granted(grant, currency)),
+        granted: reply.grant.map(|grant| granted(grant, reply, currency)),
         validity_time: validity(reply),
         final_unit: reply.final_action.as_ref().map(final_unit),
         quota_holding_time: reply.holding_secs,
+        // What the price depends on, and nothing more (spec G-50, G-53).
+        triggers: reply.extras.as_ref().and_then(|extras| extras.triggers.as_deref()).map(Arc::from),
         ..ServiceAnswer::default()
     };
     let threshold = Some(reply.threshold).filter(|threshold| *threshold > 0);
@@ -115,15 +118,17 @@ fn validity(reply: &Reply) -> Option<u32> {
     Some(reply.validity_secs).filter(|secs| *secs > 0)
 }
 
-fn granted(grant: Grant, currency: Option<Currency>) -> GrantedUnits {
-    match grant.measure {
+fn granted(grant: Grant, reply: &Reply, currency: Option<Currency>) -> GrantedUnits {
+    let granted = match grant.measure {
         Measure::Units(kind) => GrantedUnits::of(Units { kind, amount: grant.amount }),
         Measure::Money => {
             let micros = i64::try_from(grant.amount).unwrap_or(i64::MAX);
             let money = CcMoney::from_money(Money::from_micros(micros), currency.map(Currency::number));
             GrantedUnits::of_money(money)
         }
-    }
+    };
+    // One quota for both sides of the change: which part was used on which side is the client's to say (spec C-61).
+    GrantedUnits { tariff_time_change: reply.extras.as_ref().and_then(|extras| extras.tariff_change), ..granted }
 }
 
 fn final_unit(action: &FinalUnits) -> FinalUnitAction {

@@ -1,17 +1,18 @@
 //! A CCR becomes a command of the charging core.
 
-use super::{ClientTraits, identity, sms};
+use super::{ClientTraits, conditions, identity};
 use crate::{
     charging::{
-        Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest, Used, Want, WantedUnits,
+        Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest, SplitUsage, Used, Want,
+        WantedUnits,
     },
     diameter::{
         CreditControlRequest, RequestError, ResultCode,
-        credit_control::{CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
+        credit_control::{CcMoney, MultipleServices, RequestType, ServiceUnits, TariffChangeUsage, UsedUnits},
         dictionary as d,
     },
     ids::{AccountId, Identity, QuotaKey, SessionKey},
-    rating::Catalog,
+    rating::{Catalog, ContextId, Domain},
     units::{Currency, Money, UnitKind},
 };
 
@@ -93,7 +94,7 @@ pub fn charge<'a>(
         if services.is_empty() {
             services.push(command_level(request));
         }
-        count_messages(&mut services, request);
+        count_messages(&mut services, request, catalog, context);
         Request::Event(EventRequest {
             session_id: request.session_id,
             sub_session: 0,
@@ -104,8 +105,8 @@ pub fn charge<'a>(
             context,
             services,
             at_command_level,
-            attributes: None,
-            happened: None,
+            attributes: conditions::attributes(request, catalog, context),
+            happened: request.event_timestamp,
         })
     } else {
         Request::Session(Interrogation {
@@ -122,8 +123,9 @@ pub fn charge<'a>(
             services,
             at_command_level: at_command_level && request.is_command_level(),
             short_validity: client.ignores_reauthorisation,
-            attributes: None,
-            happened: None,
+            tariff_time_change: client.tariff_time_change,
+            attributes: conditions::attributes(request, catalog, context),
+            happened: request.event_timestamp,
         })
     };
     Ok(Charge { identities: identity::identities(request), key, request: translated })
@@ -143,12 +145,25 @@ fn action(request: &CreditControlRequest<'_>) -> Result<EventAction, RequestErro
 }
 
 fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
-    let key = QuotaKey {
-        rating_group: mscc.rating_group,
-        service_identifier: mscc.service_identifier,
-        ..QuotaKey::default()
-    };
-    from_units(key, mscc.requested.as_ref(), mscc.all_used())
+    let (service_identifier, further) = identifiers(mscc);
+    let key = QuotaKey { rating_group: mscc.rating_group, service_identifier, further };
+    ServiceRequest {
+        reason: mscc.any_reporting_reason(),
+        access: mscc.rat_type,
+        ..from_units(key, mscc.requested.as_ref(), mscc.all_used())
+    }
+}
+
+/// The Service-Identifiers of a key, in whatever order they came: the smallest, and a digest of the others (spec C-30, C-31).
+pub(super) fn identifiers(mscc: &MultipleServices<'_>) -> (Option<u32>, u32) {
+    if mscc.more_service_identifiers.is_empty() {
+        return (mscc.service_identifier, 0);
+    }
+    let mut all: Vec<u32> = mscc.service_identifiers().collect();
+    all.sort_unstable();
+    all.dedup();
+    let further = all.get(1..).map_or(0, QuotaKey::digest);
+    (all.first().copied(), further)
 }
 
 /// Units outside of MSCC (spec C-39, G-20).
@@ -160,24 +175,32 @@ fn command_level(request: &CreditControlRequest<'_>) -> ServiceRequest {
 fn from_units<'u>(
     key: QuotaKey,
     requested: Option<&ServiceUnits>,
-    used: impl Iterator<Item = &'u UsedUnits>,
+    reports: impl Iterator<Item = &'u UsedUnits>,
 ) -> ServiceRequest {
     let (mut currency, mut unusable) = (None, false);
-    // Every Used-Service-Unit counts, not only the first (spec C-37, I-9).
-    let used = used.fold(None, |sum: Option<Used>, used| {
-        let money = used.units.money.and_then(|money| {
+    let mut used = None;
+    let mut split: Option<Box<SplitUsage>> = None;
+    // Every Used-Service-Unit counts, not only the first, each on its side of a change of tariff (spec C-37, C-62, I-9).
+    for report in reports {
+        let money = report.units.money.and_then(|money| {
             let counted = money_of(money, &mut currency);
             unusable |= counted.is_none();
             counted
         });
         let this = Used {
-            octets: used.units.octets().unwrap_or(0),
-            seconds: used.units.amount(UnitKind::Seconds).unwrap_or(0),
-            events: used.units.amount(UnitKind::Events).unwrap_or(0),
+            octets: report.units.octets().unwrap_or(0),
+            seconds: report.units.amount(UnitKind::Seconds).unwrap_or(0),
+            events: report.units.amount(UnitKind::Events).unwrap_or(0),
             money: money.unwrap_or(Money::ZERO),
         };
-        Some(sum.unwrap_or_default().plus(this))
-    });
+        let place = match report.tariff_change {
+            None => &mut used,
+            Some(TariffChangeUsage::Before) => &mut split.get_or_insert_default().before,
+            Some(TariffChangeUsage::After) => &mut split.get_or_insert_default().after,
+            Some(TariffChangeUsage::Indeterminate) => &mut split.get_or_insert_default().either,
+        };
+        *place = Some(place.unwrap_or_default().plus(this));
+    }
     let want = requested.map(|units| match units.money {
         Some(money) => money_of(money, &mut currency).map_or(Want::Unusable, Want::Money),
         None if units.is_empty() => Want::Any,
@@ -187,7 +210,7 @@ fn from_units<'u>(
             events: units.amount(UnitKind::Events),
         }),
     });
-    ServiceRequest { key, used, want, currency, unusable, ..ServiceRequest::default() }
+    ServiceRequest { key, used, split, want, currency, unusable, ..ServiceRequest::default() }
 }
 
 /// The amount, if it can be counted; the currency is noted. A currency that is not known makes it uncountable.
@@ -198,11 +221,20 @@ fn money_of(money: CcMoney, currency: &mut Option<Currency>) -> Option<Money> {
     money.to_money().filter(|money| !money.is_negative())
 }
 
-/// Where the client does not say how many units an event is about, the messages are counted (spec G-124).
-fn count_messages(services: &mut [ServiceRequest], request: &CreditControlRequest<'_>) {
+/// Where the client does not say how many units an event is about, the messages are counted (spec G-124, G-132).
+fn count_messages(
+    services: &mut [ServiceRequest],
+    request: &CreditControlRequest<'_>,
+    catalog: &Catalog,
+    context: Option<ContextId>,
+) {
+    let quantity = match context.and_then(|context| catalog.domain(context, request.service_context_id)) {
+        Some(Domain::Mms) => conditions::mms::quantity,
+        _ => conditions::sms::quantity,
+    };
     let silent = |want: Option<Want>| matches!(want, None | Some(Want::Any));
     if services.iter().any(|service| silent(service.want))
-        && let Some(messages) = sms::quantity(request.service_information)
+        && let Some(messages) = quantity(request.service_information)
     {
         let units = Want::Units(WantedUnits { events: Some(messages), ..WantedUnits::default() });
         services.iter_mut().filter(|service| silent(service.want)).for_each(|service| service.want = Some(units));

@@ -89,7 +89,19 @@ impl Catalog {
     /// Whether Service-Information must be read in this context: a price depends on it, or an emergency call may be told of
     /// there (spec G-29, G-104).
     pub fn reads_attributes(&self, context: ContextId) -> bool {
-        self.of_contexts.get(usize::from(context.0)).is_some_and(|of_context| of_context.reads_attributes)
+        let of_context = self.of_contexts.get(usize::from(context.0));
+        of_context.is_some_and(|of_context| of_context.priced_by_attributes || of_context.calls)
+    }
+
+    /// Whether a price in this context depends on what Service-Information tells.
+    pub fn prices_by_attributes(&self, context: ContextId) -> bool {
+        self.of_contexts.get(usize::from(context.0)).is_some_and(|of_context| of_context.priced_by_attributes)
+    }
+
+    /// The network that a visitor register or a switch with this number belongs to, MCC and MNC (spec G-141).
+    pub fn network_of_number(&self, digits: &str) -> Option<&str> {
+        let fits = |entry: &&(Box<str>, Box<str>)| digits.starts_with(&*entry.0);
+        self.settings.visited_networks.iter().filter(fits).max_by_key(|entry| entry.0.len()).map(|entry| &*entry.1)
     }
 
     /// The domain of a request of this context: by the number of its specification (spec G-28), else what the catalog says

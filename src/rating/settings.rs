@@ -1,6 +1,10 @@
 //! What a catalog says once for all its services.
 
-use super::dial_plan::DialPlan;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::{dial_plan::DialPlan, tariff::Network};
 
 /// What a catalog says beside what it sells.
 #[derive(Debug)]
@@ -10,9 +14,11 @@ pub(super) struct Settings {
     pub(super) event_future_secs: u64,
     pub(super) indeterminate: Indeterminate,
     pub(super) validity_jitter_secs: u32,
-    /// As written, for the tariffs.
-    pub(super) time_zone: jiff::tz::TimeZone,
-    pub(super) home_networks: std::sync::Arc<[super::tariff::Network]>,
+    /// The operator's clock, if nothing else is said.
+    pub(super) time_zone: TimeZone,
+    pub(super) home_networks: Arc<[Network]>,
+    /// What numbers of visitor registers begin with, and whose they are (spec G-141).
+    pub(super) visited_networks: Vec<(Box<str>, Box<str>)>,
 }
 
 /// What requests of a context are read for.
@@ -20,7 +26,10 @@ pub(super) struct Settings {
 pub(super) struct ContextSettings {
     /// For names that tell nothing.
     pub(super) domain: Option<Domain>,
-    pub(super) reads_attributes: bool,
+    /// A price depends on what Service-Information tells.
+    pub(super) priced_by_attributes: bool,
+    /// There may be calls, and emergencies among them.
+    pub(super) calls: bool,
 }
 
 /// A domain of services, each with a group of its own in Service-Information (spec G-28).

@@ -107,6 +107,11 @@ impl Service {
         self.tariffs.as_deref().map_or(&[], |tariffs| &tariffs.list)
     }
 
+    /// Whether its price depends on the time.
+    pub fn is_timed(&self) -> bool {
+        self.tariffs.as_deref().is_some_and(Tariffs::is_timed)
+    }
+
     /// The Trigger-Types of the changes that its price depends on, and no others (spec G-53); ascending.
     pub fn triggers(&self) -> &[u32] {
         self.tariffs.as_deref().map_or(&[], |tariffs| &tariffs.triggers)

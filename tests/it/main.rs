@@ -20,6 +20,7 @@ mod simulation;
 mod store_crash;
 mod store_rules;
 mod support;
+mod tariff_property;
 mod tidy;
 mod tools;
 mod wire;

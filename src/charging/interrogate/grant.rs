@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Interrogator, line::Line};
+use super::{Interrogator, line::Line, tariffs::Offer};
 use crate::{
     charging::{
-        Draw, FinalUnits, Grant, Measure, Reply, Step, Verdict, Want,
+        Draw, FinalUnits, Grant, Measure, Reply, ReplyExtras, Step, Verdict, Want,
         quota::{Demand, Tariff},
+        rate::Rate,
         session::SESSION_QUOTAS_MAX,
     },
     ids::QuotaKey,
@@ -39,11 +40,11 @@ impl<'a> Interrogator<'a> {
             },
         };
         let Some(tariff) = line.tariff else { return };
-        let allocation = if stopped && !tariff.is_free() {
+        let offer = service.map_or_else(|| Offer::plain(Rate::money()), |service| self.offer(line, service));
+        let allocation = if stopped && !offer.rate.is_free() {
             Default::default()
         } else {
-            let rated = self.rated(line.quota, tariff.measure());
-            match self.ledger.allocate(tariff, rated, slice, Demand::Affordable) {
+            match self.ledger.allocate(offer.rate, slice, Demand::Affordable) {
                 Ok(allocation) => allocation,
                 Err(_) => return self.reply(line, Verdict::RatingFailed),
             }
@@ -55,7 +56,7 @@ impl<'a> Interrogator<'a> {
         if allocation.units == 0 && slice > 0 {
             return self.refuse(line, service);
         }
-        let validity_secs = self.validity(service, &allocation.draws, cut, is_final);
+        let validity_secs = self.validity(service, &allocation.draws, cut, is_final).min(offer.validity_max);
         let threshold = match service {
             Some(service) if !is_final => service.threshold_for(allocation.units).unwrap_or(0),
             _ => 0,
@@ -68,13 +69,14 @@ impl<'a> Interrogator<'a> {
             threshold,
             holding_secs: service.and_then(|service| service.quota_holding_secs),
             final_action: is_final.then(|| final_units(service)),
-            extras: None,
+            extras: extras(service, &offer),
         });
         if let Some(step) = self.step(line.quota) {
             step.granted = allocation.units;
             step.holds = allocation.draws;
             step.validity_secs = validity_secs;
             step.final_units = is_final;
+            step.terms = offer.terms;
         }
     }
 
@@ -169,6 +171,18 @@ fn wanted(service: &Service, want: Want) -> Option<u64> {
         },
         Want::Money(_) | Want::Unusable => None,
     }
+}
+
+/// What the client is told beside the grant: a change of tariff, and the changes of its conditions that matter (spec C-60,
+/// G-53).
+fn extras(service: Option<&Service>, offer: &Offer<'_>) -> Option<Box<ReplyExtras>> {
+    let triggers = service.map_or(&[][..], Service::triggers);
+    let extras = ReplyExtras {
+        tariff_change: offer.told,
+        triggers: (!triggers.is_empty()).then(|| triggers.into()),
+        ..ReplyExtras::default()
+    };
+    (extras != ReplyExtras::default()).then(|| Box::new(extras))
 }
 
 fn final_units(service: Option<&Service>) -> FinalUnits {

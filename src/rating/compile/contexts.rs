@@ -85,7 +85,7 @@ impl<'a> Contexts<'a> {
         let of_context = |(index, context): (usize, &ContextText<'_>)| {
             let mut services = services.iter().filter(|service| usize::from(service.context.0) == index);
             let priced = services.any(|service| service.tariffs.as_deref().is_some_and(|it| it.read_attributes()));
-            ContextSettings { domain: context.domain, reads_attributes: priced || context.calls }
+            ContextSettings { domain: context.domain, priced_by_attributes: priced, calls: context.calls }
         };
         self.list.iter().enumerate().map(of_context).collect()
     }

@@ -170,6 +170,11 @@ impl<'a> Section<'a> {
         self.table.get_key_value(key).map_or(self.span.clone(), |(name, _)| name.span())
     }
 
+    /// All keys and their values, for a table whose keys are free, with the places of the keys.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a DeValue<'a>, Span)> {
+        self.table.iter().map(|(name, value)| (&**name.get_ref(), value.get_ref(), name.span()))
+    }
+
     /// Where the value of `key` stands.
     pub(super) fn value_span(&self, key: &str) -> Option<Span> {
         self.table.get(key).map(Spanned::span)

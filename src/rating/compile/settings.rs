@@ -1,5 +1,7 @@
 //! What the top of a catalog says beside what it sells: clocks, networks, how numbers are dialled.
 
+use std::ops::RangeInclusive;
+
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use toml::de::DeValue;
 
@@ -22,6 +24,9 @@ const JITTER_MAX_SECS: u32 = 600;
 
 /// Country codes and prefixes have up to three or four digits.
 const PREFIX_DIGITS_MAX: usize = 8;
+
+/// E.164 has no longer numbers.
+const NUMBER_DIGITS_MAX: usize = 15;
 
 /// Reads all of it.
 pub(super) fn settings(root: &mut Section<'_>, problems: &mut Problems<'_>) -> Settings {
@@ -50,7 +55,27 @@ pub(super) fn settings(root: &mut Section<'_>, problems: &mut Problems<'_>) -> S
         validity_jitter_secs: jitter.map_or(0, |field| field.value),
         time_zone,
         home_networks,
+        visited_networks: visited_networks(root, problems),
     }
+}
+
+/// `"4917" = "26201"`: what numbers begin with, and the network.
+fn visited_networks(root: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<(Box<str>, Box<str>)> {
+    let Some(section) = root.section("visited_networks", "[visited_networks]", problems) else { return Vec::new() };
+    let mut networks = Vec::new();
+    for (prefix, value, span) in section.entries() {
+        let digits = |text: &str, lengths: RangeInclusive<usize>| {
+            lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+        };
+        match section::text(value) {
+            Ok(network) if digits(prefix, 1..=NUMBER_DIGITS_MAX) && digits(network, 5..=6) => {
+                networks.push((prefix.into(), network.into()));
+            }
+            _ => problems
+                .add(&span, "write what numbers begin with and their MCC and MNC, such as `\"4917\" = \"26201\"`"),
+        }
+    }
+    networks
 }
 
 /// `26201`, `262` or `262*`: MCC and MNC, or what they begin with.

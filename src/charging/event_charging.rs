@@ -35,7 +35,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         return bare(Verdict::ServiceDenied);
     }
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
-    let (moment, _) = catalog.moment(request.happened, now);
+    let (moment, untimely) = catalog.moment(request.happened, now);
     let mut ledger = Ledger::new(account, now);
     let (mut cost, mut enough) = (Money::ZERO, true);
     // A request that names no service means one unit of the context's default service.
@@ -94,6 +94,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         steps,
         answer: Arc::clone(&answer),
         notices,
+        untimely: request.happened.filter(|_| untimely),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }

@@ -120,6 +120,8 @@ struct Interrogator<'a> {
     context: Option<ContextId>,
     /// When what is reported happened (spec C-24).
     moment: Timestamp,
+    /// The client's own time was too far off.
+    untimely: bool,
     /// The conditions from now on, if any are known.
     attributes: Option<Arc<Attributes>>,
     emergency: bool,
@@ -141,7 +143,7 @@ impl<'a> Interrogator<'a> {
         let ledger = Ledger::new(account, now);
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let (moment, _) = catalog.moment(request.happened, now);
+        let (moment, untimely) = catalog.moment(request.happened, now);
         Self {
             state,
             catalog,
@@ -151,6 +153,7 @@ impl<'a> Interrogator<'a> {
             session,
             context,
             moment,
+            untimely,
             attributes: from_now_on(session, request),
             emergency: is_emergency(session, request),
             ledger,
@@ -200,7 +203,7 @@ impl<'a> Interrogator<'a> {
     }
 
     fn conclude(self, barred: bool, notices: Vec<super::Notice>) -> Decided {
-        let Self { state, request, now, account, session, attributes, steps, mut replies, .. } = self;
+        let Self { state, request, now, account, session, attributes, untimely, steps, mut replies, .. } = self;
         let charged = steps
             .iter()
             .fold(session.map_or(Money::ZERO, Session::charged), |sum, step| sum.saturating_add(step.charged));
@@ -257,6 +260,7 @@ impl<'a> Interrogator<'a> {
             notices,
             moved_to,
             attributes: attributes.filter(|new| known_attributes(session).is_none_or(|known| known != new)),
+            untimely: request.happened.filter(|_| untimely),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
     }

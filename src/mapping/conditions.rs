@@ -36,3 +36,6 @@ pub(super) fn attributes(
 fn emergency() -> Attributes {
     Attributes { emergency: true, ..Attributes::default() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,3 +38,44 @@ pub(super) fn further_identifiers(replies: &[Reply], request: &Frame, services: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        diameter::{CreditControlRequest, Identity, credit_control::RequestType},
+        ids::QuotaKey,
+    };
+
+    // tests: C-31, G-112
+    #[test]
+    fn all_service_identifiers_come_back_as_they_were_sent() {
+        let asked = |group, identifiers: [u32; 2]| MultipleServices {
+            rating_group: Some(group),
+            service_identifier: Some(identifiers[0]),
+            more_service_identifiers: vec![identifiers[1]],
+            ..MultipleServices::default()
+        };
+        let origin = Identity { host: "gw.example".into(), realm: "example".into() };
+        let mut request = CreditControlRequest::new(b"gw.example;1;1", &origin, "example", RequestType::Update);
+        request.services = vec![asked(1, [3, 4]), asked(1, [9, 7]), asked(2, [7, 9])];
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes);
+        let frame = Frame::from_bytes(Bytes::from(bytes)).unwrap();
+        let reply = |group, further| Reply {
+            key: QuotaKey { rating_group: Some(group), service_identifier: Some(7), further },
+            ..Reply::default()
+        };
+        let replies = [reply(1, QuotaKey::digest(&[9])), reply(1, 0), reply(5, QuotaKey::digest(&[9]))];
+        let mut services: Vec<_> = replies
+            .iter()
+            .map(|reply| ServiceAnswer { service_identifier: reply.key.service_identifier, ..Default::default() })
+            .collect();
+        further_identifiers(&replies, &frame, &mut services);
+        let told: Vec<_> =
+            services.iter().map(|it| (it.service_identifier, it.more_service_identifiers.clone())).collect();
+        assert_eq!(told, [(Some(9), vec![7]), (Some(7), vec![]), (Some(7), vec![])]);
+    }
+}

@@ -288,6 +288,73 @@ mod tests {
         assert_eq!(services[0].want, None);
     }
 
+    // tests: C-37, C-62
+    #[test]
+    fn sides_of_a_tariff_change_stay_apart() {
+        let on = |amount, side| UsedUnits {
+            tariff_change: side,
+            ..used(ServiceUnits { total_octets: Some(amount), ..ServiceUnits::default() })
+        };
+        let octets = |octets| Some(Used { octets, ..Used::default() });
+        let services = translated(|request| {
+            request.services = vec![MultipleServices {
+                rating_group: Some(1),
+                used: Some(on(1, Some(TariffChangeUsage::Before))),
+                more_used: vec![
+                    on(2, Some(TariffChangeUsage::After)),
+                    on(4, None),
+                    on(8, Some(TariffChangeUsage::Indeterminate)),
+                    on(16, Some(TariffChangeUsage::After)),
+                ],
+                ..MultipleServices::default()
+            }];
+        })
+        .unwrap();
+        assert_eq!(services[0].used, octets(4));
+        let split = SplitUsage { before: octets(1), after: octets(18), either: octets(8) };
+        assert_eq!(services[0].split.as_deref(), Some(&split));
+        assert_eq!(services[0].all_used().octets, 31);
+    }
+
+    // tests: G-35, G-41
+    #[test]
+    fn a_group_may_have_a_radio_and_reasons_of_its_own() {
+        let services = translated(|request| {
+            let report = UsedUnits { reporting_reason: Some(6), ..UsedUnits::default() };
+            request.services = vec![
+                MultipleServices { rat_type: Some(2), reporting_reason: Some(4), ..MultipleServices::default() },
+                MultipleServices { used: Some(report), ..MultipleServices::default() },
+            ];
+        })
+        .unwrap();
+        assert_eq!((services[0].access, services[0].reason), (Some(2), Some(4)));
+        assert_eq!((services[1].access, services[1].reason), (None, Some(6)));
+    }
+
+    // tests: C-30, C-31
+    #[test]
+    fn a_key_is_the_set_of_its_service_identifiers() {
+        let key = |identifiers: &[u32]| {
+            let services = translated(|request| {
+                request.services = vec![MultipleServices {
+                    rating_group: Some(1),
+                    service_identifier: identifiers.first().copied(),
+                    more_service_identifiers: identifiers.get(1..).unwrap_or_default().to_vec(),
+                    ..MultipleServices::default()
+                }];
+            });
+            services.unwrap()[0].key
+        };
+        assert_eq!(key(&[7, 9, 8]), key(&[9, 8, 7]));
+        assert_eq!(key(&[7, 9, 9]), key(&[7, 9]));
+        assert_eq!(key(&[7]), QuotaKey { rating_group: Some(1), service_identifier: Some(7), further: 0 });
+        assert_eq!(key(&[9, 7]).service_identifier, Some(7));
+        let different = [key(&[]), key(&[7]), key(&[7, 8]), key(&[7, 9]), key(&[7, 8, 9]), key(&[8, 9])];
+        for (index, one) in different.iter().enumerate() {
+            assert!(different.iter().skip(index + 1).all(|other| other != one), "{one:?}");
+        }
+    }
+
     // tests: C-54, C-55
     #[test]
     fn money_that_cannot_be_counted_is_not_taken_for_none() {

@@ -131,7 +131,7 @@ impl Clock for ManualClock {
 mod tests {
     use super::*;
 
-    // tests: B-49 (with the vectors B-V5 and B-V6)
+    // tests: B-49
     #[test]
     fn diameter_time_wraps_in_2036() {
         let new_year_2026 = Timestamp::from_secs(1_767_225_600);

@@ -12,7 +12,6 @@ use super::{
     OrphanUsage, Reply, RequestKind, Session, State, Step, Verdict, lifecycle,
     quota::Ledger,
     session::{Novelty, SESSION_QUOTAS_USED_MAX},
-    state::ACCOUNT_SESSIONS_MAX,
 };
 use crate::{
     ids::{SessionId, SessionNo},
@@ -61,7 +60,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         if context.is_none() {
             return Decided::unchanged(bare(Verdict::RatingFailed));
         }
-        if account.sessions.len() >= ACCOUNT_SESSIONS_MAX {
+        if account.sessions.len() >= state.retention.account_sessions_max {
             return Decided::unchanged(bare(Verdict::ResourcesExceeded));
         }
         if barred(account) && !is_emergency(session, request) {

@@ -40,4 +40,4 @@ pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use quota::{Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
-pub use state::{ACCOUNT_SESSIONS_MAX, RememberedCredit, RememberedEvent, Retention, State};
+pub use state::{RememberedCredit, RememberedEvent, Retention, State};

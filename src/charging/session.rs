@@ -17,8 +17,6 @@ use crate::{
 /// Answers that a running session keeps at least for retransmissions; with more quotas than that, one for each, since a
 /// client may have one update for each rating group in flight (spec C-48).
 pub const SESSION_ANSWERS_MIN: usize = 8;
-/// Quotas that may be granted in one session: gateways use up to a few dozen rating groups.
-pub(super) const SESSION_QUOTAS_MAX: usize = 256;
 /// Quotas that usage may be charged to in one session. Usage is not refused before that: what it costs is memory.
 pub(super) const SESSION_QUOTAS_USED_MAX: usize = 4_096;
 /// How far below the highest number an update is still known to be seen or not seen.

@@ -7,11 +7,14 @@ use std::{
     time::Instant,
 };
 
-use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, sync::Notify};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::Notify,
+};
 
 use super::Shared;
 use crate::{
-    charging::{Answered, Verdict},
+    charging::{self, Answered, Verdict},
     diameter::Frame,
     journal::{Fatal, Pending, Position},
     mapping::{self, ClientTraits},
@@ -136,10 +139,10 @@ pub(super) enum WriterEnd {
 }
 
 /// Sends what is queued until [`Outgoing::Close`].
-pub(super) async fn write(
+pub(super) async fn write<W: AsyncWrite + Unpin>(
     shared: Arc<Shared>,
     queue: Arc<Queue>,
-    mut socket: OwnedWriteHalf,
+    mut socket: W,
     metrics: Arc<std::sync::OnceLock<Arc<RequestMetrics>>>,
 ) -> WriterEnd {
     let mut writer = Writer { shared, metrics, ready: Vec::with_capacity(WRITE_SIZE), closing: false, sent: 0 };
@@ -162,7 +165,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(&mut self, queue: &Queue, socket: &mut OwnedWriteHalf) -> WriterEnd {
+    async fn run<W: AsyncWrite + Unpin>(&mut self, queue: &Queue, socket: &mut W) -> WriterEnd {
         let mut taken: VecDeque<Outgoing> = VecDeque::new();
         while !self.closing {
             while taken.is_empty() && self.sent == 0 {
@@ -206,11 +209,11 @@ impl Writer {
     }
 
     /// Waits until a position is durable; refusals leave meanwhile.
-    async fn wait_for(
+    async fn wait_for<W: AsyncWrite + Unpin>(
         &mut self,
         position: Position,
         queue: &Queue,
-        socket: &mut OwnedWriteHalf,
+        socket: &mut W,
     ) -> Result<(), WriterEnd> {
         let mark = self.shared.store.mark().clone();
         loop {
@@ -247,7 +250,10 @@ impl Writer {
                     Err(answered) => return Err(Outgoing::Decision { request, answered, client, kind, received }),
                 };
                 let local = &self.shared.local.identity;
-                mapping::encode_answer(&durable, &request, client, local, &mut self.ready);
+                let start = self.ready.len();
+                if mapping::encode_answer(&durable, &request, client, local, &mut self.ready) {
+                    self.shared.overload.tell(&mut self.ready, start, Instant::now());
+                }
                 self.count(kind, mapping::result_code(durable.answer.verdict).0, received);
                 count_refused_quotas(&durable);
             }
@@ -263,9 +269,11 @@ impl Writer {
         }
     }
 
-    async fn flush(&mut self, queue: &Queue, socket: &mut OwnedWriteHalf) -> std::io::Result<()> {
+    async fn flush<W: AsyncWrite + Unpin>(&mut self, queue: &Queue, socket: &mut W) -> std::io::Result<()> {
         if !self.ready.is_empty() {
             socket.write_all(&self.ready).await?;
+            // TLS keeps what it has not yet sent; TCP has nothing to do here.
+            socket.flush().await?;
             self.ready.clear();
         }
         if self.sent > 0 {
@@ -285,8 +293,22 @@ impl Outgoing {
 }
 
 fn count_refused_quotas(answered: &Answered) {
+    let answer = &answered.answer;
+    if answer.verdict == Verdict::ResourcesExceeded {
+        // An initial request would be one session too many; later ones report on more quotas than a session may have.
+        let begins = answer.kind == charging::RequestKind::Initial;
+        bound_hit(if begins { "account_sessions_max" } else { "session_quotas_max" });
+    }
     for reply in answered.answer.replies.iter().filter(|reply| reply.verdict != Verdict::Success) {
+        if reply.verdict == Verdict::ResourcesExceeded {
+            bound_hit("session_quotas_max");
+        }
         let code = mapping::result_code(reply.verdict).0.to_string();
         metrics::counter!(names::QUOTAS_REFUSED, "result_code" => code).increment(1);
     }
+}
+
+/// Counts something that was larger or more than a setting allows.
+pub(super) fn bound_hit(setting: &'static str) {
+    metrics::counter!(names::BOUNDS_HIT, "bound" => setting).increment(1);
 }

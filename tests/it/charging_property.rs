@@ -187,11 +187,9 @@ impl World {
         assert_eq!(self.state.discrepancy(), 0);
         if let Outcome::Answer(answer) = &decided.outcome {
             for reply in &answer.replies {
-                // tests: I-2, G-149
                 assert_eq!(reply.verdict == Verdict::Success, reply.grant.is_some());
                 if let Some(grant) = reply.grant {
                     assert!(grant.amount > 0 || reply.final_action.is_some(), "an empty grant has a final action");
-                    // tests: I-5, G-60, G-62
                     assert!(u64::from(reply.threshold) < grant.amount.max(1));
                     assert!(reply.threshold == 0 || reply.final_action.is_none());
                 }
@@ -201,7 +199,6 @@ impl World {
     }
 
     /// A new reservation takes only what is free: afterwards no bucket that it draws from is overcommitted.
-    // tests: C-181, C-185
     fn check_new_holds(&self, event: &Event) {
         let Event::Interrogated(event) = event else { return };
         let granted = |amounts: &mut dyn Iterator<Item = u64>| amounts.map(u128::from).sum::<u128>();
@@ -371,7 +368,7 @@ proptest! {
 
     /// Whatever is asked, in whatever order: the identity holds, a repetition gets the same answer and changes nothing, and
     /// the events replayed give the same state.
-    // tests: C-180, C-182, C-183, C-140, C-20
+    // tests: C-180, C-181, C-182, C-183, C-185, C-140, C-20, I-2, I-5, G-62, G-149
     #[test]
     fn the_identity_holds_and_the_replay_is_the_state(steps in vec(step(), 1..60)) {
         let mut world = World::new(false);

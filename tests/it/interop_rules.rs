@@ -20,12 +20,12 @@ const UPDATE: u32 = 2;
 const TERMINATION: u32 = 3;
 const EVENT: u32 = 4;
 
-const MB: u64 = 1_000_000;
+pub(crate) const MB: u64 = 1_000_000;
 /// Of the seeded accounts: 100.00.
-const BALANCE: i64 = 100_000_000;
+pub(crate) const BALANCE: i64 = 100_000_000;
 
 /// The first AVPs of every answer, in the order that clients need.
-const HEAD: [u32; 7] = [
+pub(crate) const HEAD: [u32; 7] = [
     code::SESSION_ID,
     code::RESULT_CODE,
     code::ORIGIN_HOST,
@@ -36,15 +36,15 @@ const HEAD: [u32; 7] = [
 ];
 
 /// The MSISDN of a seeded account.
-fn msisdn(account: u64) -> String {
+pub(crate) fn msisdn(account: u64) -> String {
     (8_613_900_000_000 + account - 1).to_string()
 }
 
-fn imsi(account: u64) -> String {
+pub(crate) fn imsi(account: u64) -> String {
     (460_000_000_000_000 + account - 1).to_string()
 }
 
-fn subscription(kind: u32, data: &str) -> Vec<u8> {
+pub(crate) fn subscription(kind: u32, data: &str) -> Vec<u8> {
     group(code::SUBSCRIPTION_ID, &[number(code::SUBSCRIPTION_ID_TYPE, kind), text(code::SUBSCRIPTION_ID_DATA, data)])
 }
 
@@ -69,15 +69,15 @@ pub(crate) fn ccr_of(account: u64, session: &str, kind: u32, request_number: u32
 }
 
 /// Requested-Service-Unit that leaves everything to the server.
-fn any() -> Vec<u8> {
+pub(crate) fn any() -> Vec<u8> {
     group(code::REQUESTED_SERVICE_UNIT, &[])
 }
 
-fn used(octets: u64) -> Vec<u8> {
+pub(crate) fn used(octets: u64) -> Vec<u8> {
     group(code::USED_SERVICE_UNIT, &[long(code::CC_TOTAL_OCTETS, octets)])
 }
 
-fn mscc(members: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn mscc(members: &[Vec<u8>]) -> Vec<u8> {
     group(code::MULTIPLE_SERVICES_CREDIT_CONTROL, members)
 }
 
@@ -87,16 +87,16 @@ pub(crate) fn wanted(rating_group: u32) -> Vec<u8> {
 }
 
 /// One that reports octets and asks for more.
-fn used_and_wanted(rating_group: u32, octets: u64) -> Vec<u8> {
+pub(crate) fn used_and_wanted(rating_group: u32, octets: u64) -> Vec<u8> {
     mscc(&[number(code::RATING_GROUP, rating_group), any(), used(octets)])
 }
 
 /// One that only reports.
-fn used_only(rating_group: u32, octets: u64) -> Vec<u8> {
+pub(crate) fn used_only(rating_group: u32, octets: u64) -> Vec<u8> {
     mscc(&[number(code::RATING_GROUP, rating_group), used(octets)])
 }
 
-fn codes_of(answer: &Message) -> Vec<(Option<u32>, Option<u32>)> {
+pub(crate) fn codes_of(answer: &Message) -> Vec<(Option<u32>, Option<u32>)> {
     let services = answer.services();
     services
         .iter()
@@ -134,7 +134,7 @@ fn expect_harmless(answer: &Message) {
 }
 
 /// Asks, and checks what holds for every answer.
-async fn ask(client: &mut Client, request: Request) -> Message {
+pub(crate) async fn ask(client: &mut Client, request: Request) -> Message {
     let answer = client.ask_new(request).await;
     expect_harmless(&answer);
     answer
@@ -229,7 +229,7 @@ async fn a_redirected_user_stays_redirected_until_there_is_money() {
     assert_eq!((answer.services()[0].octets(), redirects(&answer.services()[0])), (Some(20 * MB), false));
 }
 
-// tests: I-3 I-8 C-33 C-35
+// tests: I-3 I-8 C-33 C-35 G-111
 #[tokio::test]
 async fn data_is_granted_as_a_total_of_the_servers_choice() {
     let node = TestNode::demo().await;
@@ -420,7 +420,7 @@ async fn cost_of(client: &mut Client, node: &TestNode, session: &str, members: &
     before - node.balance(1).0
 }
 
-// tests: I-9 C-37 C-51 C-52 C-116 G-34
+// tests: I-9 C-37 C-51 C-52 C-116 G-32 G-34
 #[tokio::test]
 async fn usage_counts_once_whatever_its_form() {
     let node = TestNode::demo().await;

@@ -157,7 +157,7 @@ async fn a_client_that_accepts_and_stays_silent_is_asked_once_more_and_again_aft
     data.is_asked(&mut gateway).await;
 }
 
-// tests: B-135 B-162
+// tests: B-135
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_asked_over_the_connection_that_is_left() {
     let node = poor(|_| {}).await;

@@ -223,7 +223,6 @@ fn verify(store: &Store<MemoryDisk>, witness: &Witness, seed: u64, round: u64) {
     let at = format!("seed {seed}, round {round}");
     store.check().unwrap_or_else(|violation| panic!("{at}: {violation}"));
     let before = store.totals();
-    // tests: C-140, C-146, B-96
     for (session, (kind, number, used, answered)) in &witness.requests {
         let again = interrogate(store, *session, *kind, *number, *used);
         let again = store.mark().admit(again).unwrap_or_else(|_| panic!("{at}: session {session} changed something"));
@@ -257,6 +256,7 @@ fn verify(store: &Store<MemoryDisk>, witness: &Witness, seed: u64, round: u64) {
     }
 }
 
+// tests: C-140, C-146, B-96
 #[test]
 fn what_was_answered_survives_crashes_and_happens_once() {
     for seed in 1..=12 {

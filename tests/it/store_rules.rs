@@ -17,13 +17,21 @@ use tollgate::{
 
 use crate::charging_property::CATALOG;
 
-fn store() -> Store<MemoryDisk> {
+fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
     let settings =
         Settings { partitions: 4, segment_bytes: 256 << 10, retention: Retention::default(), outbox_keep: 1_000 };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
-    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
-    let store =
-        Store::open(MemoryDisk::new(), settings, catalog, clock, Arc::new(SilentObserver), |_| {}, |_| {}).unwrap().0;
+    let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
+    Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0
+}
+
+fn store() -> Store<MemoryDisk> {
+    provisioned(MemoryDisk::new(), &Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000))))
+}
+
+/// With six accounts.
+fn provisioned(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
+    let store = open(disk, clock);
     for account in 1..=6 {
         let spec = AccountSpec {
             id: AccountId(account),
@@ -124,6 +132,33 @@ fn a_session_is_found_without_its_subscriber_and_so_is_an_ended_one() {
     let copy = ask(&store, &[], RequestKind::Termination, 2, Some(1_000_000));
     assert!(copy.repeated && copy.answer == last.answer);
     assert_eq!(balance(&store, 3), (9_980_000, 0));
+}
+
+/// A failure of the server ends no session: the client may go on. Where it does not, what was reserved comes back.
+// tests: C-22
+#[test]
+fn what_was_reserved_before_a_failure_is_used_or_comes_back() {
+    for goes_on in [true, false] {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
+        let disk = MemoryDisk::new();
+        let store = provisioned(disk.clone(), &clock);
+        ask(&store, &[e164(3)], RequestKind::Initial, 0, None);
+        let (_, reserved) = balance(&store, 3);
+        assert!(reserved > 0);
+        let after = disk.crash(7);
+        drop(store);
+        let store = open(after, &clock);
+        assert_eq!(balance(&store, 3), (10_000_000, reserved), "a promise to the client");
+        if goes_on {
+            let last = ask(&store, &[], RequestKind::Termination, 1, Some(1_000_000));
+            assert_eq!((last.answer.verdict, balance(&store, 3)), (Verdict::Success, (9_990_000, 0)));
+        }
+        clock.advance_secs(2 * 86_400);
+        assert_eq!(store.expire_sessions(), usize::from(!goes_on));
+        store.mark().wait_for_blocking(store.last_position()).unwrap();
+        assert_eq!((balance(&store, 3).1, store.totals().sessions), (0, 0));
+        store.check().unwrap();
+    }
 }
 
 #[test]

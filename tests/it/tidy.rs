@@ -139,6 +139,7 @@ fn the_arrows_between_modules_are_those_of_the_table() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+// tests: G-162
 #[test]
 fn modules_keep_to_their_crates() {
     let mut wrong = Vec::new();

@@ -8,7 +8,6 @@ use crate::{
         Draw, FinalUnits, Grant, Measure, Reply, ReplyExtras, Step, Verdict, Want,
         quota::{Demand, Tariff},
         rate::Rate,
-        session::SESSION_QUOTAS_MAX,
     },
     ids::QuotaKey,
     rating::{FinalAction, Service},
@@ -27,7 +26,8 @@ impl<'a> Interrogator<'a> {
             return;
         };
         let new = self.quota(line.quota).is_none();
-        if new && self.session.is_some_and(|session| session.quotas.len() >= SESSION_QUOTAS_MAX) {
+        let quotas_max = self.state.retention.session_quotas_max;
+        if new && self.session.is_some_and(|session| session.quotas.len() >= quotas_max) {
             return self.reply(line, Verdict::ResourcesExceeded);
         }
         let (slice, service) = match (line.tariff, want) {

@@ -154,8 +154,8 @@ impl<'a> Interrogator<'a> {
             return Offer::plain(rate(Priced::by(service, None)));
         }
         let attributes = self.from_now_on(line);
-        // What is granted is used from now on, by whichever clock is ahead.
-        let start = self.now.max(self.moment);
+        // By the client's clock, as its usage will be (spec C-24).
+        let start = self.moment;
         let validity = u64::from(service.validity_secs);
         let tariff = service.tariff_at(&attributes, start);
         let now = Priced::by(service, tariff);

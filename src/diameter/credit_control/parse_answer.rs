@@ -7,6 +7,7 @@ use crate::diameter::{
     dictionary::key,
     error::{RequestError, ResultCode},
     frame::Frame,
+    limits::Limits,
 };
 
 use super::{
@@ -51,7 +52,7 @@ impl CreditControlAnswer {
             answer: Self::new(ResultCode::UNABLE_TO_COMPLY),
         };
         let mut result_code = None;
-        let mut problems = Problems::new(Strictness::Tolerant);
+        let mut problems = Problems::new(Strictness::Tolerant, &Limits::default());
         problems.each(Avps::new(frame.body()), &mut |avp, problems| match avp.key() {
             key::SESSION_ID => problems.once(&mut received.session_id, avp, |avp| Ok(avp.data)),
             key::RESULT_CODE => problems.once(&mut result_code, avp, Avp::u32),
@@ -109,8 +110,6 @@ impl CreditControlAnswer {
             | key::REDIRECT_HOST
             | key::REDIRECT_HOST_USAGE
             | key::REDIRECT_MAX_CACHE_TIME
-            | key::OC_SUPPORTED_FEATURES
-            | key::OC_OLR
             | key::SERVICE_INFORMATION => {
                 problems.skip(avp);
                 self.extras.get_or_insert_default().take(avp);
@@ -126,8 +125,6 @@ impl AnswerExtras {
             key::EXPERIMENTAL_RESULT => self.experimental.accept(avp),
             key::ORIGIN_STATE_ID => self.origin_state_id.accept(avp),
             key::QOS_FINAL_UNIT_INDICATION => self.qos_final_unit = QosFinalUnit::read(avp),
-            key::OC_SUPPORTED_FEATURES => self.supported_features.accept(avp),
-            key::OC_OLR => self.overload.accept(avp),
             key::SERVICE_INFORMATION => self.information.accept(avp),
             _ => self.redirection.read_members(avp.raw),
         }

@@ -6,6 +6,7 @@ use crate::{
         dictionary::{self as d, key, requested_action, subscription_id_type},
         error::{RequestError, ResultCode},
         frame::{Frame, Header},
+        limits::{Bound, Limits},
     },
     time::Timestamp,
 };
@@ -15,6 +16,7 @@ use super::{
     group::Place,
     problems::{Check, Problems, Strictness, too_many},
     request::{CreditControlRequest, RequestType, SubscriptionId},
+    service_information::ServiceInformation,
     services::MultipleServices,
     units::{ServiceUnits, UsedUnits},
 };
@@ -22,20 +24,25 @@ use super::{
 /// The longest Session-Id (spec B-102): it is kept with the session, and real ones have some 120 octets.
 pub(super) const SESSION_ID_MAX: usize = 1024;
 
-/// The most MSCCs in one request: each costs the server a decision, and gateways have some tens of rating groups.
-pub(super) const SERVICES_MAX: usize = 256;
-
 impl<'a> CreditControlRequest<'a> {
     /// Reads a CCR and checks it. Routing (spec B-64) and everything about accounts is left to the caller.
     ///
     /// # Errors
     /// What the answer must say; the first problem in the order of the checks (spec B-71).
     pub fn parse(frame: &'a Frame, strictness: Strictness) -> Result<Self, RequestError> {
+        Self::parse_within(frame, strictness, &Limits::default())
+    }
+
+    /// Like [`parse`](Self::parse) within other bounds than the default ones.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub fn parse_within(frame: &'a Frame, strictness: Strictness, limits: &Limits) -> Result<Self, RequestError> {
         let header = frame.header();
         if header.flags.is_error() || !header.flags.is_request() {
             return Err(RequestError::new(ResultCode::INVALID_HDR_BITS, "a request has R set and E clear"));
         }
-        let mut problems = Problems::new(strictness);
+        let mut problems = Problems::new(strictness, limits);
         let mut draft = Draft::default();
         problems.each(Avps::new(frame.body()), &mut |avp, problems| draft.take(avp, problems));
         draft.check(&header, frame.body(), &mut problems);
@@ -152,8 +159,8 @@ impl<'a> Draft<'a> {
 
     #[inline]
     fn service(&mut self, avp: &Avp<'a>, problems: &mut Problems) {
-        if self.services.len() == SERVICES_MAX {
-            problems.note(Check::Occurrence, too_many(avp));
+        if self.services.len() >= problems.services_max() {
+            problems.note(Check::Occurrence, RequestError::from(too_many(avp)).at_bound(Bound::Services));
             return;
         }
         if self.services.is_empty() {
@@ -235,11 +242,9 @@ impl<'a> Draft<'a> {
     #[cold]
     fn check_subscription_ids(&mut self, problems: &mut Problems) {
         if let Some(group) = self.service_information {
-            problems.members(&group, |avp, problems| {
-                if avp.is(&d::SUBSCRIPTION_ID) {
-                    self.subscription_id(avp, problems);
-                }
-            });
+            // One that is ill-formed is passed over: an update does not need any, and its usage must not be lost.
+            let inside = ServiceInformation::new(group.data).subscription_ids();
+            self.subscription_ids.extend(inside.filter(|id| id.kind <= subscription_id_type::PRIVATE));
         }
         if self.subscription_ids.is_empty()
             && let Some(error) = self.odd_identity.take()

@@ -58,7 +58,7 @@ fn cost_by_kind_of_price() {
     }
 }
 
-// tests: C-F1, C-F2, C-F3, C-F5, C-F10, C-F11, C-58
+// tests: C-58
 #[test]
 fn worked_flows_of_volume() {
     for block in [1, 1_024, MIB / 2] {
@@ -79,7 +79,7 @@ fn worked_flows_of_volume() {
     assert_eq!(whole.affordable(0, money("0.75"), 10 * MIB), 7 * MIB);
 }
 
-// tests: C-F6, C-F8
+// tests: C-57
 #[test]
 fn worked_flows_of_events_and_time() {
     let sms = price(UnitKind::Events, "0.09", 1, 1, "0");

@@ -1,15 +1,7 @@
-//! Any stream of octets is cut into messages or refused; what is cut out is sane.
 #![no_main]
+#![allow(dead_code, reason = "each target is one of several")]
 
-use bytes::BytesMut;
-use libfuzzer_sys::fuzz_target;
-use tollgate::diameter::frame::{HEADER_LEN, MESSAGE_MAX_DEFAULT, split};
+#[path = "../targets/mod.rs"]
+mod targets;
 
-fuzz_target!(|octets: &[u8]| {
-    let mut buffer = BytesMut::from(octets);
-    while let Ok(Some(frame)) = split(&mut buffer, MESSAGE_MAX_DEFAULT) {
-        let length = frame.header().length as usize;
-        assert!(length == frame.as_bytes().len() && length >= HEADER_LEN && length % 4 == 0);
-        assert_eq!(frame.body().len(), length - HEADER_LEN);
-    }
-});
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| targets::messages::frame(octets));

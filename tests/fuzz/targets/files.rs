@@ -1,0 +1,116 @@
+//! Octets from files: the journal's records, a store's files as a whole, the price list.
+
+use std::sync::LazyLock;
+
+use tollgate::{
+    charging::{AccountSpec, Command, Event},
+    ids::{AccountId, PartitionId},
+    journal::{
+        Disk as _, MemoryDisk,
+        record::{self, Entry},
+    },
+    rating::Catalog,
+    units::Money,
+};
+
+use super::{CATALOG, charging::ACCOUNTS, open};
+
+/// Any octets are a record of the journal or are refused; what was read is written and read as the same.
+pub(crate) fn journal_record(octets: &[u8]) {
+    let Ok(entry) = record::decode(octets) else { return };
+    let mut out = Vec::new();
+    match &entry {
+        Entry::Charging { partition, event } => record::encode_event(*partition, event, &mut out),
+        Entry::Acknowledged { consumer, cursor, at } => record::encode_acknowledged(consumer, *cursor, *at, &mut out),
+        Entry::Forgotten { consumer, at } => record::encode_forgotten(consumer, *at, &mut out),
+    }
+    assert_eq!(record::decode(&out).expect("what was written can be read"), entry);
+}
+
+/// The record of an event, as a seed.
+pub(crate) fn record_of(event: &Event) -> Vec<u8> {
+    let mut out = Vec::new();
+    record::encode_event(PartitionId(0), event, &mut out);
+    out
+}
+
+/// A disk with a small store, and the names of its files.
+static STORED: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
+    let disk = MemoryDisk::new();
+    let store = open(disk.clone()).expect("an empty disk is a new store");
+    for account in 1..=ACCOUNTS {
+        let spec = AccountSpec {
+            id: AccountId(account),
+            currency: CATALOG.currency(),
+            balance: Money::from_micros(1_000_000),
+            credit_limit: Money::ZERO,
+            never_stop: false,
+            allowances: Vec::new(),
+        };
+        let _ = store.account_command(AccountId(account), &Command::CreateAccount(spec));
+        if account == 2 {
+            store.checkpoint().expect("a checkpoint can be written");
+        }
+    }
+    let _ = store.mark().wait_for_blocking(store.last_position());
+    let after = disk.kill();
+    drop(store);
+    let names = after.list().expect("the names are known");
+    let file = |name: String| (name.clone(), after.contents(&name).unwrap_or_default());
+    names.into_iter().map(file).filter(|(_, content)| !content.is_empty()).collect()
+});
+
+/// A store whose files were changed opens as it was, or not at all: what is wrong is found, not guessed. The octets are
+/// changes of three: which file, where, what.
+pub(crate) fn recovery(octets: &[u8]) {
+    let mut files = STORED.clone();
+    let mut changed = false;
+    for change in octets.chunks_exact(4).take(8) {
+        let &[file, high, low, value] = change else { continue };
+        let count = files.len();
+        let (_, content) = &mut files[usize::from(file) % count];
+        // Files are filled up with zeros to their size: the front is where things are.
+        let at = usize::from(u16::from_be_bytes([high, low])) % content.len().min(4_096);
+        changed |= content[at] != value;
+        content[at] = value;
+    }
+    let disk = MemoryDisk::new();
+    for (name, content) in files {
+        disk.put(&name, content);
+    }
+    match open(disk) {
+        Some(store) => {
+            store.check().expect("what was opened is sound");
+            // The end of the journal may have been cut off.
+            assert!(store.totals().accounts <= ACCOUNTS as usize);
+        }
+        None => assert!(changed, "nothing was changed"),
+    }
+}
+
+/// Any text is a price list or is refused with reasons; one that is accepted can be charged by.
+pub(crate) fn catalog(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else { return };
+    match Catalog::from_toml(text) {
+        Ok(catalog) => {
+            for name in ["32251@3gpp.org", "8.32274@3gpp.org", "x"] {
+                let Some(context) = catalog.context(name) else { continue };
+                for group in [None, Some(1), Some(u32::MAX)] {
+                    let Some(service) = catalog.service(context, group, None) else { continue };
+                    for total in [0, 1, service.slice, u64::MAX] {
+                        let _ = service.price.cost(total);
+                    }
+                    let afforded = service.price.affordable(0, Money::from_micros(1_000_000), service.slice);
+                    assert!(afforded <= service.slice);
+                    if let Ok(cost) = service.price.cost(afforded) {
+                        assert!(
+                            service.price.is_free() || cost <= Money::from_micros(1_000_000),
+                            "{cost} for {afforded}"
+                        );
+                    }
+                }
+            }
+        }
+        Err(problems) => assert!(!problems.is_empty(), "a refusal has reasons"),
+    }
+}

@@ -205,6 +205,43 @@ fn booked(catalog: &Catalog, quota: &Quota) -> Money {
     others.fold(service.price.cost(quota.rated).unwrap(), |sum, cost| sum.checked_add(cost).unwrap())
 }
 
+/// Clients that are told of no change ask when it comes, spread over the jitter: each session by its own share of it, the
+/// same every time.
+// tests: C-66, C-68
+#[test]
+fn quotas_that_end_at_a_change_do_not_all_end_at_once() {
+    let mut seen = std::collections::BTreeSet::new();
+    for session in 0..40 {
+        let id = format!("gw;{session}");
+        let validity = |told| {
+            let world = World::new(50_000_001);
+            let command = Command::Interrogate(Interrogation {
+                session_id: id.as_bytes(),
+                key: SessionKey::of(id.as_bytes()),
+                account: Some(AccountId(1)),
+                context: world.catalog.context("32251@3gpp.org"),
+                services: vec![ServiceRequest {
+                    key: QuotaKey { rating_group: Some(1), ..QuotaKey::default() },
+                    want: Some(Want::Any),
+                    ..ServiceRequest::default()
+                }],
+                tariff_time_change: told,
+                ..Interrogation::default()
+            });
+            match decide(&world.state, &world.catalog, &command, world.now).outcome {
+                Outcome::Answer(answer) => answer.replies[0].validity_secs,
+                other => panic!("{other:?}"),
+            }
+        };
+        // 200 s before the rush begins.
+        assert!((200..=207).contains(&validity(false)));
+        assert_eq!(validity(false), validity(false));
+        assert_eq!(validity(true), 1_800, "who is told need not ask at all");
+        seen.insert(validity(false));
+    }
+    assert!(seen.len() > 4, "{seen:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -315,7 +315,15 @@ fn interrogated() -> BoxedStrategy<Event> {
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3))
         .prop_map(
-            |((at, expires, untimely), account, session, (opening, closes, moved_to, attributes), steps, answer, notices)| {
+            |(
+                (at, expires, untimely),
+                account,
+                session,
+                (opening, closes, moved_to, attributes),
+                steps,
+                answer,
+                notices,
+            )| {
                 Event::Interrogated(Box::new(Interrogated {
                     at,
                     account,

@@ -33,8 +33,9 @@ fn catalog(plain: bool) -> Catalog {
         ("mms", "32270", "1 event"),
         ("vcs", "32276", "1 min"),
     ] {
+        let more = if number == "32251" { ", \"32255@3gpp.org\"" } else { "" };
         text += &format!(
-            "[[context]]\nname = \"{name}\"\nservice_context_id = \"{number}@3gpp.org\"\ndefault_service = \"{name}\"\n\
+            "[[context]]\nname = \"{name}\"\nservice_context_id = [\"{number}@3gpp.org\"{more}]\ndefault_service = \"{name}\"\n\
              fallback_service = \"{name}\"\n[[service]]\nname = \"{name}\"\ncontext = \"{name}\"\nprice = \"0.1\"\n\
              per = \"{per}\"\n"
         );
@@ -77,10 +78,17 @@ fn with_command<T>(
 }
 
 fn told_by(plain: bool, number: &str, members: &[u8]) -> Option<Attributes> {
-    with_command(plain, RequestType::Initial, number, |_| {}, Some(members), |command| match command {
-        Command::Interrogate(Interrogation { attributes, .. }) => attributes.map(|told| *told),
-        other => panic!("{other:?}"),
-    })
+    with_command(
+        plain,
+        RequestType::Initial,
+        number,
+        |_| {},
+        Some(members),
+        |command| match command {
+            Command::Interrogate(Interrogation { attributes, .. }) => attributes.map(|told| *told),
+            other => panic!("{other:?}"),
+        },
+    )
 }
 
 fn told(number: &str, members: &[u8]) -> Attributes {
@@ -116,7 +124,8 @@ fn packet_data() {
     };
     let members = groups(&[(&d::PS_INFORMATION, &|w| full.write_members(w))]);
     assert_eq!(told("32251", &members), expected);
-    // The 5G charging specification over Diameter, and a prefix of an operator.
+    // The 5G charging specification over Diameter, and a release before the number.
+    assert_eq!(told("32255", &members), expected);
     assert_eq!(told("8.32251", &members), expected);
     // Without the network of the serving node, that of the location.
     let roaming = PsInformation { sgsn_network: None, ..ps(&LOCATION) };
@@ -131,11 +140,10 @@ fn packet_data() {
 // tests: G-29
 #[test]
 fn only_the_group_of_the_context_counts() {
-    let (ps, ims) = (ps(&LOCATION), ImsInformation { called: ["tel:+33123"].into_iter().collect(), ..Default::default() });
-    let members = groups(&[
-        (&d::IMS_INFORMATION, &|w| ims.write_members(w)),
-        (&d::PS_INFORMATION, &|w| ps.write_members(w)),
-    ]);
+    let (ps, ims) =
+        (ps(&LOCATION), ImsInformation { called: ["tel:+33123"].into_iter().collect(), ..Default::default() });
+    let members =
+        groups(&[(&d::IMS_INFORMATION, &|w| ims.write_members(w)), (&d::PS_INFORMATION, &|w| ps.write_members(w))]);
     assert_eq!(told("32251", &members).other_party, None);
     assert_eq!(told("32260", &members), Attributes { other_party: Some("33123".into()), ..Attributes::default() });
     for number in ["32251", "32260", "32274", "32270", "32276"] {
@@ -292,6 +300,56 @@ fn multimedia_messages() {
     let events = |events| Some(Want::Units(WantedUnits { events: Some(events), ..WantedUnits::default() }));
     assert_eq!(wanted(None), events(2));
     assert_eq!(wanted(Some(ServiceUnits { specific: Some(1), ..Default::default() })), events(1));
+}
+
+/// How many messages: what the client asks for, what was sent, one for each recipient, one; never two of these multiplied.
+// tests: G-123, G-124
+#[test]
+fn short_messages_are_counted() {
+    let wanted = |messages, recipients, requested: Option<ServiceUnits>| {
+        let recipients = vec![Recipient::default(); recipients];
+        let sms = SmsInformation { messages, recipients, ..Default::default() };
+        let members = groups(&[(&d::SMS_INFORMATION, &|w| sms.write_members(w))]);
+        let change = |request: &mut CreditControlRequest<'_>| {
+            request.services = vec![MultipleServices { requested, ..Default::default() }];
+        };
+        with_command(true, RequestType::Event, "32274", change, Some(&members), |command| match command {
+            Command::ChargeEvent(event) => match event.services[0].want {
+                Some(Want::Units(units)) => units.events,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(wanted(Some(3), 2, None), Some(3));
+    assert_eq!(wanted(None, 2, None), Some(2));
+    assert_eq!(wanted(Some(0), 0, None), Some(1));
+    assert_eq!(wanted(Some(3), 2, Some(ServiceUnits { specific: Some(5), ..Default::default() })), Some(5));
+}
+
+/// SIP requests that are no calls: their conditions are those of calls.
+// tests: G-101, G-102
+#[test]
+fn sip_events() {
+    let ims = ImsInformation {
+        role: Some(RoleOfNode::Terminating),
+        calling: ["tel:+4915"].into_iter().collect(),
+        ..Default::default()
+    };
+    let members = groups(&[(&d::IMS_INFORMATION, &|w| ims.write_members(w))]);
+    with_command(
+        false,
+        RequestType::Event,
+        "32260",
+        |_| {},
+        Some(&members),
+        |command| match command {
+            Command::ChargeEvent(EventRequest { attributes: Some(told), .. }) => {
+                assert_eq!((told.role, told.other_party.as_deref()), (Some(Role::Terminating), Some("4915")));
+            }
+            other => panic!("{other:?}"),
+        },
+    );
 }
 
 // tests: C-24

@@ -178,7 +178,7 @@ fn ask_silently(services: &mut [ServiceRequest], request: &CreditControlRequest<
     for (service, mscc) in services.iter_mut().zip(&request.services) {
         let reason = mscc.any_reporting_reason();
         let ends = matches!(reason, Some(d::reporting_reason::QHT | d::reporting_reason::FINAL));
-        if service.used.is_some() && !ends {
+        if (service.used.is_some() || service.split.is_some()) && !ends {
             service.want = service.want.or(Some(Want::Any));
         }
     }

@@ -58,7 +58,7 @@ impl<'a> Interrogator<'a> {
         };
         let in_money = unusable
             || matches!(want, Some(Want::Money(_)))
-            || used.is_some_and(|used| used.money != Money::ZERO)
+            || service.all_used().money != Money::ZERO
             || self.quota(quota).is_some_and(|quota| quota.measure == Measure::Money);
         let tariff = if in_money {
             // Nothing is converted: money of another currency cannot be charged (spec C-55).
@@ -69,7 +69,7 @@ impl<'a> Interrogator<'a> {
                 .and_then(|context| self.catalog.service(context, key.rating_group, key.service_identifier))
                 .map(Tariff::Service)
         };
-        let unusable = unusable || (in_money && tariff.is_none() && used.is_some());
+        let unusable = unusable || (in_money && tariff.is_none() && (used.is_some() || split.is_some()));
         Line { key, quota, used, split, want, tariff, unusable, access }
     }
 

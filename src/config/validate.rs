@@ -96,7 +96,9 @@ impl Rules {
     fn diameter(&mut self, diameter: &Diameter) {
         let calls = diameter.peers.iter().any(|peer| peer.connect.is_some());
         let listens = |listen: &super::Listen| !listen.endpoints().is_empty();
-        if !listens(&diameter.listen) && !(diameter.tls.is_on() && listens(&diameter.tls.listen)) && !calls {
+        let in_clear = listens(&diameter.listen);
+        let securely = diameter.tls.is_on() && listens(&diameter.tls.listen);
+        if !(in_clear || securely || calls) {
             self.broken("diameter.listen", "`listen` is an empty list: name at least one address");
         }
         for endpoint in diameter.listen.endpoints() {

@@ -175,8 +175,9 @@ impl Rules {
     fn peer_connection(&mut self, diameter: &Diameter, index: usize) {
         let peer = &diameter.peers[index];
         let (name, key) = (&peer.origin_host, |key: &str| format!("diameter.peers.{index}.{key}"));
-        if peer.tls && !diameter.tls.is_on() {
-            self.broken(&key("tls"), format!("peer `{name}`: `tls` needs certificates: fill in [diameter.tls]"));
+        if peer.needs_tls() && !diameter.tls.is_on() {
+            let key = if peer.tls { key("tls") } else { key("connect") };
+            self.broken(&key, format!("peer `{name}`: `tls` needs certificates: fill in [diameter.tls]"));
         }
         let Some(target) = &peer.connect else { return };
         if peer.is_pattern() {
@@ -189,7 +190,7 @@ impl Rules {
         }
         if let Some(problem) = target.transport.problem() {
             self.broken(&key("connect"), format!("peer `{name}`: `connect` is {target}: {problem}"));
-        } else if peer.tls && target.transport == Transport::Sctp {
+        } else if peer.needs_tls() && target.transport == Transport::Sctp {
             self.broken(
                 &key("connect"),
                 format!("peer `{name}`: TLS goes over TCP only; DTLS over SCTP is not built in"),

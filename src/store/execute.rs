@@ -82,6 +82,8 @@ impl<D: Disk> Store<D> {
         };
         let partition = match (partition, kind) {
             (Some(partition), _) => partition,
+            // What something costs may be asked for nobody: the core knows what else may be (spec C-162).
+            (None, RequestKind::Event) if identities.is_empty() => NOBODY,
             (None, RequestKind::Initial | RequestKind::Event) => return self.unknown_user(kind, number),
             (None, RequestKind::Update | RequestKind::Termination) => {
                 self.partition_that_remembers(key).unwrap_or(NOBODY)
@@ -97,7 +99,11 @@ impl<D: Disk> Store<D> {
             });
         };
         let payer = decided.account.or(account);
-        let currency = payer.and_then(|payer| cell.state.account(payer)).map(|account| account.currency);
+        let currency = match payer {
+            Some(payer) => cell.state.account(payer).map(|account| account.currency),
+            // The price for nobody is the price list's.
+            None => Some(self.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
+        };
         Pending::new(Answered { answer, currency, repeated: decided.repeated }, position)
     }
 

@@ -1,5 +1,7 @@
 //! The composition root: configuration in, a running node out. Used by `main`, by the demo and by tests alike.
 
+mod unserved;
+
 use std::{
     net::SocketAddr,
     path::Path,
@@ -9,6 +11,8 @@ use std::{
 
 use anyhow::Context as _;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+pub use unserved::unserved_peers;
 
 use crate::{
     api,
@@ -81,6 +85,10 @@ impl Node {
             }
         })];
         let catalog = read_catalog(config.catalog_path()).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+        let unserved = unserved_peers(&config.diameter.peers, &catalog);
+        if let Some((_, problem)) = unserved.first() {
+            anyhow::bail!("diameter.peers: {problem}");
+        }
         let catalog = Arc::new(catalog);
         let (store, recovery) = open_store(&config, catalog, &health).await?;
         seed(&store, &config.seed).await?;

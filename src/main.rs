@@ -72,12 +72,9 @@ fn failure(error: &anyhow::Error) -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { config } => {
-            let path = config;
-            let config = Config::load(path.as_deref(), &SystemEnvironment)?;
+            let config = Config::load(config.as_deref(), &SystemEnvironment)?;
             logs::init(log_format(config.log.format), &config.log.level)?;
-            let checked = cli::check::check_loaded(path.as_deref(), config, &SystemEnvironment);
-            let report = checked.map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
-            app::run(report.config).await?;
+            app::run(config).await?;
         }
         Command::Demo(options) => {
             // The story is told in readable lines; of the log only what should not be.

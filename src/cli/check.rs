@@ -8,18 +8,13 @@ use std::{
 
 use crate::{
     app,
-    config::{Config, DEFAULT_PATH, Environment, Peer, Profile, ReauthoriseBy},
+    config::{Config, DEFAULT_PATH, Environment},
     rating::Catalog,
-    units::{Currency, UnitKind},
+    units::Currency,
 };
 
 /// The currency of `[seed]`.
 const SEED_CURRENCY: &str = "CNY";
-
-/// What gateways send for packet-switched data.
-const PS_CONTEXT: &str = "32251@3gpp.org";
-/// Some clients ask no sooner than this, others would do nothing else (interop.md).
-const VALIDITY_SECS_MIN: u32 = 5;
 
 /// Configuration and catalog, both in order.
 #[derive(Debug, Clone)]
@@ -58,18 +53,6 @@ pub fn check(config_path: Option<&Path>, environment: &dyn Environment) -> Resul
     let path = config_path.or_else(|| default.exists().then_some(default));
     let config = Config::load(path, environment)
         .map_err(|error| error.problems().iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    check_loaded(path, config, environment)
-}
-
-/// The same for a configuration that has been read: the catalog, and whether they fit together.
-///
-/// # Errors
-/// As [`check`].
-pub fn check_loaded(
-    path: Option<&Path>,
-    config: Config,
-    environment: &dyn Environment,
-) -> Result<CheckReport, Vec<String>> {
     let catalog = app::read_catalog(config.catalog_path())?;
     let currency: Option<Currency> = SEED_CURRENCY.parse().ok();
     if config.seed.subscribers > 0 && currency != Some(catalog.currency()) {
@@ -77,7 +60,7 @@ pub fn check_loaded(
         let why = format!("{catalog_path}: prices are in {prices}, `seed.balance` is in {SEED_CURRENCY}");
         return Err(vec![why]);
     }
-    let problems: Vec<_> = unserved_peers(&config, &catalog)
+    let problems: Vec<_> = app::unserved_peers(&config.diameter.peers, &catalog)
         .into_iter()
         .map(|(key, message)| Config::problem_at(path, environment, &key, message).to_string())
         .collect();
@@ -85,54 +68,6 @@ pub fn check_loaded(
         return Err(problems);
     }
     Ok(CheckReport { path: path.map(Path::to_owned), config, catalog: Arc::new(catalog) })
-}
-
-/// Peers that the catalog does not fit: each with its key and what would be right.
-fn unserved_peers(config: &Config, catalog: &Catalog) -> Vec<(String, String)> {
-    let mut problems = Vec::new();
-    for (index, peer) in config.diameter.peers.iter().enumerate() {
-        let problem = match peer.profile {
-            Profile::Open5gs => open5gs_problem(catalog),
-            _ => None,
-        };
-        for problem in problem.into_iter().chain(validity_problem(peer, catalog)) {
-            problems.push((format!("diameter.peers.{index}"), format!("peer `{}`: {problem}", peer.origin_host)));
-        }
-    }
-    problems
-}
-
-/// Open5GS names no rating group, so that only one service is for it (spec I-9); and it counts octets and seconds only: of
-/// any other grant it takes no notice, which is a service without limit (spec I-2).
-fn open5gs_problem(catalog: &Catalog) -> Option<String> {
-    let right = "name a service of octets or seconds in `default_service`";
-    let Some(context) = catalog.context(PS_CONTEXT) else {
-        return Some(format!("Open5GS sends {PS_CONTEXT}, and the catalog has no context for it"));
-    };
-    match catalog.service(context, None, None) {
-        None => Some(format!("Open5GS names no rating group, and the context of {PS_CONTEXT} has no default: {right}")),
-        Some(service) if service.kind == UnitKind::Events => Some(format!(
-            "Open5GS takes a grant of events for no limit at all, and service `{}` counts them: {right}",
-            service.name
-        )),
-        Some(_) => None,
-    }
-}
-
-/// A short Validity-Time takes the place of a Re-Auth-Request (spec I-15): so it must be short, and not so short that the
-/// client asks all the time.
-fn validity_problem(peer: &Peer, catalog: &Catalog) -> Option<String> {
-    if peer.switches().reauthorise_by != ReauthoriseBy::Validity {
-        return None;
-    }
-    let unfit = |short: u32, long: u32| short < VALIDITY_SECS_MIN || short >= long;
-    let service =
-        catalog.services().iter().find(|service| unfit(service.short_validity_secs, service.validity_secs))?;
-    Some(format!(
-        "its sessions ask again after `short_validity`, which for service `{}` is {} s: it must be at least \
-         {VALIDITY_SECS_MIN} s and shorter than the service's `validity`, {} s",
-        service.name, service.short_validity_secs, service.validity_secs
-    ))
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! The composition root: configuration in, a running node out. Used by `main`, by the demo and by tests alike.
 
-mod unserved;
-
 use std::{
     net::SocketAddr,
     path::Path,
@@ -12,11 +10,10 @@ use std::{
 use anyhow::Context as _;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-pub use unserved::unserved_peers;
-
 use crate::{
     api,
     charging::{AccountSpec, Command, Retention, Subscriber, SubscriberSpec},
+    cli,
     config::{self, Config},
     ids::{AccountId, Identity, IdentityKind},
     journal::{Commit, FileDisk},
@@ -85,10 +82,7 @@ impl Node {
             }
         })];
         let catalog = read_catalog(config.catalog_path()).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
-        let unserved = unserved_peers(&config.diameter.peers, &catalog);
-        if let Some((_, problem)) = unserved.first() {
-            anyhow::bail!("diameter.peers: {problem}");
-        }
+        cli::check::unfit(&config, &catalog)?;
         let catalog = Arc::new(catalog);
         let (store, recovery) = open_store(&config, catalog, &health).await?;
         seed(&store, &config.seed).await?;

@@ -8,13 +8,18 @@ use std::{
 
 use crate::{
     app,
-    config::{Config, DEFAULT_PATH, Environment},
+    config::{Config, DEFAULT_PATH, Environment, Peer, Profile, ReauthoriseBy},
     rating::Catalog,
-    units::Currency,
+    units::{Currency, UnitKind},
 };
 
 /// The currency of `[seed]`.
 const SEED_CURRENCY: &str = "CNY";
+
+/// What gateways send for packet-switched data.
+const PS_CONTEXT: &str = "32251@3gpp.org";
+/// Some clients ask no sooner than this, others would do nothing else (interop.md).
+const VALIDITY_SECS_MIN: u32 = 5;
 
 /// Configuration and catalog, both in order.
 #[derive(Debug, Clone)]
@@ -53,6 +58,14 @@ pub fn check(config_path: Option<&Path>, environment: &dyn Environment) -> Resul
     let path = config_path.or_else(|| default.exists().then_some(default));
     let config = Config::load(path, environment)
         .map_err(|error| error.problems().iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    check_loaded(path, config, environment)
+}
+
+fn check_loaded(
+    path: Option<&Path>,
+    config: Config,
+    environment: &dyn Environment,
+) -> Result<CheckReport, Vec<String>> {
     let catalog = app::read_catalog(config.catalog_path())?;
     let currency: Option<Currency> = SEED_CURRENCY.parse().ok();
     if config.seed.subscribers > 0 && currency != Some(catalog.currency()) {
@@ -60,14 +73,73 @@ pub fn check(config_path: Option<&Path>, environment: &dyn Environment) -> Resul
         let why = format!("{catalog_path}: prices are in {prices}, `seed.balance` is in {SEED_CURRENCY}");
         return Err(vec![why]);
     }
-    let problems: Vec<_> = app::unserved_peers(&config.diameter.peers, &catalog)
-        .into_iter()
-        .map(|(key, message)| Config::problem_at(path, environment, &key, message).to_string())
-        .collect();
-    if !problems.is_empty() {
-        return Err(problems);
-    }
+    unfit(&config, &catalog).map_err(|unfit| unfit.located(path, environment))?;
     Ok(CheckReport { path: path.map(Path::to_owned), config, catalog: Arc::new(catalog) })
+}
+
+/// Configuration and catalog do not fit together.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(|(key, message)| format!("{key}: {message}")).collect::<Vec<_>>().join("\n"))]
+pub struct Unfit(Vec<(String, String)>);
+
+impl Unfit {
+    /// One line for each problem: `file:line:column: message`.
+    pub fn located(self, path: Option<&Path>, environment: &dyn Environment) -> Vec<String> {
+        let locate =
+            |(key, message): (String, String)| Config::problem_at(path, environment, &key, message).to_string();
+        self.0.into_iter().map(locate).collect()
+    }
+}
+
+/// Whether the catalog has what the peers of the configuration need.
+///
+/// # Errors
+/// Each peer that it does not fit, and what would be right.
+pub fn unfit(config: &Config, catalog: &Catalog) -> Result<(), Unfit> {
+    let mut problems = Vec::new();
+    for (index, peer) in config.diameter.peers.iter().enumerate() {
+        let problem = match peer.profile {
+            Profile::Open5gs => open5gs_problem(catalog),
+            _ => None,
+        };
+        for problem in problem.into_iter().chain(validity_problem(peer, catalog)) {
+            problems.push((format!("diameter.peers.{index}"), format!("peer `{}`: {problem}", peer.origin_host)));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Unfit(problems)) }
+}
+
+/// Open5GS names no rating group, so that only one service is for it (spec I-9); and it counts octets and seconds only: of
+/// any other grant it takes no notice, which is a service without limit (spec I-2).
+fn open5gs_problem(catalog: &Catalog) -> Option<String> {
+    let right = "name a service of octets or seconds in `default_service`";
+    let Some(context) = catalog.context(PS_CONTEXT) else {
+        return Some(format!("Open5GS sends {PS_CONTEXT}, and the catalog has no context for it"));
+    };
+    match catalog.service(context, None, None) {
+        None => Some(format!("Open5GS names no rating group, and the context of {PS_CONTEXT} has no default: {right}")),
+        Some(service) if service.kind == UnitKind::Events => Some(format!(
+            "Open5GS takes a grant of events for no limit at all, and service `{}` counts them: {right}",
+            service.name
+        )),
+        Some(_) => None,
+    }
+}
+
+/// A short Validity-Time takes the place of a Re-Auth-Request (spec I-15): so it must be short, and not so short that the
+/// client asks all the time.
+fn validity_problem(peer: &Peer, catalog: &Catalog) -> Option<String> {
+    if peer.switches().reauthorise_by != ReauthoriseBy::Validity {
+        return None;
+    }
+    let unfit = |short: u32, long: u32| short < VALIDITY_SECS_MIN || short >= long;
+    let service =
+        catalog.services().iter().find(|service| unfit(service.short_validity_secs, service.validity_secs))?;
+    Some(format!(
+        "its sessions ask again after `short_validity`, which for service `{}` is {} s: it must be at least \
+         {VALIDITY_SECS_MIN} s and shorter than the service's `validity`, {} s",
+        service.name, service.short_validity_secs, service.validity_secs
+    ))
 }
 
 #[cfg(test)]

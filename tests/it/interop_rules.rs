@@ -251,7 +251,7 @@ async fn data_is_granted_as_a_total_of_the_servers_choice() {
     }
 }
 
-// tests: I-4 C-44 C-110 C-112 C-114 C-120 C-121
+// tests: I-4 C-44 C-110 C-112 C-114 C-120 C-121 G-118
 #[tokio::test]
 async fn each_failure_stands_at_its_level() {
     let strict = DEMO_CATALOG
@@ -500,7 +500,7 @@ async fn a_context_is_known_by_its_end() {
     }
 }
 
-// tests: I-12 C-48 C-92 C-105 B-185
+// tests: C-48 C-92 B-185
 #[tokio::test]
 async fn updates_that_come_at_once_are_all_served_in_order() {
     let node = TestNode::demo().await;
@@ -809,7 +809,7 @@ async fn open5gs_has_a_session() {
     judged_by_tshark(&client.received);
 }
 
-// tests: I-15 C-75 C-88 C-104
+// tests: I-15 C-88 C-104
 #[tokio::test]
 async fn open5gs_is_not_asked_to_re_authorise_but_asks_soon_by_itself() {
     let node = TestNode::start(DEMO_CATALOG, smf_profile).await;

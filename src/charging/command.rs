@@ -84,10 +84,63 @@ pub struct Interrogation<'a> {
     pub at_command_level: bool,
     /// The client does not act on RAR: it gets a short Validity-Time with its last units (spec I-15).
     pub short_validity: bool,
+    /// What the client understands and wants to be told.
+    pub client: ClientNeeds,
     /// The conditions from now on; `None` = the request says nothing of them, or nobody wants to know.
     pub attributes: Option<Box<Attributes>>,
     /// Event-Timestamp (spec C-24).
     pub happened: Option<Timestamp>,
+}
+
+/// The switches of a client that change what it is granted or told: part of the decision, so that a retransmission gets
+/// what the first copy got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientNeeds {
+    /// It acts on REDIRECT and RESTRICT_ACCESS (spec C-80).
+    pub redirects: bool,
+    /// It acts on thresholds (spec G-60).
+    pub thresholds: bool,
+    /// A service that costs nothing is answered 4011 (spec C-59, C-114).
+    pub free_of_charge_4011: bool,
+    /// It acts on credit pools (spec C-176).
+    pub pools: bool,
+    /// It is told what is left (spec G-81).
+    pub remaining_balance: bool,
+    /// It is told when little is left (spec G-80).
+    pub low_balance: bool,
+    /// It plays announcements (spec G-88).
+    pub announcements: bool,
+    /// What the request wants to know of costs, if the client is told (AoC-Request-Type, spec G-85).
+    pub advice: AdviceWanted,
+}
+
+impl Default for ClientNeeds {
+    fn default() -> Self {
+        Self {
+            redirects: true,
+            thresholds: true,
+            free_of_charge_4011: false,
+            pools: true,
+            remaining_balance: false,
+            low_balance: false,
+            announcements: false,
+            advice: AdviceWanted::Nothing,
+        }
+    }
+}
+
+/// AoC-Request-Type (spec G-85).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AdviceWanted {
+    /// Not requested.
+    #[default]
+    Nothing,
+    /// Costs and tariff.
+    Full,
+    /// Costs.
+    Cost,
+    /// The tariff.
+    Tariff,
 }
 
 /// One service of a request (one MSCC).
@@ -241,6 +294,8 @@ pub struct EventRequest<'a> {
     pub services: Vec<ServiceRequest>,
     /// The units stood at command level, not in MSCCs.
     pub at_command_level: bool,
+    /// What the client understands and wants to be told.
+    pub client: ClientNeeds,
     /// The conditions, if anybody wants to know.
     pub attributes: Option<Box<Attributes>>,
     /// Event-Timestamp (spec C-24).

@@ -182,6 +182,8 @@ pub struct Step {
     pub terms: Option<Arc<Terms>>,
     /// The pool that the quota is in: `holds` is then what the pool as a whole holds from now on (spec C-175).
     pub pool: Option<u32>,
+    /// The slice that the new grant was made by, where slices grow (spec G-116); 0 = a fixed slice.
+    pub slice: u64,
 }
 
 /// A one-time event.

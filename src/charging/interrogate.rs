@@ -1,14 +1,18 @@
 //! Decides requests of sessions: debit what was used, reserve what is wanted, as one atomic step (spec C-16, C-44, I-7).
 
 mod debit;
+pub(super) mod extras;
+mod final_units;
 mod grant;
 mod line;
+mod pool;
+mod slice;
 
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, ClosingCause, Decided, Event, Interrogated, Interrogation, Opening, Origin,
-    OrphanUsage, Reply, RequestKind, Session, State, Step, Verdict, lifecycle,
+    Account, AccountState, Answer, AnswerExtras, ClosingCause, Decided, Event, Interrogated, Interrogation, Opening,
+    Origin, OrphanUsage, Pool, Reply, RequestKind, Session, State, Step, Verdict, lifecycle,
     quota::Ledger,
     session::{Novelty, SESSION_QUOTAS_USED_MAX},
 };
@@ -35,9 +39,11 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
             // It may be a copy, so it is not charged; it may be none, so it is recorded.
             Novelty::TooOld => return orphan(request, now, bare(Verdict::UnableToComply)),
         }
-        if request.account.is_some_and(|account| account != session.account) || !same_context(session, catalog, request)
-        {
+        if request.account.is_some_and(|account| account != session.account) {
             return orphan(request, now, bare(Verdict::InvalidValue));
+        }
+        if !same_context(session, catalog, request) {
+            return orphan(request, now, bare(Verdict::OtherContext));
         }
     } else if let Some(closed) = state.closed_session(request.key) {
         if let Some(answer) = closed.answer().filter(|a| a.kind == request.kind && a.number == request.number) {
@@ -110,6 +116,8 @@ struct Interrogator<'a> {
     session: Option<&'a Session>,
     context: Option<ContextId>,
     ledger: Ledger<'a>,
+    /// What pools hold.
+    pools: Vec<Pool>,
     steps: Vec<Step>,
     replies: Vec<Reply>,
 }
@@ -127,7 +135,8 @@ impl<'a> Interrogator<'a> {
         let ledger = Ledger::new(account, now);
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        Self { state, catalog, request, now, account, session, context, ledger, steps, replies }
+        let pools = session.map_or_else(Vec::new, |session| session.pools.clone());
+        Self { state, catalog, request, now, account, session, context, ledger, pools, steps, replies }
     }
 
     fn run(mut self) -> Decided {
@@ -141,6 +150,9 @@ impl<'a> Interrogator<'a> {
             for quota in self.session.map_or(&[][..], |session| &session.quotas) {
                 self.ledger.release(&quota.holds);
             }
+            for pool in std::mem::take(&mut self.pools) {
+                self.ledger.release(&pool.holds);
+            }
         } else {
             for (index, line) in lines.iter().enumerate() {
                 let first = lines.iter().take(index).all(|earlier| earlier.quota != line.quota);
@@ -152,6 +164,7 @@ impl<'a> Interrogator<'a> {
         for line in &lines {
             self.debit(line);
         }
+        self.release_idle_pools(&lines);
         self.ledger.settle();
         let debited = self.steps.iter().any(|step| !step.debits.is_empty());
         let notices = if debited {
@@ -164,13 +177,15 @@ impl<'a> Interrogator<'a> {
             || notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
         if self.request.kind != RequestKind::Termination && !barred {
             for line in &lines {
-                self.grant(line, stopped);
+                self.grant(line, &lines, stopped);
             }
         }
-        self.conclude(barred, notices)
+        self.settle_pools();
+        let extras = self.answer_extras(&lines);
+        self.conclude(barred, notices, extras)
     }
 
-    fn conclude(self, barred: bool, notices: Vec<super::Notice>) -> Decided {
+    fn conclude(self, barred: bool, notices: Vec<super::Notice>, extras: Option<Box<AnswerExtras>>) -> Decided {
         let Self { state, request, now, account, session, steps, mut replies, .. } = self;
         let charged = steps
             .iter()
@@ -194,7 +209,7 @@ impl<'a> Interrogator<'a> {
             at_command_level: request.at_command_level,
             cost: charged,
             enough_credit: None,
-            extras: None,
+            extras,
         });
         let closes = match (request.kind, verdict) {
             (RequestKind::Termination, _) => Some(ClosingCause::Terminated),

@@ -6,6 +6,7 @@
 mod answer;
 mod client;
 mod identity;
+mod keys;
 mod request;
 mod sms;
 

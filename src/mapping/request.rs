@@ -1,13 +1,14 @@
 //! A CCR becomes a command of the charging core.
 
-use super::{ClientTraits, identity, sms};
+use super::{ClientTraits, client::ServicesRead, identity, sms};
 use crate::{
     charging::{
-        Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest, Used, Want, WantedUnits,
+        AdviceWanted, ClientNeeds, Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest,
+        Used, Want, WantedUnits,
     },
     diameter::{
         CreditControlRequest, RequestError, ResultCode,
-        credit_control::{CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
+        credit_control::{AocRequestType, CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
         dictionary as d,
     },
     ids::{AccountId, Identity, QuotaKey, SessionKey},
@@ -89,6 +90,7 @@ pub fn charge<'a>(
     if client.grant_without_request && kind == RequestKind::Update {
         ask_silently(&mut services, request);
     }
+    // Units at command level count only where there is no MSCC (spec C-97).
     if request.is_command_level() {
         services.push(command_level(request));
         if client.grant_without_request && kind == RequestKind::Update {
@@ -110,6 +112,7 @@ pub fn charge<'a>(
             context,
             services,
             at_command_level,
+            client: needs(request, client),
             attributes: None,
             happened: None,
         })
@@ -128,11 +131,33 @@ pub fn charge<'a>(
             services,
             at_command_level: at_command_level && request.is_command_level(),
             short_validity: client.ignores_reauthorisation,
+            client: needs(request, client),
             attributes: None,
             happened: None,
         })
     };
     Ok(Charge { identities: identity::identities(request), key, request: translated })
+}
+
+/// What the decision has to know of the client.
+fn needs(request: &CreditControlRequest<'_>, client: ClientTraits) -> ClientNeeds {
+    let advice = match request.aoc_request.filter(|_| client.advice_of_charge) {
+        Some(AocRequestType::Full) => AdviceWanted::Full,
+        Some(AocRequestType::CostOnly) => AdviceWanted::Cost,
+        Some(AocRequestType::TariffOnly) => AdviceWanted::Tariff,
+        Some(AocRequestType::NotRequested) | None => AdviceWanted::Nothing,
+    };
+    ClientNeeds {
+        redirects: client.redirects,
+        thresholds: client.thresholds,
+        free_of_charge_4011: client.free_of_charge_4011,
+        // A client that reads one MSCC of an answer knows of no pool of several.
+        pools: client.services_read == ServicesRead::All,
+        remaining_balance: client.remaining_balance,
+        low_balance: client.low_balance_indication,
+        announcements: client.announcements,
+        advice,
+    }
 }
 
 /// Requested-Action counts in event requests only: one SMF sends it in every CCR (spec C-95, C-96, I-10).
@@ -149,10 +174,10 @@ fn action(request: &CreditControlRequest<'_>) -> Result<EventAction, RequestErro
 }
 
 fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
-    let key = QuotaKey {
-        rating_group: mscc.rating_group,
-        service_identifier: mscc.service_identifier,
-        ..QuotaKey::default()
+    let key = if mscc.more_service_identifiers.is_empty() {
+        QuotaKey { rating_group: mscc.rating_group, service_identifier: mscc.service_identifier, further: 0 }
+    } else {
+        QuotaKey::of(mscc.rating_group, &mscc.service_identifiers().collect::<Vec<_>>())
     };
     from_units(key, mscc.requested.as_ref(), mscc.all_used())
 }

@@ -7,7 +7,7 @@ use super::{
     problem::Problem,
     service::{Allowance, ContextId, Service, ServiceId, Threshold},
 };
-use crate::units::Currency;
+use crate::units::{Currency, Money};
 
 /// A price list, compiled: what is sold, at what price, and how requests find it. Immutable and shared freely.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Catalog {
     pub(super) services_by_name: BTreeMap<Arc<str>, ServiceId>,
     pub(super) allowances: BTreeMap<Arc<str>, Allowance>,
     pub(super) thresholds: Vec<Threshold>,
+    /// The highest of the thresholds that are about money.
+    pub(super) low_balance: Option<Money>,
 }
 
 /// What a request's keys are matched with. Absent is less than any number.
@@ -110,6 +112,12 @@ impl Catalog {
     /// All thresholds, in the order of the text.
     pub fn thresholds(&self) -> &[Threshold] {
         &self.thresholds
+    }
+
+    /// The balance from which on downwards clients are told that little is left (spec G-80): the highest threshold that is
+    /// about money.
+    pub fn low_balance(&self) -> Option<Money> {
+        self.low_balance
     }
 }
 

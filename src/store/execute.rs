@@ -82,7 +82,7 @@ impl<D: Disk> Store<D> {
         };
         let partition = match (partition, kind) {
             (Some(partition), _) => partition,
-            // Who names nobody may still ask for a price (spec C-162).
+            // What something costs may be asked for nobody: the core knows what else may be (spec C-162).
             (None, RequestKind::Event) if identities.is_empty() => NOBODY,
             (None, RequestKind::Initial | RequestKind::Event) => return self.unknown_user(kind, number),
             (None, RequestKind::Update | RequestKind::Termination) => {
@@ -101,7 +101,8 @@ impl<D: Disk> Store<D> {
         let payer = decided.account.or(account);
         let currency = match payer {
             Some(payer) => cell.state.account(payer).map(|account| account.currency),
-            None => Some(self.catalog.currency()),
+            // The price for nobody is the price list's.
+            None => Some(self.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
         };
         Pending::new(Answered { answer, currency, repeated: decided.repeated }, position)
     }

@@ -147,6 +147,7 @@ fn step(wire: proto::Step) -> Result<Step> {
         tariff: wire.tariff.map(Arc::from),
         terms: wire.terms.map(rare::terms),
         pool: wire.pool,
+        slice: wire.slice,
     })
 }
 
@@ -163,7 +164,7 @@ pub(in crate::journal) fn answer(wire: proto::Answer) -> Result<Arc<Answer>> {
         at_command_level: wire.at_command_level,
         cost: Money::from_micros(wire.cost),
         enough_credit: wire.enough_credit,
-        extras: wire.extras.map(rare::answer_extras),
+        extras: wire.extras.map(rare::answer_extras).transpose()?,
     }))
 }
 
@@ -182,7 +183,7 @@ fn reply(wire: proto::Reply) -> Result<Reply> {
             (None, Some(wire)) => FinalUnits::Restrict { rules: texts(wire.rules), filters: texts(wire.filters) },
             (None, None) => FinalUnits::Terminate,
         }),
-        extras: wire.extras.map(rare::reply_extras),
+        extras: wire.extras.map(rare::reply_extras).transpose()?,
     })
 }
 

@@ -175,6 +175,7 @@ fn step(w: &mut Writer<'_>, step: &Step) {
         w.message(16, |w| rare::write_terms(w, terms));
     }
     w.optional(17, step.pool);
+    w.uint(30, step.slice);
 }
 
 #[inline]

@@ -1,5 +1,7 @@
 //! Identifiers. Small numbers where the hot path needs them, text only where a peer or a person chose it.
 
+mod token;
+
 use std::{
     fmt,
     hash::{BuildHasherDefault, Hash, Hasher},
@@ -7,6 +9,8 @@ use std::{
 };
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+pub use self::token::RefundToken;
 
 /// An account. Chosen by whoever creates it; above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,6 +134,12 @@ impl SessionKey {
         hasher.write_u64(sub_session);
         let hash = hasher.finish128();
         Self::from_halves(hash.h1, hash.h2)
+    }
+
+    /// The key of something that goes by the name of a session and is none: what it is says `what`, from 1.
+    pub const fn derived(self, what: u64) -> Self {
+        // An odd factor: different things have different keys.
+        Self(self.0 ^ (what as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
     }
 
     /// From its halves, high and low.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Measure, RequestKind};
 use crate::{
-    ids::QuotaKey,
+    ids::{QuotaKey, RefundToken},
     rating::{Announcement, EnvelopeReporting, TimeMechanism},
     time::Timestamp,
     units::{Currency, Money, UnitKind},
@@ -40,6 +40,8 @@ pub enum Verdict {
     InvalidValue,
     /// The request names another service context than its session (5004, spec C-6).
     OtherContext,
+    /// It waited for too long before it was decided (3004).
+    TooBusy,
 }
 
 impl Verdict {
@@ -193,6 +195,8 @@ pub struct Answered {
     pub currency: Option<Currency>,
     /// The request was seen before: this is the answer that it got then.
     pub repeated: bool,
+    /// For a debit in MSCCs: what a later refund may name (Refund-Information, spec G-83).
+    pub refund: Option<RefundToken>,
 }
 
 impl Answer {

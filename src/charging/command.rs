@@ -1,7 +1,7 @@
 //! What the core can be asked to do.
 
 use crate::{
-    ids::{AccountId, QuotaKey, SessionKey, SessionNo},
+    ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
     rating::{Allowance, Attributes, ContextId},
     time::Timestamp,
     units::{Currency, Money, UnitKind, Units},
@@ -35,10 +35,25 @@ pub enum Command<'a> {
     ExpireSession(SessionNo),
     /// The client says that it does not have this session (RAA or ASA with 5002, spec C-101).
     SessionLost(SessionKey),
-    /// A re-authorisation of a live session is wanted, by an operator.
-    ReAuthorise(SessionKey),
+    /// A re-authorisation of a live session is wanted, by an operator; of one Rating-Group or of all.
+    ReAuthorise(SessionKey, Option<u32>),
     /// The client has been asked often enough; leave the session to Validity-Time and Tcc (spec C-101).
     ReAuthorisationDone(SessionNo),
+    /// A live session is to be ended by its client, by an operator (ASR, spec C-106).
+    Abort(SessionKey),
+    /// The client refuses to end the session, or has been asked often enough.
+    AbortDone(SessionNo),
+    /// A client told its Origin-State-Id (spec B-190).
+    ClientState {
+        /// Its Origin-Host.
+        host: &'a str,
+        /// The value; 0 says nothing.
+        state_id: u32,
+    },
+    /// Ends a session that its client has left behind in a restart, when the grace time is over (spec B-191).
+    CloseLeftBehind(SessionNo),
+    /// Usage in a request that was refused before it could be decided: to be recorded (spec C-90).
+    RecordUsage(Interrogation<'a>),
 }
 
 /// CC-Request-Type (RFC 8506 8.3).
@@ -90,6 +105,8 @@ pub struct Interrogation<'a> {
     pub attributes: Option<Box<Attributes>>,
     /// Event-Timestamp (spec C-24).
     pub happened: Option<Timestamp>,
+    /// The client's Origin-State-Id: of the request, or the last that it told; 0 = none (spec B-191).
+    pub incarnation: u32,
 }
 
 /// The switches of a client that change what it is granted or told: part of the decision, so that a retransmission gets
@@ -160,6 +177,8 @@ pub struct ServiceRequest {
     pub unusable: bool,
     /// Reporting-Reason (spec G-40).
     pub reason: Option<u32>,
+    /// Refund-Information: the debit that is to be given back (spec G-83).
+    pub refund: Option<RefundToken>,
 }
 
 /// Usage on both sides of a tariff change (Tariff-Change-Usage, spec C-62).
@@ -300,6 +319,8 @@ pub struct EventRequest<'a> {
     pub attributes: Option<Box<Attributes>>,
     /// Event-Timestamp (spec C-24).
     pub happened: Option<Timestamp>,
+    /// The client may refund what is linked to no debit (spec C-136).
+    pub unlinked_refunds: bool,
 }
 
 /// Where a credit comes from and what it gives.

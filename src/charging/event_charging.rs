@@ -10,6 +10,8 @@ use super::{
     interrogate::extras::answer_extras,
     lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
+    refund,
+    state::event_key,
 };
 use crate::{
     ids::SessionId,
@@ -20,7 +22,8 @@ use crate::{
 
 pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
-    let known = request.account.and_then(|account| state.charged_event(request.key, account, request.number));
+    let key = event_key(request.key, request.action);
+    let known = request.account.and_then(|account| state.charged_event(key, account, request.number));
     if let Some(known) = known {
         return Decided::repeated(known.answer());
     }
@@ -35,11 +38,10 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     if request.context.is_none() {
         return bare(Verdict::RatingFailed);
     }
-    if !enquiry && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
-        return bare(Verdict::ServiceDenied);
-    }
     if request.action == EventAction::Refund {
-        // A refund that is linked to no debit needs a permission that no client has yet (spec C-136).
+        return refund::decide(state, catalog, request, account, now);
+    }
+    if !enquiry && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
         return bare(Verdict::ServiceDenied);
     }
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
@@ -104,6 +106,8 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         steps,
         answer: Arc::clone(&answer),
         notices,
+        refund_of: None,
+        reauthorise: Vec::new(),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }

@@ -20,6 +20,7 @@ mod kept;
 mod lifecycle;
 mod memory;
 mod quota;
+mod refund;
 mod restore;
 mod session;
 mod state;
@@ -35,10 +36,11 @@ pub use command::{
 };
 pub use decide::{Decided, Outcome, Refusal, decide};
 pub use event::{
-    ClosingCause, Credited, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, Origin, OrphanUsage, Step,
+    ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, Origin,
+    OrphanUsage, Step,
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
-pub use state::{RememberedCredit, RememberedEvent, Retention, State};
+pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};

@@ -157,7 +157,7 @@ impl Tariff<'_> {
     }
 
     /// Whether a bucket may pay for the service. A credit pool counts money alone.
-    fn takes(&self, bucket: &Bucket) -> bool {
+    pub(super) fn takes(&self, bucket: &Bucket) -> bool {
         match bucket.kind {
             BucketKind::Money => true,
             BucketKind::Units(kind) => {
@@ -277,6 +277,14 @@ impl<'a> Ledger<'a> {
     /// Ends the debits: what was released and not spent is free like everything else, and in an expired bucket it is gone.
     pub(super) fn settle(&mut self) {
         self.lines.iter_mut().for_each(|line| line.released = 0);
+    }
+
+    /// Whether there is more to be had in some bucket than before.
+    pub(super) fn has_freed(&self) -> bool {
+        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
+            line.amount.saturating_sub(line.reserved) > bucket.amount.saturating_sub(bucket.reserved)
+                && bucket.is_valid(self.now)
+        })
     }
 
     /// Money that is neither spent nor reserved: below zero if the account is in debt.

@@ -13,6 +13,7 @@ use crate::{
         dictionary::AvpDef,
     },
     journal::Durable,
+    rating::OnFailure,
     units::Currency,
 };
 
@@ -25,8 +26,15 @@ pub fn encode_answer(
     local: &Identity,
     out: &mut Vec<u8>,
 ) -> bool {
-    let Answered { answer, currency, .. } = &**decision;
-    credit_control_answer(answer, *currency, request, client).encode(request, local, out)
+    let Answered { answer, currency, refund, .. } = &**decision;
+    let mut cca = credit_control_answer(answer, *currency, request, client);
+    if let Some(token) = refund {
+        // What can be given back is what was granted (spec G-83).
+        for service in cca.services.iter_mut().filter(|service| service.granted.is_some()) {
+            service.refund_information = Some(token.octets().to_vec());
+        }
+    }
+    cca.encode(request, local, out)
 }
 
 /// The Result-Code of a verdict.
@@ -42,6 +50,7 @@ pub const fn result_code(verdict: Verdict) -> ResultCode {
         Verdict::ResourcesExceeded => ResultCode::RESOURCES_EXCEEDED,
         Verdict::UnableToComply => ResultCode::UNABLE_TO_COMPLY,
         Verdict::InvalidValue | Verdict::OtherContext => ResultCode::INVALID_AVP_VALUE,
+        Verdict::TooBusy => ResultCode::TOO_BUSY,
     }
 }
 
@@ -54,10 +63,16 @@ fn credit_control_answer(
     let mut cca = CreditControlAnswer::new(result_code(answer.verdict));
     let success = answer.verdict == Verdict::Success;
     if success && answer.kind == RequestKind::Initial {
-        // How the client behaves when it cannot reach us is said once (spec C-154). Sessions live on one node, and a
-        // service that is not charged is stopped.
-        cca.session_failover = Some(false);
-        cca.failure_handling = Some(FailureHandling::Terminate);
+        // How the client behaves when it cannot reach us is said once (spec C-154).
+        cca.session_failover = Some(client.failure.session_failover);
+        cca.failure_handling = Some(match client.failure.handling {
+            OnFailure::Terminate => FailureHandling::Terminate,
+            OnFailure::Continue => FailureHandling::Continue,
+            OnFailure::RetryAndTerminate => FailureHandling::RetryAndTerminate,
+        });
+    }
+    if success && answer.kind == RequestKind::Event {
+        cca.direct_debiting_continue = client.failure.direct_debiting_continue;
     }
     let number = currency.map(Currency::number);
     if success && cost_told(answer, client) && number.is_some() {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     compile,
+    failure::FailurePolicy,
     problem::Problem,
     service::{Allowance, ContextId, Service, ServiceId, Threshold},
 };
@@ -25,6 +26,8 @@ pub struct Catalog {
     pub(super) thresholds: Vec<Threshold>,
     /// The highest of the thresholds that are about money.
     pub(super) low_balance: Option<Money>,
+    /// By [`ContextId`].
+    pub(super) failure: Vec<FailurePolicy>,
 }
 
 /// What a request's keys are matched with. Absent is less than any number.
@@ -82,6 +85,11 @@ impl Catalog {
             _ => by_key(rating_group, service_identifier),
         };
         self.service_by_id(found.or(of_context.fallback)?)
+    }
+
+    /// What clients of a context are told to do when they cannot reach us.
+    pub fn failure_policy(&self, context: ContextId) -> FailurePolicy {
+        self.failure.get(usize::from(context.0)).copied().unwrap_or_default()
     }
 
     /// The service with this number, which must come from this catalog.

@@ -6,6 +6,7 @@
 mod attributes;
 mod catalog;
 mod compile;
+mod failure;
 mod filter_rule;
 mod price;
 mod problem;
@@ -15,6 +16,7 @@ mod service;
 pub use attributes::{Attributes, Role};
 pub use catalog::Catalog;
 pub use compile::CATALOG_OCTETS_MAX;
+pub use failure::{FailurePolicy, OnFailure};
 pub use price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceOverflow};
 pub use problem::Problem;
 pub use quantity::QUANTITY_MAX;

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use proptest::{collection::vec, prelude::*};
 use tollgate::{
     charging::{
-        AccountSpec, BucketKind, ClientNeeds, Command, CreditCommand, CreditKind, Decided, Event, EventAction,
-        EventRequest, Interrogation, Measure, Outcome, Quota, RequestKind, Retention, ServiceRequest, State,
-        Step as EventStep, Used, Verdict, Want, decide,
+        AccountSpec, AccountState, BucketKind, ClientNeeds, Command, CreditCommand, CreditKind, Decided, Event,
+        EventAction, EventRequest, Interrogation, Measure, Outcome, Quota, RequestKind, Retention, ServiceRequest,
+        State, Step as EventStep, Used, Verdict, Want, decide,
     },
-    ids::{AccountId, QuotaKey, SessionKey, SessionNo},
+    ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
     rating::Catalog,
     time::Timestamp,
     units::{Money, Units},
@@ -126,6 +126,27 @@ enum Step {
         group: u32,
         units: u64,
     },
+    /// Gives back some of an event, linked by token or by Session-Id.
+    Refund {
+        session: u8,
+        account: u64,
+        number: u32,
+        /// The debit's session and number; `None` = the same Session-Id.
+        debit: Option<(u8, u32)>,
+        group: u32,
+        /// Units, or money in micro-units.
+        want: Result<u64, i64>,
+    },
+    /// A client says its Origin-State-Id.
+    Restart {
+        state_id: u32,
+    },
+    /// An operator's wish about a session.
+    Operate {
+        session: u8,
+        account: u64,
+        what: u8,
+    },
     TopUp {
         account: u64,
         micros: i64,
@@ -160,6 +181,7 @@ fn step() -> impl Strategy<Value = Step> {
     let kind = prop_oneof![
         3 => Just(RequestKind::Initial), 4 => Just(RequestKind::Update), 2 => Just(RequestKind::Termination)
     ];
+    let want = prop_oneof![(0u64..20_000_000).prop_map(Ok), (0i64..200_000).prop_map(Err)];
     prop_oneof![
         8 => (0u8..6, 1..=ACCOUNTS, kind, 0u32..8, vec(service(), 0..4)).prop_map(
             |(session, account, kind, number, services)| Step::Request { session, account, kind, number, services }
@@ -167,6 +189,10 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0u8..6, 0u8..=100, any::<bool>()).prop_map(|(session, share, again)| Step::Honest { session, share, again }),
         2 => (6u8..9, 1..=ACCOUNTS, 0u32..3, 1u32..=5, 0u64..20_000_000)
             .prop_map(|(session, account, number, group, units)| Step::Event { session, account, number, group, units }),
+        3 => (6u8..11, 1..=ACCOUNTS, 0u32..3, proptest::option::of((6u8..9, 0u32..3)), 1u32..=5, want)
+            .prop_map(|(session, account, number, debit, group, want)| Step::Refund { session, account, number, debit, group, want }),
+        1 => (1u32..6).prop_map(|state_id| Step::Restart { state_id }),
+        1 => (0u8..6, 1..=ACCOUNTS, 0u8..6).prop_map(|(session, account, what)| Step::Operate { session, account, what }),
         2 => (1..=ACCOUNTS, -5i64..300_000, 0u8..20).prop_map(|(account, micros, id)| Step::TopUp { account, micros, id }),
         1 => (1..=ACCOUNTS, -200_000i64..100_000, 20u8..40)
             .prop_map(|(account, micros, id)| Step::Adjust { account, micros, id }),
@@ -186,6 +212,19 @@ struct World {
     honest: bool,
     /// What each session's client believes is left in its pool, in pool units (spec C-171, C-172).
     pools: BTreeMap<SessionNo, u128>,
+    /// Money that events took, and that refunds gave back, by account.
+    taken: [(i64, i64); ACCOUNTS as usize + 1],
+    /// The client's incarnation.
+    incarnation: u32,
+}
+
+fn retention() -> Retention {
+    Retention { charge_late_usage: true, ..Retention::default() }
+}
+
+/// The first four are sessions, the others sub-sessions of the first ones.
+fn session_name(session: u8) -> (String, u64) {
+    (format!("gw;{}", session % 4), u64::from(session / 4))
 }
 
 /// Pool units of thirds and sevenths of a micro-unit: their prices times 21.
@@ -197,12 +236,14 @@ impl World {
     fn new(honest: bool) -> Self {
         let mut world = Self {
             catalog: catalog(),
-            state: State::new(Retention::default()),
+            state: State::new(retention()),
             events: Vec::new(),
             now: Timestamp::from_secs(1_000_000),
             numbers: 1_000,
             honest,
             pools: BTreeMap::new(),
+            taken: Default::default(),
+            incarnation: 0,
         };
         for id in 1..=ACCOUNTS {
             world.execute(&Command::CreateAccount(AccountSpec {
@@ -226,6 +267,7 @@ impl World {
             self.events.push(event.clone());
             self.check_new_holds(event);
             self.check_pools();
+            self.check_refunds(event);
         }
         self.state.check().unwrap_or_else(|violation| panic!("after {command:?}: {violation}"));
         assert_eq!(self.state.discrepancy(), 0);
@@ -310,6 +352,16 @@ impl World {
         }
     }
 
+    /// No more is given back than was taken, whatever is asked.
+    // tests: C-136, G-83
+    fn check_refunds(&mut self, event: &Event) {
+        let Event::EventCharged(event) = event else { return };
+        let money: i64 = event.steps.iter().map(|step| step.charged.micros()).sum();
+        let (taken, back) = &mut self.taken[event.account.0 as usize];
+        *if event.action == EventAction::Refund { &mut *back } else { &mut *taken } += money;
+        assert!(back <= taken, "account {}: {back} given back of {taken}", event.account);
+    }
+
     fn run(&mut self, step: &Step) -> Option<Outcome> {
         match step {
             Step::Request { session, account, kind, number, services } => {
@@ -337,8 +389,9 @@ impl World {
                 Some(self.interrogate(*session, Some(*account), *kind, *number, services).outcome)
             }
             Step::Honest { session, share, again } => {
-                let id = format!("gw;{session}");
-                let session_state = self.state.session_by_id(SessionKey::of(id.as_bytes()), id.as_bytes())?;
+                let (id, sub_session) = session_name(*session);
+                let key = SessionKey::of_sub_session(id.as_bytes(), sub_session);
+                let session_state = self.state.session_by_id(key, id.as_bytes())?;
                 let left = self.pools.get(&session_state.no).copied().unwrap_or(0);
                 // One quota of a pool uses for all of them, and now and then is the only one that reports.
                 let user = session_state.quotas.iter().find(|quota| quota.pool.is_some() && quota.granted > 0);
@@ -391,6 +444,50 @@ impl World {
                 });
                 Some(self.execute(&command).outcome)
             }
+            Step::Refund { session, account, number, debit, group, want } => {
+                let id = format!("smsc;{session}");
+                let refund = debit.map(|(session, number)| {
+                    RefundToken::new(SessionKey::of(format!("smsc;{session}").as_bytes()), number, [0; 2])
+                });
+                let services = vec![ServiceRequest {
+                    key: QuotaKey { rating_group: Some(*group), ..QuotaKey::default() },
+                    want: Some(match want {
+                        Ok(units) => Want::Units(Units::octets(*units).into()),
+                        Err(micros) => Want::Money(Money::from_micros(*micros)),
+                    }),
+                    refund,
+                    ..ServiceRequest::default()
+                }];
+                let command = Command::ChargeEvent(EventRequest {
+                    session_id: id.as_bytes(),
+                    key: SessionKey::of(id.as_bytes()),
+                    number: *number,
+                    account: Some(AccountId(*account)),
+                    action: EventAction::Refund,
+                    context: self.catalog.context("32251@3gpp.org"),
+                    services,
+                    ..EventRequest::default()
+                });
+                Some(self.execute(&command).outcome)
+            }
+            Step::Restart { state_id } => {
+                self.execute(&Command::ClientState { host: "gw.example", state_id: *state_id });
+                self.incarnation = *state_id;
+                None
+            }
+            Step::Operate { session, account, what } => {
+                let (id, sub_session) = session_name(*session);
+                let key = SessionKey::of_sub_session(id.as_bytes(), sub_session);
+                let account = AccountId(*account);
+                self.execute(&match what {
+                    0 => Command::Abort(key),
+                    1 => Command::ReAuthorise(key, Some(1)),
+                    2 => Command::SessionLost(key),
+                    3 => Command::SetState { account, state: AccountState::Suspended, reason: "test" },
+                    _ => Command::SetState { account, state: AccountState::Active, reason: "test" },
+                });
+                None
+            }
             Step::TopUp { account, micros, id } => {
                 Some(self.credit(*account, CreditKind::TopUp(Money::from_micros(*micros)), *id))
             }
@@ -409,6 +506,10 @@ impl World {
                 for no in self.state.due(self.now, usize::MAX) {
                     self.execute(&Command::ExpireSession(no));
                 }
+                let start = (Timestamp::EPOCH, SessionNo(0));
+                for no in self.state.left_behind(start, usize::MAX, self.now).0 {
+                    self.execute(&Command::CloseLeftBehind(no));
+                }
                 assert!(self.state.next_due().is_none_or(|due| due > self.now), "supervision ends what is due");
                 None
             }
@@ -423,10 +524,12 @@ impl World {
         number: u32,
         services: Vec<ServiceRequest>,
     ) -> Decided {
-        let id = format!("gw;{session}");
+        let (id, sub_session) = session_name(session);
         self.execute(&Command::Interrogate(Interrogation {
             session_id: id.as_bytes(),
-            key: SessionKey::of(id.as_bytes()),
+            sub_session,
+            key: SessionKey::of_sub_session(id.as_bytes(), sub_session),
+            incarnation: self.incarnation,
             account: account.map(AccountId),
             kind,
             number,
@@ -499,7 +602,7 @@ proptest! {
                     prop_assert_eq!(&again, &outcome);
                     prop_assert_eq!(world.balances(), before.0);
                 }
-                if let (Outcome::Answer(answer), Step::Request { .. }) = (&outcome, &step)
+                if let (Outcome::Answer(answer), Step::Request { .. } | Step::Refund { .. }) = (&outcome, &step)
                     && answer.verdict == Verdict::Success {
                     prop_assert!(!changed, "a request that succeeded is processed once");
                 }
@@ -514,7 +617,7 @@ proptest! {
                 (step, Some(outcome)) => Some((step.clone(), outcome)),
             };
         }
-        let mut replayed = State::new(Retention::default());
+        let mut replayed = State::new(retention());
         for event in &world.events {
             replayed.apply(event);
         }

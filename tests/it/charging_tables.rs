@@ -7,11 +7,11 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use tollgate::{
     charging::{
-        AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, Command, CreditCommand, CreditKind, Event,
-        EventAction, EventRequest, Interrogation, Measure, NoticeKind, Outcome, ReplyExtras, RequestKind, Retention,
-        ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits, decide,
+        AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command, CreditCommand,
+        CreditKind, Event, EventAction, EventRequest, Interrogation, Measure, NoticeKind, Outcome, ReplyExtras,
+        RequestKind, Retention, ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits, decide,
     },
-    ids::{AccountId, QuotaKey, SessionKey},
+    ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
     rating::Catalog,
     time::Timestamp,
     units::{Money, UnitKind},
@@ -21,6 +21,7 @@ struct Table {
     catalog: Catalog,
     /// The switches of the client whose requests follow.
     client: ClientNeeds,
+    retention: Retention,
     state: State,
     now: Timestamp,
     events: Vec<Event>,
@@ -42,10 +43,27 @@ fn services(words: &[&str]) -> Vec<ServiceRequest> {
             "used" => service.used = Some(used(value)),
             "want" if value.is_empty() => service.want = Some(Want::Any),
             "want" => service.want = Some(wanted(value)),
+            // Refund-Information: `E1.0`, with `!` if nobody has been told of it.
+            "debit" => {
+                let (session, number) = value.trim_end_matches('!').split_once('.').unwrap();
+                let secret = [u64::from(value.ends_with('!')), 0];
+                service.refund = Some(RefundToken::new(session_key(session), number.parse().unwrap(), secret));
+            }
+            "state" | "may-refund" => {}
             _ => panic!("`{word}` is not understood"),
         }
     }
     services
+}
+
+/// `S1/2` is sub-session 2 of S1.
+fn session(text: &str) -> (&str, u64) {
+    text.split_once('/').map_or((text, 0), |(id, sub)| (id, sub.parse().unwrap()))
+}
+
+fn session_key(text: &str) -> SessionKey {
+    let (id, sub_session) = session(text);
+    SessionKey::of_sub_session(id.as_bytes(), sub_session)
 }
 
 fn amount(text: &str) -> (u64, &str) {
@@ -81,6 +99,7 @@ impl Table {
         Self {
             catalog,
             client: ClientNeeds::default(),
+            retention: Retention::default(),
             state: State::new(Retention::default()),
             now: Timestamp::from_secs(1_000_000),
             events: Vec::new(),
@@ -105,11 +124,14 @@ impl Table {
                 });
                 self.execute(&command)
             }
-            [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), session, account, number, rest @ ..] => {
+            [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), name, account, number, rest @ ..] => {
                 let at_command_level = rest.contains(&"none");
+                let state = rest.iter().find_map(|word| word.strip_prefix("state="));
                 let command = Command::Interrogate(Interrogation {
-                    session_id: session.as_bytes(),
-                    key: SessionKey::of(session.as_bytes()),
+                    session_id: session(name).0.as_bytes(),
+                    sub_session: session(name).1,
+                    key: session_key(name),
+                    incarnation: state.map_or(0, |id| id.parse().unwrap()),
                     account: account.parse().ok().map(AccountId),
                     kind: match *kind {
                         "ccr-i" => RequestKind::Initial,
@@ -129,10 +151,12 @@ impl Table {
                 });
                 self.execute(&command)
             }
-            ["ccr-e", session, account, number, action, rest @ ..] => {
+            ["ccr-e", name, account, number, action, rest @ ..] => {
                 let command = Command::ChargeEvent(EventRequest {
-                    session_id: session.as_bytes(),
-                    key: SessionKey::of(session.as_bytes()),
+                    session_id: session(name).0.as_bytes(),
+                    sub_session: session(name).1,
+                    key: session_key(name),
+                    unlinked_refunds: rest.contains(&"may-refund"),
                     number: number.parse().unwrap(),
                     account: account.parse().ok().map(AccountId),
                     action: match *action {
@@ -169,6 +193,30 @@ impl Table {
                 let account = AccountId(account.parse().unwrap());
                 self.execute(&Command::SetState { account, state, reason: "table" })
             }
+            ["charge-late-usage"] => {
+                self.retention.charge_late_usage = true;
+                self.state = State::new(self.retention);
+                String::new()
+            }
+            ["client", host, state_id] => {
+                self.execute(&Command::ClientState { host, state_id: state_id.parse().unwrap() })
+            }
+            ["abort", name] => self.execute(&Command::Abort(session_key(name))),
+            ["reauthorise", name] => self.execute(&Command::ReAuthorise(session_key(name), None)),
+            ["reauthorise", name, group] => {
+                self.execute(&Command::ReAuthorise(session_key(name), Some(group.parse().unwrap())))
+            }
+            ["lost", name] => self.execute(&Command::SessionLost(session_key(name))),
+            // What clients are to be asked.
+            ["requests"] => {
+                let mut out = String::new();
+                for session in self.state.waiting_for_reauthorisation() {
+                    let what = if session.abort { "asr" } else { "rar" };
+                    let group = session.reauthorise_group.map_or_else(String::new, |group| format!(" rg={group}"));
+                    let _ = writeln!(out, "  {what} {}{group}", told_session(session));
+                }
+                out
+            }
             ["wait", secs] => {
                 self.now = self.now.plus_secs(secs.parse().unwrap());
                 let mut out = String::new();
@@ -176,6 +224,12 @@ impl Table {
                     let id = self.state.session(no).unwrap().id.clone();
                     self.execute(&Command::ExpireSession(no));
                     let _ = writeln!(out, "  {id} expired");
+                }
+                let start = (Timestamp::EPOCH, SessionNo(0));
+                for no in self.state.left_behind(start, usize::MAX, self.now).0 {
+                    let id = told_session(self.state.session(no).unwrap());
+                    let _ = writeln!(out, "  {id} left behind");
+                    self.execute(&Command::CloseLeftBehind(no));
                 }
                 out
             }
@@ -235,16 +289,33 @@ impl Table {
                 }
                 Event::OrphanUsage(orphan) => {
                     let _ = writeln!(out, "  orphan usage: {} report(s)", orphan.usage.len());
+                    for step in &orphan.steps {
+                        let _ = writeln!(out, "  charged late: {} for {}", step.charged, step.service);
+                    }
+                }
+                Event::EventCharged(event) if !event.reauthorise.is_empty() => {
+                    let _ = writeln!(out, "  rar: {} session(s)", event.reauthorise.len());
+                }
+                Event::Interrogated(event) if !event.wake.is_empty() => {
+                    let _ = writeln!(out, "  rar: {} session(s)", event.wake.len());
+                }
+                Event::SessionClosed { wake, .. } if !wake.is_empty() => {
+                    let _ = writeln!(out, "  rar: {} session(s)", wake.len());
                 }
                 _ => {}
             }
+        }
+        let ended = self.state.take_ended().into_iter();
+        let along = ended.filter(|(_, cause)| *cause == ClosingCause::MainEnded).count();
+        if along > 0 {
+            let _ = writeln!(out, "  {along} sub-session(s) ended with it");
         }
         out
     }
 
     /// The events replayed are the state.
     fn replay(&self) {
-        let mut replayed = State::new(Retention::default());
+        let mut replayed = State::new(self.retention);
         self.events.iter().for_each(|event| replayed.apply(event));
         self.state.same_as(&replayed).unwrap();
     }
@@ -257,6 +328,11 @@ impl Table {
         }
         out
     }
+}
+
+fn told_session(session: &tollgate::charging::Session) -> String {
+    let sub = Some(session.sub_session).filter(|sub| *sub != 0).map_or_else(String::new, |sub| format!("/{sub}"));
+    format!("{}{sub}", session.id)
 }
 
 fn told_reply(reply: &tollgate::charging::Reply) -> String {

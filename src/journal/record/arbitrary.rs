@@ -117,13 +117,14 @@ fn verdicts() -> BoxedStrategy<Verdict> {
         OtherContext,
         UnitNotRated,
         MoneyNotRated,
+        TooBusy,
     ])
     .boxed()
 }
 
 fn causes() -> BoxedStrategy<ClosingCause> {
     use ClosingCause::*;
-    prop::sample::select(vec![Terminated, Refused, Expired, Lost]).boxed()
+    prop::sample::select(vec![Terminated, Refused, Expired, Lost, MainEnded, ClientRestarted]).boxed()
 }
 
 fn states() -> BoxedStrategy<AccountState> {
@@ -345,9 +346,20 @@ fn interrogated() -> BoxedStrategy<Event> {
     let when = (moments(), moments());
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
-    (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3))
+    let others = (option::of(u32s()), vec(sessions(), 0..3));
+    (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
-            |((at, expires), account, session, (opening, closes, moved_to, attributes), steps, answer, notices)| {
+            |(
+                (at, expires),
+                account,
+                session,
+                (opening, closes, moved_to, attributes),
+                steps,
+                answer,
+                notices,
+                others,
+            )| {
+                let (incarnation, wake) = others;
                 Event::Interrogated(Box::new(Interrogated {
                     at,
                     account,
@@ -360,6 +372,8 @@ fn interrogated() -> BoxedStrategy<Event> {
                     notices,
                     moved_to,
                     attributes,
+                    incarnation,
+                    wake,
                 }))
             },
         )
@@ -368,8 +382,13 @@ fn interrogated() -> BoxedStrategy<Event> {
 
 fn event_charged() -> BoxedStrategy<Event> {
     let session = (session_ids(), u64s());
-    (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3))
-        .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices)| {
+    let halves = || (1..u64::MAX).boxed();
+    let debits = (halves(), halves(), u32s())
+        .prop_map(|(high, low, number)| DebitRef { key: SessionKey::from_halves(high, low), number });
+    let refund = (option::of(debits), vec(sessions(), 0..3));
+    (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3), refund)
+        .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices, refund)| {
+            let (refund_of, reauthorise) = refund;
             Event::EventCharged(Box::new(EventCharged {
                 at,
                 account,
@@ -379,6 +398,8 @@ fn event_charged() -> BoxedStrategy<Event> {
                 steps,
                 answer,
                 notices,
+                refund_of,
+                reauthorise,
             }))
         })
         .boxed()
@@ -416,9 +437,25 @@ fn orphan_usage() -> BoxedStrategy<Event> {
         money,
     });
     let usage = vec((keys(), used), 0..4);
-    (moments(), option::of(accounts()), session_ids(), boxed(), request_kinds(), u32s(), usage)
-        .prop_map(|(at, account, session_id, context, kind, number, usage)| {
-            Event::OrphanUsage(Box::new(OrphanUsage { at, account, session_id, context, kind, number, usage }))
+    let refused = verdicts().prop_filter("orphan usage is never a success", |verdict| *verdict != Verdict::Success);
+    let charged = (vec(steps(), 0..3), vec(notices(), 0..2), refused);
+    let session = (session_ids(), u64s());
+    (moments(), option::of(accounts()), session, boxed(), request_kinds(), u32s(), usage, charged)
+        .prop_map(|(at, account, (session_id, sub_session), context, kind, number, usage, charged)| {
+            let (steps, notices, verdict) = charged;
+            Event::OrphanUsage(Box::new(OrphanUsage {
+                at,
+                account,
+                session_id,
+                sub_session,
+                context,
+                kind,
+                number,
+                usage,
+                steps,
+                verdict,
+                notices,
+            }))
         })
         .boxed()
 }
@@ -441,8 +478,14 @@ pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
         2 => event_charged(),
         2 => credited(),
         1 => orphan_usage(),
-        1 => (sessions(), causes(), moments()).prop_map(|(session, cause, at)| Event::SessionClosed { session, cause, at }),
+        1 => (sessions(), causes(), vec(sessions(), 0..3), moments())
+            .prop_map(|(session, cause, wake, at)| Event::SessionClosed { session, cause, wake, at }),
+        1 => (sessions(), any::<bool>(), option::of(u32s()), moments())
+            .prop_map(|(session, wanted, group, at)| Event::ReAuthorise { session, wanted, group, at }),
         1 => (sessions(), any::<bool>(), moments())
-            .prop_map(|(session, wanted, at)| Event::ReAuthorise { session, wanted, at }),
-    ].boxed()
+            .prop_map(|(session, wanted, at)| Event::Abort { session, wanted, at }),
+        1 => (names(), u32s(), moments())
+            .prop_map(|(host, state_id, at)| Event::ClientState { host, state_id, at }),
+    ]
+    .boxed()
 }

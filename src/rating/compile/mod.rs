@@ -65,5 +65,6 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         allowances,
         low_balance: thresholds.iter().filter_map(|threshold| threshold.kind.money()).max(),
         thresholds,
+        failure: contexts.list.iter().map(|context| context.failure).collect(),
     })
 }

@@ -150,14 +150,16 @@ impl Partitions {
                 origin_host: "pgw-3.epc.example",
                 origin_realm: "epc.example",
                 services: vec![ServiceRequest {
-                    key: QuotaKey { rating_group: Some(1), service_identifier: None },
+                    key: QuotaKey { rating_group: Some(1), service_identifier: None, ..QuotaKey::default() },
                     used: (!is_first).then_some(used),
                     want: is_first.then_some(Want::Any),
                     currency: None,
                     unusable: false,
+                    ..ServiceRequest::default()
                 }],
                 at_command_level: false,
                 short_validity: false,
+                ..Interrogation::default()
             };
             took = took.max(self.execute(account(number), &Command::Interrogate(request), at));
         }
@@ -174,10 +176,11 @@ impl Partitions {
             action: EventAction::Debit,
             context: self.catalog.context("32274@3gpp.org"),
             services: vec![ServiceRequest {
-                key: QuotaKey { rating_group: Some(7), service_identifier: None },
+                key: QuotaKey { rating_group: Some(7), service_identifier: None, ..QuotaKey::default() },
                 ..Default::default()
             }],
             at_command_level: false,
+            ..EventRequest::default()
         };
         self.execute(account(number), &Command::ChargeEvent(request), self.moment(number))
     }

@@ -13,6 +13,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::{
     api,
     charging::{AccountSpec, Command, Retention, Subscriber, SubscriberSpec},
+    cli,
     config::{self, Config},
     ids::{AccountId, Identity, IdentityKind},
     journal::{Commit, FileDisk},
@@ -39,6 +40,8 @@ const STOP_WAIT: Duration = Duration::from_secs(10);
 pub struct Node {
     /// Diameter addresses that it listens on.
     pub diameter: Vec<SocketAddr>,
+    /// Diameter addresses where TLS comes first.
+    pub diameter_tls: Vec<SocketAddr>,
     /// gRPC address.
     pub grpc: SocketAddr,
     /// HTTP address: metrics and health.
@@ -79,19 +82,26 @@ impl Node {
             }
         })];
         let catalog = read_catalog(config.catalog_path()).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+        cli::check::unfit(&config, &catalog)?;
         let catalog = Arc::new(catalog);
         let (store, recovery) = open_store(&config, catalog, &health).await?;
         seed(&store, &config.seed).await?;
 
-        let server = Server::new(Arc::clone(&store), &config.diameter);
+        let tls = &config.diameter.tls;
+        let keys = tls.is_on().then(|| tls.load()).transpose();
+        let keys = keys.map_err(|(_, message)| anyhow::anyhow!("diameter.tls: {message}"))?;
+        let server = Server::new(Arc::clone(&store), &config.diameter, keys);
         let mut diameter = Vec::new();
         let mut accepting = Vec::new();
-        for address in config.diameter.listen.addresses() {
-            let listener = bind(*address, "diameter.listen").await?;
-            diameter.push(listener.local_addr()?);
+        let mut diameter_tls = Vec::new();
+        let listeners = server.listen().map_err(|(place, error)| anyhow::Error::new(error).context(place))?;
+        for listener in listeners {
+            if listener.tls { &mut diameter_tls } else { &mut diameter }.push(listener.address);
             let server = server.clone();
             accepting.push(tokio::spawn(async move { server.accept(listener).await }));
         }
+        let calling = server.clone();
+        accepting.push(tokio::spawn(async move { calling.call().await }));
         let asking = server.clone();
         accepting.push(tokio::spawn(async move { asking.reauthorise().await }));
 
@@ -117,6 +127,7 @@ impl Node {
         health.set(HealthState::Ready);
         Ok(Self {
             diameter,
+            diameter_tls,
             grpc,
             http,
             store,
@@ -129,6 +140,16 @@ impl Node {
             background,
             stop_background,
         })
+    }
+
+    /// Diameter connections, open or on their way.
+    pub fn connections(&self) -> usize {
+        self.server.connections()
+    }
+
+    /// Whether a Diameter peer has an open connection, by its Origin-Host.
+    pub fn is_connected(&self, origin_host: &str) -> bool {
+        self.server.is_connected(origin_host)
     }
 
     /// Waits until the journal fails: from then on nothing can be promised, and the process must end.
@@ -284,6 +305,8 @@ fn settings(config: &Config) -> Settings {
             request_id_secs: store.request_id_days.saturating_mul(86_400),
             history_entries: store.history_entries,
             session_default_secs: store.default_session_secs,
+            account_sessions_max: store.account_sessions_max,
+            session_quotas_max: store.session_quotas_max,
         },
         outbox_keep: config.events.keep,
     }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use siphasher::sip128::SipHasher13;
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 /// An account. Chosen by whoever creates it; above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,8 +54,10 @@ pub struct RatingGroup(pub u32);
 pub struct QuotaKey {
     /// Rating-Group as received.
     pub rating_group: Option<u32>,
-    /// Service-Identifier as received.
+    /// Service-Identifier as received; the first, if there are several.
     pub service_identifier: Option<u32>,
+    /// A digest of the further Service-Identifiers, in ascending order; 0 = there are none (spec C-30).
+    pub further: u32,
 }
 
 /// A Diameter Session-Id: opaque octets, compared octet by octet (RFC 6733 8.8, spec B-100).
@@ -85,13 +87,27 @@ impl fmt::Display for SessionId {
 /// What has ended is remembered by its key alone. That two Session-Ids of millions have the same one by chance is less
 /// likely than that memory fails (about 10^-24 for 10^7 of them). Who makes two on purpose can only confuse sessions that
 /// he opens himself, and is a client of the operator's network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct SessionKey(pub u128);
 
 impl SessionKey {
     /// The key of a Session-Id.
     pub fn of(session_id: &[u8]) -> Self {
         let hash = SipHasher13::new().hash(session_id);
+        Self::from_halves(hash.h1, hash.h2)
+    }
+
+    /// The key of a sub-session (spec C-23); 0 is the session itself.
+    pub fn of_sub_session(session_id: &[u8], sub_session: u64) -> Self {
+        if sub_session == 0 {
+            return Self::of(session_id);
+        }
+        let mut hasher = SipHasher13::new();
+        hasher.write(session_id);
+        // No Session-Id is valid UTF-8 with this octet in it.
+        hasher.write_u8(0xff);
+        hasher.write_u64(sub_session);
+        let hash = hasher.finish128();
         Self::from_halves(hash.h1, hash.h2)
     }
 

@@ -72,9 +72,13 @@ fn failure(error: &anyhow::Error) -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { config } => {
-            let config = Config::load(config.as_deref(), &SystemEnvironment)?;
+            let path = config;
+            let config = Config::load(path.as_deref(), &SystemEnvironment)?;
             logs::init(log_format(config.log.format), &config.log.level)?;
-            app::run(config).await?;
+            app::run(config).await.map_err(|error| match error.downcast::<cli::check::Unfit>() {
+                Ok(unfit) => anyhow::anyhow!(unfit.located(path.as_deref(), &SystemEnvironment).join("\n")),
+                Err(error) => error,
+            })?;
         }
         Command::Demo(options) => {
             // The story is told in readable lines; of the log only what should not be.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use super::{Measure, RequestKind};
 use crate::{
     ids::QuotaKey,
+    time::Timestamp,
     units::{Currency, Money},
 };
 
 /// The result of a request or of one service in it. The mapping to Result-Codes is `mapping`'s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Verdict {
     /// Done (2001).
+    #[default]
     Success,
     /// The account, or the service, is barred (4010).
     ServiceDenied,
@@ -41,7 +43,7 @@ pub struct Grant {
 }
 
 /// The answer for one service of a request (one Multiple-Services-Credit-Control).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
     /// The key as received: it is echoed (spec C-31).
     pub key: QuotaKey,
@@ -57,6 +59,32 @@ pub struct Reply {
     pub holding_secs: Option<u32>,
     /// Set when these are the last units that the account can pay: what happens after them.
     pub final_action: Option<FinalUnits>,
+    /// What few replies have.
+    pub extras: Option<Box<ReplyExtras>>,
+}
+
+/// What few replies have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReplyExtras {
+    /// Tariff-Time-Change of the grant (spec C-60).
+    pub tariff_change: Option<Timestamp>,
+    /// The credit pool that the grant draws from (spec C-170).
+    pub pool: Option<PoolShare>,
+    /// Quota-Consumption-Time in seconds (spec G-65).
+    pub consumption_secs: Option<u32>,
+    /// The Trigger-Types that are armed; none = all off (spec G-50).
+    pub triggers: Option<Box<[u32]>>,
+    /// Refund-Information: what a later refund may name (spec G-83).
+    pub refund_token: Option<Box<[u8]>>,
+}
+
+/// A quota's share in a credit pool (G-S-U-Pool-Reference, spec C-170).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolShare {
+    /// G-S-U-Pool-Identifier.
+    pub id: u32,
+    /// Pool units for one unit of the service.
+    pub multiplier: u64,
 }
 
 /// What the client does when the final units are used up (Final-Unit-Action, RFC 8506 8.35).
@@ -66,6 +94,13 @@ pub enum FinalUnits {
     Terminate,
     /// Redirect the user to this address (a URL).
     Redirect(Arc<str>),
+    /// Restrict the user to what these let pass.
+    Restrict {
+        /// IPFilterRules.
+        rules: Arc<[Arc<str>]>,
+        /// Names of filters that the client has.
+        filters: Arc<[Arc<str>]>,
+    },
 }
 
 /// The answer to a whole request.
@@ -85,6 +120,17 @@ pub struct Answer {
     pub cost: Money,
     /// For CHECK_BALANCE: whether there is enough credit.
     pub enough_credit: Option<bool>,
+    /// What few answers have.
+    pub extras: Option<Box<AnswerExtras>>,
+}
+
+/// What few answers have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AnswerExtras {
+    /// Remaining-Balance: money that is neither spent nor reserved (spec G-81).
+    pub remaining: Option<Money>,
+    /// Low-Balance-Indication (spec G-80).
+    pub low_balance: Option<bool>,
 }
 
 /// An answer with what its encoding needs besides.
@@ -109,6 +155,7 @@ impl Answer {
             at_command_level: false,
             cost: Money::ZERO,
             enough_credit: None,
+            extras: None,
         }
     }
 }

@@ -75,6 +75,7 @@ impl State {
             let session = Session {
                 no: event.session,
                 id: opening.session_id.clone(),
+                sub_session: opening.sub_session,
                 account: event.account,
                 context: self.intern(&opening.context),
                 origin_host: self.intern(&opening.origin_host),
@@ -88,6 +89,8 @@ impl State {
                 highest_update: 0,
                 seen_updates: 0,
                 reauthorise: false,
+                attributes: None,
+                pools: Vec::new(),
             };
             self.insert_session(session);
         }
@@ -100,6 +103,9 @@ impl State {
         session.last_request = event.at;
         if let Some((host, realm)) = moved {
             (session.origin_host, session.origin_realm) = (host, realm);
+        }
+        if event.attributes.is_some() {
+            session.attributes.clone_from(&event.attributes);
         }
         // The queue may look too early, never too late: only an earlier end needs a new place in it.
         if event.expires < session.queued {
@@ -121,7 +127,7 @@ impl State {
     /// Puts a running session into all indexes.
     pub(super) fn insert_session(&mut self, session: Session) {
         self.next_session = self.next_session.max(session.no.0.saturating_add(1));
-        self.session_keys.insert(SessionKey::of(session.id.as_bytes()), session.no);
+        self.session_keys.insert(session.key(), session.no);
         self.supervision.insert((session.queued, session.no));
         if session.reauthorise {
             self.reauthorise.insert(session.no);
@@ -140,15 +146,7 @@ impl State {
                 key: step.key,
                 service: Arc::clone(&service),
                 measure: step.measure,
-                granted: 0,
-                holds: Vec::new(),
-                used: 0,
-                rated: 0,
-                from_allowance: 0,
-                charged: Money::ZERO,
-                validity_secs: 0,
-                final_units: false,
-                refused: false,
+                ..Quota::default()
             });
             session.quotas.len() - 1
         });
@@ -158,14 +156,20 @@ impl State {
         if quota.measure != step.measure {
             // The service counts something else now: the price begins anew, what was charged stays.
             (quota.measure, quota.used, quota.rated, quota.from_allowance) = (step.measure, 0, 0, 0);
+            quota.rated_by.clear();
         }
         quota.granted = step.granted;
         quota.used = quota.used.saturating_add(step.used);
-        quota.rated = quota.rated.saturating_add(step.rated);
+        match &step.tariff {
+            None => quota.rated = quota.rated.saturating_add(step.rated),
+            Some(tariff) => quota.add_rated_by(tariff, step.rated),
+        }
         quota.charged = quota.charged.saturating_add(step.charged);
         quota.validity_secs = step.validity_secs;
         quota.final_units = step.final_units;
         quota.refused = step.refused;
+        quota.terms.clone_from(&step.terms);
+        quota.pool = step.pool;
         self.reserve(account, &released, -1);
         let from_allowance = self.debit(account, &step.debits, step.charged);
         self.reserve(account, &step.holds, 1);
@@ -225,7 +229,7 @@ impl State {
             }
         }
         self.apply_notices(event.account, &event.notices);
-        let key = SessionKey::of(event.session_id.as_bytes());
+        let key = SessionKey::of_sub_session(event.session_id.as_bytes(), event.sub_session);
         self.events.insert(RememberedEvent::new(key, event.account, event.at, &event.answer));
         self.forget(event.at);
     }
@@ -309,7 +313,7 @@ impl State {
     /// is remembered.
     fn close(&mut self, no: SessionNo, cause: ClosingCause, at: Timestamp) {
         let Some(session) = self.sessions.remove(&no) else { return };
-        let key = SessionKey::of(session.id.as_bytes());
+        let key = session.key();
         self.session_keys.remove(&key);
         self.ended.push(key);
         self.reauthorise.remove(&no);

@@ -2,7 +2,8 @@
 
 use crate::{
     ids::{AccountId, QuotaKey, SessionKey, SessionNo},
-    rating::{Allowance, ContextId},
+    rating::{Allowance, Attributes, ContextId},
+    time::Timestamp,
     units::{Currency, Money, UnitKind, Units},
 };
 
@@ -41,9 +42,10 @@ pub enum Command<'a> {
 }
 
 /// CC-Request-Type (RFC 8506 8.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum RequestKind {
     /// INITIAL_REQUEST.
+    #[default]
     Initial,
     /// UPDATE_REQUEST.
     Update,
@@ -54,11 +56,13 @@ pub enum RequestKind {
 }
 
 /// A request of a session.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Interrogation<'a> {
     /// Session-Id.
     pub session_id: &'a [u8],
-    /// Its key.
+    /// CC-Sub-Session-Id; 0 = none (spec C-23).
+    pub sub_session: u64,
+    /// The key of both.
     pub key: SessionKey,
     /// The account that the request's identities name, if it names any that is known.
     pub account: Option<AccountId>,
@@ -80,21 +84,40 @@ pub struct Interrogation<'a> {
     pub at_command_level: bool,
     /// The client does not act on RAR: it gets a short Validity-Time with its last units (spec I-15).
     pub short_validity: bool,
+    /// The conditions from now on; `None` = the request says nothing of them, or nobody wants to know.
+    pub attributes: Option<Box<Attributes>>,
+    /// Event-Timestamp (spec C-24).
+    pub happened: Option<Timestamp>,
 }
 
 /// One service of a request (one MSCC).
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ServiceRequest {
     /// The key of the quota.
     pub key: QuotaKey,
     /// What was used since the last report; `None` = nothing is reported.
     pub used: Option<Used>,
+    /// The part of the usage that the client set apart at a tariff change; not in `used` (spec C-62).
+    pub split: Option<Box<SplitUsage>>,
     /// What is asked for; `None` = nothing (spec C-34).
     pub want: Option<Want>,
     /// Currency of money in `used` and `want`, if the client said it.
     pub currency: Option<Currency>,
     /// Money that cannot be counted was reported as used: an unknown currency, below zero, out of range (spec C-54).
     pub unusable: bool,
+    /// Reporting-Reason (spec G-40).
+    pub reason: Option<u32>,
+}
+
+/// Usage on both sides of a tariff change (Tariff-Change-Usage, spec C-62).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SplitUsage {
+    /// Before the change.
+    pub before: Option<Used>,
+    /// After it.
+    pub after: Option<Used>,
+    /// On either side.
+    pub either: Option<Used>,
 }
 
 /// Reported usage in all units that the client counted; the tariff's unit is charged (spec C-52).
@@ -184,9 +207,10 @@ impl From<Units> for WantedUnits {
 }
 
 /// What a one-time event asks for (Requested-Action, RFC 8506 8.41).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EventAction {
     /// DIRECT_DEBITING.
+    #[default]
     Debit,
     /// REFUND_ACCOUNT.
     Refund,
@@ -197,11 +221,13 @@ pub enum EventAction {
 }
 
 /// A one-time event.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct EventRequest<'a> {
     /// Session-Id.
     pub session_id: &'a [u8],
-    /// Its key.
+    /// CC-Sub-Session-Id; 0 = none (spec C-23).
+    pub sub_session: u64,
+    /// The key of both.
     pub key: SessionKey,
     /// CC-Request-Number.
     pub number: u32,
@@ -215,6 +241,10 @@ pub struct EventRequest<'a> {
     pub services: Vec<ServiceRequest>,
     /// The units stood at command level, not in MSCCs.
     pub at_command_level: bool,
+    /// The conditions, if anybody wants to know.
+    pub attributes: Option<Box<Attributes>>,
+    /// Event-Timestamp (spec C-24).
+    pub happened: Option<Timestamp>,
 }
 
 /// Where a credit comes from and what it gives.

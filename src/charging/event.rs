@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{AccountState, Answer, Bucket, Draw, EventAction, HistoryKind, Measure, RequestKind, Subscriber, Used};
+use super::{
+    AccountState, Answer, Bucket, Draw, EventAction, HistoryKind, Measure, RequestKind, Subscriber, Terms, Used,
+};
 use crate::{
-    ids::{AccountId, BucketId, QuotaKey, SessionId, SessionNo},
+    ids::{AccountId, BucketId, QuotaKey, SessionId, SessionKey, SessionNo},
+    rating::Attributes,
     time::Timestamp,
     units::{Currency, Money},
 };
@@ -93,12 +96,21 @@ pub enum ClosingCause {
 pub struct Opening {
     /// Session-Id.
     pub session_id: SessionId,
+    /// CC-Sub-Session-Id; 0 = none.
+    pub sub_session: u64,
     /// Service-Context-Id as received.
     pub context: Arc<str>,
     /// Origin-Host of the client.
     pub origin_host: Arc<str>,
     /// Origin-Realm of the client.
     pub origin_realm: Arc<str>,
+}
+
+impl Opening {
+    /// The key of Session-Id and sub-session.
+    pub fn key(&self) -> SessionKey {
+        SessionKey::of_sub_session(self.session_id.as_bytes(), self.sub_session)
+    }
 }
 
 /// A processed request of a session: one atomic change of account and session (spec C-16, I-7).
@@ -124,6 +136,8 @@ pub struct Interrogated {
     pub notices: Vec<Notice>,
     /// Set if the request came from another client than the last one: where a RAR goes from now on (spec B-135).
     pub moved_to: Option<Box<Origin>>,
+    /// Set if the conditions are others than before.
+    pub attributes: Option<Arc<Attributes>>,
 }
 
 /// A Diameter node.
@@ -136,7 +150,7 @@ pub struct Origin {
 }
 
 /// What changed in one quota. The old reservation is released, usage is debited, the new reservation is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Step {
     /// The quota.
     pub key: QuotaKey,
@@ -162,6 +176,12 @@ pub struct Step {
     pub final_units: bool,
     /// Units were asked for and refused for want of credit.
     pub refused: bool,
+    /// The tariff of the service that the usage was rated by; `None` = the service's own price.
+    pub tariff: Option<Arc<str>>,
+    /// Under which terms the new grant was made; `None` = the service's own price, and no change is near.
+    pub terms: Option<Arc<Terms>>,
+    /// The pool that the quota is in: `holds` is then what the pool as a whole holds from now on (spec C-175).
+    pub pool: Option<u32>,
 }
 
 /// A one-time event.
@@ -173,6 +193,8 @@ pub struct EventCharged {
     pub account: AccountId,
     /// Session-Id.
     pub session_id: SessionId,
+    /// CC-Sub-Session-Id; 0 = none.
+    pub sub_session: u64,
     /// Debit or refund.
     pub action: EventAction,
     /// One for each service that was charged; no holds, no grants.

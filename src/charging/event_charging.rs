@@ -58,15 +58,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
             }
             Err(verdict) => (verdict, None),
         };
-        replies.push(Reply {
-            key: service.key,
-            verdict,
-            grant,
-            validity_secs: 0,
-            threshold: 0,
-            holding_secs: None,
-            final_action: None,
-        });
+        replies.push(Reply { key: service.key, verdict, grant, ..Reply::default() });
     }
     let failed = replies.iter().map(|reply| reply.verdict).find(|verdict| *verdict != Verdict::Success);
     let mut answer = Answer {
@@ -97,6 +89,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         at: now,
         account: account.id,
         session_id: SessionId::new(request.session_id),
+        sub_session: request.sub_session,
         action: request.action,
         steps,
         answer: Arc::clone(&answer),
@@ -174,10 +167,6 @@ fn step(service: &ServiceRequest, tariff: Tariff<'_>, allocation: Allocation) ->
         rated: allocation.rated,
         charged: allocation.cost,
         debits: allocation.draws,
-        holds: Vec::new(),
-        granted: 0,
-        validity_secs: 0,
-        final_units: false,
-        refused: false,
+        ..Step::default()
     }
 }

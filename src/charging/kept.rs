@@ -56,8 +56,8 @@ pub(super) struct Final {
 
 impl Short for Final {
     fn of(answer: &Answer) -> Option<Self> {
-        let Answer { kind, number, verdict, ref replies, at_command_level, cost, enough_credit } = *answer;
-        (replies.is_empty() && enough_credit.is_none()).then_some(Self {
+        let Answer { kind, number, verdict, ref replies, at_command_level, cost, enough_credit, ref extras } = *answer;
+        (replies.is_empty() && enough_credit.is_none() && extras.is_none()).then_some(Self {
             cost,
             number,
             kind,
@@ -106,14 +106,23 @@ impl Short for Charged {
         };
         let reply = match replies.as_slice() {
             [] => None,
-            [Reply { validity_secs: 0, threshold: 0, holding_secs: None, final_action: None, key, verdict, grant }] => {
-                Some((*key, *verdict, *grant))
-            }
+            [
+                Reply {
+                    validity_secs: 0,
+                    threshold: 0,
+                    holding_secs: None,
+                    final_action: None,
+                    extras: None,
+                    key: key @ QuotaKey { further: 0, .. },
+                    verdict,
+                    grant,
+                },
+            ] => Some((*key, *verdict, *grant)),
             _ => return None,
         };
         let (key, grant) = reply.map_or((QuotaKey::default(), None), |(key, _, grant)| (key, grant));
         let flag = |bit: u8, is_set: bool| if is_set { bit } else { 0 };
-        answer.enough_credit.is_none().then_some(Self {
+        (answer.enough_credit.is_none() && answer.extras.is_none()).then_some(Self {
             cost,
             amount: grant.map_or(0, |grant| grant.amount),
             number,
@@ -134,13 +143,11 @@ impl Short for Charged {
             key: QuotaKey {
                 rating_group: is_set(RATING_GROUP).then_some(self.rating_group),
                 service_identifier: is_set(SERVICE_IDENTIFIER).then_some(self.service_identifier),
+                further: 0,
             },
             verdict,
             grant: self.measure.map(|measure| Grant { measure, amount: self.amount }),
-            validity_secs: 0,
-            threshold: 0,
-            holding_secs: None,
-            final_action: None,
+            ..Reply::default()
         });
         Answer {
             cost: self.cost,
@@ -163,16 +170,8 @@ mod tests {
     fn answers() -> Vec<Answer> {
         let mut answers = Vec::new();
         let units = Measure::Units(UnitKind::Events);
-        let key = |rating_group, service_identifier| QuotaKey { rating_group, service_identifier };
-        let plain = |key, verdict, grant| Reply {
-            key,
-            verdict,
-            grant,
-            validity_secs: 0,
-            threshold: 0,
-            holding_secs: None,
-            final_action: None,
-        };
+        let key = |rating_group, service_identifier| QuotaKey { rating_group, service_identifier, further: 0 };
+        let plain = |key, verdict, grant| Reply { key, verdict, grant, ..Reply::default() };
         let granted = |amount| Some(Grant { measure: units, amount });
         let one = plain(key(Some(7), None), Verdict::Success, granted(3));
         let replies = [

@@ -25,11 +25,11 @@ mod session;
 mod state;
 
 pub use account::{Account, AccountState, Subscriber};
-pub use answer::{Answer, Answered, FinalUnits, Grant, Reply, Verdict};
+pub use answer::{Answer, AnswerExtras, Answered, FinalUnits, Grant, PoolShare, Reply, ReplyExtras, Verdict};
 pub use bucket::{Bucket, BucketKind, Draw};
 pub use command::{
     AccountSpec, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation, RequestKind,
-    ServiceRequest, SubscriberSpec, Used, Want, WantedUnits,
+    ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
 pub use decide::{Decided, Outcome, Refusal, decide};
 pub use event::{
@@ -37,6 +37,6 @@ pub use event::{
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
-pub use quota::{Measure, Quota};
+pub use quota::{Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
-pub use state::{ACCOUNT_SESSIONS_MAX, RememberedCredit, RememberedEvent, Retention, State};
+pub use state::{RememberedCredit, RememberedEvent, Retention, State};

@@ -23,8 +23,14 @@ pub enum Measure {
     Money,
 }
 
+impl Default for Measure {
+    fn default() -> Self {
+        Self::Units(UnitKind::Octets)
+    }
+}
+
 /// What a session holds and has used of one service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Quota {
     /// Its key in the session.
     pub key: QuotaKey,
@@ -38,8 +44,10 @@ pub struct Quota {
     pub holds: Vec<Draw>,
     /// All usage reported in the session.
     pub used: u64,
-    /// The part of `used` that was charged to money: the price is a function of this.
+    /// The part of `used` that was charged to money by the service's own price: the price is a function of this.
     pub rated: u64,
+    /// The same for each other tariff that it was rated by.
+    pub rated_by: Vec<RatedBy>,
     /// The part of `used` that allowances paid for.
     pub from_allowance: u64,
     /// Money charged in the session.
@@ -50,9 +58,58 @@ pub struct Quota {
     pub final_units: bool,
     /// The last request for units was refused for want of credit.
     pub refused: bool,
+    /// Under which terms the outstanding grant was made; `None` = the service's own price, and no change is near.
+    pub terms: Option<Arc<Terms>>,
+    /// The pool that it is in, which holds what it reserves.
+    pub pool: Option<u32>,
+}
+
+/// Usage that a tariff of the service was charged for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RatedBy {
+    /// The tariff's name in the catalog.
+    pub tariff: Arc<str>,
+    /// Units charged to money.
+    pub units: u64,
+}
+
+/// The price that a grant was made at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// The tariff in force; `None` = the service's own price.
+    pub tariff: Option<Arc<str>>,
+    /// The change that the client was told of (Tariff-Time-Change).
+    pub change: Option<TariffChange>,
+}
+
+/// A tariff change within the life of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TariffChange {
+    /// When.
+    pub at: Timestamp,
+    /// The tariff from then on; `None` = the service's own price.
+    pub tariff: Option<Arc<str>>,
+}
+
+/// What the quotas of a session hold together (G-S-U-Pool, spec C-170..C-175).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// G-S-U-Pool-Identifier.
+    pub id: u32,
+    /// What it reserves.
+    pub holds: Vec<Draw>,
 }
 
 impl Quota {
+    /// Counts units that a tariff other than the service's own price was charged for.
+    pub(super) fn add_rated_by(&mut self, tariff: &Arc<str>, units: u64) {
+        if let Some(rated) = self.rated_by.iter_mut().find(|rated| rated.tariff == *tariff) {
+            rated.units = rated.units.saturating_add(units);
+        } else if units > 0 {
+            self.rated_by.push(RatedBy { tariff: Arc::clone(tariff), units });
+        }
+    }
+
     /// Whether a credit to the account should make the client ask again.
     pub fn wants_credit(&self) -> bool {
         self.final_units || self.refused

@@ -5,7 +5,7 @@
 
 use super::{Account, BucketKind, Closed, RememberedCredit, RememberedEvent, Session, State};
 use crate::{
-    ids::{AccountId, SessionId, SessionKey, SessionNo},
+    ids::{AccountId, SessionId, SessionNo},
     time::Timestamp,
     units::Money,
 };
@@ -16,6 +16,7 @@ impl Session {
         Self {
             no,
             id,
+            sub_session: 0,
             account,
             context: "".into(),
             origin_host: "".into(),
@@ -30,6 +31,8 @@ impl Session {
             highest_update: 0,
             seen_updates: 0,
             reauthorise: false,
+            attributes: None,
+            pools: Vec::new(),
         }
     }
 }
@@ -58,7 +61,7 @@ impl State {
     /// Takes in a running session; what it holds is reserved in its account's buckets already. Sessions must come by number,
     /// which is the order in which they opened. False if its number or its Session-Id is there already.
     pub(crate) fn restore_session(&mut self, mut session: Session) -> bool {
-        let key = SessionKey::of(session.id.as_bytes());
+        let key = session.key();
         if self.sessions.contains_key(&session.no) || self.session_keys.contains_key(&key) {
             return false;
         }

@@ -3,12 +3,13 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    Answer, Quota, RequestKind,
+    Answer, Pool, Quota, RequestKind,
     kept::{Final, Kept},
     memory::Remembered,
 };
 use crate::{
     ids::{AccountId, QuotaKey, SessionId, SessionKey, SessionNo},
+    rating::Attributes,
     time::Timestamp,
     units::Money,
 };
@@ -16,8 +17,6 @@ use crate::{
 /// Answers that a running session keeps at least for retransmissions; with more quotas than that, one for each, since a
 /// client may have one update for each rating group in flight (spec C-48).
 pub const SESSION_ANSWERS_MIN: usize = 8;
-/// Quotas that may be granted in one session: gateways use up to a few dozen rating groups.
-pub(super) const SESSION_QUOTAS_MAX: usize = 256;
 /// Quotas that usage may be charged to in one session. Usage is not refused before that: what it costs is memory.
 pub(super) const SESSION_QUOTAS_USED_MAX: usize = 4_096;
 /// How far below the highest number an update is still known to be seen or not seen.
@@ -30,6 +29,8 @@ pub struct Session {
     pub no: SessionNo,
     /// Session-Id.
     pub id: SessionId,
+    /// CC-Sub-Session-Id; 0 = none (spec C-23).
+    pub sub_session: u64,
     /// Who pays.
     pub account: AccountId,
     /// Service-Context-Id as received.
@@ -56,6 +57,10 @@ pub struct Session {
     pub seen_updates: u64,
     /// A re-authorisation is wanted and no update has come since.
     pub reauthorise: bool,
+    /// The conditions of the service, as the last request told them; only where a price depends on them.
+    pub attributes: Option<Arc<Attributes>>,
+    /// What quotas hold together.
+    pub pools: Vec<Pool>,
 }
 
 /// Whether a request of a session is new.
@@ -75,6 +80,11 @@ impl Session {
     /// The quota with this very key.
     pub fn quota(&self, key: QuotaKey) -> Option<&Quota> {
         self.quotas.iter().find(|quota| quota.key == key)
+    }
+
+    /// The key of its Session-Id and sub-session.
+    pub fn key(&self) -> SessionKey {
+        SessionKey::of_sub_session(self.id.as_bytes(), self.sub_session)
     }
 
     /// Money charged so far.

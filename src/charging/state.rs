@@ -13,10 +13,7 @@ use crate::{
     units::Money,
 };
 
-/// The most running sessions of one account. A handset has a few; a shared account some dozens.
-pub const ACCOUNT_SESSIONS_MAX: usize = 256;
-
-/// How long things are remembered.
+/// How long things are remembered, and how many there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Answers of ended sessions, in seconds (spec B-96: at least 240).
@@ -29,6 +26,10 @@ pub struct Retention {
     pub history_entries: usize,
     /// Supervision of sessions that hold no quota with a Validity-Time, in seconds (spec C-72).
     pub session_default_secs: u64,
+    /// Running sessions of one account. A handset has a few; a shared account some dozens.
+    pub account_sessions_max: usize,
+    /// Quotas that may be granted in one session: gateways use up to a few dozen rating groups.
+    pub session_quotas_max: usize,
 }
 
 impl Default for Retention {
@@ -39,6 +40,8 @@ impl Default for Retention {
             request_id_secs: 30 * 86_400,
             history_entries: 8,
             session_default_secs: 86_400,
+            account_sessions_max: 256,
+            session_quotas_max: 256,
         }
     }
 }

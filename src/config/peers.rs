@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Diameter;
+use super::{Diameter, Overrides, Switches, Target};
 
-/// A client, or all clients that a pattern fits.
+/// A client, or all clients that a pattern fits. That it has no other keys is checked where the file is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Peer {
     /// The Origin-Host, or `*.` and a domain: every host below it. `*` alone is not a pattern; see
     /// [`Diameter::accept_unknown_peers`].
@@ -14,9 +13,18 @@ pub struct Peer {
     /// What kind of element it is.
     #[serde(default)]
     pub profile: Profile,
-    /// How its sessions are re-authorised; absent = what the profile needs.
+    /// Whether an unknown AVP with the M bit is refused (spec B-24); absent = [`Diameter::strict_mandatory_avps`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reauthorise_by: Option<ReauthoriseBy>,
+    pub strict_mandatory_avps: Option<bool>,
+    /// Where it listens, if this node is to connect to it; needs an `origin_host` that is no pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Target>,
+    /// Whether it must use TLS, and is called with it (spec B-181).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
+    /// Where it differs from its profile.
+    #[serde(flatten)]
+    pub overrides: Overrides,
 }
 
 /// A kind of network element: selects how an answer is put where elements differ.
@@ -38,35 +46,30 @@ pub enum Profile {
     Huawei,
 }
 
-/// How a running session is made to ask again after a top-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReauthoriseBy {
-    /// By a Re-Auth-Request.
-    Rar,
-    /// By a short Validity-Time in every grant that may have to be followed up: for clients that ignore RAR (I-15).
-    Validity,
-}
-
 impl Peer {
+    /// Keys of an entry beside those of its switches.
+    pub(super) const KEYS: &[&str] = &["origin_host", "profile", "strict_mandatory_avps", "connect", "tls"];
+
     /// A peer about which nothing is said but its name.
     pub fn generic(origin_host: &str) -> Self {
-        Self { origin_host: origin_host.to_owned(), profile: Profile::Generic, reauthorise_by: None }
+        Self {
+            origin_host: origin_host.to_owned(),
+            profile: Profile::Generic,
+            strict_mandatory_avps: None,
+            connect: None,
+            tls: false,
+            overrides: Overrides::default(),
+        }
     }
 
-    /// How its sessions are re-authorised.
-    pub fn reauthorise_by(&self) -> ReauthoriseBy {
-        self.reauthorise_by.unwrap_or(match self.profile {
-            // Answers RAR with 2001 and then does nothing (I-15).
-            Profile::Open5gs => ReauthoriseBy::Validity,
-            _ => ReauthoriseBy::Rar,
-        })
+    /// How it is served: its profile, and what its entry says otherwise.
+    pub fn switches(&self) -> Switches {
+        self.overrides.over(self.profile.switches())
     }
 
-    /// Whether its requests are served whatever Destination-Host they name. Magma's session manager names its own federation
-    /// gateway in the first request of a session.
-    pub fn any_destination(&self) -> bool {
-        self.profile == Profile::Magma
+    /// Whether it stands for many hosts.
+    pub(super) fn is_pattern(&self) -> bool {
+        self.domain().is_some()
     }
 
     /// The domain of a pattern `*.domain`.

@@ -7,10 +7,10 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Listen, Peer};
+use super::{Listen, Peer, Tls};
 use crate::units::Money;
 
-const fn loopback(port: u16) -> SocketAddr {
+pub(super) const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
@@ -18,14 +18,18 @@ const fn loopback(port: u16) -> SocketAddr {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Diameter {
-    /// TCP addresses.
+    /// Addresses without TLS.
     pub listen: Listen,
+    /// TLS.
+    pub tls: Tls,
     /// This node's Origin-Host.
     pub origin_host: String,
     /// This node's Origin-Realm.
     pub origin_realm: String,
     /// Further realms whose requests are served here.
     pub realms: Vec<String>,
+    /// Other nodes whose sessions are kept here too: a request that names one of them is served (spec B-133).
+    pub sibling_hosts: Vec<String>,
     /// Product-Name in the capabilities exchange.
     pub product_name: String,
     /// Clients that may connect.
@@ -36,14 +40,30 @@ pub struct Diameter {
     pub strict_mandatory_avps: bool,
     /// Octets of one message, header included.
     pub message_octets_max: usize,
+    /// Groups within groups (spec B-33).
+    pub avp_depth_max: usize,
+    /// AVPs of one message, members of groups included.
+    pub avps_max: u32,
+    /// Multiple-Services-Credit-Control of one request.
+    pub services_max: usize,
     /// Connections at a time.
     pub connections_max: usize,
+    /// Connections of one client at a time: of one Origin-Host, or of one `connect` (spec B-162).
+    pub connections_per_peer: usize,
     /// Requests of one connection that are being worked on at a time.
     pub in_flight_max: usize,
+    /// Records that may wait to become durable before new sessions are refused (3004); at twice that, updates that ask for
+    /// units are, at four times everything.
+    pub overload_backlog: u64,
     /// From accepted connection to CER.
     pub handshake_secs: u64,
     /// Silence after which a watchdog request is sent (Tw of RFC 3539).
     pub watchdog_secs: u64,
+    /// How long a connection that a client has opened may carry nothing but watchdogs before it is ended; 0 = for ever
+    /// (spec B-170).
+    pub idle_secs: u64,
+    /// Pause before a peer with `connect` is called again (Tc, spec B-163).
+    pub reconnect_secs: u64,
     /// How long an answered Re-Auth-Request waits for its CCR-U before it is repeated once (C-102).
     pub reauthorise_wait_secs: u64,
 }
@@ -51,19 +71,28 @@ pub struct Diameter {
 impl Default for Diameter {
     fn default() -> Self {
         Self {
-            listen: Listen::One(loopback(3868)),
+            listen: loopback(3868).into(),
+            tls: Tls::default(),
             origin_host: "ocs1.tollgate.example".into(),
             origin_realm: "tollgate.example".into(),
             realms: Vec::new(),
+            sibling_hosts: Vec::new(),
             product_name: "Tollgate".into(),
             peers: Vec::new(),
             accept_unknown_peers: false,
             strict_mandatory_avps: false,
             message_octets_max: 65_536,
+            avp_depth_max: 16,
+            avps_max: 4_096,
+            services_max: 256,
             connections_max: 1_024,
+            connections_per_peer: 16,
             in_flight_max: 4_096,
+            overload_backlog: 60_000,
             handshake_secs: 10,
             watchdog_secs: 30,
+            idle_secs: 0,
+            reconnect_secs: 30,
             reauthorise_wait_secs: 30,
         }
     }
@@ -121,6 +150,10 @@ pub struct Store {
     pub history_entries: usize,
     /// Supervision time of a session in which no Validity-Time was granted (Tcc, C-72).
     pub default_session_secs: u64,
+    /// Running sessions of one account.
+    pub account_sessions_max: usize,
+    /// Quotas that may be granted in one session.
+    pub session_quotas_max: usize,
 }
 
 impl Default for Store {
@@ -135,6 +168,8 @@ impl Default for Store {
             request_id_days: 30,
             history_entries: 8,
             default_session_secs: 86_400,
+            account_sessions_max: 256,
+            session_quotas_max: 256,
         }
     }
 }

@@ -40,6 +40,51 @@ fn documented_defaults_are_the_defaults() {
     assert_eq!(loaded, expected);
 }
 
+// tests: B-180
+#[test]
+fn the_registered_ports_are_the_defaults() {
+    let diameter = Diameter::default();
+    let ports = |listen: &Listen| listen.endpoints().iter().map(|endpoint| endpoint.address.port()).collect::<Vec<_>>();
+    assert_eq!((ports(&diameter.listen), ports(&diameter.tls.listen)), (vec![3868], vec![5868]));
+    let other = parse("[diameter.tls]\nlisten = \"[::1]:5658\"\n").unwrap();
+    assert_eq!(ports(&other.diameter.tls.listen), [5658]);
+}
+
+#[test]
+fn tables_inside_a_section_are_checked_and_overridden_key_by_key() {
+    let text = "[diameter.tls]\nlisen = 1\nlisten = \"x\"\n";
+    assert_eq!(
+        report(text),
+        "t.toml:2:1: unknown key `lisen`; did you mean `listen`?\n\
+         t.toml:3:1: `listen`: not an address such as \"127.0.0.1:3868\", nor a list of them"
+    );
+    assert_eq!(report("[diameter]\ntls = 1\n"), "t.toml:2:1: write `[diameter.tls]` and the keys below it");
+    let config = with(&[("TOLLGATE__DIAMETER__TLS__LISTEN", "127.0.0.1:1")]).unwrap();
+    assert_eq!(config.diameter.tls.listen, "127.0.0.1:1".parse::<std::net::SocketAddr>().unwrap().into());
+    assert_eq!(
+        with(&[("TOLLGATE__DIAMETER__TLS__KEI", "x")]).unwrap_err().to_string(),
+        "TOLLGATE__DIAMETER__TLS__KEI: unknown key `kei` in [diameter.tls]; did you mean `key`?"
+    );
+}
+
+#[test]
+fn how_peers_are_reached_must_make_sense() {
+    let text = "[diameter]\nidle_secs = 60\npeers = [\n{ origin_host = \"*.a.example\", connect = \"a\" },\n\
+                { origin_host = \"b.example\", tls = true },\n{ origin_host = \"OCS1.tollgate.example\", connect = \"c\" },\n\
+                { origin_host = \"d.example\", connect = \"d:x\" },\n]\n[diameter.tls]\nlisten = []\n";
+    assert_eq!(report(text), "t.toml:7:1: peer 4: `d:x` is not `host`, `host:port` or `[address]:port`");
+    assert_eq!(
+        report(&text.replace("d:x", "d:1").replace("listen = []", "key = \"k\"\nlisten = \"sctp://[::1]:1\"")),
+        "t.toml:2:1: `idle_secs` is 60, must be 0 (never) or 300 to 86400\n\
+         t.toml:4:32: peer `*.a.example`: `connect` needs the one Origin-Host that answers there, not a pattern\n\
+         t.toml:5:30: peer `b.example`: `tls` needs certificates: fill in [diameter.tls]\n\
+         t.toml:6:42: peer `OCS1.tollgate.example` is this node itself\n\
+         t.toml:9:11: `certificate` is empty: TLS needs `certificate`, `key` and `ca`, or none of them\n\
+         t.toml:9:11: `ca` is empty: TLS needs `certificate`, `key` and `ca`, or none of them\n\
+         t.toml:11:1: `listen`: TLS goes over TCP only; DTLS over SCTP is not built in"
+    );
+}
+
 #[test]
 fn documented_file_names_every_key() {
     let text = fs::read_to_string(shipped("tollgate.toml")).unwrap();
@@ -161,7 +206,7 @@ fn variables_override_and_are_toml_where_they_can_be() {
         ("TOLLGATE_INTEROP", "required"),
     ])
     .unwrap();
-    assert_eq!(config.diameter.listen.addresses().len(), 2);
+    assert_eq!(config.diameter.listen.endpoints().len(), 2);
     assert_eq!(config.diameter.peers[0].profile, Profile::Nokia);
     assert!(config.diameter.accept_unknown_peers);
     assert_eq!(config.http.listen, "127.0.0.1:9".parse().unwrap());
@@ -209,10 +254,39 @@ fn peers_match_by_name_before_pattern_and_by_the_longer_pattern() {
     for refused in ["example", ".example", "badexample", "é.invalid", "\u{e9}xample", ""] {
         assert_eq!(profile(refused), None, "{refused}");
     }
-    assert_eq!(diameter.peer("b.pgw.example").unwrap().reauthorise_by(), ReauthoriseBy::Validity);
-    assert_eq!(diameter.peer("c.example").unwrap().reauthorise_by(), ReauthoriseBy::Rar);
+    assert_eq!(diameter.peer("b.pgw.example").unwrap().switches().reauthorise_by, ReauthoriseBy::Validity);
+    assert_eq!(diameter.peer("c.example").unwrap().switches().reauthorise_by, ReauthoriseBy::Rar);
     diameter.accept_unknown_peers = true;
     assert_eq!(diameter.peer("stranger"), Some(Peer::generic("stranger")));
+}
+
+#[test]
+fn every_switch_of_a_peer_is_documented_with_its_value() {
+    let text = fs::read_to_string(shipped("tollgate.toml")).unwrap();
+    let values = toml::Table::try_from(switches_of_generic()).unwrap();
+    for key in Overrides::KEYS {
+        let line = format!("#   {key} = {}", values[*key]);
+        assert!(text.contains(&line), "config/tollgate.toml lacks `{line}`");
+    }
+}
+
+/// The values of the generic profile, as an entry would write them.
+fn switches_of_generic() -> toml::Table {
+    let all = Overrides::all_of(Switches::default());
+    toml::Table::try_from(all).unwrap()
+}
+
+#[test]
+fn switches_of_a_peer_are_checked_like_keys() {
+    let text = "[[diameter.peers]]\norigin_host = \"a\"\nany_relm = true\n\
+                [[diameter.peers]]\norigin_host = \"b\"\nany_realm = 1\n\
+                [[diameter.peers]]\norigin_host = \"c\"\nreauthorise_by = \"asr\"\n";
+    assert_eq!(
+        report(text),
+        "t.toml:3:1: unknown key `any_relm`; did you mean `any_realm`?\n\
+         t.toml:4:1: peer 2: invalid type: integer `1`, expected a boolean\n\
+         t.toml:7:1: peer 3: unknown variant `asr`, expected `rar` or `validity`"
+    );
 }
 
 #[test]

@@ -231,6 +231,12 @@ impl<'a> Avp<'a> {
         AvpError { result_code, why: "has the wrong size", code: self.code, vendor: self.vendor, failed }
     }
 
+    /// 5014 for a group that is nested too deeply to be read: an empty one is shown in its place (spec B-28, B-33).
+    #[cold]
+    pub(super) fn too_deep(&self) -> AvpError {
+        AvpError { why: "is nested too deeply", ..self.bad_size() }
+    }
+
     #[inline]
     fn fixed<const N: usize>(&self) -> Result<[u8; N], AvpError> {
         <[u8; N]>::try_from(self.data).map_err(|_| self.bad_size())

@@ -2,6 +2,7 @@
 
 use super::{
     avp::Avps,
+    credit_control::offers_loss,
     dictionary::{self as d, key},
     writer::Writer,
 };
@@ -13,6 +14,8 @@ pub(super) struct Copied<'a> {
     pub(super) request_type: Option<&'a [u8]>,
     pub(super) request_number: Option<&'a [u8]>,
     pub(super) sub_session_id: Option<&'a [u8]>,
+    /// Its sender takes part in overload control (RFC 7683).
+    pub(super) takes_reports: bool,
     body: &'a [u8],
     has_proxy_info: bool,
 }
@@ -25,6 +28,7 @@ impl<'a> Copied<'a> {
             request_type: None,
             request_number: None,
             sub_session_id: None,
+            takes_reports: false,
             body,
             has_proxy_info: false,
         };
@@ -37,6 +41,10 @@ impl<'a> Copied<'a> {
                 key::CC_SUB_SESSION_ID if avp.data.len() == 8 => &mut copied.sub_session_id,
                 key::PROXY_INFO => {
                     copied.has_proxy_info = true;
+                    continue;
+                }
+                key::OC_SUPPORTED_FEATURES => {
+                    copied.takes_reports |= offers_loss(avp.data);
                     continue;
                 }
                 _ => continue,

@@ -7,6 +7,7 @@ use super::{
     copied::Copied,
     dictionary::{self as d, AvpDef, command},
     frame::{Frame, Header},
+    limits::Bound,
     writer::{self, Writer},
 };
 
@@ -102,13 +103,22 @@ pub struct RequestError {
     pub failed_avp: Option<Vec<u8>>,
     /// Error-Message: for logs, without personal data (spec B-86). Left out of the answer when empty.
     pub message: Cow<'static, str>,
+    /// The bound that was hit, for whoever counts.
+    pub bound: Option<Bound>,
 }
 
 impl RequestError {
     /// Without Failed-AVP.
     #[cold]
     pub fn new(result_code: ResultCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { result_code, failed_avp: None, message: message.into() }
+        Self { result_code, failed_avp: None, message: message.into(), bound: None }
+    }
+
+    /// With the bound that was hit.
+    #[must_use]
+    #[cold]
+    pub fn at_bound(self, bound: Bound) -> Self {
+        Self { bound: Some(bound), ..self }
     }
 
     /// With the content of Failed-AVP.
@@ -137,7 +147,10 @@ impl RequestError {
 ///
 /// Session-Id, CC-Request-Type, CC-Request-Number and every Proxy-Info are copied when they can be read. E is set for
 /// 3xxx, and where a CCA would lack an AVP that its grammar demands (spec B-83, B-84).
-pub fn write_error_answer(out: &mut Vec<u8>, request: &Frame, local: &Identity, error: &RequestError) {
+///
+/// Returns whether the sender is to be told of overload (RFC 7683); see
+/// [`append_overload`](super::credit_control::append_overload).
+pub fn write_error_answer(out: &mut Vec<u8>, request: &Frame, local: &Identity, error: &RequestError) -> bool {
     let header = request.header();
     let copied = Copied::from(request.body());
     let credit_control = header.command == command::CREDIT_CONTROL;
@@ -166,6 +179,7 @@ pub fn write_error_answer(out: &mut Vec<u8>, request: &Frame, local: &Identity, 
         }
         finish(w, &copied, error);
     }
+    copied.takes_reports
 }
 
 /// Answers a request of which only the header could be read, before the connection is closed (spec B-1, B-3).

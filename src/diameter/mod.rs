@@ -7,10 +7,12 @@
 //! | --- | --- |
 //! | [`frame`] | header, and cutting messages off a stream |
 //! | [`avp`], [`writer`] | reading AVPs in place; writing them into a buffer |
+//! | [`limits`] | what one message may hold |
 //! | [`dictionary`] | what codes mean |
 //! | [`error`] | result codes; an error that knows its answer |
 //! | [`base`], [`capabilities`], [`reauth`] | watchdog and disconnect; CER and CEA; RAR, RAA, ASR and ASA |
 //! | [`credit_control`] | CCR and CCA |
+//! | [`ip_filter_rule`] | the syntax of filter rules |
 //! | [`peer`] | one connection's life as a pure state machine |
 
 pub mod avp;
@@ -21,6 +23,8 @@ pub mod credit_control;
 pub mod dictionary;
 pub mod error;
 pub mod frame;
+pub mod ip_filter_rule;
+pub mod limits;
 pub mod peer;
 pub mod reauth;
 pub mod writer;
@@ -33,4 +37,5 @@ pub use base::{Identity, LocalNode};
 pub use credit_control::{CreditControlAnswer, CreditControlRequest};
 pub use error::{RequestError, ResultCode};
 pub use frame::{Flags, Frame, FrameError, Header, split};
+pub use limits::{Bound, Limits};
 pub use writer::Writer;

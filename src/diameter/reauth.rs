@@ -11,8 +11,10 @@ use super::{
     writer::Writer,
 };
 
-/// An RAR or ASR of credit control, to write or as read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An RAR or ASR of credit control, to write or as read. An RAR that names none of the last four asks for the whole
+/// session; several gateways ignore them or refuse them, so they are sent only to clients that are known to act on them
+/// (spec C-100).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SessionRequest<'a> {
     /// Session-Id.
     pub session_id: &'a [u8],
@@ -20,12 +22,16 @@ pub struct SessionRequest<'a> {
     pub destination_host: &'a str,
     /// Destination-Realm: Origin-Realm of the session's last CCR.
     pub destination_realm: &'a str,
-    /// CC-Sub-Session-Id.
+    /// Origin-State-Id of the server; 0 is left out (spec B-190).
+    pub origin_state_id: u32,
+    /// Only this CC-Sub-Session-Id (RAR).
     pub sub_session_id: Option<u64>,
-    /// Only this Rating-Group (RAR); most clients re-authorise everything anyway (spec C-100).
+    /// Only this Rating-Group (RAR).
     pub rating_group: Option<u32>,
     /// Only this Service-Identifier (RAR).
     pub service_identifier: Option<u32>,
+    /// Only this G-S-U-Pool-Identifier (RAR).
+    pub pool: Option<u32>,
 }
 
 impl<'a> SessionRequest<'a> {
@@ -35,16 +41,18 @@ impl<'a> SessionRequest<'a> {
     /// The code for the answer.
     pub fn parse(frame: &'a Frame) -> Result<Self, RequestError> {
         let (mut session_id, mut destination_host, mut destination_realm) = (None, None, None);
-        let (mut sub_session_id, mut rating_group, mut service_identifier) = (None, None, None);
+        let mut request = Self::default();
         for avp in Avps::new(frame.body()) {
             let avp = avp?;
             match avp.key() {
                 key::SESSION_ID => session_id = Some(avp.data),
                 key::DESTINATION_HOST => destination_host = Some(avp.utf8()?),
                 key::DESTINATION_REALM => destination_realm = Some(avp.utf8()?),
-                key::CC_SUB_SESSION_ID => sub_session_id = Some(avp.u64()?),
-                key::RATING_GROUP => rating_group = Some(avp.u32()?),
-                key::SERVICE_IDENTIFIER => service_identifier = Some(avp.u32()?),
+                key::ORIGIN_STATE_ID => request.origin_state_id = avp.u32()?,
+                key::CC_SUB_SESSION_ID => request.sub_session_id = Some(avp.u64()?),
+                key::RATING_GROUP => request.rating_group = Some(avp.u32()?),
+                key::SERVICE_IDENTIFIER => request.service_identifier = Some(avp.u32()?),
+                key::G_S_U_POOL_IDENTIFIER => request.pool = Some(avp.u32()?),
                 _ => {}
             }
         }
@@ -52,10 +60,16 @@ impl<'a> SessionRequest<'a> {
             session_id: session_id.ok_or_else(|| RequestError::missing(&d::SESSION_ID))?,
             destination_host: destination_host.ok_or_else(|| RequestError::missing(&d::DESTINATION_HOST))?,
             destination_realm: destination_realm.ok_or_else(|| RequestError::missing(&d::DESTINATION_REALM))?,
-            sub_session_id,
-            rating_group,
-            service_identifier,
+            ..request
         })
+    }
+
+    /// Whether the whole session is meant.
+    pub const fn is_whole_session(&self) -> bool {
+        self.sub_session_id.is_none()
+            && self.rating_group.is_none()
+            && self.service_identifier.is_none()
+            && self.pool.is_none()
     }
 
     /// Writes an RAR with Re-Auth-Request-Type AUTHORIZE_ONLY (spec C-100).
@@ -80,18 +94,29 @@ impl<'a> SessionRequest<'a> {
         if command == command::RE_AUTH {
             w.u32(&d::RE_AUTH_REQUEST_TYPE, RE_AUTH_AUTHORIZE_ONLY);
         }
+        if self.origin_state_id != 0 {
+            w.u32(&d::ORIGIN_STATE_ID, self.origin_state_id);
+        }
+        if command == command::RE_AUTH {
+            self.write_scope(&mut w);
+        }
+        w.finish();
+    }
+
+    /// An ASR is always about the whole session (spec section 17 of credit-control).
+    fn write_scope(&self, w: &mut Writer<'_>) {
         if let Some(id) = self.sub_session_id {
             w.u64(&d::CC_SUB_SESSION_ID, id);
         }
-        if command == command::RE_AUTH {
-            if let Some(group) = self.rating_group {
-                w.u32(&d::RATING_GROUP, group);
-            }
-            if let Some(service) = self.service_identifier {
-                w.u32(&d::SERVICE_IDENTIFIER, service);
+        for (def, value) in [
+            (&d::G_S_U_POOL_IDENTIFIER, self.pool),
+            (&d::SERVICE_IDENTIFIER, self.service_identifier),
+            (&d::RATING_GROUP, self.rating_group),
+        ] {
+            if let Some(value) = value {
+                w.u32(def, value);
             }
         }
-        w.finish();
     }
 }
 
@@ -103,8 +128,12 @@ const RE_AUTH_AUTHORIZE_ONLY: u32 = 0;
 pub struct SessionAnswer<'a> {
     /// Session-Id, when the answer has one.
     pub session_id: Option<&'a [u8]>,
-    /// Result-Code; an answer without one counts as 5012.
+    /// Result-Code; an answer without one counts as 5012, also one with a vendor's Experimental-Result.
     pub result_code: ResultCode,
+    /// Origin-Host: who answered, the client or an agent on the way.
+    pub origin_host: Option<&'a str>,
+    /// Error-Message, for logs.
+    pub error_message: Option<&'a str>,
 }
 
 impl<'a> SessionAnswer<'a> {
@@ -113,12 +142,19 @@ impl<'a> SessionAnswer<'a> {
     /// # Errors
     /// An AVP that cannot be read: never answered, the request counts as failed (spec B-89).
     pub fn parse(frame: &'a Frame) -> Result<Self, RequestError> {
-        let mut answer = Self { session_id: None, result_code: ResultCode::UNABLE_TO_COMPLY };
+        let mut answer = Self {
+            session_id: None,
+            result_code: ResultCode::UNABLE_TO_COMPLY,
+            origin_host: None,
+            error_message: None,
+        };
         for avp in Avps::new(frame.body()) {
             let avp = avp?;
             match avp.key() {
                 key::SESSION_ID => answer.session_id = Some(avp.data),
                 key::RESULT_CODE => answer.result_code = ResultCode(avp.u32()?),
+                key::ORIGIN_HOST => answer.origin_host = Some(avp.utf8()?),
+                key::ERROR_MESSAGE => answer.error_message = avp.utf8().ok(),
                 _ => {}
             }
         }
@@ -147,39 +183,48 @@ mod tests {
         session_id: b"pgw.example.net;1;2",
         destination_host: "pgw.example.net",
         destination_realm: "example.net",
+        origin_state_id: 0,
         sub_session_id: None,
         rating_group: None,
         service_identifier: None,
+        pool: None,
     };
 
     fn codes(frame: &Frame) -> Vec<u32> {
         Avps::new(frame.body()).map(|avp| avp.unwrap().code).collect()
     }
 
-    // tests: B-135 C-100
+    // tests: B-135, C-100
     #[test]
     fn re_authorisation_there_and_back() {
-        for request in [WHOLE, SessionRequest { rating_group: Some(10), sub_session_id: Some(3), ..WHOLE }] {
+        for request in [
+            WHOLE,
+            SessionRequest { rating_group: Some(10), sub_session_id: Some(3), ..WHOLE },
+            SessionRequest { service_identifier: Some(7), origin_state_id: 9, ..WHOLE },
+            SessionRequest { pool: Some(2), ..WHOLE },
+        ] {
             let mut out = Vec::new();
             request.write_rar(&mut out, &ocs(), 5, 6);
             let rar = Frame::from_bytes(out.into()).unwrap();
             assert_eq!((rar.header().command, rar.header().application), (command::RE_AUTH, 4));
             assert_eq!(codes(&rar)[..7], [263, 264, 296, 283, 293, 258, 285]);
             assert_eq!(SessionRequest::parse(&rar).unwrap(), request);
+            assert_eq!(request.is_whole_session(), request == WHOLE);
 
             let mut out = Vec::new();
             SessionAnswer::write(&mut out, &rar, &ocs(), ResultCode::LIMITED_SUCCESS);
             let raa = Frame::from_bytes(out.into()).unwrap();
             let answer = SessionAnswer::parse(&raa).unwrap();
             assert_eq!((answer.session_id, answer.result_code.0), (Some(WHOLE.session_id), 2002));
+            assert_eq!(answer.origin_host, Some("ocs.example.com"));
             assert_eq!((raa.header().hop_by_hop, raa.header().flags.is_request()), (5, false));
         }
     }
 
     #[test]
-    fn an_abort_has_no_re_auth_type() {
+    fn an_abort_has_no_re_auth_type_and_no_scope() {
         let mut out = Vec::new();
-        SessionRequest { rating_group: Some(1), ..WHOLE }.write_asr(&mut out, &ocs(), 5, 6);
+        SessionRequest { rating_group: Some(1), sub_session_id: Some(1), ..WHOLE }.write_asr(&mut out, &ocs(), 5, 6);
         let asr = Frame::from_bytes(out.into()).unwrap();
         assert_eq!(asr.header().command, command::ABORT_SESSION);
         assert_eq!(codes(&asr), [263, 264, 296, 283, 293, 258]);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{
     avp::{AVP_HEADER_LEN, AVP_VENDOR_HEADER_LEN, AvpFlags},
     dictionary::{self, AvpDef},
-    frame::Header,
+    frame::{HEADER_LEN, Header},
 };
 use crate::time::Timestamp;
 
@@ -29,6 +29,11 @@ impl<'b> Writer<'b> {
         let start = out.len();
         out.extend_from_slice(&header.octets());
         Self { out, start }
+    }
+
+    /// Goes on with the finished message that begins at `start` and ends the buffer; `None` if there is none.
+    pub fn resume(out: &'b mut Vec<u8>, start: usize) -> Option<Self> {
+        (start.checked_add(HEADER_LEN)? <= out.len()).then_some(Self { out, start })
     }
 
     /// AVPs without a message around them, such as the content of a group.

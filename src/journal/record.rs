@@ -7,6 +7,7 @@
 pub(super) mod arbitrary;
 pub(super) mod numbers;
 pub(super) mod proto;
+pub(super) mod rare;
 pub(super) mod read;
 #[cfg(test)]
 mod tests;

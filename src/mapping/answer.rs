@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{ClientTraits, ServicesRead};
 use crate::{
     charging::{Answer, Answered, FinalUnits, Grant, Measure, Reply, RequestKind, Verdict},
     diameter::{
@@ -17,10 +18,18 @@ use crate::{
     rating::FinalAction,
     units::{Currency, Money, UnitKind, Units},
 };
-/// Encodes the answer to a request. Only a durable decision can be encoded: what an answer promises, a crash must not undo.
-pub fn encode_answer(decision: &Durable<Answered>, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
+
+/// Encodes the answer to a request of such a client. Only a durable decision can be encoded: what an answer promises, a
+/// crash must not undo. Returns whether the client is to be told of overload (RFC 7683).
+pub fn encode_answer(
+    decision: &Durable<Answered>,
+    request: &Frame,
+    client: ClientTraits,
+    local: &Identity,
+    out: &mut Vec<u8>,
+) -> bool {
     let Answered { answer, currency, .. } = &**decision;
-    credit_control_answer(answer, *currency, request).encode(request, local, out);
+    credit_control_answer(answer, *currency, request, client).encode(request, local, out)
 }
 
 /// The Result-Code of a verdict.
@@ -38,7 +47,12 @@ pub const fn result_code(verdict: Verdict) -> ResultCode {
     }
 }
 
-fn credit_control_answer(answer: &Answer, currency: Option<Currency>, request: &Frame) -> CreditControlAnswer {
+fn credit_control_answer(
+    answer: &Answer,
+    currency: Option<Currency>,
+    request: &Frame,
+    client: ClientTraits,
+) -> CreditControlAnswer {
     let mut cca = CreditControlAnswer::new(result_code(answer.verdict));
     let success = answer.verdict == Verdict::Success;
     if success && answer.kind == RequestKind::Initial {
@@ -47,7 +61,7 @@ fn credit_control_answer(answer: &Answer, currency: Option<Currency>, request: &
         cca.session_failover = Some(false);
         cca.failure_handling = Some(FailureHandling::Terminate);
     }
-    if let (true, RequestKind::Termination | RequestKind::Event, Some(currency)) = (success, answer.kind, currency) {
+    if let (true, true, Some(currency)) = (success, cost_told(answer.kind, client), currency) {
         let cost = CcMoney::from_money(answer.cost, Some(currency.number()));
         cca.cost = Some(CostInformation { cost, unit: None });
     }
@@ -57,28 +71,74 @@ fn credit_control_answer(answer: &Answer, currency: Option<Currency>, request: &
     cca.failed_avp = failed_avp(answer, request);
     if answer.at_command_level {
         if let Some(reply) = answer.replies.first() {
-            cca.granted = reply.grant.map(|grant| granted(grant, currency));
-            cca.validity_time = validity(reply);
-            cca.final_unit = reply.final_action.as_ref().map(final_unit);
+            match told(reply, client) {
+                Some(final_action) => {
+                    cca.granted = reply.grant.map(|grant| granted(grant, currency));
+                    cca.validity_time = validity(reply);
+                    cca.final_unit = final_action;
+                }
+                None => cca.result_code = ResultCode::CREDIT_LIMIT_REACHED,
+            }
         }
     } else {
-        cca.services = answer.replies.iter().map(|reply| service(reply, currency)).collect();
+        cca.services = answer.replies.iter().map(|reply| service(reply, currency, client)).collect();
+        put_where_read(&mut cca.services, client.services_read);
     }
     cca
 }
 
-fn service(reply: &Reply, currency: Option<Currency>) -> ServiceAnswer {
+/// The final action as a client understands it. `None`: it knows no other than the end of the service, and there are no
+/// units to end it with, so that nothing but a refusal will do (spec C-80, I-2).
+fn told(reply: &Reply, client: ClientTraits) -> Option<Option<FinalUnitAction>> {
+    match &reply.final_action {
+        Some(FinalUnits::Redirect(_)) if !client.redirects => {
+            reply.grant.filter(|grant| grant.amount > 0).map(|_| Some(FinalUnitAction::Terminate))
+        }
+        action => Some(action.as_ref().map(final_unit)),
+    }
+}
+
+/// Of several MSCCs a client may act on one only: the one that restricts it most must stand there, or a refusal would be
+/// read as a grant (interop.md).
+fn put_where_read(services: &mut [ServiceAnswer], read: ServicesRead) {
+    let restriction = |service: &ServiceAnswer| match (service.granted, &service.final_unit) {
+        (None, _) => 2,
+        (Some(_), Some(_)) => 1,
+        (Some(_), None) => 0,
+    };
+    match read {
+        ServicesRead::All => {}
+        ServicesRead::First => services.sort_by_key(|service| std::cmp::Reverse(restriction(service))),
+        ServicesRead::Last => services.sort_by_key(restriction),
+    }
+}
+
+/// Whether an answer carries Cost-Information (spec C-56).
+const fn cost_told(kind: RequestKind, client: ClientTraits) -> bool {
+    match kind {
+        RequestKind::Termination | RequestKind::Event => true,
+        RequestKind::Update => client.cost_information_in_updates,
+        RequestKind::Initial => false,
+    }
+}
+
+fn service(reply: &Reply, currency: Option<Currency>, client: ClientTraits) -> ServiceAnswer {
+    let (rating_group, service_identifier) = (reply.key.rating_group, reply.key.service_identifier);
+    let Some(final_action) = told(reply, client) else {
+        let result_code = Some(ResultCode::CREDIT_LIMIT_REACHED);
+        return ServiceAnswer { rating_group, service_identifier, result_code, ..ServiceAnswer::default() };
+    };
     let mut service = ServiceAnswer {
-        rating_group: reply.key.rating_group,
-        service_identifier: reply.key.service_identifier,
+        rating_group,
+        service_identifier,
         result_code: Some(result_code(reply.verdict)),
         granted: reply.grant.map(|grant| granted(grant, currency)),
         validity_time: validity(reply),
-        final_unit: reply.final_action.as_ref().map(final_unit),
+        final_unit: final_action,
         quota_holding_time: reply.holding_secs,
         ..ServiceAnswer::default()
     };
-    let threshold = Some(reply.threshold).filter(|threshold| *threshold > 0);
+    let threshold = Some(reply.threshold).filter(|threshold| *threshold > 0 && client.thresholds);
     match reply.grant.map(|grant| grant.measure) {
         Some(Measure::Units(UnitKind::Octets)) => service.volume_quota_threshold = threshold,
         Some(Measure::Units(UnitKind::Seconds)) => service.time_quota_threshold = threshold,
@@ -105,7 +165,8 @@ fn granted(grant: Grant, currency: Option<Currency>) -> GrantedUnits {
 
 fn final_unit(action: &FinalUnits) -> FinalUnitAction {
     match action {
-        FinalUnits::Terminate => FinalUnitAction::Terminate,
+        // Restriction is not encoded yet: a client that is not told how to restrict ends the service (spec C-80).
+        FinalUnits::Terminate | FinalUnits::Restrict { .. } => FinalUnitAction::Terminate,
         FinalUnits::Redirect(address) => {
             let redirect = FinalAction::Redirect { address: Arc::clone(address) };
             let kind = match redirect.redirect_address_type() {

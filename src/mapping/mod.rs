@@ -4,9 +4,11 @@
 //! same for all of them.
 
 mod answer;
+mod client;
 mod identity;
 mod request;
 mod sms;
 
 pub use answer::{encode_answer, result_code};
-pub use request::{Charge, ClientTraits, charge};
+pub use client::{ClientTraits, ServicesRead};
+pub use request::{Charge, charge};

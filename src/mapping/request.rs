@@ -1,6 +1,6 @@
 //! A CCR becomes a command of the charging core.
 
-use super::{identity, sms};
+use super::{ClientTraits, identity, sms};
 use crate::{
     charging::{
         Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest, Used, Want, WantedUnits,
@@ -62,15 +62,6 @@ impl<'a> Charge<'a> {
     }
 }
 
-/// What is known of the client that sent a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ClientTraits {
-    /// It does not act on RAR: a short Validity-Time takes its place (spec I-15).
-    pub ignores_reauthorisation: bool,
-    /// Its Destination-Host means nothing: it is served whatever stands there.
-    pub any_destination: bool,
-}
-
 /// Translates a request.
 ///
 /// # Errors
@@ -95,8 +86,14 @@ pub fn charge<'a>(
         RequestType::Event => RequestKind::Event,
     };
     let mut services: Vec<_> = request.services.iter().map(service).collect();
+    if client.grant_without_request && kind == RequestKind::Update {
+        ask_silently(&mut services, request);
+    }
     if request.is_command_level() {
         services.push(command_level(request));
+        if client.grant_without_request && kind == RequestKind::Update {
+            services.iter_mut().for_each(|service| service.want = service.want.or(Some(Want::Any)));
+        }
     }
     let translated = if kind == RequestKind::Event {
         if services.is_empty() {
@@ -105,6 +102,7 @@ pub fn charge<'a>(
         count_messages(&mut services, request);
         Request::Event(EventRequest {
             session_id: request.session_id,
+            sub_session: 0,
             key,
             number: request.request_number,
             account: None,
@@ -112,10 +110,13 @@ pub fn charge<'a>(
             context,
             services,
             at_command_level,
+            attributes: None,
+            happened: None,
         })
     } else {
         Request::Session(Interrogation {
             session_id: request.session_id,
+            sub_session: 0,
             key,
             account: None,
             kind,
@@ -127,6 +128,8 @@ pub fn charge<'a>(
             services,
             at_command_level: at_command_level && request.is_command_level(),
             short_validity: client.ignores_reauthorisation,
+            attributes: None,
+            happened: None,
         })
     };
     Ok(Charge { identities: identity::identities(request), key, request: translated })
@@ -146,13 +149,29 @@ fn action(request: &CreditControlRequest<'_>) -> Result<EventAction, RequestErro
 }
 
 fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
-    let key = QuotaKey { rating_group: mscc.rating_group, service_identifier: mscc.service_identifier };
+    let key = QuotaKey {
+        rating_group: mscc.rating_group,
+        service_identifier: mscc.service_identifier,
+        ..QuotaKey::default()
+    };
     from_units(key, mscc.requested.as_ref(), mscc.all_used())
+}
+
+/// For clients that leave Requested-Service-Unit out although they go on (spec C-34). What the client says it hands back or
+/// has ended is not granted again (spec G-40).
+fn ask_silently(services: &mut [ServiceRequest], request: &CreditControlRequest<'_>) {
+    for (service, mscc) in services.iter_mut().zip(&request.services) {
+        let reason = mscc.any_reporting_reason();
+        let ends = matches!(reason, Some(d::reporting_reason::QHT | d::reporting_reason::FINAL));
+        if service.used.is_some() && !ends {
+            service.want = service.want.or(Some(Want::Any));
+        }
+    }
 }
 
 /// Units outside of MSCC (spec C-39, G-20).
 fn command_level(request: &CreditControlRequest<'_>) -> ServiceRequest {
-    let key = QuotaKey { rating_group: None, service_identifier: request.service_identifier };
+    let key = QuotaKey { service_identifier: request.service_identifier, ..QuotaKey::default() };
     from_units(key, request.requested.as_ref(), request.used.iter())
 }
 
@@ -186,7 +205,7 @@ fn from_units<'u>(
             events: units.amount(UnitKind::Events),
         }),
     });
-    ServiceRequest { key, used, want, currency, unusable }
+    ServiceRequest { key, used, want, currency, unusable, ..ServiceRequest::default() }
 }
 
 /// The amount, if it can be counted; the currency is noted. A currency that is not known makes it uncountable.

@@ -3,6 +3,7 @@
 //! No IO, no clock, no floating point. [`Catalog::from_toml`] is the only place where prices are read; from then on all
 //! arithmetic is on integers.
 
+mod attributes;
 mod catalog;
 mod compile;
 mod price;
@@ -10,6 +11,7 @@ mod problem;
 mod quantity;
 mod service;
 
+pub use attributes::{Attributes, Role};
 pub use catalog::Catalog;
 pub use compile::CATALOG_OCTETS_MAX;
 pub use price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceOverflow};

@@ -6,7 +6,11 @@ use super::{
     Shared,
     registry::{Commands, Route},
 };
-use crate::{config::ReauthoriseBy, mapping::ClientTraits};
+use crate::{
+    config::{self, ReauthoriseBy},
+    diameter::credit_control::Strictness,
+    mapping::{ClientTraits, ServicesRead},
+};
 
 /// Origin-Hosts that one connection is remembered as the way to: a relay stands for many clients.
 const CLIENTS_MAX: usize = 10_000;
@@ -36,7 +40,12 @@ impl Clients {
     /// The peer has introduced itself.
     pub(super) fn connected(&mut self, shared: &Shared, host: &str) {
         self.direct = self.traits_of(shared, host);
-        self.request_from(shared, host, true);
+        self.request_from(shared, host, false);
+    }
+
+    /// A request came: what is known of the client that it names as its origin; of the connected peer, if it names none.
+    pub(super) fn sender(&mut self, shared: &Shared, host: Option<&str>, open: bool) -> ClientTraits {
+        host.map_or(self.direct, |host| self.request_from(shared, host, open))
     }
 
     /// A request of a client came: what is known of it. `open` = requests of ours may go this way from now on.
@@ -56,7 +65,7 @@ impl Clients {
         traits
     }
 
-    /// No request of ours goes this way any more (spec B-172).
+    /// No request of ours goes this way any more, or for now (spec B-167, B-172).
     pub(super) fn leave(&mut self, shared: &Shared) {
         for (host, client) in &mut self.known {
             if client.route.take().is_some() {
@@ -65,11 +74,95 @@ impl Clients {
         }
     }
 
+    /// Requests of ours may go this way (again).
+    pub(super) fn enter(&mut self, shared: &Shared) {
+        for (host, client) in &mut self.known {
+            client.route = Some(shared.registry.route(host, &self.commands));
+        }
+    }
+
     /// A client's own profile, also behind a relay; that of the connected peer if it has none.
     fn traits_of(&self, shared: &Shared, host: &str) -> ClientTraits {
-        shared.config.peer(host).map_or(self.direct, |profile| ClientTraits {
-            ignores_reauthorisation: profile.reauthorise_by() == ReauthoriseBy::Validity,
-            any_destination: profile.any_destination(),
-        })
+        traits_of(&shared.config, host).unwrap_or(self.direct)
+    }
+}
+
+/// How a client is served, from its entry in the configuration.
+pub(super) fn traits_of(config: &config::Diameter, host: &str) -> Option<ClientTraits> {
+    let peer = config.peer(host)?;
+    let switches = peer.switches();
+    let strict = peer.strict_mandatory_avps.unwrap_or(config.strict_mandatory_avps);
+    Some(ClientTraits {
+        strictness: if strict { Strictness::Strict } else { Strictness::Tolerant },
+        any_destination: switches.any_destination,
+        any_realm: switches.any_realm,
+        grant_without_request: switches.grant_without_request,
+        unlinked_refunds: switches.unlinked_refunds,
+        ignores_reauthorisation: switches.reauthorise_by == ReauthoriseBy::Validity,
+        narrow_reauthorisation: switches.narrow_reauthorisation,
+        tariff_time_change: switches.tariff_time_change,
+        free_of_charge_4011: switches.free_of_charge_4011,
+        redirects: switches.redirect,
+        qos_final_unit: switches.qos_final_unit,
+        thresholds: switches.thresholds,
+        services_read: match switches.services_read {
+            config::ServicesRead::All => ServicesRead::All,
+            config::ServicesRead::First => ServicesRead::First,
+            config::ServicesRead::Last => ServicesRead::Last,
+        },
+        cost_information_in_updates: switches.cost_information_in_updates,
+        remaining_balance: switches.remaining_balance,
+        low_balance_indication: switches.low_balance_indication,
+        advice_of_charge: switches.advice_of_charge,
+        announcements: switches.announcements,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Environment, Peer};
+
+    fn diameter(text: &str) -> config::Diameter {
+        let no_variables: &dyn Environment = &[] as &[(&str, &str); 0];
+        Config::parse(text, None, no_variables).unwrap().diameter
+    }
+
+    #[test]
+    fn a_peer_of_which_nothing_is_said_keeps_to_the_standard() {
+        let config = config::Diameter { peers: vec![Peer::generic("a.example")], ..config::Diameter::default() };
+        assert_eq!(traits_of(&config, "a.example"), Some(ClientTraits::default()));
+        assert_eq!(traits_of(&config, "b.example"), None);
+    }
+
+    #[test]
+    fn a_profile_is_a_set_of_switches_and_an_entry_overrides_some() {
+        let config = diameter(
+            "[diameter]\nstrict_mandatory_avps = true\npeers = [{ origin_host = \"smf.example\", profile = \"open5gs\", \
+             strict_mandatory_avps = false, remaining_balance = true }, { origin_host = \"agw.example\", profile = \
+             \"magma\" }]\n",
+        );
+        let smf = traits_of(&config, "smf.example").unwrap();
+        let expected = ClientTraits {
+            ignores_reauthorisation: true,
+            tariff_time_change: false,
+            redirects: false,
+            services_read: ServicesRead::Last,
+            low_balance_indication: false,
+            advice_of_charge: false,
+            remaining_balance: true,
+            ..ClientTraits::default()
+        };
+        assert_eq!(smf, expected);
+        let agw = traits_of(&config, "agw.example").unwrap();
+        let expected = ClientTraits {
+            strictness: Strictness::Strict,
+            any_destination: true,
+            tariff_time_change: false,
+            low_balance_indication: false,
+            advice_of_charge: false,
+            ..ClientTraits::default()
+        };
+        assert_eq!(agw, expected);
     }
 }

@@ -1,5 +1,5 @@
 //! What a connection sends, in order: an answer leaves when what it rests on is durable, and all that is ready leaves in
-//! one write. Only refusals overtake: they rest on nothing, and a refusal for want of durability must not wait for it.
+//! one write. Only refusals and the watchdog overtake: they rest on nothing, and must not wait for what does.
 
 use std::{
     collections::VecDeque,
@@ -7,19 +7,25 @@ use std::{
     time::Instant,
 };
 
-use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, sync::Notify};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::Notify,
+};
 
 use super::Shared;
 use crate::{
-    charging::{Answered, Verdict},
+    charging::{self, Answered, Verdict},
     diameter::Frame,
     journal::{Fatal, Pending, Position},
-    mapping,
+    mapping::{self, ClientTraits},
     telemetry::{RequestKind, RequestMetrics, names},
 };
 
 /// Octets gathered before they are written: as much as a socket's buffer takes at once.
 const WRITE_SIZE: usize = 128 << 10;
+
+/// The command code of DWR and DWA, as a header has it.
+const WATCHDOG: [u8; 3] = [0, 1, 0x18];
 
 /// Something to be sent.
 #[derive(Debug)]
@@ -29,7 +35,7 @@ pub(super) enum Outgoing {
     /// An error answer to a request.
     Refusal { bytes: Vec<u8>, kind: RequestKind, result_code: u32, received: Instant },
     /// A decision on a request.
-    Decision { request: Frame, answered: Pending<Answered>, kind: RequestKind, received: Instant },
+    Decision { request: Frame, answered: Pending<Answered>, client: ClientTraits, kind: RequestKind, received: Instant },
     /// Nothing more; the connection closes after what was before.
     Close,
 }
@@ -69,8 +75,7 @@ impl Queue {
         let mut items = self.lock();
         items.in_flight += batch.len();
         for item in batch.drain(..) {
-            let overtakes = matches!(item, Outgoing::Refusal { .. });
-            if overtakes { &mut items.refusals } else { &mut items.waiting }.push_back(item);
+            if item.overtakes() { &mut items.refusals } else { &mut items.waiting }.push_back(item);
         }
         let (open, refused) = (!items.closed, !items.refusals.is_empty());
         drop(items);
@@ -136,10 +141,10 @@ pub(super) enum WriterEnd {
 }
 
 /// Sends what is queued until [`Outgoing::Close`].
-pub(super) async fn write(
+pub(super) async fn write<W: AsyncWrite + Unpin>(
     shared: Arc<Shared>,
     queue: Arc<Queue>,
-    mut socket: OwnedWriteHalf,
+    mut socket: W,
     metrics: Arc<std::sync::OnceLock<Arc<RequestMetrics>>>,
 ) -> WriterEnd {
     let mut writer = Writer { shared, metrics, ready: Vec::with_capacity(WRITE_SIZE), closing: false, sent: 0 };
@@ -162,7 +167,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(&mut self, queue: &Queue, socket: &mut OwnedWriteHalf) -> WriterEnd {
+    async fn run<W: AsyncWrite + Unpin>(&mut self, queue: &Queue, socket: &mut W) -> WriterEnd {
         let mut taken: VecDeque<Outgoing> = VecDeque::new();
         while !self.closing {
             while taken.is_empty() && self.sent == 0 {
@@ -206,11 +211,11 @@ impl Writer {
     }
 
     /// Waits until a position is durable; refusals leave meanwhile.
-    async fn wait_for(
+    async fn wait_for<W: AsyncWrite + Unpin>(
         &mut self,
         position: Position,
         queue: &Queue,
-        socket: &mut OwnedWriteHalf,
+        socket: &mut W,
     ) -> Result<(), WriterEnd> {
         let mark = self.shared.store.mark().clone();
         loop {
@@ -241,12 +246,16 @@ impl Writer {
                 self.ready.extend_from_slice(&bytes);
                 self.count(kind, result_code, received);
             }
-            Outgoing::Decision { request, answered, kind, received } => {
+            Outgoing::Decision { request, answered, client, kind, received } => {
                 let durable = match self.shared.store.mark().admit(answered) {
                     Ok(durable) => durable,
-                    Err(answered) => return Err(Outgoing::Decision { request, answered, kind, received }),
+                    Err(answered) => return Err(Outgoing::Decision { request, answered, client, kind, received }),
                 };
-                mapping::encode_answer(&durable, &request, &self.shared.local.identity, &mut self.ready);
+                let local = &self.shared.local.identity;
+                let start = self.ready.len();
+                if mapping::encode_answer(&durable, &request, client, local, &mut self.ready) {
+                    self.shared.overload.tell(&mut self.ready, start, Instant::now());
+                }
                 self.count(kind, mapping::result_code(durable.answer.verdict).0, received);
                 count_refused_quotas(&durable);
             }
@@ -262,9 +271,11 @@ impl Writer {
         }
     }
 
-    async fn flush(&mut self, queue: &Queue, socket: &mut OwnedWriteHalf) -> std::io::Result<()> {
+    async fn flush<W: AsyncWrite + Unpin>(&mut self, queue: &Queue, socket: &mut W) -> std::io::Result<()> {
         if !self.ready.is_empty() {
             socket.write_all(&self.ready).await?;
+            // TLS keeps what it has not yet sent; TCP has nothing to do here.
+            socket.flush().await?;
             self.ready.clear();
         }
         if self.sent > 0 {
@@ -275,6 +286,16 @@ impl Writer {
 }
 
 impl Outgoing {
+    /// What rests on no state need not wait for what does: refusals, and the watchdog, whose silence would tell the peer
+    /// that this node is dead when only its disk is slow (spec B-169). The rest keeps its order: a goodbye comes last.
+    fn overtakes(&self) -> bool {
+        match self {
+            Self::Refusal { .. } => true,
+            Self::Message(bytes) => bytes.get(5..8) == Some(&WATCHDOG),
+            Self::Decision { .. } | Self::Close => false,
+        }
+    }
+
     fn position(&self) -> Position {
         match self {
             Self::Decision { answered, .. } => answered.position(),
@@ -284,8 +305,22 @@ impl Outgoing {
 }
 
 fn count_refused_quotas(answered: &Answered) {
+    let answer = &answered.answer;
+    if answer.verdict == Verdict::ResourcesExceeded {
+        // An initial request would be one session too many; later ones report on more quotas than a session may have.
+        let begins = answer.kind == charging::RequestKind::Initial;
+        bound_hit(if begins { "account_sessions_max" } else { "session_quotas_max" });
+    }
     for reply in answered.answer.replies.iter().filter(|reply| reply.verdict != Verdict::Success) {
+        if reply.verdict == Verdict::ResourcesExceeded {
+            bound_hit("session_quotas_max");
+        }
         let code = mapping::result_code(reply.verdict).0.to_string();
         metrics::counter!(names::QUOTAS_REFUSED, "result_code" => code).increment(1);
     }
+}
+
+/// Counts something that was larger or more than a setting allows.
+pub(super) fn bound_hit(setting: &'static str) {
+    metrics::counter!(names::BOUNDS_HIT, "bound" => setting).increment(1);
 }

@@ -1,5 +1,11 @@
-//! Early refusal: when the journal falls behind, new work is turned away before it is decided, so that the work already
-//! begun still gets its answers in time. A client that hears 3004 can go elsewhere; one that hears nothing waits.
+//! Early refusal: when the journal falls behind, new work is turned away before it is read, so that the work already begun
+//! still gets its answers in time. A client that hears 3004 can go elsewhere; one that hears nothing waits (spec I-6).
+//!
+//! What begins something is refused first, what asks for more next, and what only reports or ends last: it says what was
+//! used, and gives back what was reserved. A client that takes part in overload control (RFC 7683) is told to ask less
+//! before it is refused: we do better than ignoring its offer (spec G-23).
+
+mod watch;
 
 use std::{
     sync::{
@@ -9,45 +15,75 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::watch::Watch;
 use crate::{
-    diameter::{RequestError, ResultCode, credit_control::RequestType},
+    diameter::{
+        Frame, RequestError, ResultCode,
+        credit_control::{
+            OC_LOSS, OverloadReport, OverloadReportType, RequestType, SupportedFeatures, append_overload, glance,
+        },
+    },
     journal::Position,
-    telemetry::names,
+    telemetry::{RequestKind, names},
+    time::Timestamp,
 };
 
-/// Records that may wait to become durable. Some seconds of a slow disk's work, longer than clients wait for an answer; and
-/// less than makes the journal itself block ([`PENDING_MAX`](crate::journal::PENDING_MAX)), which holds a partition's lock.
-const BACKLOG_MAX: u64 = 200_000;
-/// How long the journal may stand still while something waits for it: a sync takes milliseconds, and clients give up after
-/// about ten seconds (Tx).
-const STALL: Duration = Duration::from_secs(2);
 /// How often it is looked: often enough that a backlog cannot grow far beyond its bound unseen.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a report holds unless a newer one comes: the standard's default (RFC 7683 7.5).
+const REPORT_VALIDITY_SECS: u32 = 30;
+/// A report that still holds is made anew in time, so that its reader does not let go in between.
+const REPORT_ANEW: u64 = REPORT_VALIDITY_SECS as u64 * 1_000 / 2;
 
 /// Whether new work is taken on. Requests look by themselves, so nothing runs when nothing is asked.
 #[derive(Debug)]
 pub(super) struct Overload {
     start: Instant,
+    /// Unix time of `start`, milliseconds.
+    start_millis: u64,
     /// When the next look is due, milliseconds after `start`.
     due: AtomicU64,
-    /// What the last look found: 0 = all is well, else a [`Reason`].
+    /// What the last look found: a [`Level`], and a [`Reason`] in the upper half.
     found: AtomicU8,
+    /// The report as it is told: Unix time in milliseconds of its beginning, and the percentage in the lowest octet. It
+    /// grows with each report, also over restarts, so it serves as the report's number. 0 = never overloaded.
+    report: AtomicU64,
     watch: Mutex<Watch>,
 }
 
-/// Why new work is refused.
+/// What is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// All is well.
+    Nothing,
+    /// Initial requests and events.
+    Begins,
+    /// Updates that ask for units, too.
+    Grants,
+    /// Everything.
+    Reports,
+}
+
+/// Why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// More than [`BACKLOG_MAX`] records wait.
+    /// More records wait to become durable than may.
     Backlog,
-    /// Nothing has become durable for [`STALL`].
-    Stall,
+    /// They wait for longer than they may.
+    Delay,
 }
 
 impl Overload {
-    pub(super) fn new() -> Self {
-        let watch = Mutex::new(Watch::default());
-        Self { start: Instant::now(), due: AtomicU64::new(0), found: AtomicU8::new(0), watch }
+    /// `backlog_max` = records that may wait before new sessions are refused.
+    pub(super) fn new(backlog_max: u64, now: Timestamp) -> Self {
+        Self {
+            start: Instant::now(),
+            start_millis: now.millis(),
+            due: AtomicU64::new(0),
+            found: AtomicU8::new(0),
+            report: AtomicU64::new(0),
+            watch: Mutex::new(Watch::new(backlog_max)),
+        }
     }
 
     /// Looks at the journal if it is time. `positions` = given out last, and durable.
@@ -60,88 +96,145 @@ impl Overload {
         let Ok(mut watch) = self.watch.try_lock() else { return };
         self.due.store(millis + LOOK_EVERY.as_millis() as u64, Ordering::Relaxed);
         let (last, durable) = positions();
-        self.set(watch.judge(now, last, durable));
+        self.set(watch.judge(now, last, durable), millis);
     }
 
-    /// The refusal of a request, if it is one that begins something new while the journal is behind. Updates and
-    /// terminations are served always: they report what was used, and give back what was reserved.
-    pub(super) fn refusal(&self, kind: RequestType) -> Option<RequestError> {
-        let reason = Reason::of(self.found.load(Ordering::Relaxed))?;
-        if !matches!(kind, RequestType::Initial | RequestType::Event) {
+    /// Whether anything is refused.
+    pub(super) fn is_on(&self) -> bool {
+        self.found.load(Ordering::Relaxed) != 0
+    }
+
+    /// The refusal of a request, if its kind is refused now, and that kind; on a crowded connection every kind is. The
+    /// request is looked into no further than that takes; one whose kind cannot be made out is left to the reader.
+    pub(super) fn refusal(&self, frame: &Frame, crowded: bool) -> Option<(RequestError, RequestKind)> {
+        let (level, reason) = found(self.found.load(Ordering::Relaxed))?;
+        let kind = glance::request_type(frame)?;
+        let refused_from = match kind {
+            RequestType::Initial | RequestType::Event => Level::Begins,
+            RequestType::Update if glance::asks_for_units(frame) => Level::Grants,
+            RequestType::Update | RequestType::Termination => Level::Reports,
+        };
+        if level < refused_from && !crowded {
             return None;
         }
-        metrics::counter!(names::REQUESTS_REFUSED, "reason" => reason.label()).increment(1);
-        Some(RequestError::new(ResultCode::TOO_BUSY, "the journal is behind"))
+        let kind = RequestKind::of_cc_request_type(kind as u32);
+        metrics::counter!(names::REQUESTS_REFUSED, "reason" => reason.label(), "type" => kind.label()).increment(1);
+        Some((RequestError::new(ResultCode::TOO_BUSY, "the journal is behind"), kind))
+    }
+
+    /// Tells a client that takes part in overload control, in the answer that begins at `start` and ends `out`.
+    pub(super) fn tell(&self, out: &mut Vec<u8>, start: usize, now: Instant) {
+        let features = SupportedFeatures { features: Some(OC_LOSS) };
+        append_overload(out, start, &features, self.report(now).as_ref());
+    }
+
+    /// What those clients are told now; `None` = nothing to tell.
+    fn report(&self, now: Instant) -> Option<OverloadReport> {
+        let sequence = self.report.load(Ordering::Relaxed);
+        let percentage = (sequence & 0xff) as u32;
+        let told = sequence >> 8;
+        if percentage > 0 {
+            return Some(report(sequence, percentage, REPORT_VALIDITY_SECS));
+        }
+        // That it is over is told for as long as somebody may still go by what was told before.
+        let age = self.unix_millis(now.duration_since(self.start).as_millis() as u64).saturating_sub(told);
+        let recent = sequence != 0 && age <= u64::from(REPORT_VALIDITY_SECS) * 1_000;
+        recent.then(|| report(sequence, 0, 0))
+    }
+
+    /// What is refused now.
+    #[cfg(test)]
+    pub(super) fn level(&self) -> Level {
+        found(self.found.load(Ordering::Relaxed)).map_or(Level::Nothing, |(level, _)| level)
     }
 
     /// As if looks found this from now on.
     #[cfg(test)]
-    pub(super) fn hold(&self, found: Option<Reason>) {
+    fn hold(&self, found: Option<(Level, Reason)>) {
         self.due.store(u64::MAX, Ordering::Relaxed);
-        self.set(found);
+        self.set(found, self.start.elapsed().as_millis() as u64);
     }
 
-    /// What a look found.
-    fn set(&self, found: Option<Reason>) {
-        let was = Reason::of(self.found.swap(found.map_or(0, Reason::code), Ordering::Relaxed));
-        match found {
-            Some(reason) if was.is_none() => tracing::warn!(reason = reason.label(), "new sessions are refused"),
-            None if was.is_some() => tracing::info!("new sessions are accepted again"),
-            _ => {}
+    /// What a look found. One at a time: under the lock of the watch.
+    fn set(&self, now_found: Option<(Level, Reason)>, millis: u64) {
+        let code = now_found.map_or(0, |(level, reason)| level as u8 | (reason as u8) << 4);
+        let was = found(self.found.swap(code, Ordering::Relaxed)).map_or(Level::Nothing, |(level, _)| level);
+        let level = now_found.map_or(Level::Nothing, |(level, _)| level);
+        let report = self.report.load(Ordering::Relaxed);
+        let unix = self.unix_millis(millis);
+        if level != was || (level > Level::Nothing && unix.saturating_sub(report >> 8) >= REPORT_ANEW) {
+            // Never the same number twice, however the clock went.
+            let begun = unix.max((report >> 8) + 1);
+            self.report.store(begun << 8 | u64::from(level.reduction()), Ordering::Relaxed);
+        }
+        if level == was {
+            return;
+        }
+        metrics::gauge!(names::OVERLOAD_LEVEL).set(f64::from(level as u8));
+        match now_found {
+            Some((level, reason)) => {
+                tracing::warn!(reason = reason.label(), "the journal is behind: {} are refused", level.refused());
+            }
+            None => tracing::info!("the journal has caught up: all requests are accepted again"),
+        }
+    }
+
+    const fn unix_millis(&self, since_start: u64) -> u64 {
+        self.start_millis.saturating_add(since_start)
+    }
+}
+
+/// A report about this node, not its realm.
+const fn report(sequence: u64, percentage: u32, validity_secs: u32) -> OverloadReport {
+    OverloadReport {
+        sequence: Some(sequence),
+        kind: Some(OverloadReportType::Host),
+        reduction: Some(percentage),
+        validity_secs: Some(validity_secs),
+    }
+}
+
+/// From the code that is kept.
+const fn found(code: u8) -> Option<(Level, Reason)> {
+    let level = match code & 0xf {
+        1 => Level::Begins,
+        2 => Level::Grants,
+        3 => Level::Reports,
+        _ => return None,
+    };
+    Some((level, if code >> 4 == Reason::Backlog as u8 { Reason::Backlog } else { Reason::Delay }))
+}
+
+impl Level {
+    /// Those at which something is refused.
+    const ALL: [Self; 3] = [Self::Begins, Self::Grants, Self::Reports];
+
+    const fn refused(self) -> &'static str {
+        match self {
+            Self::Nothing => "no requests",
+            Self::Begins => "new sessions and events",
+            Self::Grants => "new sessions, events and updates that ask for units",
+            Self::Reports => "all requests",
+        }
+    }
+
+    /// The share of their requests that clients are asked to keep back. Some are always let through: refusals cost little,
+    /// and answers tell when it is over.
+    const fn reduction(self) -> u8 {
+        match self {
+            Self::Nothing => 0,
+            Self::Begins => 30,
+            Self::Grants => 60,
+            Self::Reports => 90,
         }
     }
 }
 
 impl Reason {
-    const fn code(self) -> u8 {
-        match self {
-            Self::Backlog => 1,
-            Self::Stall => 2,
-        }
-    }
-
-    const fn of(code: u8) -> Option<Self> {
-        match code {
-            1 => Some(Self::Backlog),
-            2 => Some(Self::Stall),
-            _ => None,
-        }
-    }
-
     const fn label(self) -> &'static str {
         match self {
             Self::Backlog => "backlog",
-            Self::Stall => "stall",
-        }
-    }
-}
-
-/// The policy: what successive looks at the journal mean.
-#[derive(Debug, Default)]
-struct Watch {
-    /// How far the journal was durable at the last look, and since when it has been seen to stand there with something to
-    /// do. `None`: nothing waited.
-    standing: Option<(Position, Instant)>,
-}
-
-impl Watch {
-    fn judge(&mut self, now: Instant, last: Position, durable: Position) -> Option<Reason> {
-        let backlog = last.0.saturating_sub(durable.0);
-        if backlog == 0 {
-            self.standing = None;
-            return None;
-        }
-        let since = match self.standing {
-            Some((at, since)) if at == durable => since,
-            _ => now,
-        };
-        self.standing = Some((durable, since));
-        if now.duration_since(since) >= STALL {
-            Some(Reason::Stall)
-        } else if backlog > BACKLOG_MAX {
-            Some(Reason::Backlog)
-        } else {
-            None
+            Self::Delay => "delay",
         }
     }
 }
@@ -149,66 +242,55 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diameter::{
+        CreditControlRequest, Identity,
+        credit_control::{MultipleServices, ServiceUnits, UsedUnits},
+    };
 
-    /// Looks, as: milliseconds, position given out last, durable, what follows.
-    fn judged(looks: &[(u64, u64, u64, Option<Reason>)]) {
-        let (start, mut watch) = (Instant::now(), Watch::default());
-        for &(at, last, durable, expected) in looks {
-            let now = start + Duration::from_millis(at);
-            assert_eq!(watch.judge(now, Position(last), Position(durable)), expected, "at {at} ms");
+    fn overload() -> Overload {
+        Overload::new(1_000, Timestamp::from_millis(1_700_000_000_000))
+    }
+
+    fn request(kind: RequestType, asks: bool) -> Frame {
+        let origin = Identity { host: "gw.example".into(), realm: "example".into() };
+        let mut request = CreditControlRequest::new(b"gw.example;1;1", &origin, "example", kind);
+        request.services = vec![MultipleServices {
+            rating_group: Some(1),
+            requested: asks.then(ServiceUnits::default),
+            used: Some(UsedUnits::default()),
+            ..MultipleServices::default()
+        }];
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes);
+        Frame::from_bytes(bytes.into()).unwrap()
+    }
+
+    // tests: B-186 C-156
+    #[test]
+    fn what_begins_is_refused_first_and_what_ends_last() {
+        use RequestType::{Event, Initial, Termination, Update};
+        let kinds = [
+            (Initial, true),
+            (Event, true),
+            (Update, true),
+            (Update, false),
+            (Termination, true),
+            (Termination, false),
+        ];
+        for (level, refused) in [(Level::Nothing, 0), (Level::Begins, 2), (Level::Grants, 3), (Level::Reports, 6)] {
+            let overload = overload();
+            overload.hold(Some((level, Reason::Backlog)).filter(|(level, _)| *level > Level::Nothing));
+            for (at, (kind, asks)) in kinds.into_iter().enumerate() {
+                let answer = overload.refusal(&request(kind, asks), false).map(|(error, _)| error.result_code);
+                let expected = (at < refused).then_some(ResultCode::TOO_BUSY);
+                assert_eq!(answer, expected, "{kind:?} {asks} at {level:?}");
+            }
         }
-    }
-
-    #[test]
-    fn a_backlog_beyond_its_bound_refuses_until_it_shrinks() {
-        judged(&[
-            (0, 10, 10, None),
-            (50, BACKLOG_MAX + 10, 10, None),
-            (100, BACKLOG_MAX + 11, 10, Some(Reason::Backlog)),
-            (150, BACKLOG_MAX + 5_000, 5_000, None),
-        ]);
-    }
-
-    #[test]
-    fn a_journal_that_stands_still_refuses_until_it_moves() {
-        judged(&[
-            (0, 11, 10, None),
-            (1_999, 12, 10, None),
-            (2_000, 12, 10, Some(Reason::Stall)),
-            (9_000, 12, 10, Some(Reason::Stall)),
-            (9_050, 12, 11, None),
-            (11_049, 12, 11, None),
-            (11_050, 12, 11, Some(Reason::Stall)),
-            (11_100, 12, 12, None),
-        ]);
-    }
-
-    #[test]
-    fn an_idle_journal_is_not_a_stalled_one() {
-        judged(&[(0, 11, 10, None), (50, 11, 11, None), (60_000, 11, 11, None), (60_050, 12, 11, None)]);
-        // Nobody looked while it moved and came to rest again.
-        judged(&[(0, 11, 10, None), (60_000, 13, 12, None)]);
-    }
-
-    #[test]
-    fn only_what_begins_is_refused() {
-        let overload = Overload::new();
-        let refused = |kind| overload.refusal(kind).map(|error| error.result_code);
-        assert_eq!(refused(RequestType::Initial), None);
-        overload.set(Some(Reason::Stall));
-        for kind in [RequestType::Initial, RequestType::Event] {
-            assert_eq!(refused(kind), Some(ResultCode::TOO_BUSY));
-        }
-        for kind in [RequestType::Update, RequestType::Termination] {
-            assert_eq!(refused(kind), None);
-        }
-        overload.set(None);
-        assert_eq!(refused(RequestType::Event), None);
     }
 
     #[test]
     fn looks_are_rare() {
-        let overload = Overload::new();
+        let overload = overload();
         let mut looks = 0;
         for millis in [1, 2, 50, 51, 60, 101] {
             overload.look(overload.start + Duration::from_millis(millis), || {
@@ -217,5 +299,32 @@ mod tests {
             });
         }
         assert_eq!(looks, 3, "at 1, 51 and 101 ms");
+    }
+
+    // tests: G-23
+    #[test]
+    fn each_report_has_a_higher_number_and_the_end_is_told_for_a_while() {
+        let overload = overload();
+        let at = |millis| overload.start + Duration::from_millis(millis);
+        let look = |millis, waiting| overload.look(at(millis), || (Position(waiting), Position(0)));
+        assert_eq!(overload.report(at(0)), None);
+        look(0, 1_001);
+        let first = overload.report(at(0)).unwrap();
+        assert_eq!((first.reduction, first.validity_secs), (Some(30), Some(REPORT_VALIDITY_SECS)));
+        // The same, until it must be said again.
+        look(1_000, 1_001);
+        assert_eq!(overload.report(at(1_000)), Some(first.clone()));
+        look(15_000, 2_001);
+        let second = overload.report(at(15_000)).unwrap();
+        assert!(second.sequence > first.sequence);
+        look(30_000, 2_001);
+        let third = overload.report(at(30_000)).unwrap();
+        assert!(third.sequence > second.sequence && third.reduction > Some(0));
+        overload.look(at(30_100), || (Position(2_001), Position(2_001)));
+        let end = overload.report(at(30_100)).unwrap();
+        assert!(end.sequence > third.sequence);
+        assert_eq!((end.reduction, end.validity_secs), (Some(0), Some(0)));
+        assert_eq!(overload.report(at(60_100)), Some(end.clone()));
+        assert_eq!(overload.report(at(60_101)), None);
     }
 }

@@ -12,12 +12,11 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    Shared,
+    Shared, clients,
     registry::{Command, Errand, Outcome, Outcomes, Reachable, SessionRef},
 };
 use crate::{
     charging::{self, Session},
-    config::ReauthoriseBy,
     diameter::ResultCode,
     ids::{PartitionId, SessionKey},
     journal::{Fatal, Pending},
@@ -137,7 +136,7 @@ impl Asking {
         let heard = Heard::of(session);
         self.rounds += 1;
         let fresh = || {
-            let key = SessionKey::of(session.id.as_bytes());
+            let key = session.key();
             Asked { key, heard, round: self.rounds, tries: 0, outstanding: false, next: now, accepted: 0 }
         };
         let state = match self.asked.entry(reference) {
@@ -150,8 +149,8 @@ impl Asking {
                 known
             }
         };
-        let profile = self.shared.config.peer(&session.origin_host);
-        let by_validity = profile.is_some_and(|peer| peer.reauthorise_by() == ReauthoriseBy::Validity);
+        let client = clients::traits_of(&self.shared.config, &session.origin_host);
+        let by_validity = client.is_some_and(|client| client.ignores_reauthorisation);
         if by_validity || state.tries >= TRIES || state.accepted >= ACCEPTED_MAX {
             if state.tries >= TRIES {
                 count("timeout".into());

@@ -1,10 +1,13 @@
 //! A CCR's way to the store. Sessions of other nodes would be forwarded from here.
 
-use super::{Shared, outgoing::Outgoing};
+use super::{
+    Shared,
+    outgoing::{Outgoing, bound_hit},
+};
 use crate::{
     diameter::{
         CreditControlRequest, Frame, RequestError, ResultCode,
-        credit_control::{RequestType, Strictness},
+        credit_control::{RequestType, glance},
         error::write_error_answer,
     },
     mapping::{self, ClientTraits},
@@ -12,21 +15,27 @@ use crate::{
 };
 
 /// Takes a CCR to a decision, or to the error that answers it. Never waits. `traits` tells what is known of the client that
-/// an Origin-Host names.
+/// an Origin-Host names; `crowded`, that its connection has too many requests in work.
 pub(super) fn credit_control(
     shared: &Shared,
     frame: &Frame,
     received: std::time::Instant,
-    traits: impl FnOnce(&str) -> ClientTraits,
+    crowded: bool,
+    traits: impl FnOnce(Option<&str>) -> ClientTraits,
 ) -> Outgoing {
-    let strictness = if shared.config.strict_mandatory_avps { Strictness::Strict } else { Strictness::Tolerant };
-    let request = match CreditControlRequest::parse(frame, strictness) {
+    // Refused before it is read: that is what makes it cheap.
+    if let Some((busy, kind)) = shared.overload.refusal(frame, crowded) {
+        return refusal(shared, frame, &busy, kind, received);
+    }
+    // How it is read depends on whose it is.
+    let client = traits(glance::origin_host(frame));
+    let request = match CreditControlRequest::parse_within(frame, client.strictness, &shared.limits) {
         Ok(request) => request,
         Err(error) => return refusal(shared, frame, &error, telemetry::RequestKind::Untyped, received),
     };
     let kind = telemetry_kind(request.request_type);
-    match decide(shared, &request, traits(request.origin_host)) {
-        Ok(answered) => Outgoing::Decision { request: frame.clone(), answered, kind, received },
+    match decide(shared, &request, client) {
+        Ok(answered) => Outgoing::Decision { request: frame.clone(), answered, client, kind, received },
         Err(error) => refusal(shared, frame, &error, kind, received),
     }
 }
@@ -37,16 +46,17 @@ fn decide(
     client: ClientTraits,
 ) -> Result<crate::journal::Pending<crate::charging::Answered>, RequestError> {
     let local = &shared.local;
-    if request.route_records().any(|host| host.eq_ignore_ascii_case(&local.identity.host)) {
-        return Err(RequestError::new(ResultCode::LOOP_DETECTED, "this node is in Route-Record"));
+    let mut direct = true;
+    for host in request.route_records() {
+        direct = false;
+        if host.eq_ignore_ascii_case(&local.identity.host) {
+            return Err(RequestError::new(ResultCode::LOOP_DETECTED, "this node is in Route-Record"));
+        }
     }
     // A direct peer is served whatever realm it names, as long as it names no other host (spec B-132, I-10).
-    let direct = request.route_records().next().is_none();
+    let any_realm = direct && client.any_realm;
     let host = request.destination_host.filter(|_| !client.any_destination);
-    local.check_destination(host, Some(request.destination_realm), direct)?;
-    if let Some(refusal) = shared.overload.refusal(request.request_type) {
-        return Err(refusal);
-    }
+    local.check_destination(host, Some(request.destination_realm), any_realm)?;
     let store = &shared.store;
     let charge = mapping::charge(request, store.catalog(), client)?;
     let (key, kind, number) = (charge.key, charge.kind(), charge.number());
@@ -63,8 +73,13 @@ fn refusal(
     received: std::time::Instant,
 ) -> Outgoing {
     tracing::debug!(%error, "request refused");
+    if let Some(bound) = error.bound {
+        bound_hit(bound.name());
+    }
     let mut bytes = Vec::new();
-    write_error_answer(&mut bytes, frame, &shared.local.identity, error);
+    if write_error_answer(&mut bytes, frame, &shared.local.identity, error) {
+        shared.overload.tell(&mut bytes, 0, received);
+    }
     Outgoing::Refusal { bytes, kind, result_code: error.result_code.0, received }
 }
 

@@ -1,5 +1,8 @@
 //! The server over real connections, where a test must reach inside of it.
 
+mod slow_disk;
+mod virtual_time;
+
 use std::{
     path::Path,
     sync::{Arc, OnceLock},
@@ -15,7 +18,6 @@ use tokio::{
 use super::{
     Server,
     outgoing::{self, Outgoing, Queue, WriterEnd},
-    overload::Reason,
 };
 use crate::{
     charging::{AccountSpec, Answer, Answered, Command, RequestKind, Retention, Verdict},
@@ -24,15 +26,15 @@ use crate::{
     diameter::{
         CreditControlAnswer, CreditControlRequest, Frame, Identity, ResultCode,
         credit_control::RequestType,
-        dictionary::requested_action::DIRECT_DEBITING,
         frame::{MESSAGE_MAX_DEFAULT, split},
     },
     ids::AccountId,
-    journal::{FileDisk, Pending},
+    journal::{Commit, FileDisk, Pending},
+    mapping::ClientTraits,
     rating::Catalog,
     store::{Settings, SilentObserver, Store},
     telemetry,
-    time::SystemClock,
+    time::{Clock, SystemClock},
     units::Money,
 };
 
@@ -41,53 +43,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MSISDN: &str = "8613900000000";
 
 fn server(directory: &Path) -> Server {
+    server_with(directory, config::Diameter::default(), |_| {})
+}
+
+/// A server with the demo's price list that accepts everyone.
+fn server_with(directory: &Path, config: config::Diameter, on_commit: impl FnMut(&Commit) + Send + 'static) -> Server {
+    server_at(directory, Arc::new(SystemClock), config, on_commit)
+}
+
+/// The same by another clock.
+fn server_at(
+    directory: &Path,
+    clock: Arc<dyn Clock>,
+    config: config::Diameter,
+    on_commit: impl FnMut(&Commit) + Send + 'static,
+) -> Server {
     let disk = FileDisk::open(directory).unwrap();
     let settings = Settings { partitions: 1, segment_bytes: 1 << 20, retention: Retention::default(), outbox_keep: 10 };
     let catalog = Arc::new(Catalog::from_toml(include_str!("../../config/demo/catalog.toml")).unwrap());
-    let (clock, observer) = (Arc::new(SystemClock), Arc::new(SilentObserver));
-    let store = Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0;
-    let config = config::Diameter { accept_unknown_peers: true, ..config::Diameter::default() };
-    Server::new(Arc::new(store), &config)
-}
-
-// tests: B-82
-#[tokio::test]
-async fn what_begins_is_refused_while_the_journal_is_behind() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = server(directory.path());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let serving = tokio::spawn({
-        let server = server.clone();
-        async move { server.accept(listener).await }
-    });
-    let mut gateway = Gateway::connect(address, "gw.example", "example").await.unwrap();
-    // Nobody is known here: what is decided is refused for that.
-    for (behind, expected) in [
-        (Some(Reason::Backlog), [ResultCode::TOO_BUSY, ResultCode::UNKNOWN_SESSION_ID, ResultCode::UNKNOWN_SESSION_ID]),
-        (Some(Reason::Stall), [ResultCode::TOO_BUSY, ResultCode::UNKNOWN_SESSION_ID, ResultCode::UNKNOWN_SESSION_ID]),
-        (None, [ResultCode::USER_UNKNOWN, ResultCode::UNKNOWN_SESSION_ID, ResultCode::UNKNOWN_SESSION_ID]),
-    ] {
-        server.0.overload.hold(behind);
-        let [begins, update, termination] = expected;
-        for (kind, expected) in [
-            (RequestType::Initial, begins),
-            (RequestType::Event, begins),
-            (RequestType::Update, update),
-            (RequestType::Termination, termination),
-        ] {
-            let (session, me) = (gateway.new_session(), gateway.identity().clone());
-            let mut request = gateway.request(&session, &me, kind, 0, "32251@3gpp.org", MSISDN);
-            request.requested_action = (kind == RequestType::Event).then_some(DIRECT_DEBITING);
-            let answer = gateway.ask(&mut request).await.unwrap();
-            assert_eq!(answer.header().flags.is_error(), expected == ResultCode::TOO_BUSY);
-            let code = CreditControlAnswer::parse(&answer).unwrap().answer.result_code;
-            assert_eq!(code, expected, "{kind:?} while {behind:?}");
-        }
-    }
-    drop(gateway);
-    server.stop().await;
-    serving.await.unwrap();
+    let observer = Arc::new(SilentObserver);
+    let store = Store::open(disk, settings, catalog, clock, observer, on_commit, |_| {}).unwrap().0;
+    let config = config::Diameter { accept_unknown_peers: true, ..config };
+    Server::new(Arc::new(store), &config, None)
 }
 
 /// Reads one message's hop-by-hop id.
@@ -127,6 +104,7 @@ async fn a_refusal_does_not_wait_for_what_is_not_durable() {
     let decision = |id, position| Outgoing::Decision {
         request: Frame::from_bytes(message(id).into()).unwrap(),
         answered: Pending::new(Answered { answer: Arc::clone(&answer), currency: None, repeated: false }, position),
+        client: ClientTraits::default(),
         kind,
         received,
     };

@@ -239,7 +239,7 @@ impl<D: Disk> Store<D> {
         if let Event::Interrogated(event) = event
             && let Some(opening) = &event.opening
         {
-            self.sessions.insert(SessionKey::of(opening.session_id.as_bytes()), partition);
+            self.sessions.insert(opening.key(), partition);
         }
         for key in cell.state.take_ended() {
             self.sessions.remove(key, partition);

@@ -43,14 +43,19 @@ metrics! {
     // Diameter connections.
     CONNECTIONS = Gauge "tollgate_connections", "Open Diameter connections";
     CONNECTIONS_ACCEPTED = Counter "tollgate_connections_accepted_total", "Diameter connections that finished the capabilities exchange";
-    CONNECTIONS_REFUSED = Counter "tollgate_connections_refused_total", "Diameter connections refused, by {reason}";
+    CONNECTIONS_REFUSED = Counter "tollgate_connections_refused_total", "Diameter connections refused, by {reason}: too_many, peer_connections, tls, security, identity, unknown_peer, application, capabilities, election or handshake";
+    CONNECTIONS_CLOSED = Counter "tollgate_connections_closed_total", "Open Diameter connections that have ended, by {reason}: disconnected, gone, silent, idle, replaced, frame or write";
+    CONNECTION_ATTEMPTS = Counter "tollgate_connection_attempts_total", "Times that a configured peer was called, by {peer} and {result}: connected, unreachable, timeout, tls, refused or given_up";
+    PEER_CONNECTED = Gauge "tollgate_peer_connected", "1 while a configured {peer} that this node calls is connected, whoever called, else 0";
     FRAME_ERRORS = Counter "tollgate_frame_errors_total", "Connections closed for octets that are no Diameter message, by {reason}";
 
     // Requests.
     REQUESTS = Counter "tollgate_requests_total", "Requests answered, by {command}, {type}, command level {result_code} and {peer}";
     REQUEST_DURATION = Histogram "tollgate_request_duration_seconds", "From request read to durable answer handed to the connection, by {type}";
     REQUESTS_IN_FLIGHT = Gauge "tollgate_requests_in_flight", "Requests being worked on";
-    REQUESTS_REFUSED = Counter "tollgate_requests_refused_total", "Requests answered DIAMETER_TOO_BUSY without work, by {reason}";
+    REQUESTS_REFUSED = Counter "tollgate_requests_refused_total", "Requests answered DIAMETER_TOO_BUSY without work, by {reason} and {type}";
+    OVERLOAD_LEVEL = Gauge "tollgate_overload_level", "What is refused because the journal is behind: 0 nothing, 1 new sessions and events, 2 also updates that ask for units, 3 everything";
+    BOUNDS_HIT = Counter "tollgate_bounds_hit_total", "Requests that were larger or more than a setting allows, by {bound}: the setting's name";
     RETRANSMISSIONS = Counter "tollgate_retransmissions_total", "Requests seen before and answered as before";
     QUOTAS_REFUSED = Counter "tollgate_quotas_refused_total", "Rating groups refused inside an accepted request, by {result_code}";
     REAUTHORISATIONS = Counter "tollgate_reauthorisations_total", "Re-Auth-Requests sent, by {result}: result code of the answer, timeout or unreachable";

@@ -255,6 +255,7 @@ mod tests {
             validity_secs: 0,
             final_units: false,
             refused: false,
+            ..Step::default()
         }
     }
 

@@ -61,6 +61,11 @@ impl RequestKind {
         }
     }
 
+    /// As the label `type` says it.
+    pub const fn label(self) -> &'static str {
+        self.command_and_type().1
+    }
+
     const fn command_and_type(self) -> (&'static str, &'static str) {
         match self {
             Self::Initial => ("CCR", "initial"),

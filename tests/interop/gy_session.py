@@ -12,9 +12,7 @@ Exit status: 0 all as expected, 1 something was not (said in the last line), 2 w
 """
 
 import argparse
-import datetime
 import sys
-import uuid
 from decimal import Decimal
 
 from diameter.message.avp.grouped import (
@@ -25,32 +23,22 @@ from diameter.message.avp.grouped import (
     RequestedServiceUnit,
     ServiceInformation,
     SmsInformation,
-    SubscriptionId,
     UsedServiceUnit,
 )
-from diameter.message.commands import (
-    CapabilitiesExchangeRequest,
-    CreditControlRequest,
-    DeviceWatchdogRequest,
-    DisconnectPeerRequest,
-)
 
-from balance import Balance
-from link import Failed, Link, expect, expect_equal, say
+from admin import Admin
+from gateway import E164, EVENT, IMSI, INITIAL, TERMINATION, UPDATE, Gateway
+from link import SUCCESS, Failed, Link, expect, expect_equal, retransmitted, say
 
 # What config/demo/ fixes.
 FIRST_MSISDN, FIRST_IMSI = 8613900000000, 460000000000000
-REALM = "tollgate.example"
 MB = 1_000_000
 # Rating group: (price of a block, octets of a block, octets of the first grant). Group 1 is 0.01 CNY per MB.
 DATA = {1: (Decimal("0.01"), MB, 10 * MB), 2: (Decimal("0.0005"), 100_000, 50 * MB)}
 SMS_PRICE = Decimal("0.10")
 DATA_CONTEXT, SMS_CONTEXT = "32251@3gpp.org", "32274@3gpp.org"
 
-INITIAL, UPDATE, TERMINATION, EVENT = 1, 2, 3, 4
-SUCCESS, UNKNOWN_SESSION, USER_UNKNOWN = 2001, 5002, 5030
-E164, IMSI = 0, 1
-T_FLAG = 0x10
+UNKNOWN_SESSION, USER_UNKNOWN = 5002, 5030
 
 
 def price(rating_group, octets):
@@ -59,74 +47,8 @@ def price(rating_group, octets):
     return per_block * -(-octets // block)
 
 
-class Client:
-    def __init__(self, link, subscriber):
-        self.link = link
-        self.msisdn, self.imsi = str(FIRST_MSISDN + subscriber), str(FIRST_IMSI + subscriber)
-        self.server_host = None
-
-    def session_id(self, tail="app_gy"):
-        return f"{self.link.host.decode()};{uuid.uuid4().int >> 96};{uuid.uuid4().int >> 96};{tail}"
-
-    def request(self, session_id, context, type_, number, imsi=None, msisdn=None):
-        ccr = CreditControlRequest()
-        # The library sets the AVP and leaves the header's application at 0.
-        ccr.header.application_id = 4
-        ccr.session_id = session_id
-        ccr.origin_host, ccr.origin_realm = self.link.host, self.link.realm
-        ccr.destination_realm = REALM.encode()
-        if self.server_host and type_ != INITIAL:
-            ccr.destination_host = self.server_host
-        ccr.service_context_id = context
-        ccr.cc_request_type, ccr.cc_request_number = type_, number
-        ccr.event_timestamp = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-        ccr.subscription_id = [
-            SubscriptionId(subscription_id_type=E164, subscription_id_data=msisdn or self.msisdn),
-            SubscriptionId(subscription_id_type=IMSI, subscription_id_data=imsi or self.imsi),
-        ]
-        return ccr
-
-    def ask(self, name, ccr, result=SUCCESS):
-        """Sends a CCR and checks what every answer must have."""
-        answer, sent, received = self.link.ask(name, ccr)
-        expect_equal(answer.session_id, ccr.session_id, f"{name}: Session-Id")
-        first = int.from_bytes(received[20:24], "big")
-        expect_equal(first, 263, f"{name}: first AVP (Session-Id comes first)")
-        expect_equal(answer.result_code, result, f"{name}: Result-Code")
-        expect_equal(answer.auth_application_id, 4, f"{name}: Auth-Application-Id")
-        expect_equal(answer.cc_request_type, ccr.cc_request_type, f"{name}: CC-Request-Type")
-        expect_equal(answer.cc_request_number, ccr.cc_request_number, f"{name}: CC-Request-Number")
-        expect_equal(answer.origin_host, self.server_host, f"{name}: Origin-Host")
-        expect_equal(answer.origin_realm, REALM.encode(), f"{name}: Origin-Realm")
-        expect(not answer.header.is_error, f"{name}: E flag on an application answer")
-        say(f"{name}: {answer.result_code}")
-        return answer, sent, received
-
-    def connect(self):
-        cer = CapabilitiesExchangeRequest()
-        cer.origin_host, cer.origin_realm = self.link.host, self.link.realm
-        cer.host_ip_address = [self.link.local_address()]
-        cer.vendor_id, cer.product_name = 0, "gy_session"
-        cer.auth_application_id = [4]
-        cea, _, _ = self.link.ask("CER", cer)
-        expect_equal(cea.result_code, SUCCESS, "CER: Result-Code")
-        expect(4 in cea.auth_application_id, f"CER: Auth-Application-Id 4 is not in {cea.auth_application_id}")
-        expect(cea.host_ip_address and cea.product_name, "CER: Host-IP-Address and Product-Name are required")
-        self.server_host = cea.origin_host
-        say(f"CER: connected to {cea.origin_host.decode()}, {cea.product_name}")
-
-    def watchdog(self):
-        dwr = DeviceWatchdogRequest()
-        dwr.origin_host, dwr.origin_realm = self.link.host, self.link.realm
-        dwa, _, _ = self.link.ask("DWR", dwr)
-        expect_equal(dwa.result_code, SUCCESS, "DWR: Result-Code")
-
-    def disconnect(self):
-        dpr = DisconnectPeerRequest()
-        dpr.origin_host, dpr.origin_realm, dpr.disconnect_cause = self.link.host, self.link.realm, 2
-        dpa, _, _ = self.link.ask("DPR", dpr)
-        expect_equal(dpa.result_code, SUCCESS, "DPR: Result-Code")
-        self.link.expect_closed()
+class Client(Gateway):
+    """A client of a demo subscriber, asking for data in two rating groups."""
 
     def data_request(self, session_id, type_, number, used=None, reason=None):
         """A CCR about both rating groups; every group but a final one asks for more, leaving the size to the server."""
@@ -196,12 +118,10 @@ def data_session(client):
         total = {group: total[group] + used[group] for group in DATA}
     check_cost(name, answer, sum(price(g, octets) for g, octets in total.items()))
 
-    again = sent[:4] + bytes([sent[4] | T_FLAG]) + sent[5:]
-    repeated = client.link.ask_octets(f"{name} again", again)
+    repeated = client.link.ask_octets(f"{name} again", retransmitted(sent))
     expect_equal(repeated.hex(), received.hex(), "answer to the retransmission")
     # As after a failover: another hop-by-hop id, all else the same.
-    again = again[:12] + bytes.fromhex("7fedcba9") + again[16:]
-    repeated = client.link.ask_octets(f"{name} by another way", again)
+    repeated = client.link.ask_octets(f"{name} by another way", retransmitted(sent, hop_by_hop=0x7FEDCBA9))
     expect_equal(repeated[16:].hex(), received[16:].hex(), "answer to the retransmission by another way")
     say(f"{name}: both retransmissions got the same answer")
 
@@ -234,7 +154,8 @@ def sms(client):
 
 
 def strangers(client):
-    stranger = client.request(client.session_id(), DATA_CONTEXT, INITIAL, 0, imsi="999990000000009", msisdn="999990009")
+    unknown = [(E164, "999990009"), (IMSI, "999990000000009")]
+    stranger = client.request(client.session_id(), DATA_CONTEXT, INITIAL, 0, subscriber=unknown)
     stranger.multiple_services_indicator = 1
     stranger.multiple_services_credit_control.append(
         MultipleServicesCreditControl(rating_group=1, requested_service_unit=RequestedServiceUnit())
@@ -246,19 +167,20 @@ def strangers(client):
 
 def play(arguments):
     host, port = arguments.address.rsplit(":", 1)
-    link = Link((host, int(port)), arguments.origin_host, "client.example")
-    client = Client(link, arguments.subscriber)
-    balance = Balance(arguments.grpc, client.msisdn) if arguments.grpc else None
-    before = balance.read() if balance else None
+    msisdn, imsi = str(FIRST_MSISDN + arguments.subscriber), str(FIRST_IMSI + arguments.subscriber)
+    subscriber = [(E164, msisdn), (IMSI, imsi)]
+    client = Client(Link.to((host, int(port)), arguments.origin_host, "client.example"), subscriber)
+    admin = Admin(arguments.grpc) if arguments.grpc else None
+    before = admin.money(msisdn) if admin else None
 
-    client.connect()
+    client.connect_to_server()
     client.watchdog()
     cost = data_session(client) + sms(client)
     strangers(client)
     client.disconnect()
 
-    if balance:
-        after, reserved = balance.read()
+    if admin:
+        after, reserved, _ = admin.money(msisdn)
         expect_equal(after, before[0] - cost, "balance afterwards")
         expect_equal(reserved, before[1], "reserved money afterwards")
         say(f"balance: {before[0]} - {cost} = {after} CNY")

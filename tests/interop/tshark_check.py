@@ -33,6 +33,9 @@ FAULTS = {
     "diameter.invalid_avp_len": "AVP of wrong length",
     "diameter.version.unknown": "unknown version",
 }
+# Any other remark of the dissectors counts from this severity on. Warnings do not: an empty AVP is legal and has one.
+SEVERITY = "_ws.expert.severity"
+ERROR = 0x800000
 
 
 def messages(path, received_only):
@@ -73,17 +76,19 @@ def tshark(pcap, *options):
 def check(named, pcap):
     """A line for each fault."""
     make_pcap([octets for _, octets in named], pcap)
-    fields = [option for field in ["diameter.length", *FAULTS] for option in ("-e", field)]
+    fields = [option for field in ["diameter.length", SEVERITY, *FAULTS] for option in ("-e", field)]
     lines = tshark(pcap, "-T", "fields", "-E", "occurrence=a", *fields).splitlines()
     if len(lines) != len(named):
         yield f"{len(named)} messages became {len(lines)} packets"
         return
     for index, ((name, octets), line) in enumerate(zip(named, lines), start=1):
-        length, *found = line.split("\t")
+        length, severity, *found = line.split("\t")
         lengths = [int(part) for part in length.split(",") if part]
         if sum(lengths) != len(octets):
             yield f"{name}: tshark sees lengths {lengths}, the message has {len(octets)} octets"
-        faults = sorted({meaning for (_, meaning), value in zip(FAULTS.items(), found) if value})
+        faults = sorted({meaning for meaning, value in zip(FAULTS.values(), found) if value})
+        if not faults and any(int(part, 0) >= ERROR for part in severity.split(",") if part):
+            faults = ["expert error"]
         if faults:
             detail = tshark(pcap, "-Y", f"frame.number == {index}", "-V")
             hints = re.findall(r"\[Expert Info \((?:Warning|Error).*", detail)

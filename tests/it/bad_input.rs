@@ -547,11 +547,8 @@ async fn a_wrong_length_is_shown_in_its_place() {
     let in_units = [code::MULTIPLE_SERVICES_CREDIT_CONTROL, code::USED_SERVICE_UNIT];
     let used = |member: Vec<u8>| service(group(code::USED_SERVICE_UNIT, &[member]));
     let deep = (0..20).fold(Vec::new(), |inner, _| avp(code::MULTIPLE_SERVICES_CREDIT_CONTROL, &inner));
-    let mut deepest = Vec::new();
-    for _ in 0..4 {
-        deepest = avp(code::MULTIPLE_SERVICES_CREDIT_CONTROL, &deepest);
-    }
-    let shown = nested(&[code::MULTIPLE_SERVICES_CREDIT_CONTROL; 16], deepest);
+    // The first group that is too deep, empty (spec B-28).
+    let shown = nested(&[code::MULTIPLE_SERVICES_CREDIT_CONTROL; 16], avp(code::MULTIPLE_SERVICES_CREDIT_CONTROL, &[]));
     let timestamp = with_length(number(code::EVENT_TIMESTAMP, 1), 4);
     refused(
         &node,

@@ -231,6 +231,7 @@ impl World {
                             rating_group: Some(*group).filter(|group| *group < 5),
                             // Now and then a service of the group, which may report for the group's quota.
                             service_identifier: used.filter(|used| used % 3 == 0).map(|_| 9),
+                            ..QuotaKey::default()
                         },
                         used: used.map(|octets| Used { octets, ..Used::default() }),
                         want: match want {
@@ -239,6 +240,7 @@ impl World {
                             2 => Some(Want::Units(Units::octets(1_000_000).into())),
                             _ => Some(Want::Units(Units::seconds(60).into())),
                         },
+                        ..ServiceRequest::default()
                     })
                     .collect();
                 Some(self.interrogate(*session, Some(*account), *kind, *number, services).outcome)
@@ -256,6 +258,7 @@ impl World {
                         want: again.then_some(Want::Any),
                         currency: None,
                         unusable: false,
+                        ..ServiceRequest::default()
                     })
                     .collect();
                 self.numbers += 1;
@@ -266,11 +269,12 @@ impl World {
                 let id = format!("smsc;{session}");
                 let want = Some(Want::Units(Units::octets(*units).into()));
                 let services = vec![ServiceRequest {
-                    key: QuotaKey { rating_group: Some(*group), service_identifier: None },
+                    key: QuotaKey { rating_group: Some(*group), service_identifier: None, ..QuotaKey::default() },
                     used: None,
                     currency: None,
                     unusable: false,
                     want,
+                    ..ServiceRequest::default()
                 }];
                 let command = Command::ChargeEvent(EventRequest {
                     session_id: id.as_bytes(),
@@ -281,6 +285,7 @@ impl World {
                     context: self.catalog.context("32251@3gpp.org"),
                     services,
                     at_command_level: group % 2 == 0,
+                    ..EventRequest::default()
                 });
                 Some(self.execute(&command).outcome)
             }
@@ -330,6 +335,7 @@ impl World {
             services,
             at_command_level: false,
             short_validity: session & 1 == 0,
+            ..Interrogation::default()
         }))
     }
 

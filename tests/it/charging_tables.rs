@@ -123,6 +123,7 @@ impl Table {
                     services: services(rest),
                     at_command_level,
                     short_validity: false,
+                    ..Interrogation::default()
                 });
                 self.execute(&command)
             }
@@ -141,6 +142,7 @@ impl Table {
                     context: self.catalog.context("32274@3gpp.org"),
                     services: services(rest),
                     at_command_level: rest.contains(&"none"),
+                    ..EventRequest::default()
                 });
                 self.execute(&command)
             }
@@ -240,7 +242,7 @@ impl Table {
 }
 
 fn told_reply(reply: &tollgate::charging::Reply) -> String {
-    let QuotaKey { rating_group, service_identifier } = reply.key;
+    let QuotaKey { rating_group, service_identifier, .. } = reply.key;
     let mut out = match (rating_group, service_identifier) {
         (Some(group), Some(service)) => format!("rg={group} si={service}:"),
         (Some(group), None) => format!("rg={group}:"),

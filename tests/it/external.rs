@@ -6,10 +6,11 @@ use std::process::{Command, Output};
 use crate::{
     support::TestNode,
     tools::{available, interop_file, judged_file},
+    wire::{Request, avp, code, hex},
 };
 
 /// Runs a client to its end, while the server goes on in this thread. Both clients give up by themselves.
-async fn run(mut command: Command) -> Output {
+pub(crate) async fn run(mut command: Command) -> Output {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output
@@ -38,17 +39,28 @@ async fn python_diameter_plays_a_session() {
     node.node.store.check().unwrap();
 }
 
-// tests: I-1 B-28 B-80 B-172 C-18 C-56 C-57
-#[tokio::test]
-async fn erlang_plays_a_session() {
-    let diameter = "{module, diameter_make} = code:ensure_loaded(diameter_make), halt().";
-    if !available("erl", &["-noshell", "-eval", diameter]) {
+// tests: B-24 B-29
+#[test]
+fn the_judge_of_messages_sees_what_is_wrong_with_them() {
+    if !(available("tshark", &["--version"]) && available("python3", &["--version"])) {
         return;
     }
-    let node = TestNode::demo().await;
-    let mut client = Command::new("escript");
-    client.arg(interop_file("gy_erlang.escript")).arg(node.diameter().to_string());
-    run(client).await;
-    // Subscriber 3 has used 2.5 MB: three blocks.
-    assert_eq!(node.balance(4), (100_000_000 - 30_000, 0));
+    let dwr = || crate::client::dwr("client.example", 1);
+    let judged = |request: Request| {
+        let file = tempfile::Builder::new().suffix(".hex").tempfile().unwrap();
+        std::fs::write(file.path(), hex(&request.octets())).unwrap();
+        let output = Command::new("python3").arg(interop_file("tshark_check.py")).arg(file.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(judged(dwr()), (Some(0), String::new()));
+    let wrong = [
+        (avp(61_681, &[0; 4]), "unknown AVP"),
+        (avp(code::DISCONNECT_CAUSE, &[0; 3]), "malformed"),
+        // It says that it is longer than the message.
+        ([&[0, 0, 1, 22, 0x40, 0, 0, 200], &[0; 4][..]].concat(), "wrong length"),
+    ];
+    for (avp, fault) in wrong {
+        let (status, told) = judged(dwr().with(avp));
+        assert!(status == Some(1) && told.contains(fault), "expected {fault}, got {told}");
+    }
 }

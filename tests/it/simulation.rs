@@ -74,7 +74,7 @@ fn populate<D: Disk>(store: &Store<D>) {
 }
 
 fn service(used: Option<u64>, want: Option<Want>) -> Vec<ServiceRequest> {
-    let key = QuotaKey { rating_group: Some(1), service_identifier: None };
+    let key = QuotaKey { rating_group: Some(1), service_identifier: None, ..QuotaKey::default() };
     let used = used.map(|octets| Used { octets, ..Used::default() });
     vec![ServiceRequest { key, used, want, ..ServiceRequest::default() }]
 }
@@ -102,6 +102,7 @@ fn interrogate<D: Disk>(
             services: service(used, (kind != RequestKind::Termination).then_some(Want::Any)),
             at_command_level: false,
             short_validity: false,
+            ..Interrogation::default()
         })
     })
 }
@@ -118,6 +119,7 @@ fn event<D: Disk>(store: &Store<D>, account: u64, session: &str, octets: u64) ->
             context: store.catalog().context(CONTEXT),
             services: service(None, Some(Want::Units(WantedUnits::from(Units::octets(octets))))),
             at_command_level: false,
+            ..EventRequest::default()
         })
     })
 }

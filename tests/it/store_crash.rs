@@ -73,14 +73,16 @@ fn interrogate(
             origin_host: "gw.example",
             origin_realm: "example",
             services: vec![ServiceRequest {
-                key: QuotaKey { rating_group: Some(1), service_identifier: None },
+                key: QuotaKey { rating_group: Some(1), service_identifier: None, ..QuotaKey::default() },
                 used: used.map(|octets| Used { octets, ..Used::default() }),
                 want: (kind != RequestKind::Termination).then_some(Want::Any),
                 currency: None,
                 unusable: false,
+                ..ServiceRequest::default()
             }],
             at_command_level: false,
             short_validity: false,
+            ..Interrogation::default()
         })
     })
 }

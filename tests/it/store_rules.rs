@@ -84,13 +84,14 @@ fn ask(
             origin_host: "gw.example",
             origin_realm: "example",
             services: vec![ServiceRequest {
-                key: QuotaKey { rating_group: Some(1), service_identifier: None },
+                key: QuotaKey { rating_group: Some(1), service_identifier: None, ..QuotaKey::default() },
                 used: octets.map(|octets| Used { octets, ..Used::default() }),
                 want: (kind != RequestKind::Termination).then_some(Want::Any),
                 ..ServiceRequest::default()
             }],
             at_command_level: false,
             short_validity: false,
+            ..Interrogation::default()
         })
     });
     store.mark().wait_for_blocking(pending.position()).unwrap();

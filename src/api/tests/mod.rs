@@ -117,14 +117,16 @@ impl Node {
                 origin_host: "pgw.example",
                 origin_realm: "example",
                 services: vec![ServiceRequest {
-                    key: QuotaKey { rating_group: Some(1), service_identifier: None },
+                    key: QuotaKey { rating_group: Some(1), service_identifier: None, ..QuotaKey::default() },
                     used: (used > 0).then_some(Used { octets: used, ..Used::default() }),
                     want: (kind != RequestKind::Termination).then_some(Want::Any),
                     currency: None,
                     unusable: false,
+                    ..ServiceRequest::default()
                 }],
                 at_command_level: false,
                 short_validity: false,
+                ..Interrogation::default()
             })
         });
         let answered = self.store.mark().durable(answered).await.unwrap();

@@ -11,7 +11,13 @@ use crate::diameter::{
     writer::Writer,
 };
 
-use super::units::{CcMoney, GrantedUnits};
+use super::{
+    final_unit::{FinalUnitAction, QosFinalUnit},
+    group::Place,
+    information::{AnswerInformation, ExperimentalResult, Redirection},
+    service_answer::ServiceAnswer,
+    units::{CcMoney, GrantedUnits},
+};
 
 /// A CCA without what it repeats of the request; that comes from the request's frame when it is encoded, so a stored
 /// answer serves a retransmission too.
@@ -45,6 +51,23 @@ pub struct CreditControlAnswer {
     pub failed_avp: Option<Vec<u8>>,
     /// Error-Message: for logs, without personal data (spec B-86).
     pub error_message: Option<Cow<'static, str>>,
+    /// What hardly any answer has.
+    pub extras: Option<Box<AnswerExtras>>,
+}
+
+/// What hardly any CCA has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AnswerExtras {
+    /// Experimental-Result, beside Result-Code.
+    pub experimental: Option<ExperimentalResult>,
+    /// Origin-State-Id.
+    pub origin_state_id: Option<u32>,
+    /// QoS-Final-Unit-Indication of the command, beside Final-Unit-Indication (spec C-89).
+    pub qos_final_unit: Option<QosFinalUnit>,
+    /// Redirect-Host and what belongs to it.
+    pub redirection: Redirection,
+    /// Service-Information: advice of charge and the like.
+    pub information: Option<AnswerInformation>,
 }
 
 impl CreditControlAnswer {
@@ -65,16 +88,21 @@ impl CreditControlAnswer {
             validity_time: None,
             failed_avp: None,
             error_message: None,
+            extras: None,
         }
     }
 
     /// Writes the answer to `request` in the order that real clients need (spec I-1): Session-Id, Result-Code,
     /// Origin-Host, Origin-Realm, Auth-Application-Id, CC-Request-Type, CC-Request-Number, and the rest. Proxy-Info is
     /// copied untouched and in order (spec B-136); Route-Record is not (spec B-81). 3xxx sets E (spec B-82).
-    pub fn encode(&self, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
+    ///
+    /// Returns whether the client is to be told of overload (RFC 7683); see
+    /// [`append_overload`](super::append_overload).
+    pub fn encode(&self, request: &Frame, local: &Identity, out: &mut Vec<u8>) -> bool {
         let copied = Copied::from(request.body());
         if self.result_code.is_protocol_error() || !copied.suffices_for_cca() {
-            return write_error_answer(out, request, local, &self.as_error());
+            self.encode_error(request, local, out);
+            return copied.takes_reports;
         }
         out.reserve(ANSWER_LEN_TYPICAL);
         let header = request.header();
@@ -100,6 +128,7 @@ impl CreditControlAnswer {
         self.write_extras(&mut w);
         copied.write_proxy_infos(&mut w);
         w.finish();
+        copied.takes_reports
     }
 
     /// What most answers lack.
@@ -134,6 +163,19 @@ impl CreditControlAnswer {
         if let Some(failed) = &self.failed_avp {
             w.octets(&d::FAILED_AVP, failed);
         }
+        if let Some(extras) = &self.extras {
+            extras.write(w);
+        }
+    }
+
+    #[cold]
+    fn encode_error(&self, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
+        let start = out.len();
+        write_error_answer(out, request, local, &self.as_error());
+        if let (Some(extras), Some(mut w)) = (&self.extras, Writer::resume(out, start)) {
+            extras.write_for_errors(&mut w);
+            w.finish();
+        }
     }
 
     fn as_error(&self) -> RequestError {
@@ -141,6 +183,7 @@ impl CreditControlAnswer {
             result_code: self.result_code,
             failed_avp: self.failed_avp.clone(),
             message: self.error_message.clone().unwrap_or_default(),
+            bound: None,
         }
     }
 }
@@ -148,137 +191,21 @@ impl CreditControlAnswer {
 /// Room for an answer with one MSCC, so that the buffer grows once.
 const ANSWER_LEN_TYPICAL: usize = 320;
 
-/// One MSCC of a CCA: one quota object.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ServiceAnswer {
-    /// Rating-Group, as in the request (spec C-31, G-112).
-    pub rating_group: Option<u32>,
-    /// The first Service-Identifier, as in the request.
-    pub service_identifier: Option<u32>,
-    /// The others.
-    pub more_service_identifiers: Vec<u32>,
-    /// Result-Code of this quota; always sent by this product (spec C-42).
-    pub result_code: Option<ResultCode>,
-    /// Granted-Service-Unit. With 2001 there is one, or a Final-Unit-Indication (spec I-2).
-    pub granted: Option<GrantedUnits>,
-    /// Validity-Time, seconds.
-    pub validity_time: Option<u32>,
-    /// Final-Unit-Indication (spec C-80).
-    pub final_unit: Option<FinalUnitAction>,
-    /// Time-Quota-Threshold (3GPP): seconds that remain when the client is to ask again (spec G-60).
-    pub time_quota_threshold: Option<u32>,
-    /// Volume-Quota-Threshold (3GPP), octets.
-    pub volume_quota_threshold: Option<u32>,
-    /// Unit-Quota-Threshold (3GPP).
-    pub unit_quota_threshold: Option<u32>,
-    /// Quota-Holding-Time (3GPP), seconds (spec G-63).
-    pub quota_holding_time: Option<u32>,
-    /// Quota-Consumption-Time (3GPP), seconds (spec G-65).
-    pub quota_consumption_time: Option<u32>,
-    /// The Trigger-Types to arm (3GPP, spec G-50): `None` sends no Trigger, an empty list disarms all.
-    pub triggers: Option<Arc<[u32]>>,
-    /// Refund-Information (3GPP, spec G-83).
-    pub refund_information: Option<Vec<u8>>,
-}
-
-impl ServiceAnswer {
-    /// Writes the group.
-    #[inline]
+impl AnswerExtras {
     fn write(&self, w: &mut Writer<'_>) {
-        w.group(&d::MULTIPLE_SERVICES_CREDIT_CONTROL, |w| {
-            if let Some(granted) = &self.granted {
-                granted.write(w);
-            }
-            for id in self.service_identifier.iter().chain(&self.more_service_identifiers) {
-                w.u32(&d::SERVICE_IDENTIFIER, *id);
-            }
-            for (def, value) in [
-                (&d::RATING_GROUP, self.rating_group),
-                (&d::VALIDITY_TIME, self.validity_time),
-                (&d::RESULT_CODE, self.result_code.map(|code| code.0)),
-            ] {
-                if let Some(value) = value {
-                    w.u32(def, value);
-                }
-            }
-            if let Some(action) = &self.final_unit {
-                action.write(w);
-            }
-            for (def, value) in [
-                (&d::TIME_QUOTA_THRESHOLD, self.time_quota_threshold),
-                (&d::VOLUME_QUOTA_THRESHOLD, self.volume_quota_threshold),
-                (&d::UNIT_QUOTA_THRESHOLD, self.unit_quota_threshold),
-                (&d::QUOTA_HOLDING_TIME, self.quota_holding_time),
-                (&d::QUOTA_CONSUMPTION_TIME, self.quota_consumption_time),
-            ] {
-                if let Some(value) = value {
-                    w.u32(def, value);
-                }
-            }
-            if let Some(triggers) = &self.triggers {
-                w.group(&d::TRIGGER, |w| triggers.iter().for_each(|kind| w.u32(&d::TRIGGER_TYPE, *kind)));
-            }
-            if let Some(token) = &self.refund_information {
-                w.octets(&d::REFUND_INFORMATION, token);
-            }
-        });
+        if let Some(action) = &self.qos_final_unit {
+            action.write(w);
+        }
+        self.write_for_errors(w);
+        self.information.write_all(&d::SERVICE_INFORMATION, w);
     }
-}
 
-/// Final-Unit-Action and what belongs to it (RFC 8506 8.34, 8.35, spec C-80).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FinalUnitAction {
-    /// End the service.
-    Terminate,
-    /// Send the user there.
-    Redirect {
-        /// Redirect-Address-Type.
-        kind: RedirectAddressType,
-        /// Redirect-Server-Address.
-        address: Arc<str>,
-    },
-    /// Let through only what the filters allow.
-    RestrictAccess {
-        /// Restriction-Filter-Rule.
-        rules: Arc<[Arc<str>]>,
-        /// Filter-Id.
-        filter_ids: Arc<[Arc<str>]>,
-    },
-}
-
-impl FinalUnitAction {
-    /// Writes Final-Unit-Indication.
-    fn write(&self, w: &mut Writer<'_>) {
-        w.group(&d::FINAL_UNIT_INDICATION, |w| match self {
-            Self::Terminate => w.u32(&d::FINAL_UNIT_ACTION, 0),
-            Self::Redirect { kind, address } => {
-                w.u32(&d::FINAL_UNIT_ACTION, 1);
-                w.group(&d::REDIRECT_SERVER, |w| {
-                    w.u32(&d::REDIRECT_ADDRESS_TYPE, *kind as u32);
-                    w.utf8(&d::REDIRECT_SERVER_ADDRESS, address);
-                });
-            }
-            Self::RestrictAccess { rules, filter_ids } => {
-                w.u32(&d::FINAL_UNIT_ACTION, 2);
-                rules.iter().for_each(|rule| w.utf8(&d::RESTRICTION_FILTER_RULE, rule));
-                filter_ids.iter().for_each(|id| w.utf8(&d::FILTER_ID, id));
-            }
-        });
+    /// What goes with an error too.
+    fn write_for_errors(&self, w: &mut Writer<'_>) {
+        self.experimental.write_all(&d::EXPERIMENTAL_RESULT, w);
+        self.origin_state_id.write_all(&d::ORIGIN_STATE_ID, w);
+        self.redirection.write_members(w);
     }
-}
-
-/// Redirect-Address-Type (RFC 8506 8.38).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u32)]
-pub enum RedirectAddressType {
-    /// Dotted.
-    Ipv4 = 0,
-    /// RFC 5952.
-    Ipv6 = 1,
-    /// URL.
-    Url = 2,
-    /// SIP URI.
-    SipUri = 3,
 }
 
 /// Cost-Information (RFC 8506 8.7, spec C-56).

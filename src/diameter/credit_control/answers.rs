@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     diameter::{
         avp::Avps,
+        dictionary as d,
         error::ResultCode,
         frame::Frame,
         vectors::{CCR_U, hex, ocs},
@@ -58,6 +59,22 @@ fn full() -> CreditControlAnswer {
             quota_consumption_time: Some(5),
             triggers: Some([4, 30].into()),
             refund_information: Some(b"token".to_vec()),
+            tariff_change: Some(TariffChangeUsage::Before),
+            pools: vec![PoolReference {
+                pool: 1,
+                unit: CcUnitType::TotalOctets,
+                multiplier: UnitValue { digits: 5, exponent: -1 },
+            }],
+            time_quota_mechanism: Some(TimeQuotaMechanism { kind: TimeQuotaType::Continuous, interval_secs: 60 }),
+            envelope_reporting: Some(EnvelopeReporting::WithVolume),
+            extras: Some(Box::new(ServiceAnswerExtras {
+                qos_final_unit: Some(QosFinalUnit::RestrictAccess {
+                    filter_rules: [hex("000001fe4000000c00000001").into()].into(),
+                    filter_ids: ["captive".into()].into(),
+                }),
+                announcements: vec![announcement(), Announcement::default()],
+                furnish: Some(furnish()),
+            })),
         },
         ServiceAnswer { result_code: Some(ResultCode::CREDIT_LIMIT_REACHED), ..Default::default() },
     ];
@@ -71,10 +88,79 @@ fn full() -> CreditControlAnswer {
     answer.validity_time = Some(60);
     answer.error_message = Some("none".into());
     answer.failed_avp = Some(hex("000001cd40000008"));
+    answer.extras = Some(Box::new(AnswerExtras {
+        experimental: Some(ExperimentalResult { vendor: Some(10_415), code: Some(4_241) }),
+        origin_state_id: Some(7),
+        qos_final_unit: Some(QosFinalUnit::Terminate),
+        redirection: Redirection {
+            hosts: vec!["aaa://a.example".into(), "aaa://b.example".into()],
+            usage: Some(1),
+            max_cache_secs: Some(60),
+        },
+        information: Some(AnswerInformation {
+            aoc: Some(advice()),
+            ps: Some(PsAnswer { furnish: Some(furnish()), unused_quota_timer: Some(30) }),
+            ims: Some(ImsAnswer { account_expiration: Some(Timestamp::from_secs(1_767_225_600)) }),
+        }),
+    }));
     answer
 }
 
-// tests: B-80 B-81 B-136 C-2 I-1
+fn announcement() -> Announcement {
+    Announcement {
+        id: Some(5),
+        parts: vec![VariablePart {
+            order: Some(1),
+            kind: Some(VariablePartType::Currency),
+            value: Some("00000120".into()),
+        }],
+        time: Some(0),
+        uses_quota: Some(false),
+        order: Some(2),
+        to: Some(PlayAlternative::Remote),
+        private: Some(true),
+        language: Some("de".into()),
+    }
+}
+
+fn furnish() -> FurnishCharging {
+    FurnishCharging { charging_id: Some(9), data: Some(b"text".to_vec()), append: Some(0) }
+}
+
+fn advice() -> AocInformation {
+    let element = RateElement {
+        unit: Some(CcUnitType::Time),
+        reason: Some(1),
+        size: Some(UnitValue::whole(60)),
+        cost: Some(UnitValue { digits: 12, exponent: -2 }),
+        lasts: Some(600),
+    };
+    let tariff = AocTariff {
+        currency: Some(978),
+        scale: Some(UnitValue::whole(1)),
+        elements: vec![element, RateElement { unit: Some(CcUnitType::Money), ..Default::default() }],
+    };
+    AocInformation {
+        cost: Some(AocCost {
+            accumulated: Some(UnitValue { digits: 230, exponent: -2 }),
+            incremental: vec![UnitValue { digits: 5, exponent: -2 }, UnitValue::whole(1)],
+            currency: Some(978),
+        }),
+        tariff: Some(AocTariffs {
+            current: Some(tariff.clone()),
+            change: Some(Timestamp::from_secs(1_767_225_600)),
+            next: Some(AocTariff { scale: None, ..tariff }),
+        }),
+        subscription: Some(AocSubscription {
+            services: vec![AocService { binding: Some(true), kind: Some(2) }],
+            format: Some(0),
+            currency: Some(978),
+        }),
+    }
+}
+
+// tests: B-80, B-81, B-136, C-2, I-1, C-56, C-60, C-63, C-89, C-150, C-151, C-152, C-170, G-50, G-60, G-65, G-70, G-71
+// tests: G-80, G-81, G-82, G-83, G-84, G-85, G-86, G-87, G-88
 #[test]
 fn everything_arrives_as_it_was_sent() {
     let proxy_info = "0000011c40000020000001184000000961000000000000214000000962000000";
@@ -86,7 +172,7 @@ fn everything_arrives_as_it_was_sent() {
     assert_eq!(CreditControlAnswer::parse(&frame).unwrap().answer, answer);
     let codes = codes(&frame);
     assert_eq!(codes[..9], [263, 268, 264, 296, 258, 416, 415, 418, 419]);
-    assert_eq!(codes[codes.len() - 2..], [284, 284]);
+    assert_eq!(codes[codes.len() - 3..], [873, 284, 284]);
     assert!(!codes.contains(&282));
     assert_eq!(frame.header().end_to_end, request.header().end_to_end);
     assert!(frame.header().flags.is_proxiable() && !frame.header().flags.is_request());
@@ -117,4 +203,97 @@ fn a_final_unit_action_that_is_not_understood_ends_the_service() {
         let frame = Frame::from_bytes(octets.into()).unwrap();
         assert_eq!(CreditControlAnswer::parse(&frame).unwrap().answer.final_unit, action);
     }
+}
+
+fn flags_of(avps: Avps<'_>, found: &mut Vec<(u32, u32, bool)>) {
+    for avp in avps {
+        let avp = avp.unwrap();
+        found.push((avp.vendor, avp.code, avp.flags.is_mandatory()));
+        if d::is_grouped(avp.vendor, avp.code) {
+            flags_of(avp.grouped(), found);
+        }
+    }
+}
+
+// tests: B-26, C-89, C-190, G-24, G-25, G-151
+#[test]
+fn every_avp_carries_the_vendor_and_the_m_bit_of_its_definition() {
+    let frame = encoded(&full(), &request(""));
+    let mut found = Vec::new();
+    flags_of(Avps::new(frame.body()), &mut found);
+    for &(vendor, code, mandatory) in &found {
+        // Filter-Rule's own members are whatever was configured.
+        if (vendor, code) != (0, 510) {
+            let def = d::lookup(vendor, code).unwrap_or_else(|| panic!("{vendor} {code}"));
+            assert_eq!(mandatory, def.mandatory, "{}", def.name);
+        }
+    }
+    // What older clients do not know can be ignored by them.
+    for code in [669, 281] {
+        assert!(found.contains(&(0, code, false)), "{code}");
+    }
+    // IETF's AVPs keep their vendor inside of 3GPP's groups.
+    for code in [425, 445, 447, 451, 454] {
+        assert!(found.contains(&(0, code, true)), "{code}");
+    }
+    for code in [865, 866, 870, 1_226, 1_264, 1_268, 1_270, 2_020, 2_021, 2_022, 2_053, 2_054, 2_061, 3_904, 4_407] {
+        assert!(found.contains(&(10_415, code, true)), "{code}");
+    }
+}
+
+// tests: B-82, B-137
+#[test]
+fn a_redirection_is_an_error_answer_and_says_where_to() {
+    let redirection = Redirection { hosts: vec!["aaa://b.example".into()], usage: Some(1), max_cache_secs: Some(60) };
+    let mut answer = CreditControlAnswer::new(ResultCode::REDIRECT_INDICATION);
+    answer.extras = Some(Box::new(AnswerExtras { redirection, ..Default::default() }));
+    let frame = encoded(&answer, &request(""));
+    assert!(frame.header().flags.is_error());
+    let received = CreditControlAnswer::parse(&frame).unwrap().answer;
+    assert_eq!((received.result_code, received.extras), (ResultCode::REDIRECT_INDICATION, answer.extras));
+}
+
+// tests: G-50
+#[test]
+fn no_trigger_and_a_trigger_without_types_are_two_things() {
+    for triggers in [None, Some([].into()), Some([4, 30].into())] {
+        let mut answer = CreditControlAnswer::new(ResultCode::SUCCESS);
+        answer.services = vec![ServiceAnswer { triggers, ..Default::default() }];
+        assert_eq!(CreditControlAnswer::parse(&encoded(&answer, &request(""))).unwrap().answer, answer);
+    }
+}
+
+// tests: C-80, C-89
+#[test]
+fn the_other_form_of_the_final_units() {
+    let redirect = |kind, address: &str| FinalUnitAction::Redirect { kind, address: address.into() }.to_qos_form();
+    for (form, expected) in [
+        (FinalUnitAction::Terminate.to_qos_form(), Some(QosFinalUnit::Terminate)),
+        (
+            redirect(RedirectAddressType::Ipv6, "2001:db8::1"),
+            Some(QosFinalUnit::Redirect(RedirectTarget::Ip("2001:db8::1".parse().unwrap()))),
+        ),
+        (redirect(RedirectAddressType::Ipv4, "nowhere"), None),
+        (
+            redirect(RedirectAddressType::Url, "http://topup.example"),
+            Some(QosFinalUnit::Redirect(RedirectTarget::Url("http://topup.example".into()))),
+        ),
+        (
+            redirect(RedirectAddressType::SipUri, "sip:topup@example"),
+            Some(QosFinalUnit::Redirect(RedirectTarget::SipUri("sip:topup@example".into()))),
+        ),
+    ] {
+        assert_eq!(form, expected);
+        let Some(form) = form else { continue };
+        let mut answer = CreditControlAnswer::new(ResultCode::SUCCESS);
+        answer.extras = Some(Box::new(AnswerExtras { qos_final_unit: Some(form), ..Default::default() }));
+        assert_eq!(CreditControlAnswer::parse(&encoded(&answer, &request(""))).unwrap().answer, answer);
+    }
+    // Rules as text have no place in the other form: it would let everything through.
+    let restrict = |rules: &[&str]| FinalUnitAction::RestrictAccess {
+        rules: rules.iter().map(|rule| (*rule).into()).collect(),
+        filter_ids: ["captive".into()].into(),
+    };
+    assert_eq!(restrict(&["permit out ip from any to any"]).to_qos_form(), None);
+    assert!(matches!(restrict(&[]).to_qos_form(), Some(QosFinalUnit::RestrictAccess { .. })));
 }

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use crate::diameter::{
-    avp::{Avp, Avps},
+    avp::{Address, Avp, Avps},
     dictionary::key,
     error::{RequestError, ResultCode},
     frame::Frame,
+    limits::Limits,
 };
 
 use super::{
-    answer::{
-        CheckBalanceResult, CostInformation, CreditControlAnswer, FailureHandling, FinalUnitAction,
-        RedirectAddressType, ServiceAnswer,
-    },
+    answer::{AnswerExtras, CheckBalanceResult, CostInformation, CreditControlAnswer, FailureHandling},
+    final_unit::{FinalUnitAction, QosFinalUnit, RedirectAddressType, RedirectTarget},
+    group::Place,
     problems::{Problems, Strictness},
     request::RequestType,
-    units::{CcMoney, GrantedUnits, MoneyReading},
+    service_answer::{ServiceAnswer, ServiceAnswerExtras},
+    units::{CcMoney, GrantedUnits, MoneyReading, tariff_change_usage},
 };
 
 /// A CCA as received.
@@ -51,7 +52,7 @@ impl CreditControlAnswer {
             answer: Self::new(ResultCode::UNABLE_TO_COMPLY),
         };
         let mut result_code = None;
-        let mut problems = Problems::new(Strictness::Tolerant);
+        let mut problems = Problems::new(Strictness::Tolerant, &Limits::default());
         problems.each(Avps::new(frame.body()), &mut |avp, problems| match avp.key() {
             key::SESSION_ID => problems.once(&mut received.session_id, avp, |avp| Ok(avp.data)),
             key::RESULT_CODE => problems.once(&mut result_code, avp, Avp::u32),
@@ -103,7 +104,29 @@ impl CreditControlAnswer {
                 problems.once(&mut text, avp, Avp::utf8);
                 self.error_message = text.map(|text| text.to_owned().into());
             }
+            key::EXPERIMENTAL_RESULT
+            | key::ORIGIN_STATE_ID
+            | key::QOS_FINAL_UNIT_INDICATION
+            | key::REDIRECT_HOST
+            | key::REDIRECT_HOST_USAGE
+            | key::REDIRECT_MAX_CACHE_TIME
+            | key::SERVICE_INFORMATION => {
+                problems.skip(avp);
+                self.extras.get_or_insert_default().take(avp);
+            }
             _ => problems.skip(avp),
+        }
+    }
+}
+
+impl AnswerExtras {
+    fn take(&mut self, avp: &Avp<'_>) {
+        match avp.key() {
+            key::EXPERIMENTAL_RESULT => self.experimental.accept(avp),
+            key::ORIGIN_STATE_ID => self.origin_state_id.accept(avp),
+            key::QOS_FINAL_UNIT_INDICATION => self.qos_final_unit = QosFinalUnit::read(avp),
+            key::SERVICE_INFORMATION => self.information.accept(avp),
+            _ => self.redirection.read_members(avp.raw),
         }
     }
 }
@@ -140,7 +163,34 @@ impl ServiceAnswer {
                 let types = avp.grouped().map_while(Result::ok).filter(|avp| avp.key() == key::TRIGGER_TYPE);
                 self.triggers = Some(types.filter_map(|avp| avp.u32().ok()).collect());
             }
-            _ => problems.skip(avp),
+            key::TARIFF_CHANGE_USAGE => problems.once(&mut self.tariff_change, avp, tariff_change_usage),
+            _ => {
+                problems.skip(avp);
+                self.take_rare(avp);
+            }
+        }
+    }
+
+    fn take_rare(&mut self, avp: &Avp<'_>) {
+        match avp.key() {
+            key::G_S_U_POOL_REFERENCE => self.pools.accept(avp),
+            key::TIME_QUOTA_MECHANISM => self.time_quota_mechanism.accept(avp),
+            key::ENVELOPE_REPORTING => self.envelope_reporting.accept(avp),
+            key::QOS_FINAL_UNIT_INDICATION | key::ANNOUNCEMENT_INFORMATION | key::PS_FURNISH_CHARGING_INFORMATION => {
+                self.extras.get_or_insert_default().take(avp);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl ServiceAnswerExtras {
+    fn take(&mut self, avp: &Avp<'_>) {
+        match avp.key() {
+            key::QOS_FINAL_UNIT_INDICATION => self.qos_final_unit = QosFinalUnit::read(avp),
+            key::ANNOUNCEMENT_INFORMATION => self.announcements.accept(avp),
+            key::PS_FURNISH_CHARGING_INFORMATION => self.furnish.accept(avp),
+            _ => {}
         }
     }
 }
@@ -176,6 +226,41 @@ impl FinalUnitAction {
             _ => Self::Terminate,
         })
     }
+}
+
+impl QosFinalUnit {
+    /// Reads QoS-Final-Unit-Indication, by the same rules.
+    fn read(group: &Avp<'_>) -> Option<Self> {
+        let (mut action, mut target) = (None, None);
+        let (mut rules, mut filter_ids) = (Vec::new(), Vec::new());
+        for avp in group.grouped().map_while(Result::ok) {
+            match avp.key() {
+                key::FINAL_UNIT_ACTION => action = avp.u32().ok(),
+                key::FILTER_RULE => rules.push(Arc::from(avp.data)),
+                key::FILTER_ID => filter_ids.extend(avp.utf8().map(Arc::from)),
+                key::REDIRECT_SERVER_EXTENSION => target = redirect_target(&avp),
+                _ => {}
+            }
+        }
+        Some(match (action?, target) {
+            (1, Some(target)) => Self::Redirect(target),
+            (2, _) => Self::RestrictAccess { filter_rules: rules.into(), filter_ids: filter_ids.into() },
+            _ => Self::Terminate,
+        })
+    }
+}
+
+fn redirect_target(group: &Avp<'_>) -> Option<RedirectTarget> {
+    let mut members = group.grouped().map_while(Result::ok);
+    members.find_map(|avp| match avp.key() {
+        key::REDIRECT_ADDRESS_IPADDRESS => match avp.address().ok()? {
+            Address::Ip(ip) => Some(RedirectTarget::Ip(ip)),
+            _ => None,
+        },
+        key::REDIRECT_ADDRESS_URL => Some(RedirectTarget::Url(avp.utf8().ok()?.into())),
+        key::REDIRECT_ADDRESS_SIP_URI => Some(RedirectTarget::SipUri(avp.utf8().ok()?.into())),
+        _ => None,
+    })
 }
 
 fn redirect_server(group: &Avp<'_>, problems: &mut Problems) -> Option<(RedirectAddressType, Arc<str>)> {

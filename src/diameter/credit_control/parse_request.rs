@@ -6,13 +6,17 @@ use crate::{
         dictionary::{self as d, key, requested_action, subscription_id_type},
         error::{RequestError, ResultCode},
         frame::{Frame, Header},
+        limits::{Bound, Limits},
     },
     time::Timestamp,
 };
 
 use super::{
+    equipment::{AocRequestType, ServiceParameter, UserEquipment},
+    group::Place,
     problems::{Check, Problems, Strictness, too_many},
     request::{CreditControlRequest, RequestType, SubscriptionId},
+    service_information::ServiceInformation,
     services::MultipleServices,
     units::{ServiceUnits, UsedUnits},
 };
@@ -20,20 +24,25 @@ use super::{
 /// The longest Session-Id (spec B-102): it is kept with the session, and real ones have some 120 octets.
 pub(super) const SESSION_ID_MAX: usize = 1024;
 
-/// The most MSCCs in one request: each costs the server a decision, and gateways have some tens of rating groups.
-pub(super) const SERVICES_MAX: usize = 256;
-
 impl<'a> CreditControlRequest<'a> {
     /// Reads a CCR and checks it. Routing (spec B-64) and everything about accounts is left to the caller.
     ///
     /// # Errors
     /// What the answer must say; the first problem in the order of the checks (spec B-71).
     pub fn parse(frame: &'a Frame, strictness: Strictness) -> Result<Self, RequestError> {
+        Self::parse_within(frame, strictness, &Limits::default())
+    }
+
+    /// Like [`parse`](Self::parse) within other bounds than the default ones.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub fn parse_within(frame: &'a Frame, strictness: Strictness, limits: &Limits) -> Result<Self, RequestError> {
         let header = frame.header();
         if header.flags.is_error() || !header.flags.is_request() {
             return Err(RequestError::new(ResultCode::INVALID_HDR_BITS, "a request has R set and E clear"));
         }
-        let mut problems = Problems::new(strictness);
+        let mut problems = Problems::new(strictness, limits);
         let mut draft = Draft::default();
         problems.each(Avps::new(frame.body()), &mut |avp, problems| draft.take(avp, problems));
         draft.check(&header, frame.body(), &mut problems);
@@ -70,6 +79,11 @@ struct Draft<'a> {
     termination_cause: Option<u32>,
     sub_session_id: Option<u64>,
     correlation_id: Option<&'a [u8]>,
+    acct_multi_session_id: Option<&'a str>,
+    user_equipment: Option<UserEquipment<'a>>,
+    service_parameters: Vec<ServiceParameter<'a>>,
+    aoc_request: Option<AocRequestType>,
+    supported_features: Option<&'a [u8]>,
     service_information: Option<Avp<'a>>,
 }
 
@@ -115,6 +129,24 @@ impl<'a> Draft<'a> {
             key::USED_SERVICE_UNIT => self.used.push(UsedUnits::read(avp, problems)),
             key::CC_SUB_SESSION_ID => problems.once(&mut self.sub_session_id, avp, Avp::u64),
             key::CC_CORRELATION_ID => problems.once(&mut self.correlation_id, avp, |avp| Ok(avp.data)),
+            key::USER_EQUIPMENT_INFO => {
+                problems.skip(avp);
+                self.user_equipment = self.user_equipment.or_else(|| UserEquipment::parse(avp.data));
+            }
+            key::AOC_REQUEST_TYPE => problems.once(&mut self.aoc_request, avp, aoc_request_type),
+            key::ACCT_MULTI_SESSION_ID => problems.once(&mut self.acct_multi_session_id, avp, Avp::utf8),
+            key::USER_EQUIPMENT_INFO_EXTENSION => {
+                problems.skip(avp);
+                self.user_equipment = self.user_equipment.or_else(|| UserEquipment::parse_extension(avp.data));
+            }
+            key::SERVICE_PARAMETER_INFO => {
+                problems.skip(avp);
+                self.service_parameters.accept(avp);
+            }
+            key::OC_SUPPORTED_FEATURES => {
+                problems.skip(avp);
+                problems.once(&mut self.supported_features, avp, |avp| Ok(avp.data));
+            }
             key::VENDOR_SPECIFIC_APPLICATION_ID => {
                 problems.members(avp, |avp, problems| match avp.key() {
                     key::AUTH_APPLICATION_ID => problems.once(&mut self.vendor_application, avp, number),
@@ -127,8 +159,8 @@ impl<'a> Draft<'a> {
 
     #[inline]
     fn service(&mut self, avp: &Avp<'a>, problems: &mut Problems) {
-        if self.services.len() == SERVICES_MAX {
-            problems.note(Check::Occurrence, too_many(avp));
+        if self.services.len() >= problems.services_max() {
+            problems.note(Check::Occurrence, RequestError::from(too_many(avp)).at_bound(Bound::Services));
             return;
         }
         if self.services.is_empty() {
@@ -210,11 +242,9 @@ impl<'a> Draft<'a> {
     #[cold]
     fn check_subscription_ids(&mut self, problems: &mut Problems) {
         if let Some(group) = self.service_information {
-            problems.members(&group, |avp, problems| {
-                if avp.is(&d::SUBSCRIPTION_ID) {
-                    self.subscription_id(avp, problems);
-                }
-            });
+            // One that is ill-formed is passed over: an update does not need any, and its usage must not be lost.
+            let inside = ServiceInformation::new(group.data).subscription_ids();
+            self.subscription_ids.extend(inside.filter(|id| id.kind <= subscription_id_type::PRIVATE));
         }
         if self.subscription_ids.is_empty()
             && let Some(error) = self.odd_identity.take()
@@ -251,6 +281,11 @@ impl<'a> Draft<'a> {
                 termination_cause: self.termination_cause,
                 sub_session_id: self.sub_session_id,
                 correlation_id: self.correlation_id,
+                acct_multi_session_id: self.acct_multi_session_id,
+                user_equipment: self.user_equipment,
+                service_parameters: self.service_parameters,
+                aoc_request: self.aoc_request,
+                supported_features: self.supported_features,
                 service_information: self.service_information.map(|avp| avp.data),
                 body,
             })
@@ -277,6 +312,15 @@ fn session_id<'a>(avp: &Avp<'a>) -> Result<&'a [u8], AvpError> {
 #[inline]
 fn request_type(avp: &Avp<'_>) -> Result<RequestType, AvpError> {
     RequestType::from_value(avp.u32()?).ok_or_else(|| avp.bad_value("is not 1 to 4"))
+}
+
+/// A value that is not known matters only when the client insists (spec B-43).
+fn aoc_request_type(avp: &Avp<'_>) -> Result<AocRequestType, AvpError> {
+    match AocRequestType::from_value(avp.u32()?) {
+        Some(kind) => Ok(kind),
+        None if avp.flags.is_mandatory() => Err(avp.bad_value("is not 0 to 3")),
+        None => Ok(AocRequestType::NotRequested),
+    }
 }
 
 /// The missing member of an incomplete identity; an unreadable one is noted already.

@@ -5,6 +5,7 @@ use crate::diameter::{
     avp::{AVP_DEPTH_MAX, Avp, AvpError, Avps},
     dictionary::{self, AvpDef, key},
     error::{RequestError, ResultCode},
+    limits::{Bound, Limits},
 };
 
 /// Whether unknown mandatory AVPs are refused (spec B-24). Real chains carry operators' own AVPs with M set, so the
@@ -26,12 +27,17 @@ pub(super) struct Problems {
     /// Keys of the groups around what is being read.
     path: [u64; AVP_DEPTH_MAX],
     depth: usize,
+    limits: Limits,
+    /// AVPs that may still come.
+    avps_left: u32,
     first: Option<Box<(Check, RequestError)>>,
 }
 
 /// The checks, in their order (spec section 4 of diameter-base).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Check {
+    /// A bound was hit and the rest is not read, so that nothing can be said of what is missing.
+    Bound,
     /// B-64.
     Routing,
     /// B-65.
@@ -47,8 +53,14 @@ pub(super) enum Check {
 }
 
 impl Problems {
-    pub(super) const fn new(strictness: Strictness) -> Self {
-        Self { strictness, path: [0; AVP_DEPTH_MAX], depth: 0, first: None }
+    pub(super) const fn new(strictness: Strictness, limits: &Limits) -> Self {
+        let limits = *limits;
+        Self { strictness, path: [0; AVP_DEPTH_MAX], depth: 0, limits, avps_left: limits.avps_max, first: None }
+    }
+
+    /// How many MSCCs a request may have.
+    pub(super) const fn services_max(&self) -> usize {
+        self.limits.services_max
     }
 
     /// The verdict.
@@ -78,8 +90,8 @@ impl Problems {
     /// Reads the members of a group, which `take` is given one by one. Too deep a nest is not read (spec B-33).
     #[inline]
     pub(super) fn members<'a>(&mut self, group: &Avp<'a>, mut take: impl FnMut(&Avp<'a>, &mut Self)) {
-        let Some(level) = self.path.get_mut(self.depth) else {
-            self.note(Check::Framing, group.error(ResultCode::INVALID_AVP_LENGTH, "is nested too deeply"));
+        let Some(level) = self.path.get_mut(self.depth).filter(|_| self.depth < self.limits.avp_depth_max) else {
+            self.note(Check::Framing, RequestError::from(group.too_deep()).at_bound(Bound::AvpDepth));
             return;
         };
         *level = group.key();
@@ -94,10 +106,21 @@ impl Problems {
         for avp in avps {
             // By reference: a copy of what was just stored piece by piece stalls the processor.
             match &avp {
-                Ok(avp) => take(avp, self),
+                Ok(avp) => {
+                    let Some(left) = self.avps_left.checked_sub(1) else { return self.too_many_avps(avp) };
+                    self.avps_left = left;
+                    take(avp, self);
+                }
                 Err(error) => self.note(Check::Framing, error.clone()),
             }
         }
+    }
+
+    /// 5009 with the first AVP beyond the permitted number (spec B-72).
+    #[cold]
+    fn too_many_avps(&mut self, avp: &Avp<'_>) {
+        let error = avp.error(ResultCode::AVP_OCCURS_TOO_MANY_TIMES, "is one AVP too many");
+        self.note(Check::Bound, RequestError::from(error).at_bound(Bound::Avps));
     }
 
     /// Reads a value that may occur once (spec B-52).
@@ -114,6 +137,19 @@ impl Problems {
         }
         match read(avp) {
             Ok(value) => *place = Some(value),
+            Err(error) => self.note(Check::Value, error),
+        }
+    }
+
+    /// Reads one of several values; what cannot be read is noted and left out.
+    pub(super) fn another<'a, T>(
+        &mut self,
+        values: &mut Vec<T>,
+        avp: &Avp<'a>,
+        read: impl FnOnce(&Avp<'a>) -> Result<T, AvpError>,
+    ) {
+        match read(avp) {
+            Ok(value) => values.push(value),
             Err(error) => self.note(Check::Value, error),
         }
     }

@@ -2,15 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::{
-    parse_request::{SERVICES_MAX, SESSION_ID_MAX},
-    *,
-};
+use super::{parse_request::SESSION_ID_MAX, *};
 use crate::diameter::{
     avp::{AVP_DEPTH_MAX, Avps},
     dictionary::{self as d, AvpDef},
     error::ResultCode,
     frame::{Flags, Frame, Header},
+    limits::Limits,
     vectors::{CCR_I, CCR_U, frame, hex},
     writer::Writer,
 };
@@ -118,7 +116,7 @@ fn what_has_no_place_in_a_request() {
 fn too_many_of_one() {
     let body = with(&d::CC_REQUEST_NUMBER, false, |w| w.u32(&d::CC_REQUEST_NUMBER, 7));
     assert_eq!(refusal(&body, Strictness::Tolerant), (5009, hex("0000019f4000000c00000007")));
-    let one = hex("000001c840000008").repeat(SERVICES_MAX);
+    let one = hex("000001c840000008").repeat(Limits::default().services_max);
     assert_eq!(refusal(&[without(&[]), one].concat(), Strictness::Tolerant).0, 5009);
 }
 

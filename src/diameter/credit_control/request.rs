@@ -12,6 +12,8 @@ use crate::{
 };
 
 use super::{
+    equipment::{AocRequestType, ServiceParameter, UserEquipment},
+    group::Place,
     services::MultipleServices,
     units::{ServiceUnits, UsedUnits, write_group},
 };
@@ -69,6 +71,16 @@ pub struct CreditControlRequest<'a> {
     pub sub_session_id: Option<u64>,
     /// CC-Correlation-Id.
     pub correlation_id: Option<&'a [u8]>,
+    /// Acct-Multi-Session-Id: ties sessions together, for the record.
+    pub acct_multi_session_id: Option<&'a str>,
+    /// User-Equipment-Info, or User-Equipment-Info-Extension (spec C-166).
+    pub user_equipment: Option<UserEquipment<'a>>,
+    /// Service-Parameter-Info.
+    pub service_parameters: Vec<ServiceParameter<'a>>,
+    /// AoC-Request-Type (3GPP, spec G-85). One SMF sends it in every CCR (spec section 17 of gy-ro-3gpp).
+    pub aoc_request: Option<AocRequestType>,
+    /// The members of OC-Supported-Features (RFC 7683): the client understands overload reports.
+    pub supported_features: Option<&'a [u8]>,
     /// The members of Service-Information, not looked into; their framing is right.
     pub service_information: Option<&'a [u8]>,
     /// All AVPs as received: for what is not a field. Their framing is right. Empty in a request made here.
@@ -103,6 +115,11 @@ impl<'a> CreditControlRequest<'a> {
             termination_cause: None,
             sub_session_id: None,
             correlation_id: None,
+            acct_multi_session_id: None,
+            user_equipment: None,
+            service_parameters: Vec::new(),
+            aoc_request: None,
+            supported_features: None,
             service_information: None,
             body: &[],
         }
@@ -154,6 +171,9 @@ impl<'a> CreditControlRequest<'a> {
         if let Some(id) = self.sub_session_id {
             w.u64(&d::CC_SUB_SESSION_ID, id);
         }
+        if let Some(id) = self.acct_multi_session_id {
+            w.utf8(&d::ACCT_MULTI_SESSION_ID, id);
+        }
         if let Some(id) = self.origin_state_id {
             w.u32(&d::ORIGIN_STATE_ID, id);
         }
@@ -178,6 +198,9 @@ impl<'a> CreditControlRequest<'a> {
         if let Some(action) = self.requested_action {
             w.u32(&d::REQUESTED_ACTION, action);
         }
+        if let Some(kind) = self.aoc_request {
+            w.u32(&d::AOC_REQUEST_TYPE, kind as u32);
+        }
     }
 
     fn write_services(&self, w: &mut Writer<'_>) {
@@ -196,8 +219,15 @@ impl<'a> CreditControlRequest<'a> {
         for service in &self.services {
             service.write(w);
         }
+        self.service_parameters.write_all(&d::SERVICE_PARAMETER_INFO, w);
         if let Some(id) = self.correlation_id {
             w.octets(&d::CC_CORRELATION_ID, id);
+        }
+        if let Some(equipment) = &self.user_equipment {
+            equipment.write(w);
+        }
+        if let Some(members) = self.supported_features {
+            w.octets(&d::OC_SUPPORTED_FEATURES, members);
         }
         if let Some(members) = self.service_information {
             w.octets(&d::SERVICE_INFORMATION, members);

@@ -2,7 +2,7 @@
 
 use crate::{
     diameter::{
-        avp::Avp,
+        avp::{Avp, AvpError},
         dictionary::{self as d, AvpDef, key},
         writer::Writer,
     },
@@ -151,12 +151,7 @@ impl UsedUnits {
         let mut used = Self::default();
         problems.members(group, |avp, problems| match avp.key() {
             key::REPORTING_REASON => problems.once(&mut used.reporting_reason, avp, Avp::u32),
-            key::TARIFF_CHANGE_USAGE => problems.once(&mut used.tariff_change, avp, |avp| match avp.u32()? {
-                0 => Ok(TariffChangeUsage::Before),
-                1 => Ok(TariffChangeUsage::After),
-                2 => Ok(TariffChangeUsage::Indeterminate),
-                _ => Err(avp.bad_value("is not 0, 1 or 2")),
-            }),
+            key::TARIFF_CHANGE_USAGE => problems.once(&mut used.tariff_change, avp, tariff_change_usage),
             _ => used.units.take(avp, problems),
         });
         used
@@ -173,6 +168,15 @@ impl UsedUnits {
             }
             self.units.write(w);
         });
+    }
+}
+
+pub(super) fn tariff_change_usage(avp: &Avp<'_>) -> Result<TariffChangeUsage, AvpError> {
+    match avp.u32()? {
+        0 => Ok(TariffChangeUsage::Before),
+        1 => Ok(TariffChangeUsage::After),
+        2 => Ok(TariffChangeUsage::Indeterminate),
+        _ => Err(avp.bad_value("is not 0, 1 or 2")),
     }
 }
 

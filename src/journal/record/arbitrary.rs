@@ -7,6 +7,7 @@ use proptest::{collection::vec, option, prelude::*};
 use crate::{
     charging::*,
     ids::*,
+    rating::{Attributes, Role},
     time::Timestamp,
     units::{Currency, Money, UnitKind},
 };
@@ -82,8 +83,8 @@ fn session_ids() -> BoxedStrategy<SessionId> {
 }
 
 fn keys() -> BoxedStrategy<QuotaKey> {
-    (option::of(u32s()), option::of(u32s()))
-        .prop_map(|(rating_group, service_identifier)| QuotaKey { rating_group, service_identifier })
+    (option::of(u32s()), option::of(u32s()), u32s())
+        .prop_map(|(rating_group, service_identifier, further)| QuotaKey { rating_group, service_identifier, further })
         .boxed()
 }
 
@@ -175,7 +176,8 @@ fn buckets() -> BoxedStrategy<Bucket> {
 
 fn steps() -> BoxedStrategy<Step> {
     let figures = (u64s(), u64s(), money(), u64s(), u32s(), any::<bool>(), any::<bool>());
-    (keys(), names(), measures(), figures, draws(), draws())
+    let price = (option::of(names()), option::of(terms()), option::of(u32s()));
+    (keys(), names(), measures(), figures, draws(), draws(), price)
         .prop_map(
             |(
                 key,
@@ -184,6 +186,7 @@ fn steps() -> BoxedStrategy<Step> {
                 (used, rated, charged, granted, validity_secs, final_units, refused),
                 debits,
                 holds,
+                (tariff, terms, pool),
             )| {
                 Step {
                     key,
@@ -198,17 +201,70 @@ fn steps() -> BoxedStrategy<Step> {
                     validity_secs,
                     final_units,
                     refused,
+                    tariff,
+                    terms,
+                    pool,
                 }
             },
         )
         .boxed()
 }
 
+fn terms() -> BoxedStrategy<Arc<Terms>> {
+    let changes = (moments(), option::of(names())).prop_map(|(at, tariff)| TariffChange { at, tariff });
+    (option::of(names()), option::of(changes)).prop_map(|(tariff, change)| Arc::new(Terms { tariff, change })).boxed()
+}
+
+fn attributes() -> BoxedStrategy<Arc<Attributes>> {
+    use Role::*;
+    let roles = prop::sample::select(vec![Originating, Terminating, Forwarding]);
+    let place = (option::of(any::<u8>()), option::of(names()), option::of(u32s()), option::of(u64s()));
+    let parties = (option::of(names()), option::of(names()), option::of(roles));
+    let rest = (option::of(u32s()), option::of(u64s()), option::of(any::<i16>()), any::<bool>());
+    (place, parties, rest)
+        .prop_map(
+            |(
+                (access, serving_network, area, cell),
+                (apn, other_party, role),
+                (message_type, size, time_zone, emergency),
+            )| {
+                Arc::new(Attributes {
+                    access,
+                    serving_network,
+                    area,
+                    cell,
+                    apn,
+                    other_party,
+                    role,
+                    message_type,
+                    size,
+                    time_zone,
+                    emergency,
+                })
+            },
+        )
+        .boxed()
+}
+
+fn reply_extras() -> BoxedStrategy<Box<ReplyExtras>> {
+    let pools = (u32s(), u64s()).prop_map(|(id, multiplier)| PoolShare { id, multiplier });
+    let triggers = vec(u32s(), 0..3).prop_map(Box::from);
+    let tokens = vec(any::<u8>(), 0..5).prop_map(Box::from);
+    (option::of(moments()), option::of(pools), option::of(u32s()), option::of(triggers), option::of(tokens))
+        .prop_map(|(tariff_change, pool, consumption_secs, triggers, refund_token)| {
+            Box::new(ReplyExtras { tariff_change, pool, consumption_secs, triggers, refund_token })
+        })
+        .boxed()
+}
+
 fn replies() -> BoxedStrategy<Reply> {
     let grants = (measures(), u64s()).prop_map(|(measure, amount)| Grant { measure, amount });
-    let ends = prop_oneof![Just(FinalUnits::Terminate), names().prop_map(FinalUnits::Redirect)];
-    (keys(), verdicts(), option::of(grants), u32s(), u32s(), option::of(u32s()), option::of(ends))
-        .prop_map(|(key, verdict, grant, validity_secs, threshold, holding_secs, final_action)| Reply {
+    let restrictions = (vec(names(), 0..3), vec(names(), 0..3))
+        .prop_map(|(rules, filters)| FinalUnits::Restrict { rules: rules.into(), filters: filters.into() });
+    let ends = prop_oneof![Just(FinalUnits::Terminate), names().prop_map(FinalUnits::Redirect), restrictions];
+    let figures = (u32s(), u32s(), option::of(u32s()));
+    (keys(), verdicts(), option::of(grants), figures, option::of(ends), option::of(reply_extras()))
+        .prop_map(|(key, verdict, grant, (validity_secs, threshold, holding_secs), final_action, extras)| Reply {
             key,
             verdict,
             grant,
@@ -216,15 +272,18 @@ fn replies() -> BoxedStrategy<Reply> {
             threshold,
             holding_secs,
             final_action,
+            extras,
         })
         .boxed()
 }
 
 fn answers() -> BoxedStrategy<Arc<Answer>> {
     let flags = (any::<bool>(), option::of(any::<bool>()));
-    (request_kinds(), u32s(), verdicts(), vec(replies(), 0..3), money(), flags)
-        .prop_map(|(kind, number, verdict, replies, cost, (at_command_level, enough_credit))| {
-            Arc::new(Answer { kind, number, verdict, replies, at_command_level, cost, enough_credit })
+    let extras = (option::of(money()), option::of(any::<bool>()))
+        .prop_map(|(remaining, low_balance)| Box::new(AnswerExtras { remaining, low_balance }));
+    (request_kinds(), u32s(), verdicts(), vec(replies(), 0..3), money(), flags, option::of(extras))
+        .prop_map(|(kind, number, verdict, replies, cost, (at_command_level, enough_credit), extras)| {
+            Arc::new(Answer { kind, number, verdict, replies, at_command_level, cost, enough_credit, extras })
         })
         .boxed()
 }
@@ -243,9 +302,9 @@ pub(in crate::journal) fn notices() -> BoxedStrategy<Notice> {
 }
 
 fn openings() -> BoxedStrategy<Box<Opening>> {
-    (session_ids(), names(), names(), names())
-        .prop_map(|(session_id, context, origin_host, origin_realm)| {
-            Box::new(Opening { session_id, context, origin_host, origin_realm })
+    (session_ids(), u64s(), names(), names(), names())
+        .prop_map(|(session_id, sub_session, context, origin_host, origin_realm)| {
+            Box::new(Opening { session_id, sub_session, context, origin_host, origin_realm })
         })
         .boxed()
 }
@@ -253,29 +312,42 @@ fn openings() -> BoxedStrategy<Box<Opening>> {
 fn interrogated() -> BoxedStrategy<Event> {
     let when = (moments(), moments());
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
-    let ends = (option::of(openings()), option::of(causes()), option::of(origin));
+    let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3))
-        .prop_map(|((at, expires), account, session, (opening, closes, moved_to), steps, answer, notices)| {
-            Event::Interrogated(Box::new(Interrogated {
-                at,
-                account,
-                session,
-                opening,
-                steps,
-                answer,
-                expires,
-                closes,
-                notices,
-                moved_to,
-            }))
-        })
+        .prop_map(
+            |((at, expires), account, session, (opening, closes, moved_to, attributes), steps, answer, notices)| {
+                Event::Interrogated(Box::new(Interrogated {
+                    at,
+                    account,
+                    session,
+                    opening,
+                    steps,
+                    answer,
+                    expires,
+                    closes,
+                    notices,
+                    moved_to,
+                    attributes,
+                }))
+            },
+        )
         .boxed()
 }
 
 fn event_charged() -> BoxedStrategy<Event> {
-    (moments(), accounts(), session_ids(), actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3))
-        .prop_map(|(at, account, session_id, action, steps, answer, notices)| {
-            Event::EventCharged(Box::new(EventCharged { at, account, session_id, action, steps, answer, notices }))
+    let session = (session_ids(), u64s());
+    (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3))
+        .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices)| {
+            Event::EventCharged(Box::new(EventCharged {
+                at,
+                account,
+                session_id,
+                sub_session,
+                action,
+                steps,
+                answer,
+                notices,
+            }))
         })
         .boxed()
 }

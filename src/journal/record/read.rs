@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, RecordError, numbers::Numbered, proto};
+use super::{Entry, RecordError, numbers::Numbered, proto, rare};
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated, Notice,
@@ -70,12 +70,14 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         },
         notices: all(wire.notices, notice)?,
         moved_to: wire.moved_to.map(|to| Box::new(Origin { host: to.host.into(), realm: to.realm.into() })),
+        attributes: wire.attributes.map(rare::attributes).transpose()?,
     })
 }
 
 fn opening(wire: proto::Opening) -> Box<Opening> {
     Box::new(Opening {
         session_id: session_id(wire.session_id),
+        sub_session: wire.sub_session,
         context: wire.context.into(),
         origin_host: wire.origin_host.into(),
         origin_realm: wire.origin_realm.into(),
@@ -87,6 +89,7 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         at,
         account: AccountId(wire.account),
         session_id: session_id(wire.session_id),
+        sub_session: wire.sub_session,
         action: Numbered::from_number(wire.action)?,
         steps: all(wire.steps, step)?,
         answer: required_answer(wire.answer)?,
@@ -114,7 +117,7 @@ fn orphan_usage(wire: proto::OrphanUsage, at: Timestamp) -> Result<OrphanUsage> 
     let usage = |wire: proto::Usage| {
         let proto::Usage { octets, seconds, events, money, .. } = wire;
         let used = Used { octets, seconds, events, money: Money::from_micros(money) };
-        (quota_key(wire.rating_group, wire.service_identifier), used)
+        (quota_key(wire.rating_group, wire.service_identifier, wire.further), used)
     };
     Ok(OrphanUsage {
         at,
@@ -129,7 +132,7 @@ fn orphan_usage(wire: proto::OrphanUsage, at: Timestamp) -> Result<OrphanUsage> 
 
 fn step(wire: proto::Step) -> Result<Step> {
     Ok(Step {
-        key: quota_key(wire.rating_group, wire.service_identifier),
+        key: quota_key(wire.rating_group, wire.service_identifier, wire.further),
         service: wire.service.into(),
         measure: Numbered::from_number(wire.measure)?,
         used: wire.used,
@@ -141,6 +144,9 @@ fn step(wire: proto::Step) -> Result<Step> {
         validity_secs: wire.validity_secs,
         final_units: wire.final_units,
         refused: wire.refused,
+        tariff: wire.tariff.map(Arc::from),
+        terms: wire.terms.map(rare::terms),
+        pool: wire.pool,
     })
 }
 
@@ -157,6 +163,7 @@ pub(in crate::journal) fn answer(wire: proto::Answer) -> Result<Arc<Answer>> {
         at_command_level: wire.at_command_level,
         cost: Money::from_micros(wire.cost),
         enough_credit: wire.enough_credit,
+        extras: wire.extras.map(rare::answer_extras),
     }))
 }
 
@@ -164,16 +171,18 @@ fn reply(wire: proto::Reply) -> Result<Reply> {
     let grant =
         |wire: proto::Grant| Numbered::from_number(wire.measure).map(|measure| Grant { measure, amount: wire.amount });
     Ok(Reply {
-        key: quota_key(wire.rating_group, wire.service_identifier),
+        key: quota_key(wire.rating_group, wire.service_identifier, wire.further),
         verdict: Numbered::from_number(wire.verdict)?,
         grant: wire.grant.map(grant).transpose()?,
         validity_secs: wire.validity_secs,
         threshold: wire.threshold,
         holding_secs: wire.holding_secs,
-        final_action: wire.final_units.map(|wire| match wire.redirect_to {
-            None => FinalUnits::Terminate,
-            Some(address) => FinalUnits::Redirect(address.into()),
+        final_action: wire.final_units.map(|wire| match (wire.redirect_to, wire.restriction) {
+            (Some(address), _) => FinalUnits::Redirect(address.into()),
+            (None, Some(wire)) => FinalUnits::Restrict { rules: texts(wire.rules), filters: texts(wire.filters) },
+            (None, None) => FinalUnits::Terminate,
         }),
+        extras: wire.extras.map(rare::reply_extras),
     })
 }
 
@@ -240,8 +249,16 @@ pub(in crate::journal) fn partition(number: u32) -> Result<PartitionId> {
     u16::try_from(number).map(PartitionId).map_err(too_big)
 }
 
-pub(in crate::journal) fn quota_key(rating_group: Option<u32>, service_identifier: Option<u32>) -> QuotaKey {
-    QuotaKey { rating_group, service_identifier }
+pub(in crate::journal) fn quota_key(
+    rating_group: Option<u32>,
+    service_identifier: Option<u32>,
+    further: u32,
+) -> QuotaKey {
+    QuotaKey { rating_group, service_identifier, further }
+}
+
+fn texts(wire: Vec<String>) -> Arc<[Arc<str>]> {
+    wire.into_iter().map(Arc::from).collect()
 }
 
 pub(in crate::journal) fn session_id(octets: Vec<u8>) -> SessionId {

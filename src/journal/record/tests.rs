@@ -128,7 +128,7 @@ fn errors_say_what_is_wrong() {
 
 /// A data session's update: 10 MB used of a grant of 10 MB, another granted.
 fn typical_update() -> Event {
-    let key = QuotaKey { rating_group: Some(1), service_identifier: None };
+    let key = QuotaKey { rating_group: Some(1), service_identifier: None, ..QuotaKey::default() };
     let octets = Measure::Units(UnitKind::Octets);
     let draw = Draw { bucket: BucketId::MAIN, amount: 100_000 };
     let at = Timestamp::from_millis(1_790_000_000_123);
@@ -150,6 +150,7 @@ fn typical_update() -> Event {
             validity_secs: 3_600,
             final_units: false,
             refused: false,
+            ..Step::default()
         }],
         answer: Arc::new(Answer {
             replies: vec![Reply {
@@ -160,6 +161,7 @@ fn typical_update() -> Event {
                 threshold: 2_000_000,
                 holding_secs: None,
                 final_action: None,
+                ..Reply::default()
             }],
             cost: Money::from_micros(4_200_000),
             ..Answer::bare(RequestKind::Update, 42, Verdict::Success)
@@ -168,6 +170,7 @@ fn typical_update() -> Event {
         closes: None,
         notices: Vec::new(),
         moved_to: None,
+        attributes: None,
     }))
 }
 

@@ -1,6 +1,6 @@
 //! Events and their parts, field by field. The numbers are those of `journal.proto`.
 
-use super::{numbers::Numbered as _, writer::Writer};
+use super::{numbers::Numbered as _, rare, writer::Writer};
 use crate::{
     charging::{
         Answer, Bucket, Credited, Draw, Event, EventCharged, FinalUnits, Interrogated, Notice, NoticeKind, OrphanUsage,
@@ -81,6 +81,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
             w.bytes(2, opening.context.as_bytes());
             w.bytes(3, opening.origin_host.as_bytes());
             w.bytes(4, opening.origin_realm.as_bytes());
+            w.uint(5, opening.sub_session);
         });
     }
     event.steps.iter().for_each(|each| w.message(4, |w| step(w, each)));
@@ -95,6 +96,9 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
             w.bytes(2, origin.realm.as_bytes());
         });
     }
+    if let Some(attributes) = &event.attributes {
+        w.message(10, |w| rare::write_attributes(w, attributes));
+    }
 }
 
 fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
@@ -104,6 +108,7 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     event.steps.iter().for_each(|each| w.message(4, |w| step(w, each)));
     w.message(5, |w| answer(w, &event.answer));
     event.notices.iter().for_each(|each| w.message(6, |w| notice(w, each)));
+    w.uint(7, event.sub_session);
 }
 
 fn credited(w: &mut Writer<'_>, event: &Credited) {
@@ -137,6 +142,7 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
             w.uint(4, *seconds);
             w.uint(5, *events);
             w.sint(6, money.micros());
+            w.uint(7, key.further);
         });
     }
 }
@@ -161,6 +167,14 @@ fn step(w: &mut Writer<'_>, step: &Step) {
     w.uint(11, step.validity_secs);
     w.bool(12, step.final_units);
     w.bool(13, step.refused);
+    w.uint(14, step.key.further);
+    if let Some(tariff) = &step.tariff {
+        w.present(15, tariff.as_bytes());
+    }
+    if let Some(terms) = &step.terms {
+        w.message(16, |w| rare::write_terms(w, terms));
+    }
+    w.optional(17, step.pool);
 }
 
 #[inline]
@@ -177,6 +191,9 @@ pub(in crate::journal) fn answer(w: &mut Writer<'_>, answer: &Answer) {
     w.bool(5, answer.at_command_level);
     w.sint(6, answer.cost.micros());
     w.optional(7, answer.enough_credit);
+    if let Some(extras) = &answer.extras {
+        w.message(8, |w| rare::write_answer_extras(w, extras));
+    }
 }
 
 #[inline]
@@ -196,7 +213,15 @@ fn reply(w: &mut Writer<'_>, reply: &Reply) {
         w.message(8, |w| match action {
             FinalUnits::Terminate => {}
             FinalUnits::Redirect(address) => w.present(1, address.as_bytes()),
+            FinalUnits::Restrict { rules, filters } => w.message(2, |w| {
+                rules.iter().for_each(|rule| w.present(1, rule.as_bytes()));
+                filters.iter().for_each(|filter| w.present(2, filter.as_bytes()));
+            }),
         });
+    }
+    w.uint(9, reply.key.further);
+    if let Some(extras) = &reply.extras {
+        w.message(10, |w| rare::write_reply_extras(w, extras));
     }
 }
 

@@ -20,9 +20,8 @@ impl<'a> Writer<'a> {
 
     #[inline]
     fn key(&mut self, field: u32, wire: Wire) {
-        // All field numbers are below 16: the key is one octet.
-        debug_assert!((1..16).contains(&field));
-        self.0.push((field << 3 | wire as u32) as u8);
+        // One octet below 16, where all common fields are.
+        self.varint(u64::from(field << 3 | wire as u32));
     }
 
     #[inline]
@@ -51,6 +50,11 @@ impl<'a> Writer<'a> {
             self.key(field, Wire::Varint);
             self.varint(value.into());
         }
+    }
+
+    /// `optional sint64`.
+    pub(in crate::journal) fn optional_sint(&mut self, field: u32, value: Option<i64>) {
+        self.optional(field, value.map(|value| (value << 1 ^ value >> 63) as u64));
     }
 
     /// `sint64`.

@@ -4,12 +4,15 @@ use prost::Message as _;
 
 use super::{PartitionHeader, SnapshotError};
 use crate::{
-    charging::{Account, Closed, HistoryLine, Quota, RememberedCredit, RememberedEvent, Retention, Session, State},
+    charging::{
+        Account, Closed, HistoryLine, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent, Retention, Session,
+        State,
+    },
     ids::{AccountId, BucketId, PartitionId, SessionKey, SessionNo},
     journal::record::{
         RecordError,
         numbers::Numbered,
-        proto,
+        proto, rare,
         read::{all, answer, bucket, currency, draws, partition, quota_key, session_id, subscriber},
     },
     time::Timestamp,
@@ -186,12 +189,16 @@ fn session(wire: proto::Session) -> Result<Session, RecordError> {
     session.highest_update = wire.highest_update;
     session.seen_updates = wire.seen_updates;
     session.reauthorise = wire.reauthorise;
+    session.sub_session = wire.sub_session;
+    session.attributes = wire.attributes.map(rare::attributes).transpose()?;
+    let pool = |wire: proto::Pool| Pool { id: wire.id, holds: draws(wire.holds) };
+    session.pools = wire.pools.into_iter().map(pool).collect();
     Ok(session)
 }
 
 fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
     Ok(Quota {
-        key: quota_key(wire.rating_group, wire.service_identifier),
+        key: quota_key(wire.rating_group, wire.service_identifier, wire.further),
         service: wire.service.into(),
         measure: Numbered::from_number(wire.measure)?,
         granted: wire.granted,
@@ -203,6 +210,13 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
         validity_secs: wire.validity_secs,
         final_units: wire.final_units,
         refused: wire.refused,
+        rated_by: wire
+            .rated_by
+            .into_iter()
+            .map(|wire| RatedBy { tariff: wire.tariff.into(), units: wire.units })
+            .collect(),
+        terms: wire.terms.map(rare::terms),
+        pool: wire.pool,
     })
 }
 

@@ -6,6 +6,7 @@ use crate::{
     ids::SessionKey,
     journal::record::{
         numbers::Numbered as _,
+        rare,
         write::{answer, bucket, draw, quota_key, subscriber},
         writer::Writer,
     },
@@ -98,6 +99,16 @@ fn session(w: &mut Writer<'_>, session: &Session) {
     w.uint(12, session.highest_update);
     w.uint(13, session.seen_updates);
     w.bool(14, session.reauthorise);
+    w.uint(15, session.sub_session);
+    if let Some(attributes) = &session.attributes {
+        w.message(16, |w| rare::write_attributes(w, attributes));
+    }
+    for pool in &session.pools {
+        w.message(17, |w| {
+            w.uint(1, pool.id);
+            pool.holds.iter().for_each(|each| w.message(2, |w| draw(w, each)));
+        });
+    }
 }
 
 fn quota(w: &mut Writer<'_>, quota: &Quota) {
@@ -113,6 +124,17 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
     w.uint(11, quota.validity_secs);
     w.bool(12, quota.final_units);
     w.bool(13, quota.refused);
+    w.uint(14, quota.key.further);
+    for rated in &quota.rated_by {
+        w.message(15, |w| {
+            w.bytes(1, rated.tariff.as_bytes());
+            w.uint(2, rated.units);
+        });
+    }
+    if let Some(terms) = &quota.terms {
+        w.message(16, |w| rare::write_terms(w, terms));
+    }
+    w.optional(17, quota.pool);
 }
 
 fn closed(w: &mut Writer<'_>, closed: &Closed) {

@@ -121,7 +121,7 @@ impl World {
         let Ok(durable) = DURABLE.0.admit(Pending::new(answered, Position::ZERO)) else {
             panic!("what waits for nothing is durable");
         };
-        mapping::encode_answer(&durable, frame, &local(), &mut out);
+        mapping::encode_answer(&durable, frame, client, &local(), &mut out);
         out
     }
 }

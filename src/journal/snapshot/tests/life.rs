@@ -125,7 +125,11 @@ impl Life {
         let account = AccountId(wish.account);
         // Mostly the next number; now and then one that was used before, or a jump.
         let number = if wish.number == 0 { self.requests / 2 } else { self.requests };
-        let quota = QuotaKey { rating_group: Some(wish.group), service_identifier: (wish.number == 3).then_some(9) };
+        let quota = QuotaKey {
+            rating_group: Some(wish.group),
+            service_identifier: (wish.number == 3).then_some(9),
+            ..QuotaKey::default()
+        };
         let used = Used { octets: wish.amount, ..Used::default() };
         let mut services = vec![ServiceRequest {
             key: quota,
@@ -133,6 +137,7 @@ impl Life {
             want: Some(Want::Any),
             currency: None,
             unusable: false,
+            ..ServiceRequest::default()
         }];
         if wish.number == 2 {
             let key = QuotaKey { rating_group: Some(wish.group % 3 + 1), ..quota };
@@ -142,12 +147,19 @@ impl Life {
                 want: Some(Want::Units(Units::octets(wish.amount).into())),
                 currency: None,
                 unusable: false,
+                ..ServiceRequest::default()
             });
         }
         if wish.number == 1 && wish.group == 4 {
             let want = Want::Money(Money::from_micros(wish.amount as i64 / 100));
-            services =
-                vec![ServiceRequest { key: quota, used: None, want: Some(want), currency: None, unusable: false }];
+            services = vec![ServiceRequest {
+                key: quota,
+                used: None,
+                want: Some(want),
+                currency: None,
+                unusable: false,
+                ..ServiceRequest::default()
+            }];
         }
         let interrogate = |kind, services: Vec<ServiceRequest>| {
             Command::Interrogate(Interrogation {
@@ -163,6 +175,7 @@ impl Life {
                 services,
                 at_command_level: wish.group == 4,
                 short_validity: wish.number == 1,
+                ..Interrogation::default()
             })
         };
         let credit = |kind| {
@@ -210,6 +223,7 @@ impl Life {
                 context: self.catalog.context("32274@3gpp.org"),
                 services: Vec::new(),
                 at_command_level: wish.group == 1,
+                ..EventRequest::default()
             }),
             28..=30 => credit(CreditKind::TopUp(small)),
             31 => credit(CreditKind::Adjustment(-small, "goodwill, the other way")),

@@ -1,0 +1,78 @@
+//! The services of a request, with what they are rated by.
+
+use super::Interrogator;
+use crate::{
+    charging::{Measure, Quota, ServiceRequest, Used, Want, quota::Tariff},
+    ids::QuotaKey,
+    units::Money,
+};
+
+/// One service of the request, merged with its repetitions (spec C-38), and what becomes of it.
+pub(super) struct Line<'a> {
+    pub(super) key: QuotaKey,
+    /// The quota that usage belongs to (spec G-30).
+    pub(super) quota: QuotaKey,
+    pub(super) used: Option<Used>,
+    pub(super) want: Option<Want>,
+    pub(super) tariff: Option<Tariff<'a>>,
+    /// Money that cannot be charged was reported: another currency, or more than can be counted (spec C-54, C-55).
+    pub(super) unusable: bool,
+}
+
+impl<'a> Interrogator<'a> {
+    pub(super) fn lines(&self) -> Vec<Line<'a>> {
+        let mut lines: Vec<Line<'a>> = Vec::with_capacity(self.request.services.len());
+        for service in &self.request.services {
+            let silent = service.used.is_none() && service.want.is_none();
+            if silent && !self.asks_silently(service.key) {
+                continue;
+            }
+            if let Some(line) = lines.iter_mut().find(|line| line.key == service.key) {
+                line.used = match (line.used, service.used) {
+                    (Some(a), Some(b)) => Some(a.plus(b)),
+                    (a, b) => a.or(b),
+                };
+                line.want = line.want.or(service.want);
+                line.unusable |= service.unusable;
+            } else {
+                lines.push(self.line(service));
+            }
+        }
+        lines
+    }
+
+    pub(super) fn line(&self, service: &ServiceRequest) -> Line<'a> {
+        let ServiceRequest { key, used, want, currency, unusable, .. } = *service;
+        // A report may belong to the quota of the whole group (spec G-30); a grant is always for the very key that asks,
+        // so that no two grants share one reservation.
+        let quota = match (self.session, want) {
+            (Some(session), None) => session.resolve(key),
+            _ => key,
+        };
+        let in_money = unusable
+            || matches!(want, Some(Want::Money(_)))
+            || used.is_some_and(|used| used.money != Money::ZERO)
+            || self.quota(quota).is_some_and(|quota| quota.measure == Measure::Money);
+        let tariff = if in_money {
+            // Nothing is converted: money of another currency cannot be charged (spec C-55).
+            Some(Tariff::Money)
+                .filter(|_| !unusable && currency.is_none_or(|currency| currency == self.account.currency))
+        } else {
+            self.context
+                .and_then(|context| self.catalog.service(context, key.rating_group, key.service_identifier))
+                .map(Tariff::Service)
+        };
+        let unusable = unusable || (in_money && tariff.is_none() && used.is_some());
+        Line { key, quota, used, want, tariff, unusable }
+    }
+
+    pub(super) fn quota(&self, key: QuotaKey) -> Option<&'a Quota> {
+        self.session.and_then(|session| session.quota(key))
+    }
+
+    /// How many quotas the session will have with these lines.
+    pub(super) fn quotas_with(&self, lines: &[Line<'_>]) -> usize {
+        let known = self.session.map_or(0, |session| session.quotas.len());
+        known + lines.iter().filter(|line| self.quota(line.quota).is_none()).count()
+    }
+}

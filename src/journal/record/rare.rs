@@ -1,0 +1,119 @@
+//! Parts of records that few have: written by hand like the rest, read from the generated messages.
+
+use std::sync::Arc;
+
+use super::{RecordError, proto, writer::Writer};
+use crate::{
+    charging::{AnswerExtras, PoolShare, ReplyExtras, TariffChange, Terms},
+    rating::{Attributes, Role},
+    time::Timestamp,
+    units::Money,
+};
+
+pub(in crate::journal) fn write_attributes(w: &mut Writer<'_>, attributes: &Attributes) {
+    w.optional(1, attributes.access);
+    text(w, 2, &attributes.serving_network);
+    w.optional(3, attributes.area);
+    w.optional(4, attributes.cell);
+    text(w, 5, &attributes.apn);
+    text(w, 6, &attributes.other_party);
+    w.uint(
+        7,
+        match attributes.role {
+            None => proto::Role::Unspecified as u32,
+            Some(Role::Originating) => proto::Role::Originating as u32,
+            Some(Role::Terminating) => proto::Role::Terminating as u32,
+            Some(Role::Forwarding) => proto::Role::Forwarding as u32,
+        },
+    );
+    w.optional(8, attributes.message_type);
+    w.optional(9, attributes.size);
+    w.optional_sint(10, attributes.time_zone.map(i64::from));
+    w.bool(11, attributes.emergency);
+}
+
+pub(in crate::journal) fn attributes(wire: proto::Attributes) -> Result<Arc<Attributes>, RecordError> {
+    let bad = |field, value| RecordError::BadValue { field, value };
+    let access = wire.access.map(|it| u8::try_from(it).map_err(|_| bad("access", it.into()))).transpose()?;
+    let time_zone = wire.time_zone.map(|it| i16::try_from(it).map_err(|_| bad("time zone", it))).transpose()?;
+    let role = match proto::Role::try_from(wire.role) {
+        Ok(proto::Role::Unspecified) => None,
+        Ok(proto::Role::Originating) => Some(Role::Originating),
+        Ok(proto::Role::Terminating) => Some(Role::Terminating),
+        Ok(proto::Role::Forwarding) => Some(Role::Forwarding),
+        Err(_) => return Err(bad("role", wire.role.into())),
+    };
+    Ok(Arc::new(Attributes {
+        access,
+        serving_network: wire.serving_network.map(Arc::from),
+        area: wire.area,
+        cell: wire.cell,
+        apn: wire.apn.map(Arc::from),
+        other_party: wire.other_party.map(Arc::from),
+        role,
+        message_type: wire.message_type,
+        size: wire.size,
+        time_zone,
+        emergency: wire.emergency,
+    }))
+}
+
+pub(in crate::journal) fn write_terms(w: &mut Writer<'_>, terms: &Terms) {
+    text(w, 1, &terms.tariff);
+    if let Some(change) = &terms.change {
+        w.optional(2, Some(change.at.millis()));
+        text(w, 3, &change.tariff);
+    }
+}
+
+pub(in crate::journal) fn terms(wire: proto::Terms) -> Arc<Terms> {
+    let after = wire.after.map(Arc::from);
+    let change = wire.change_ms.map(|at| TariffChange { at: Timestamp::from_millis(at), tariff: after });
+    Arc::new(Terms { tariff: wire.tariff.map(Arc::from), change })
+}
+
+pub(super) fn write_reply_extras(w: &mut Writer<'_>, extras: &ReplyExtras) {
+    w.optional(1, extras.tariff_change.map(Timestamp::millis));
+    if let Some(pool) = extras.pool {
+        w.message(2, |w| {
+            w.uint(1, pool.id);
+            w.uint(2, pool.multiplier);
+        });
+    }
+    w.optional(3, extras.consumption_secs);
+    if let Some(triggers) = &extras.triggers {
+        w.message(4, |w| {
+            if !triggers.is_empty() {
+                w.message(1, |w| triggers.iter().for_each(|each| w.packed(u64::from(*each))));
+            }
+        });
+    }
+    if let Some(token) = &extras.refund_token {
+        w.present(5, token);
+    }
+}
+
+pub(super) fn reply_extras(wire: proto::ReplyExtras) -> Box<ReplyExtras> {
+    Box::new(ReplyExtras {
+        tariff_change: wire.tariff_change_ms.map(Timestamp::from_millis),
+        pool: wire.pool.map(|wire| PoolShare { id: wire.id, multiplier: wire.multiplier }),
+        consumption_secs: wire.consumption_secs,
+        triggers: wire.triggers.map(|wire| wire.types.into()),
+        refund_token: wire.refund_token.map(Into::into),
+    })
+}
+
+pub(super) fn write_answer_extras(w: &mut Writer<'_>, extras: &AnswerExtras) {
+    w.optional_sint(1, extras.remaining.map(Money::micros));
+    w.optional(2, extras.low_balance);
+}
+
+pub(super) fn answer_extras(wire: proto::AnswerExtras) -> Box<AnswerExtras> {
+    Box::new(AnswerExtras { remaining: wire.remaining.map(Money::from_micros), low_balance: wire.low_balance })
+}
+
+fn text(w: &mut Writer<'_>, field: u32, text: &Option<Arc<str>>) {
+    if let Some(text) = text {
+        w.present(field, text.as_bytes());
+    }
+}

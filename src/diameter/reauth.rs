@@ -194,7 +194,7 @@ mod tests {
         Avps::new(frame.body()).map(|avp| avp.unwrap().code).collect()
     }
 
-    // tests: B-135, C-100
+    // tests: B-135, B-200, C-100, C-101
     #[test]
     fn re_authorisation_there_and_back() {
         for request in [

@@ -72,9 +72,12 @@ fn failure(error: &anyhow::Error) -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { config } => {
-            let config = Config::load(config.as_deref(), &SystemEnvironment)?;
+            let path = config;
+            let config = Config::load(path.as_deref(), &SystemEnvironment)?;
             logs::init(log_format(config.log.format), &config.log.level)?;
-            app::run(config).await?;
+            let checked = cli::check::check_loaded(path.as_deref(), config, &SystemEnvironment);
+            let report = checked.map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+            app::run(report.config).await?;
         }
         Command::Demo(options) => {
             // The story is told in readable lines; of the log only what should not be.
@@ -86,10 +89,18 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Load(options) => {
             let json = options.json;
-            let report = load::run(options).await?;
-            let text = if json { serde_json::to_string(&report)? } else { report.to_string() };
+            let (text, clean) = match options.neighbours {
+                None => {
+                    let report = load::run(options).await?;
+                    (if json { serde_json::to_string(&report)? } else { report.to_string() }, report.is_clean())
+                }
+                Some(idle) => {
+                    let report = load::run_beside(options, idle).await?;
+                    (if json { serde_json::to_string(&report)? } else { report.to_string() }, report.is_clean())
+                }
+            };
             unless_closed(cli::say(text))?;
-            return Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Admin(command) => cli::run(command).await?,
     }

@@ -8,13 +8,18 @@ use std::{
 
 use crate::{
     app,
-    config::{Config, DEFAULT_PATH, Environment},
+    config::{Config, DEFAULT_PATH, Environment, Peer, Profile, ReauthoriseBy},
     rating::Catalog,
-    units::Currency,
+    units::{Currency, UnitKind},
 };
 
 /// The currency of `[seed]`.
 const SEED_CURRENCY: &str = "CNY";
+
+/// What gateways send for packet-switched data.
+const PS_CONTEXT: &str = "32251@3gpp.org";
+/// Some clients ask no sooner than this, others would do nothing else (interop.md).
+const VALIDITY_SECS_MIN: u32 = 5;
 
 /// Configuration and catalog, both in order.
 #[derive(Debug, Clone)]
@@ -53,6 +58,18 @@ pub fn check(config_path: Option<&Path>, environment: &dyn Environment) -> Resul
     let path = config_path.or_else(|| default.exists().then_some(default));
     let config = Config::load(path, environment)
         .map_err(|error| error.problems().iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    check_loaded(path, config, environment)
+}
+
+/// The same for a configuration that has been read: the catalog, and whether they fit together.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_loaded(
+    path: Option<&Path>,
+    config: Config,
+    environment: &dyn Environment,
+) -> Result<CheckReport, Vec<String>> {
     let catalog = app::read_catalog(config.catalog_path())?;
     let currency: Option<Currency> = SEED_CURRENCY.parse().ok();
     if config.seed.subscribers > 0 && currency != Some(catalog.currency()) {
@@ -60,7 +77,62 @@ pub fn check(config_path: Option<&Path>, environment: &dyn Environment) -> Resul
         let why = format!("{catalog_path}: prices are in {prices}, `seed.balance` is in {SEED_CURRENCY}");
         return Err(vec![why]);
     }
+    let problems: Vec<_> = unserved_peers(&config, &catalog)
+        .into_iter()
+        .map(|(key, message)| Config::problem_at(path, environment, &key, message).to_string())
+        .collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     Ok(CheckReport { path: path.map(Path::to_owned), config, catalog: Arc::new(catalog) })
+}
+
+/// Peers that the catalog does not fit: each with its key and what would be right.
+fn unserved_peers(config: &Config, catalog: &Catalog) -> Vec<(String, String)> {
+    let mut problems = Vec::new();
+    for (index, peer) in config.diameter.peers.iter().enumerate() {
+        let problem = match peer.profile {
+            Profile::Open5gs => open5gs_problem(catalog),
+            _ => None,
+        };
+        for problem in problem.into_iter().chain(validity_problem(peer, catalog)) {
+            problems.push((format!("diameter.peers.{index}"), format!("peer `{}`: {problem}", peer.origin_host)));
+        }
+    }
+    problems
+}
+
+/// Open5GS names no rating group, so that only one service is for it (spec I-9); and it counts octets and seconds only: of
+/// any other grant it takes no notice, which is a service without limit (spec I-2).
+fn open5gs_problem(catalog: &Catalog) -> Option<String> {
+    let right = "name a service of octets or seconds in `default_service`";
+    let Some(context) = catalog.context(PS_CONTEXT) else {
+        return Some(format!("Open5GS sends {PS_CONTEXT}, and the catalog has no context for it"));
+    };
+    match catalog.service(context, None, None) {
+        None => Some(format!("Open5GS names no rating group, and the context of {PS_CONTEXT} has no default: {right}")),
+        Some(service) if service.kind == UnitKind::Events => Some(format!(
+            "Open5GS takes a grant of events for no limit at all, and service `{}` counts them: {right}",
+            service.name
+        )),
+        Some(_) => None,
+    }
+}
+
+/// A short Validity-Time takes the place of a Re-Auth-Request (spec I-15): so it must be short, and not so short that the
+/// client asks all the time.
+fn validity_problem(peer: &Peer, catalog: &Catalog) -> Option<String> {
+    if peer.switches().reauthorise_by != ReauthoriseBy::Validity {
+        return None;
+    }
+    let unfit = |short: u32, long: u32| short < VALIDITY_SECS_MIN || short >= long;
+    let service =
+        catalog.services().iter().find(|service| unfit(service.short_validity_secs, service.validity_secs))?;
+    Some(format!(
+        "its sessions ask again after `short_validity`, which for service `{}` is {} s: it must be at least \
+         {VALIDITY_SECS_MIN} s and shorter than the service's `validity`, {} s",
+        service.name, service.short_validity_secs, service.validity_secs
+    ))
 }
 
 #[cfg(test)]
@@ -95,5 +167,49 @@ mod tests {
         fs::write(directory.path().join("prices.toml"), "currency = \"CNY\"\nprice = 1\n").unwrap();
         let problems = check(Some(&config), &NO_VARIABLES).unwrap_err();
         assert!(problems.iter().any(|problem| problem.contains("prices.toml:2:1: ")), "{problems:?}");
+    }
+
+    // tests: I-2, I-9, I-15
+    #[test]
+    fn a_catalog_that_does_not_fit_a_peer_is_refused_at_the_peer() {
+        let demo = include_str!("../../config/demo/catalog.toml");
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("tollgate.toml");
+        let checked = |profile: &str, catalog: &str| {
+            let peers = "[[diameter.peers]]\norigin_host = \"other.example\"\n";
+            let peer = format!("[[diameter.peers]]\norigin_host = \"smf.example\"\n{profile}\n");
+            fs::write(&config, format!("{peers}{peer}[catalog]\nfile = \"prices.toml\"\n")).unwrap();
+            fs::write(directory.path().join("prices.toml"), catalog).unwrap();
+            check(Some(&config), &NO_VARIABLES).err()
+        };
+        let open5gs = "profile = \"open5gs\"";
+        assert_eq!(checked(open5gs, demo), None);
+        let without_default = demo
+            .replacen("default_service = \"internet\"\nfallback_service = \"other-data\"", "", 1)
+            .replacen("name = \"other-data\"", "name = \"other-data\"\nrating_group = 77", 1);
+        let clicks = "[[service]]\nname = \"clicks\"\ncontext = \"data\"\nprice = \"0.01\"\nper = \"1 event\"\n";
+        let of_events = demo.replacen("default_service = \"internet\"", "default_service = \"clicks\"", 1) + clicks;
+        let without_context = demo.replace("[\"32251@3gpp.org\", ", "[");
+        let too_long = demo.replacen("validity = \"1 h\"", "validity = \"60 s\"", 1);
+        let too_short = demo.replacen("validity = \"1 h\"", "validity = \"1 h\"\nshort_validity = \"2 s\"", 1);
+        for (profile, catalog, right) in [
+            (open5gs, &without_default, "has no default"),
+            (open5gs, &of_events, "service `clicks` counts them"),
+            (open5gs, &without_context, "has no context for it"),
+            (open5gs, &too_long, "shorter than the service's `validity`, 60 s"),
+            ("reauthorise_by = \"validity\"", &too_short, "is 2 s"),
+        ] {
+            assert_ne!(catalog, demo);
+            let problems = checked(profile, catalog).expect(right);
+            assert!(
+                problems[0].contains("tollgate.toml:3:") && problems[0].contains("peer `smf.example`"),
+                "{problems:?}"
+            );
+            assert!(problems[0].contains(right) && problems.len() == 1, "{problems:?}");
+        }
+        // Nobody minds who does not depend on it.
+        for catalog in [&without_default, &too_long, &too_short] {
+            assert_eq!(checked("profile = \"nokia\"", catalog), None);
+        }
     }
 }

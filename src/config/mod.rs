@@ -5,6 +5,7 @@
 
 mod document;
 mod listen;
+mod peer_rules;
 mod peers;
 mod problem;
 mod sections;
@@ -91,6 +92,19 @@ impl Config {
         let config = document.config().map_err(|problem| ConfigError::new(vec![problem]))?;
         let problems: Vec<_> = config.problems().into_iter().map(|p| document.locate(&p.key, p.message)).collect();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(problems)) }
+    }
+
+    /// A problem at the place where a key such as `diameter.peers.0` was written, for whoever finds one in the values.
+    pub fn problem_at(path: Option<&Path>, environment: &dyn Environment, key: &str, message: String) -> Problem {
+        let text = path.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+        match Document::parse(&text, path) {
+            Ok(mut document) => {
+                // Its problems would have been told before.
+                document.override_from(environment);
+                document.locate(key, message)
+            }
+            Err(_) => Problem { place: Place::Defaults, message },
+        }
     }
 
     /// The catalog's path.

@@ -121,8 +121,8 @@ impl Profile {
                 advice_of_charge: false,
                 ..generic
             },
-            // Its session manager names its own federation gateway in the first request of a session, and splits no usage
-            // at a change of tariff.
+            // Its session manager names its own federation gateway in the first request of a session. Of an MSCC it reads
+            // result, grant, validity and final units, of the answer nothing more than its result.
             Self::Magma => Switches {
                 any_destination: true,
                 tariff_time_change: false,

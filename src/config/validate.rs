@@ -95,6 +95,10 @@ impl Rules {
             if diameter.peers[..index].iter().any(same) {
                 self.broken(&key, format!("peer `{}` is listed twice", peer.origin_host));
             }
+            for (switch, why) in peer.broken_rules(diameter) {
+                let key = format!("diameter.peers.{index}.{switch}");
+                self.broken(&key, format!("peer `{}`: {why}", peer.origin_host));
+            }
         }
         self.within("diameter.message_octets_max", diameter.message_octets_max as u64, MESSAGE_OCTETS);
         self.within("diameter.avp_depth_max", diameter.avp_depth_max as u64, AVP_DEPTH);

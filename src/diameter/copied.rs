@@ -2,8 +2,8 @@
 
 use super::{
     avp::Avps,
+    credit_control::offers_loss,
     dictionary::{self as d, key},
-    overload,
     writer::Writer,
 };
 
@@ -44,7 +44,7 @@ impl<'a> Copied<'a> {
                     continue;
                 }
                 key::OC_SUPPORTED_FEATURES => {
-                    copied.takes_reports |= overload::offers_loss(avp.data);
+                    copied.takes_reports |= offers_loss(avp.data);
                     continue;
                 }
                 _ => continue,

@@ -215,12 +215,85 @@ pub mod reporting_reason {
     pub const UNUSED_QUOTA_TIMER: u32 = 9;
 }
 
-/// Values of Termination-Cause (RFC 6733 8.15, spec B-202) that this product writes.
+/// Values of Termination-Cause (RFC 6733 8.15, spec B-202).
 pub mod termination_cause {
     /// The user ended the session.
     pub const LOGOUT: u32 = 1;
+    /// The service was not provided.
+    pub const SERVICE_NOT_PROVIDED: u32 = 2;
+    /// The client could not use the answer (spec C-66).
+    pub const BAD_ANSWER: u32 = 3;
     /// An administrator did.
     pub const ADMINISTRATIVE: u32 = 4;
+    /// The link broke.
+    pub const LINK_BROKEN: u32 = 5;
+    /// The authorisation expired.
+    pub const AUTH_EXPIRED: u32 = 6;
+    /// The user moved.
+    pub const USER_MOVED: u32 = 7;
+    /// The session took too long.
+    pub const SESSION_TIMEOUT: u32 = 8;
+}
+
+/// Values of Trigger-Type (TS 32.299 7.2.235, spec G-52) on which a tariff may depend (spec G-53). The others only tell a
+/// client's reason.
+pub mod trigger_type {
+    /// Another SGSN.
+    pub const SGSN_ADDRESS: u32 = 1;
+    /// Any change of the QoS; excludes the finer ones.
+    pub const QOS: u32 = 2;
+    /// Any change of the location; excludes the finer ones.
+    pub const LOCATION: u32 = 3;
+    /// Another radio technology.
+    pub const RAT: u32 = 4;
+    /// Another time zone.
+    pub const TIME_ZONE: u32 = 5;
+    /// Another country.
+    pub const LOCATION_MCC: u32 = 30;
+    /// Another network.
+    pub const LOCATION_MNC: u32 = 31;
+    /// Another routing area.
+    pub const LOCATION_RAC: u32 = 32;
+    /// Another location area.
+    pub const LOCATION_LAC: u32 = 33;
+    /// Another cell of GSM or UMTS.
+    pub const LOCATION_CELL: u32 = 34;
+    /// Another tracking area.
+    pub const LOCATION_TAC: u32 = 35;
+    /// Another cell of E-UTRAN.
+    pub const LOCATION_ECGI: u32 = 36;
+    /// Other media in a call.
+    pub const MEDIA_COMPOSITION: u32 = 40;
+    /// Another serving node.
+    pub const SERVING_NODE: u32 = 61;
+    /// In or out of a presence reporting area.
+    pub const PRESENCE_REPORTING_AREA: u32 = 73;
+}
+
+/// Values of 3GPP-RAT-Type (TS 29.061 16.4.7, spec G-91). RAT-Type (1032) of Gx counts differently.
+pub mod rat_type {
+    /// UMTS.
+    pub const UTRAN: u8 = 1;
+    /// GSM.
+    pub const GERAN: u8 = 2;
+    /// Wireless LAN.
+    pub const WLAN: u8 = 3;
+    /// Generic access.
+    pub const GAN: u8 = 4;
+    /// HSPA evolution.
+    pub const HSPA_EVOLUTION: u8 = 5;
+    /// LTE.
+    pub const EUTRAN: u8 = 6;
+    /// Virtual.
+    pub const VIRTUAL: u8 = 7;
+    /// Narrow band.
+    pub const NB_IOT: u8 = 8;
+    /// LTE for machines.
+    pub const LTE_M: u8 = 9;
+    /// NR with an EPC.
+    pub const NR: u8 = 10;
+    /// 5G.
+    pub const NG_RAN: u8 = 51;
 }
 
 #[cfg(test)]

@@ -148,7 +148,8 @@ impl RequestError {
 /// Session-Id, CC-Request-Type, CC-Request-Number and every Proxy-Info are copied when they can be read. E is set for
 /// 3xxx, and where a CCA would lack an AVP that its grammar demands (spec B-83, B-84).
 ///
-/// Returns whether the sender is to be told of overload (RFC 7683); see [`overload::append`](super::overload::append).
+/// Returns whether the sender is to be told of overload (RFC 7683); see
+/// [`append_overload`](super::credit_control::append_overload).
 pub fn write_error_answer(out: &mut Vec<u8>, request: &Frame, local: &Identity, error: &RequestError) -> bool {
     let header = request.header();
     let copied = Copied::from(request.body());

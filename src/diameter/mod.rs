@@ -8,7 +8,6 @@
 //! | [`frame`] | header, and cutting messages off a stream |
 //! | [`avp`], [`writer`] | reading AVPs in place; writing them into a buffer |
 //! | [`limits`] | what one message may hold |
-//! | [`overload`] | what an overloaded server tells (RFC 7683) |
 //! | [`dictionary`] | what codes mean |
 //! | [`error`] | result codes; an error that knows its answer |
 //! | [`base`], [`capabilities`], [`reauth`] | watchdog and disconnect; CER and CEA; RAR, RAA, ASR and ASA |
@@ -26,7 +25,6 @@ pub mod error;
 pub mod frame;
 pub mod ip_filter_rule;
 pub mod limits;
-pub mod overload;
 pub mod peer;
 pub mod reauth;
 pub mod writer;

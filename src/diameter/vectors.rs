@@ -11,6 +11,9 @@ use super::{
     credit_control::{
         CcMoney, CreditControlAnswer, CreditControlRequest, FinalUnitAction, GrantedUnits, MultipleServices,
         RedirectAddressType, RequestType, ServiceAnswer, ServiceUnits, Strictness, SubscriptionId, UsedUnits,
+        service_information::{
+            Area, Cell, ImsInformation, MsTimeZone, Plmn, PsInformation, SmsInformation, UserLocation,
+        },
     },
     dictionary::{self as d, application, command, key, requested_action, subscription_id_type, vendor},
     error::{RequestError, ResultCode, write_error_answer},
@@ -280,6 +283,48 @@ fn packet_domain_avps() {
     assert!(one(&octets).is(&d::TGPP_GGSN_ADDRESS) && one(&octets).octets() == [192, 0, 2, 1]);
 }
 
+// tests: G-V1 G-V2 G-V3 G-V4 G-V5 G-V6 G-V7 (G-91, G-92)
+#[test]
+fn packet_domain_avps_say_where_and_how() {
+    let network = |text| Plmn::from_text(text);
+    let octets = hex("8262f210000162f21000000101");
+    let members = [
+        "00000016c0000019000028af8262f210000162f21000000101000000",
+        "00000012c0000011000028af3236323031000000",
+        "00000015c000000d000028af06000000",
+        "00000017c000000e000028af80010000",
+        "00000002c0000010000028af0a0b0c0d",
+        "0000034fc0000012000028af0001c00002010000",
+    ];
+    let expected = PsInformation {
+        charging_id: Some(0x0a0b_0c0d),
+        gateway: Some(Address::Ip("192.0.2.1".parse().unwrap())),
+        sgsn_network: network("26201"),
+        time_zone: Some(MsTimeZone { quarter_hours: 8, daylight_hours: 1 }),
+        location: Some(UserLocation {
+            plmn: network("26201"),
+            area: Some(Area::Tac(1)),
+            cell: Some(Cell::Eci(0x101)),
+            enodeb: None,
+            octets: &octets,
+        }),
+        rat_type: Some(d::rat_type::EUTRAN),
+        ..Default::default()
+    };
+    let read = hex(&members.concat());
+    assert_eq!(PsInformation::parse(&read), expected);
+    let mut members: Vec<_> = members.map(hex).into();
+    members.sort();
+    let out = written(|w| expected.write_members(w));
+    let mut again: Vec<_> = Avps::new(&out).map(|avp| avp.unwrap().raw.to_vec()).collect();
+    again.sort();
+    assert_eq!(again, members);
+
+    let location = UserLocation::parse(&[0, 0x13, 0, 0x14, 0x12, 0x34, 0x56, 0x78]);
+    assert_eq!((location.plmn, location.area), (network("310410"), Some(Area::Lac(0x1234))));
+    assert_eq!(location.cell, Some(Cell::Ci(0x5678)));
+}
+
 // tests: G-V9 G-V20 (C-51, I-3)
 #[test]
 fn ccr_update_vector() {
@@ -294,6 +339,8 @@ fn ccr_update_vector() {
     };
     assert_eq!(service.used, Some(UsedUnits { units, tariff_change: None, reporting_reason: Some(3) }));
     assert_eq!((units.octets(), service.any_reporting_reason()), (Some(10_485_760), Some(3)));
+    // Who sends nothing more pays nothing for what others send.
+    assert!(service.extras.is_none() && service.triggers.is_none() && service.more_used.capacity() == 0);
     assert_eq!((ccr.request_type, ccr.destination_host), (RequestType::Update, Some("ocs.example.com")));
     let ps = Avps::new(ccr.service_information.unwrap()).next().unwrap().unwrap();
     let apn = ps.grouped().flatten().find(|avp| avp.key() == key::CALLED_STATION_ID).unwrap();
@@ -322,22 +369,23 @@ fn ccr_event_vector() {
 fn recorded_traffic_is_understood() {
     let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures");
     let Ok(files) = fs::read_dir(&captures) else { return };
-    let mut messages = 0;
+    let (mut messages, mut domains) = (0, 0);
     for file in files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "hex")) {
         for line in fs::read_to_string(&file).unwrap().lines().filter(|line| !line.starts_with('#')) {
             let mut stream = BytesMut::from(hex(line).as_slice());
             while let Some(frame) = split(&mut stream, 65_536).unwrap() {
                 messages += 1;
-                understand(&frame, &file);
+                domains += understand(&frame, &file);
             }
             assert!(stream.is_empty());
         }
     }
     // As many as the recordings had when this was written.
-    assert!(messages >= 58, "{messages}");
+    assert!(messages >= 58 && domains >= 9, "{messages} messages, {domains} domains");
 }
 
-fn understand(frame: &Frame, file: &Path) {
+/// Returns how many groups of Service-Information were read.
+fn understand(frame: &Frame, file: &Path) -> usize {
     let mut again = frame.header().octets().to_vec();
     for avp in Avps::new(frame.body()) {
         again.extend(avp.unwrap().raw);
@@ -349,6 +397,7 @@ fn understand(frame: &Frame, file: &Path) {
             let ccr = CreditControlRequest::parse(frame, Strictness::Tolerant).unwrap();
             assert!(!ccr.session_id.is_empty() && !ccr.subscription_ids.is_empty(), "{file:?}");
             round_trip(&ccr, frame.body());
+            return information_round_trip(&ccr);
         }
         (command::CREDIT_CONTROL, false, 4) => {
             let received = CreditControlAnswer::parse(frame).unwrap();
@@ -360,6 +409,28 @@ fn understand(frame: &Frame, file: &Path) {
         (_, _, 0) => assert!(BaseMessage::parse(frame).unwrap().origin_host.is_some(), "{file:?}"),
         _ => {}
     }
+    0
+}
+
+/// What Service-Information says is the same when it is written and read again: 3GPP's members one by one, in the order of
+/// our tables.
+fn information_round_trip(ccr: &CreditControlRequest<'_>) -> usize {
+    let information = ccr.information();
+    let mut found = 0;
+    if let Some(ps) = information.ps() {
+        assert!(ps.location.is_none_or(|location| location.plmn.is_some()), "a place without a network");
+        assert_eq!(PsInformation::parse(&written(|w| ps.write_members(w))), ps);
+        found += 1;
+    }
+    if let Some(ims) = information.ims() {
+        assert_eq!(ImsInformation::parse(&written(|w| ims.write_members(w))), ims);
+        found += 1;
+    }
+    if let Some(sms) = information.sms() {
+        assert_eq!(SmsInformation::parse(&written(|w| sms.write_members(w))), sms);
+        found += 1;
+    }
+    found
 }
 
 /// A request that is written again and read again is the same, except for where it points to.

@@ -13,10 +13,12 @@
 //! | `template` | encoded requests whose varying octets are patched |
 //! | `slot` | one in-flight slot: a subscriber's session, step by step |
 //! | `link` | a connection: handshake, buffers, one task |
+//! | `neighbours` | connections beside the load that are idle, slow or broken |
 //! | `pace` | the clock of an open loop |
 //! | `report` | what came out |
 
 mod link;
+mod neighbours;
 mod pace;
 mod plan;
 mod report;
@@ -26,7 +28,8 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use report::Report;
+pub use neighbours::Neighbours;
+pub use report::{NeighbourReport, Report};
 
 use std::{
     io::Write as _,
@@ -39,6 +42,7 @@ use tokio::task::JoinSet;
 
 use self::{
     link::Link,
+    neighbours::Neighbourhood,
     pace::Pacer,
     plan::{Plan, Progress},
     report::Tally,
@@ -98,6 +102,11 @@ pub struct LoadOptions {
     /// Service-Context-Id.
     #[arg(long, default_value = "32251@3gpp.org")]
     pub service_context: String,
+    /// Measure twice: alone, and beside this many idle connections and a hundredth as many slow readers, half-open
+    /// connections and writers of single octets each. The server's `diameter.connections_max` must let them in, and
+    /// `ulimit -n` of both processes.
+    #[arg(long, value_name = "IDLE")]
+    pub neighbours: Option<usize>,
     /// Write the report as JSON, and no progress.
     #[arg(long)]
     pub json: bool,
@@ -129,6 +138,18 @@ pub async fn run(options: LoadOptions) -> anyhow::Result<Report> {
     }
     let tally = gather(tasks, &progress, !options.json).await;
     Ok(Report::new(&options, tally))
+}
+
+/// Runs the load alone, and then the same beside neighbours (see [`LoadOptions::neighbours`]).
+///
+/// # Errors
+/// As [`run`], and neighbours that cannot be opened.
+pub async fn run_beside(options: LoadOptions, idle: usize) -> anyhow::Result<NeighbourReport> {
+    let alone = run(options.clone()).await?;
+    let neighbourhood = Neighbourhood::open(&options, idle).await?;
+    let beside = run(options).await;
+    let neighbours = neighbourhood.leave().await;
+    Ok(NeighbourReport::new(alone, beside?, neighbours))
 }
 
 fn check(options: &LoadOptions) -> anyhow::Result<()> {

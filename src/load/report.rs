@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::LoadOptions;
+use super::{LoadOptions, Neighbours};
 use crate::diameter::{ResultCode, credit_control::RequestType};
 
 /// The result of a load. Counts cover the whole run with warm-up and wind-up; rate and latency what was sent while it
@@ -152,6 +152,46 @@ impl fmt::Display for Report {
             write!(f, "\n  wrong     {wrong_echoes} answers with another type or number, {unexpected} to no request")?;
         }
         self.failures.iter().try_for_each(|failure| write!(f, "\n  failed    {failure}"))
+    }
+}
+
+/// A load alone, and the same load beside neighbours that are idle, slow or broken.
+#[derive(Debug, Clone, Serialize)]
+pub struct NeighbourReport {
+    /// Alone.
+    pub alone: Report,
+    /// Beside them.
+    pub beside: Report,
+    /// Who they were.
+    pub neighbours: Neighbours,
+    /// p99 beside them, as a multiple of p99 alone.
+    pub p99_ratio: f64,
+}
+
+impl NeighbourReport {
+    pub(super) fn new(alone: Report, beside: Report, neighbours: Neighbours) -> Self {
+        let p99_ratio = beside.latency.p99_us / alone.latency.p99_us.max(1.0);
+        Self { alone, beside, neighbours, p99_ratio }
+    }
+
+    /// Whether both loads are clean, and the server has kept every neighbour that it should. How much slower it was is
+    /// for the reader to judge.
+    pub fn is_clean(&self) -> bool {
+        self.alone.is_clean() && self.beside.is_clean() && self.neighbours.lost == 0
+    }
+}
+
+impl fmt::Display for NeighbourReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Neighbours { idle, slow_readers, half_open, octet_writers, slow_readers_sent, half_open_closed, lost } =
+            self.neighbours;
+        writeln!(f, "alone\n{}\nbeside\n{}", self.alone, self.beside)?;
+        writeln!(
+            f,
+            "neighbours  {idle} idle, {slow_readers} slow readers ({slow_readers_sent} octets taken from them), {half_open} \
+             half open (closed {half_open_closed} times), {octet_writers} octet writers; {lost} lost"
+        )?;
+        write!(f, "p99 beside them is {:.2} times p99 alone", self.p99_ratio)
     }
 }
 

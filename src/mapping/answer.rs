@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ClientTraits;
+use super::{ClientTraits, ServicesRead};
 use crate::{
     charging::{Answer, Answered, FinalUnits, Grant, Measure, Reply, RequestKind, Verdict},
     diameter::{
@@ -71,14 +71,46 @@ fn credit_control_answer(
     cca.failed_avp = failed_avp(answer, request);
     if answer.at_command_level {
         if let Some(reply) = answer.replies.first() {
-            cca.granted = reply.grant.map(|grant| granted(grant, currency));
-            cca.validity_time = validity(reply);
-            cca.final_unit = reply.final_action.as_ref().map(final_unit);
+            match told(reply, client) {
+                Some(final_action) => {
+                    cca.granted = reply.grant.map(|grant| granted(grant, currency));
+                    cca.validity_time = validity(reply);
+                    cca.final_unit = final_action;
+                }
+                None => cca.result_code = ResultCode::CREDIT_LIMIT_REACHED,
+            }
         }
     } else {
-        cca.services = answer.replies.iter().map(|reply| service(reply, currency)).collect();
+        cca.services = answer.replies.iter().map(|reply| service(reply, currency, client)).collect();
+        put_where_read(&mut cca.services, client.services_read);
     }
     cca
+}
+
+/// The final action as a client understands it. `None`: it knows no other than the end of the service, and there are no
+/// units to end it with, so that nothing but a refusal will do (spec C-80, I-2).
+fn told(reply: &Reply, client: ClientTraits) -> Option<Option<FinalUnitAction>> {
+    match &reply.final_action {
+        Some(FinalUnits::Redirect(_)) if !client.redirects => {
+            reply.grant.filter(|grant| grant.amount > 0).map(|_| Some(FinalUnitAction::Terminate))
+        }
+        action => Some(action.as_ref().map(final_unit)),
+    }
+}
+
+/// Of several MSCCs a client may act on one only: the one that restricts it most must stand there, or a refusal would be
+/// read as a grant (interop.md).
+fn put_where_read(services: &mut [ServiceAnswer], read: ServicesRead) {
+    let restriction = |service: &ServiceAnswer| match (service.granted, &service.final_unit) {
+        (None, _) => 2,
+        (Some(_), Some(_)) => 1,
+        (Some(_), None) => 0,
+    };
+    match read {
+        ServicesRead::All => {}
+        ServicesRead::First => services.sort_by_key(|service| std::cmp::Reverse(restriction(service))),
+        ServicesRead::Last => services.sort_by_key(restriction),
+    }
 }
 
 /// Whether an answer carries Cost-Information (spec C-56).
@@ -90,18 +122,23 @@ const fn cost_told(kind: RequestKind, client: ClientTraits) -> bool {
     }
 }
 
-fn service(reply: &Reply, currency: Option<Currency>) -> ServiceAnswer {
+fn service(reply: &Reply, currency: Option<Currency>, client: ClientTraits) -> ServiceAnswer {
+    let (rating_group, service_identifier) = (reply.key.rating_group, reply.key.service_identifier);
+    let Some(final_action) = told(reply, client) else {
+        let result_code = Some(ResultCode::CREDIT_LIMIT_REACHED);
+        return ServiceAnswer { rating_group, service_identifier, result_code, ..ServiceAnswer::default() };
+    };
     let mut service = ServiceAnswer {
-        rating_group: reply.key.rating_group,
-        service_identifier: reply.key.service_identifier,
+        rating_group,
+        service_identifier,
         result_code: Some(result_code(reply.verdict)),
         granted: reply.grant.map(|grant| granted(grant, currency)),
         validity_time: validity(reply),
-        final_unit: reply.final_action.as_ref().map(final_unit),
+        final_unit: final_action,
         quota_holding_time: reply.holding_secs,
         ..ServiceAnswer::default()
     };
-    let threshold = Some(reply.threshold).filter(|threshold| *threshold > 0);
+    let threshold = Some(reply.threshold).filter(|threshold| *threshold > 0 && client.thresholds);
     match reply.grant.map(|grant| grant.measure) {
         Some(Measure::Units(UnitKind::Octets)) => service.volume_quota_threshold = threshold,
         Some(Measure::Units(UnitKind::Seconds)) => service.time_quota_threshold = threshold,

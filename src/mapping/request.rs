@@ -86,8 +86,14 @@ pub fn charge<'a>(
         RequestType::Event => RequestKind::Event,
     };
     let mut services: Vec<_> = request.services.iter().map(service).collect();
+    if client.grant_without_request && kind == RequestKind::Update {
+        ask_silently(&mut services, request);
+    }
     if request.is_command_level() {
         services.push(command_level(request));
+        if client.grant_without_request && kind == RequestKind::Update {
+            services.iter_mut().for_each(|service| service.want = service.want.or(Some(Want::Any)));
+        }
     }
     let translated = if kind == RequestKind::Event {
         if services.is_empty() {
@@ -149,6 +155,18 @@ fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
         ..QuotaKey::default()
     };
     from_units(key, mscc.requested.as_ref(), mscc.all_used())
+}
+
+/// For clients that leave Requested-Service-Unit out although they go on (spec C-34). What the client says it hands back or
+/// has ended is not granted again (spec G-40).
+fn ask_silently(services: &mut [ServiceRequest], request: &CreditControlRequest<'_>) {
+    for (service, mscc) in services.iter_mut().zip(&request.services) {
+        let reason = mscc.any_reporting_reason();
+        let ends = matches!(reason, Some(d::reporting_reason::QHT | d::reporting_reason::FINAL));
+        if service.used.is_some() && !ends {
+            service.want = service.want.or(Some(Want::Any));
+        }
+    }
 }
 
 /// Units outside of MSCC (spec C-39, G-20).

@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     DISCONNECT_WAIT, Shared,
     clients::Clients,
-    outgoing::{self, Outgoing, Queue, WriterEnd},
+    outgoing::{self, Outgoing, Queue, WriterEnd, bound_hit},
     registry::{self, Command, Errand, Outcome, Place},
     router,
 };
@@ -132,7 +132,7 @@ impl Connection {
                     Ok(0) | Err(_) => self.closing = Some(Closing::Gone),
                     Ok(_) => self.work_off(&mut buffer),
                 },
-                () = self.queue.room(in_flight_max), if full => {}
+                () = self.queue.room(in_flight_max), if full => bound_hit("in_flight_max"),
                 () = self.queue.ended() => self.closing = Some(Closing::Writer),
                 () = tokio::time::sleep(deadline) => self.step(Input::Tick),
                 _ = stopping.wait_for(|stopping| *stopping), if !stop_seen => {
@@ -197,6 +197,9 @@ impl Connection {
     fn not_diameter(&mut self, error: &FrameError) {
         let reason = if matches!(error, FrameError::Version { .. }) { "version" } else { "length" };
         metrics::counter!(names::FRAME_ERRORS, "reason" => reason).increment(1);
+        if matches!(error, FrameError::Length { length, max, .. } if length > max) {
+            bound_hit("message_octets_max");
+        }
         tracing::warn!(address = %self.address, %error, "connection closed: not a Diameter message");
         if let Some(header) = error.answerable() {
             let mut bytes = Vec::new();

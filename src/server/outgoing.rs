@@ -12,7 +12,7 @@ use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, sync::Notify};
 use super::Shared;
 use crate::{
     charging::{self, Answered, Verdict},
-    diameter::{Frame, overload},
+    diameter::Frame,
     journal::{Fatal, Pending, Position},
     mapping::{self, ClientTraits},
     telemetry::{RequestKind, RequestMetrics, names},
@@ -249,7 +249,7 @@ impl Writer {
                 let local = &self.shared.local.identity;
                 let start = self.ready.len();
                 if mapping::encode_answer(&durable, &request, client, local, &mut self.ready) {
-                    overload::append(&mut self.ready, start, self.shared.overload.report(Instant::now()));
+                    self.shared.overload.tell(&mut self.ready, start, Instant::now());
                 }
                 self.count(kind, mapping::result_code(durable.answer.verdict).0, received);
                 count_refused_quotas(&durable);
@@ -303,6 +303,7 @@ fn count_refused_quotas(answered: &Answered) {
     }
 }
 
-fn bound_hit(setting: &'static str) {
+/// Counts something that was larger or more than a setting allows.
+pub(super) fn bound_hit(setting: &'static str) {
     metrics::counter!(names::BOUNDS_HIT, "bound" => setting).increment(1);
 }

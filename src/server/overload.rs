@@ -19,8 +19,9 @@ use self::watch::Watch;
 use crate::{
     diameter::{
         Frame, RequestError, ResultCode,
-        credit_control::{RequestType, glance},
-        overload::{REPORT_VALIDITY_SECS, Report},
+        credit_control::{
+            OC_LOSS, OverloadReport, OverloadReportType, RequestType, SupportedFeatures, append_overload, glance,
+        },
     },
     journal::Position,
     telemetry::{RequestKind, names},
@@ -29,6 +30,8 @@ use crate::{
 
 /// How often it is looked: often enough that a backlog cannot grow far beyond its bound unseen.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a report holds unless a newer one comes: the standard's default (RFC 7683 7.5).
+const REPORT_VALIDITY_SECS: u32 = 30;
 /// A report that still holds is made anew in time, so that its reader does not let go in between.
 const REPORT_ANEW: u64 = REPORT_VALIDITY_SECS as u64 * 1_000 / 2;
 
@@ -114,18 +117,24 @@ impl Overload {
         Some((RequestError::new(ResultCode::TOO_BUSY, "the journal is behind"), kind))
     }
 
-    /// What clients that take part in overload control are told now; `None` = nothing to tell.
-    pub(super) fn report(&self, now: Instant) -> Option<Report> {
+    /// Tells a client that takes part in overload control, in the answer that begins at `start` and ends `out`.
+    pub(super) fn tell(&self, out: &mut Vec<u8>, start: usize, now: Instant) {
+        let features = SupportedFeatures { features: Some(OC_LOSS) };
+        append_overload(out, start, &features, self.report(now).as_ref());
+    }
+
+    /// What those clients are told now; `None` = nothing to tell.
+    fn report(&self, now: Instant) -> Option<OverloadReport> {
         let sequence = self.report.load(Ordering::Relaxed);
         let percentage = (sequence & 0xff) as u32;
         let told = sequence >> 8;
         if percentage > 0 {
-            return Some(Report { sequence, percentage, validity_secs: REPORT_VALIDITY_SECS });
+            return Some(report(sequence, percentage, REPORT_VALIDITY_SECS));
         }
         // That it is over is told for as long as somebody may still go by what was told before.
         let age = self.unix_millis(now.duration_since(self.start).as_millis() as u64).saturating_sub(told);
         let recent = sequence != 0 && age <= u64::from(REPORT_VALIDITY_SECS) * 1_000;
-        recent.then_some(Report { sequence, percentage: 0, validity_secs: 0 })
+        recent.then(|| report(sequence, 0, 0))
     }
 
     /// What is refused now.
@@ -167,6 +176,16 @@ impl Overload {
 
     const fn unix_millis(&self, since_start: u64) -> u64 {
         self.start_millis.saturating_add(since_start)
+    }
+}
+
+/// A report about this node, not its realm.
+const fn report(sequence: u64, percentage: u32, validity_secs: u32) -> OverloadReport {
+    OverloadReport {
+        sequence: Some(sequence),
+        kind: Some(OverloadReportType::Host),
+        reduction: Some(percentage),
+        validity_secs: Some(validity_secs),
     }
 }
 
@@ -286,21 +305,21 @@ mod tests {
         assert_eq!(overload.report(at(0)), None);
         look(0, 1_001);
         let first = overload.report(at(0)).unwrap();
-        assert_eq!((first.percentage, first.validity_secs), (30, REPORT_VALIDITY_SECS));
+        assert_eq!((first.reduction, first.validity_secs), (Some(30), Some(REPORT_VALIDITY_SECS)));
         // The same, until it must be said again.
         look(1_000, 1_001);
-        assert_eq!(overload.report(at(1_000)), Some(first));
+        assert_eq!(overload.report(at(1_000)), Some(first.clone()));
         look(15_000, 2_001);
         let second = overload.report(at(15_000)).unwrap();
         assert!(second.sequence > first.sequence);
         look(30_000, 2_001);
         let third = overload.report(at(30_000)).unwrap();
-        assert!(third.sequence > second.sequence && third.percentage > 0);
+        assert!(third.sequence > second.sequence && third.reduction > Some(0));
         overload.look(at(30_100), || (Position(2_001), Position(2_001)));
         let end = overload.report(at(30_100)).unwrap();
         assert!(end.sequence > third.sequence);
-        assert_eq!((end.percentage, end.validity_secs), (0, 0));
-        assert_eq!(overload.report(at(60_100)), Some(end));
+        assert_eq!((end.reduction, end.validity_secs), (Some(0), Some(0)));
+        assert_eq!(overload.report(at(60_100)), Some(end.clone()));
         assert_eq!(overload.report(at(60_101)), None);
     }
 }

@@ -1,15 +1,17 @@
 //! A CCR's way to the store. Sessions of other nodes would be forwarded from here.
 
-use super::{Shared, outgoing::Outgoing};
+use super::{
+    Shared,
+    outgoing::{Outgoing, bound_hit},
+};
 use crate::{
     diameter::{
         CreditControlRequest, Frame, RequestError, ResultCode,
         credit_control::{RequestType, glance},
         error::write_error_answer,
-        overload,
     },
     mapping::{self, ClientTraits},
-    telemetry::{self, names},
+    telemetry,
 };
 
 /// Takes a CCR to a decision, or to the error that answers it. Never waits. `traits` tells what is known of the client that
@@ -71,11 +73,11 @@ fn refusal(
 ) -> Outgoing {
     tracing::debug!(%error, "request refused");
     if let Some(bound) = error.bound {
-        metrics::counter!(names::BOUNDS_HIT, "bound" => bound.name()).increment(1);
+        bound_hit(bound.name());
     }
     let mut bytes = Vec::new();
     if write_error_answer(&mut bytes, frame, &shared.local.identity, error) {
-        overload::append(&mut bytes, 0, shared.overload.report(received));
+        shared.overload.tell(&mut bytes, 0, received);
     }
     Outgoing::Refusal { bytes, kind, result_code: error.result_code.0, received }
 }

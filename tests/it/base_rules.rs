@@ -140,6 +140,29 @@ async fn a_session_id_is_octets_and_nothing_else() {
     assert_eq!(node.account(1).sessions.len(), names.len(), "each is a session of its own");
 }
 
+// tests: B-21
+#[tokio::test]
+async fn padding_is_not_looked_at_and_is_sent_as_zero() {
+    let node = TestNode::demo().await;
+    let mut client = Client::open(node.diameter(), "pgw.example").await;
+    let mut octets = ccr_of(1, "pgw.example;1;1;x", INITIAL, 0).with(wanted(1)).numbered(1).octets();
+    let whole = Message(octets.clone());
+    let mut at = 20;
+    let mut padded = 0;
+    for avp in whole.avps() {
+        for octet in &mut octets[at + 8 + avp.data.len()..at + avp.raw.len()] {
+            *octet = 0xff;
+            padded += 1;
+        }
+        at += avp.raw.len();
+    }
+    assert!(padded > 3, "there is padding to be spoilt");
+    let answer = client.ask_octets(&octets).await;
+    // Reading the answer's AVPs checks its padding.
+    assert_eq!((answer.result(), answer.services()[0].octets()), (2001, Some(10 * MB)));
+    assert_eq!(answer.text(code::SESSION_ID), Some("pgw.example;1;1;x"));
+}
+
 // tests: B-101 B-103
 #[tokio::test]
 async fn a_session_id_is_there_once_or_not_at_all() {

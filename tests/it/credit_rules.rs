@@ -457,3 +457,42 @@ async fn units_are_answered_where_they_were_asked() {
         ask(&mut client, ccr("as.example;2", INITIAL, 0).with(subscription(1, &imsi(1))).with(wanted(1))).await;
     assert_eq!((answer.services()[0].octets(), answer.has(code::GRANTED_SERVICE_UNIT)), (Some(10 * MB), false));
 }
+
+// tests: G-33 G-54 G-73
+#[tokio::test]
+async fn what_is_told_beside_the_usage_does_not_change_its_price() {
+    let node = TestNode::demo().await;
+    let mut client = Client::open(node.diameter(), "pgw.example").await;
+    let time = |code| tgpp(code, &0xed00_3780_u32.to_be_bytes());
+    // Envelope-Start-Time and -End-Time; the volume and the time of it are part of what is reported, not more.
+    let envelope = tgpp(1_266, &[time(1_269), time(1_267), long(code::CC_TOTAL_OCTETS, 50 * MB)].concat());
+    let related = tgpp(3_926, &tgpp(870, &4_u32.to_be_bytes()));
+    let events = group(code::USED_SERVICE_UNIT, &[number(code::CC_TIME, 61), time(1_258), time(1_258), time(1_258)]);
+    let voice = |kind, n| in_context("32260@3gpp.org", ccr_of(1, "pgw.example;beside", kind, n));
+    ask(&mut client, voice(INITIAL, 0).with(mscc(&[any()]))).await;
+    // Two started minutes, whatever the envelope and the number of time stamps say.
+    let report = mscc(&[events, envelope, related, any()]);
+    let answer = ask(&mut client, voice(UPDATE, 1).with(report)).await;
+    assert_eq!((codes_of(&answer)[0].1, node.balance(1).0), (Some(2001), BALANCE - 2 * 150_000));
+}
+
+// tests: C-107
+#[tokio::test]
+async fn nobody_is_asked_again_because_of_an_event() {
+    let node = TestNode::demo().await;
+    node.provision(20, &[(IdentityKind::Imsi, "1001")], 100_000);
+    let mut client = Client::open(node.diameter(), "smsc.example").await;
+    let sms = |n| {
+        let request = ccr("smsc.example;event", EVENT, n).with(subscription(1, "1001"));
+        in_context("32274@3gpp.org", request).with(number(code::REQUESTED_ACTION, 0))
+    };
+    assert_eq!(ask(&mut client, sms(0)).await.result(), 2001);
+    assert_eq!(ask(&mut client, sms(1)).await.result(), 4012);
+    // Where a session waits for credit, a top-up is told to it; an event waits for nothing.
+    let session = |kind, n| ccr("pgw.example;waits", kind, n).with(subscription(1, "1001")).with(wanted(99));
+    ask(&mut client, session(INITIAL, 0)).await;
+    node.top_up(20, 1_000_000, "more");
+    let asked = client.receive().await;
+    assert_eq!((asked.is_request(), asked.text(code::SESSION_ID)), (true, Some("pgw.example;waits")));
+    client.is_served().await;
+}

@@ -9,17 +9,21 @@ mod seeds;
 mod targets;
 
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::{Duration, Instant},
 };
 
+use bytes::BytesMut;
+use tollgate::diameter::frame::{MESSAGE_MAX_DEFAULT, split};
+
 use self::{
     mutate::{Dice, mutated},
     seeds::seeds,
-    targets::{TARGETS, Target},
+    targets::{TARGETS, Target, charging::World},
 };
-use crate::wire::hex;
+use crate::wire::{Message, hex};
 
 /// Inputs of each target in an ordinary run: all of them take some seconds without optimisation.
 const EXECUTIONS: &[(&str, u32)] = &[
@@ -78,6 +82,38 @@ fn fuzzed(name: &str) {
 fn every_target_is_run() {
     let known = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(known(TARGETS.iter().map(|t| t.0).collect()), known(EXECUTIONS.iter().map(|t| t.0).collect()));
+}
+
+/// A generator whose inputs are all refused at the door would test nothing behind it.
+#[test]
+fn changed_inputs_reach_what_is_behind_the_door() {
+    let mut dice = Dice::new(1);
+    let mut inputs = |name: &str, count: usize| {
+        let seeds = seeds(name);
+        (0..count).map(|_| mutated(name, &seeds, &mut dice)).collect::<Vec<_>>()
+    };
+    let mut results = BTreeMap::<u32, usize>::new();
+    for input in inputs("session", 500) {
+        let mut world = World::new();
+        let mut buffer = BytesMut::from(&input[..]);
+        while let Ok(Some(frame)) = split(&mut buffer, MESSAGE_MAX_DEFAULT) {
+            if frame.header().flags.is_request() {
+                *results.entry(Message(world.serve(&frame)).result()).or_default() += 1;
+            }
+        }
+    }
+    for result in [2001, 4010, 5002, 5004, 5005, 5009, 5012, 5014, 5030, 5031] {
+        assert!(results.contains_key(&result), "no input gets {result}: {results:?}");
+    }
+    let share = |some: usize, all: usize| some * 100 / all;
+    assert!((20..80).contains(&share(results[&2001], results.values().sum())), "{results:?}");
+    let records = inputs("record", 500);
+    let read = records.iter().filter(|octets| tollgate::journal::record::decode(octets).is_ok()).count();
+    assert!((10..90).contains(&share(read, records.len())), "{read} of {}", records.len());
+    let catalogs = inputs("catalog", 200);
+    let text = |octets: &Vec<u8>| tollgate::rating::Catalog::from_toml(std::str::from_utf8(octets).unwrap()).is_ok();
+    let read = catalogs.iter().filter(|octets| text(octets)).count();
+    assert!((5..90).contains(&share(read, catalogs.len())), "{read} of {}", catalogs.len());
 }
 
 // tests: B-2 B-3

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod base_rules;
+mod bounds;
 mod captures;
 mod charging_order;
 mod charging_property;
@@ -20,6 +21,7 @@ mod freediameter;
 mod fuzz;
 mod interop_rules;
 mod kill9;
+mod neighbours;
 mod process;
 mod reauthorise;
 mod recorder;

@@ -15,7 +15,6 @@ use super::{
     final_unit::{FinalUnitAction, QosFinalUnit},
     group::Place,
     information::{AnswerInformation, ExperimentalResult, Redirection},
-    overload::{OverloadReport, SupportedFeatures, append},
     service_answer::ServiceAnswer,
     units::{CcMoney, GrantedUnits},
 };
@@ -67,10 +66,6 @@ pub struct AnswerExtras {
     pub qos_final_unit: Option<QosFinalUnit>,
     /// Redirect-Host and what belongs to it.
     pub redirection: Redirection,
-    /// OC-Supported-Features: only for clients that sent theirs (RFC 7683 5.1).
-    pub supported_features: Option<SupportedFeatures>,
-    /// OC-OLR.
-    pub overload: Option<OverloadReport>,
     /// Service-Information: advice of charge and the like.
     pub information: Option<AnswerInformation>,
 }
@@ -102,7 +97,7 @@ impl CreditControlAnswer {
     /// copied untouched and in order (spec B-136); Route-Record is not (spec B-81). 3xxx sets E (spec B-82).
     ///
     /// Returns whether the client is to be told of overload (RFC 7683); see
-    /// [`overload::append`](crate::diameter::overload::append).
+    /// [`append_overload`](super::append_overload).
     pub fn encode(&self, request: &Frame, local: &Identity, out: &mut Vec<u8>) -> bool {
         let copied = Copied::from(request.body());
         if self.result_code.is_protocol_error() || !copied.suffices_for_cca() {
@@ -177,8 +172,9 @@ impl CreditControlAnswer {
     fn encode_error(&self, request: &Frame, local: &Identity, out: &mut Vec<u8>) {
         let start = out.len();
         write_error_answer(out, request, local, &self.as_error());
-        if let Some(extras) = &self.extras {
-            append(out, start, |w| extras.write_for_errors(w));
+        if let (Some(extras), Some(mut w)) = (&self.extras, Writer::resume(out, start)) {
+            extras.write_for_errors(&mut w);
+            w.finish();
         }
     }
 
@@ -209,8 +205,6 @@ impl AnswerExtras {
         self.experimental.write_all(&d::EXPERIMENTAL_RESULT, w);
         self.origin_state_id.write_all(&d::ORIGIN_STATE_ID, w);
         self.redirection.write_members(w);
-        self.supported_features.write_all(&d::OC_SUPPORTED_FEATURES, w);
-        self.overload.write_all(&d::OC_OLR, w);
     }
 }
 

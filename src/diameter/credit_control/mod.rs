@@ -36,6 +36,7 @@ pub use information::{
     AnswerInformation, AocCost, AocInformation, AocService, AocSubscription, AocTariff, AocTariffs, ExperimentalResult,
     FurnishCharging, ImsAnswer, PsAnswer, RateElement, Redirection,
 };
+pub(super) use overload::offers_loss;
 pub use overload::{OC_LOSS, OverloadReport, OverloadReportType, SupportedFeatures, append_overload};
 pub use parse_answer::ReceivedAnswer;
 pub use problems::Strictness;

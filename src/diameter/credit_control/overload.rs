@@ -1,6 +1,10 @@
 //! Overload indication (RFC 7683): what a client understands, and what a server tells it.
 
-use crate::diameter::{dictionary as d, writer::Writer};
+use crate::diameter::{
+    avp::Avps,
+    dictionary::{self as d, key},
+    writer::Writer,
+};
 
 use super::group::{Member, enumerated, group};
 
@@ -46,6 +50,13 @@ impl SupportedFeatures {
     }
 }
 
+/// Whether OC-Supported-Features, the members of which these are, has the loss algorithm among them. Nothing else is made of
+/// them: what is out of form is no offer.
+pub(in crate::diameter) fn offers_loss(members: &[u8]) -> bool {
+    let vector = Avps::new(members).map_while(Result::ok).find(|avp| avp.key() == key::OC_FEATURE_VECTOR);
+    vector.is_none_or(|avp| avp.u64().is_ok_and(|features| features & OC_LOSS != 0))
+}
+
 /// Adds both AVPs to a message that was written to `out` from `start` on, whatever kind of answer it is: reports go with
 /// refusals too.
 pub fn append_overload(out: &mut Vec<u8>, start: usize, features: &SupportedFeatures, report: Option<&OverloadReport>) {
@@ -63,5 +74,25 @@ pub(super) fn append(out: &mut Vec<u8>, start: usize, write: impl FnOnce(&mut Wr
     let [_, length @ ..] = (out.len().saturating_sub(start) as u32).to_be_bytes();
     if let Some(field) = out.get_mut(start + 1..start + 4) {
         field.copy_from_slice(&length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diameter::vectors::hex;
+
+    // tests: G-23
+    #[test]
+    fn the_loss_algorithm_is_the_default() {
+        for (members, offered) in [
+            ("", true),
+            ("0000026e000000100000000000000001", true),
+            ("0000026e000000100000000000000003", true),
+            ("0000026e000000100000000000000002", false),
+            ("0000026e0000000c00000001", false),
+        ] {
+            assert_eq!(offers_loss(&hex(members)), offered, "{members}");
+        }
     }
 }

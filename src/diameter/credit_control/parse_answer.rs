@@ -110,8 +110,6 @@ impl CreditControlAnswer {
             | key::REDIRECT_HOST
             | key::REDIRECT_HOST_USAGE
             | key::REDIRECT_MAX_CACHE_TIME
-            | key::OC_SUPPORTED_FEATURES
-            | key::OC_OLR
             | key::SERVICE_INFORMATION => {
                 problems.skip(avp);
                 self.extras.get_or_insert_default().take(avp);
@@ -127,8 +125,6 @@ impl AnswerExtras {
             key::EXPERIMENTAL_RESULT => self.experimental.accept(avp),
             key::ORIGIN_STATE_ID => self.origin_state_id.accept(avp),
             key::QOS_FINAL_UNIT_INDICATION => self.qos_final_unit = QosFinalUnit::read(avp),
-            key::OC_SUPPORTED_FEATURES => self.supported_features.accept(avp),
-            key::OC_OLR => self.overload.accept(avp),
             key::SERVICE_INFORMATION => self.information.accept(avp),
             _ => self.redirection.read_members(avp.raw),
         }

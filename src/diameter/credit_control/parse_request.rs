@@ -16,6 +16,7 @@ use super::{
     group::Place,
     problems::{Check, Problems, Strictness, too_many},
     request::{CreditControlRequest, RequestType, SubscriptionId},
+    service_information::ServiceInformation,
     services::MultipleServices,
     units::{ServiceUnits, UsedUnits},
 };
@@ -241,11 +242,9 @@ impl<'a> Draft<'a> {
     #[cold]
     fn check_subscription_ids(&mut self, problems: &mut Problems) {
         if let Some(group) = self.service_information {
-            problems.members(&group, |avp, problems| {
-                if avp.is(&d::SUBSCRIPTION_ID) {
-                    self.subscription_id(avp, problems);
-                }
-            });
+            // One that is ill-formed is passed over: an update does not need any, and its usage must not be lost.
+            let inside = ServiceInformation::new(group.data).subscription_ids();
+            self.subscription_ids.extend(inside.filter(|id| id.kind <= subscription_id_type::PRIVATE));
         }
         if self.subscription_ids.is_empty()
             && let Some(error) = self.odd_identity.take()

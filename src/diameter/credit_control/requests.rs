@@ -42,15 +42,25 @@ fn octets(amount: u64, side: TariffChangeUsage) -> UsedUnits {
     UsedUnits { units: ServiceUnits::of(Units::octets(amount)), tariff_change: Some(side), reporting_reason: None }
 }
 
-/// A request whose one MSCC has these members, as a refusal.
-fn refusal(members: &[u8]) -> (u32, Vec<u8>) {
+/// A request with more AVPs behind.
+fn with(more: impl FnOnce(&mut Writer<'_>)) -> Frame {
     let origin = Identity { host: "pgw".into(), realm: "net".into() };
     let mut out = Vec::new();
     update(&origin).encode(&mut out);
-    Writer::bare(&mut out).octets(&d::MULTIPLE_SERVICES_CREDIT_CONTROL, members);
-    let [_, length @ ..] = (out.len() as u32).to_be_bytes();
-    out[1..4].copy_from_slice(&length);
-    let frame = Frame::from_bytes(out.into()).unwrap();
+    let mut w = Writer::resume(&mut out, 0).unwrap();
+    more(&mut w);
+    w.finish();
+    Frame::from_bytes(out.into()).unwrap()
+}
+
+/// A request whose one MSCC has these members.
+fn with_service(members: impl FnOnce(&mut Writer<'_>)) -> Frame {
+    with(|w| w.group(&d::MULTIPLE_SERVICES_CREDIT_CONTROL, members))
+}
+
+/// The same, as a refusal.
+fn refusal(members: &[u8]) -> (u32, Vec<u8>) {
+    let frame = with_service(|w| w.raw(members));
     let error = CreditControlRequest::parse(&frame, Strictness::Tolerant).unwrap_err();
     (error.result_code.0, error.failed_avp.unwrap_or_default())
 }
@@ -148,7 +158,7 @@ fn what_few_clients_send_is_kept() {
     assert_eq!(received(&frame).services[0].qos_information(), Some(qos));
 }
 
-// tests: C-8, C-23, C-24, C-25, C-160, C-161, C-166, G-85
+// tests: C-23, C-24, C-25, C-160, C-161, C-166, G-85
 #[test]
 fn the_avps_of_the_command() {
     let origin = Identity { host: "pgw".into(), realm: "net".into() };
@@ -204,16 +214,8 @@ fn what_is_wrong_inside_shows_its_place() {
 // tests: B-43
 #[test]
 fn an_unknown_wish_counts_only_when_the_client_insists() {
-    let origin = Identity { host: "pgw".into(), realm: "net".into() };
-    for (flags, code) in [(0xc0, Some(ResultCode::INVALID_AVP_VALUE)), (0x80, None)] {
-        let mut out = Vec::new();
-        update(&origin).encode(&mut out);
-        let start = out.len();
-        Writer::bare(&mut out).u32(&d::AOC_REQUEST_TYPE, 9);
-        out[start + 4] = flags;
-        let [_, length @ ..] = (out.len() as u32).to_be_bytes();
-        out[1..4].copy_from_slice(&length);
-        let frame = Frame::from_bytes(out.into()).unwrap();
+    for (flags, code) in [("c0", Some(ResultCode::INVALID_AVP_VALUE)), ("80", None)] {
+        let frame = with(|w| w.raw(&hex(&format!("00000807{flags}000010000028af00000009"))));
         match CreditControlRequest::parse(&frame, Strictness::Tolerant) {
             Ok(ccr) => assert_eq!((code, ccr.aoc_request), (None, Some(AocRequestType::NotRequested))),
             Err(error) => assert_eq!(Some(error.result_code), code),
@@ -224,18 +226,12 @@ fn an_unknown_wish_counts_only_when_the_client_insists() {
 // tests: C-7, G-92
 #[test]
 fn ill_formed_extras_are_passed_over() {
-    let origin = Identity { host: "pgw".into(), realm: "net".into() };
-    let mut out = Vec::new();
-    update(&origin).encode(&mut out);
-    Writer::bare(&mut out).group(&d::MULTIPLE_SERVICES_CREDIT_CONTROL, |w| {
+    let frame = with_service(|w| {
         w.octets(&d::TGPP_RAT_TYPE, &[0, 6]);
         // A pool without a unit; an envelope whose volume has four octets.
         w.group(&d::G_S_U_POOL_REFERENCE, |w| w.u32(&d::G_S_U_POOL_IDENTIFIER, 1));
         w.group(&d::ENVELOPE, |w| w.u32(&d::CC_TOTAL_OCTETS, 1));
     });
-    let [_, length @ ..] = (out.len() as u32).to_be_bytes();
-    out[1..4].copy_from_slice(&length);
-    let frame = Frame::from_bytes(out.into()).unwrap();
     let ccr = CreditControlRequest::parse(&frame, Strictness::Strict).unwrap();
     let service = &ccr.services[0];
     assert_eq!(service.rat_type, None);
@@ -246,19 +242,26 @@ fn ill_formed_extras_are_passed_over() {
 // tests: G-33
 #[test]
 fn the_times_of_single_events_are_passed_over() {
-    let origin = Identity { host: "pgw".into(), realm: "net".into() };
-    let mut out = Vec::new();
-    update(&origin).encode(&mut out);
-    Writer::bare(&mut out).group(&d::MULTIPLE_SERVICES_CREDIT_CONTROL, |w| {
+    let frame = with_service(|w| {
         w.group(&d::USED_SERVICE_UNIT, |w| {
             w.u64(&d::CC_SERVICE_SPECIFIC_UNITS, 2);
             (1..3).for_each(|at| w.time(&d::EVENT_CHARGING_TIMESTAMP, Timestamp::from_secs(at)));
         });
     });
-    let [_, length @ ..] = (out.len() as u32).to_be_bytes();
-    out[1..4].copy_from_slice(&length);
-    let frame = Frame::from_bytes(out.into()).unwrap();
     let ccr = CreditControlRequest::parse(&frame, Strictness::Strict).unwrap();
     let units = ServiceUnits { specific: Some(2), ..Default::default() };
     assert_eq!(ccr.services[0].used, Some(UsedUnits { units, ..Default::default() }));
+}
+
+// tests: G-52, G-54
+#[test]
+fn every_kind_of_trigger_is_kept_and_a_related_one_is_no_trigger() {
+    let kinds: Vec<u32> =
+        [1..=5, 10..=24, 30..=36, 40..=40, 50..=52, 60..=62, 70..=76, 999..=999].into_iter().flatten().collect();
+    let frame = with_service(|w| {
+        w.group(&d::RELATED_TRIGGER, |w| w.u32(&d::TRIGGER_TYPE, d::trigger_type::RAT));
+        w.group(&d::TRIGGER, |w| kinds.iter().for_each(|kind| w.u32(&d::TRIGGER_TYPE, *kind)));
+    });
+    let ccr = CreditControlRequest::parse(&frame, Strictness::Strict).unwrap();
+    assert_eq!(ccr.services[0].triggers, Some(kinds));
 }

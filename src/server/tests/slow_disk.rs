@@ -12,8 +12,8 @@ use crate::{
         LocalNode,
         avp::Avps,
         base::write_dwr,
-        credit_control::{MultipleServices, ServiceUnits, UsedUnits},
-        dictionary as d, overload,
+        credit_control::{MultipleServices, ServiceUnits, SupportedFeatures, UsedUnits, append_overload},
+        dictionary as d,
     },
     ids::{Identity as Subscription, IdentityKind},
     server::overload::Level,
@@ -261,7 +261,7 @@ fn about_overload(answer: &Frame) -> Vec<u32> {
 async fn who_takes_part_in_overload_control_is_told_in_every_answer_and_nobody_else() {
     let mut slow = Slow::start().await;
     let offer = |mut message: Vec<u8>| {
-        overload::append(&mut message, 0, None);
+        append_overload(&mut message, 0, &SupportedFeatures::default(), None);
         message
     };
     let plain = slow.message(RequestType::Initial, "gw.example;1;1", 0, 0, true);

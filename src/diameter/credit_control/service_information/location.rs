@@ -243,7 +243,7 @@ impl MsTimeZone {
     pub const fn to_octets(self) -> [u8; 2] {
         let quarters = self.quarter_hours.unsigned_abs();
         let sign = if self.quarter_hours < 0 { 8 } else { 0 };
-        [quarters % 10 << 4 | sign | quarters / 10 & 7, self.daylight_hours & 3]
+        [((quarters % 10) << 4) | sign | ((quarters / 10) & 7), self.daylight_hours & 3]
     }
 }
 

@@ -72,7 +72,7 @@ impl<'a> ServiceInformation<'a> {
 
     /// Subscription-Id of the service: counts when the command has none (spec C-162), which
     /// [`CreditControlRequest::parse`] sees to.
-    pub fn subscription_ids(&self) -> impl Iterator<Item = SubscriptionId<'a>> {
+    pub fn subscription_ids(self) -> impl Iterator<Item = SubscriptionId<'a>> {
         let groups = Avps::new(self.members).map_while(Result::ok).filter(|avp| avp.key() == key::SUBSCRIPTION_ID);
         groups.filter_map(|group| {
             let (mut kind, mut data) = (None, None);

@@ -1,5 +1,7 @@
 use std::net::IpAddr;
 
+use proptest::prelude::*;
+
 use super::{super::*, *};
 use crate::{
     diameter::{
@@ -107,9 +109,9 @@ fn request(more: &[u8], information: Option<&[u8]>) -> Frame {
     ccr.service_information = information;
     let mut out = Vec::new();
     ccr.encode(&mut out);
-    out.extend(more);
-    let [_, length @ ..] = (out.len() as u32).to_be_bytes();
-    out[1..4].copy_from_slice(&length);
+    let mut w = Writer::resume(&mut out, 0).unwrap();
+    w.raw(more);
+    w.finish();
     Frame::from_bytes(out.into()).unwrap()
 }
 
@@ -322,9 +324,46 @@ fn identities_inside_and_domains_side_by_side() {
         w.group(&d::IMS_INFORMATION, |w| w.u32(&d::NODE_FUNCTIONALITY, 16));
         w.group(&d::VCS_INFORMATION, |w| w.u32(&d::FORWARDING_PENDING, 1));
     });
+    let frame = request(&[], Some(&information));
+    assert_eq!(CreditControlRequest::parse(&frame, Strictness::Strict).unwrap().subscription_ids, [identity]);
     let inside = ServiceInformation::new(&information);
     assert_eq!(inside.subscription_ids().collect::<Vec<_>>(), [identity]);
     assert_eq!(inside.ims().unwrap().node, Some(16));
     assert_eq!(inside.vcs().unwrap().forwarding, Some(true));
     assert_eq!((inside.ps(), inside.sms(), inside.mms(), inside.mmtel()), (None, None, None, None));
+}
+
+proptest! {
+    // tests: G-92
+    #[test]
+    fn any_members_are_read_without_panic_and_stay_what_they_are(
+        members in prop::collection::vec((0_usize..600, prop::collection::vec(any::<u8>(), 0..24), any::<bool>()), 0..30)
+    ) {
+        let out = written(|w| {
+            for (at, data, inside) in &members {
+                let def = &d::all()[at % d::all().len()];
+                match inside {
+                    true => w.group(def, |w| w.octets(&d::all()[(at * 7) % d::all().len()], data)),
+                    false => w.octets(def, data),
+                }
+            }
+        });
+        for def in
+            [&d::PS_INFORMATION, &d::IMS_INFORMATION, &d::SMS_INFORMATION, &d::MMS_INFORMATION, &d::MMTEL_INFORMATION, &d::VCS_INFORMATION]
+        {
+            let information = written(|w| w.octets(def, &out));
+            let read = ServiceInformation::new(&information);
+            let again = written(|w| {
+                if let Some(it) = read.ps() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.ims() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.sms() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.mms() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.mmtel() { w.group(def, |w| it.write_members(w)); }
+                if let Some(it) = read.vcs() { w.group(def, |w| it.write_members(w)); }
+            });
+            let same = ServiceInformation::new(&again);
+            prop_assert_eq!((read.ps(), read.ims(), read.sms()), (same.ps(), same.ims(), same.sms()));
+            prop_assert_eq!((read.mms(), read.mmtel(), read.vcs()), (same.mms(), same.mmtel(), same.vcs()));
+        }
+    }
 }

@@ -57,9 +57,8 @@ async fn an_event_is_refunded() {
     assert_eq!(node.balance(5), (100_000_000, 0));
 }
 
-// when it runs, tests: B-82 B-85 B-132
+// tests: B-82 B-85 B-132
 #[tokio::test]
-#[ignore = "waits for AVPs beyond the grammar of answers with E to come with M clear: this stack refuses them with M"]
 async fn a_protocol_error() {
     play("protocol_error", 100_000_000).await;
 }

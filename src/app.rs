@@ -39,6 +39,8 @@ const STOP_WAIT: Duration = Duration::from_secs(10);
 pub struct Node {
     /// Diameter addresses that it listens on.
     pub diameter: Vec<SocketAddr>,
+    /// Diameter addresses where TLS comes first.
+    pub diameter_tls: Vec<SocketAddr>,
     /// gRPC address.
     pub grpc: SocketAddr,
     /// HTTP address: metrics and health.
@@ -83,15 +85,21 @@ impl Node {
         let (store, recovery) = open_store(&config, catalog, &health).await?;
         seed(&store, &config.seed).await?;
 
-        let server = Server::new(Arc::clone(&store), &config.diameter);
+        let tls = &config.diameter.tls;
+        let keys = tls.is_on().then(|| tls.load()).transpose();
+        let keys = keys.map_err(|(_, message)| anyhow::anyhow!("diameter.tls: {message}"))?;
+        let server = Server::new(Arc::clone(&store), &config.diameter, keys);
         let mut diameter = Vec::new();
         let mut accepting = Vec::new();
-        for address in config.diameter.listen.addresses() {
-            let listener = bind(*address, "diameter.listen").await?;
-            diameter.push(listener.local_addr()?);
+        let mut diameter_tls = Vec::new();
+        let listeners = server.listen().map_err(|(place, error)| anyhow::Error::new(error).context(place))?;
+        for listener in listeners {
+            if listener.tls { &mut diameter_tls } else { &mut diameter }.push(listener.address);
             let server = server.clone();
             accepting.push(tokio::spawn(async move { server.accept(listener).await }));
         }
+        let calling = server.clone();
+        accepting.push(tokio::spawn(async move { calling.call().await }));
         let asking = server.clone();
         accepting.push(tokio::spawn(async move { asking.reauthorise().await }));
 
@@ -117,6 +125,7 @@ impl Node {
         health.set(HealthState::Ready);
         Ok(Self {
             diameter,
+            diameter_tls,
             grpc,
             http,
             store,
@@ -129,6 +138,16 @@ impl Node {
             background,
             stop_background,
         })
+    }
+
+    /// Diameter connections, open or on their way.
+    pub fn connections(&self) -> usize {
+        self.server.connections()
+    }
+
+    /// Whether a Diameter peer has an open connection, by its Origin-Host.
+    pub fn is_connected(&self, origin_host: &str) -> bool {
+        self.server.is_connected(origin_host)
     }
 
     /// Waits until the journal fails: from then on nothing can be promised, and the process must end.

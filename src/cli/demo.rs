@@ -13,7 +13,7 @@ use clap::Args;
 use crate::{
     app::Node,
     cli::{OutputClosed, say},
-    config::{Config, Listen, SystemEnvironment},
+    config::{Config, Endpoint, Listen, SystemEnvironment},
 };
 
 /// The demo's configuration and price list are part of the program, so that it runs anywhere.
@@ -95,7 +95,8 @@ fn configuration(scratch: &Path, options: &DemoOptions) -> anyhow::Result<Config
         let taken = options.any_port || std::net::TcpListener::bind(address).is_err();
         if taken { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) } else { address }
     };
-    config.diameter.listen = Listen::Many(config.diameter.listen.addresses().iter().map(|a| port(*a)).collect());
+    let endpoint = |at: &Endpoint| Endpoint { address: port(at.address), ..*at };
+    config.diameter.listen = Listen::Many(config.diameter.listen.endpoints().iter().map(endpoint).collect());
     config.grpc.listen = port(config.grpc.listen);
     config.http.listen = port(config.http.listen);
     Ok(config)

@@ -73,15 +73,25 @@ impl Document {
         let known = schema.get(section).and_then(Value::as_table);
         let keys =
             known.ok_or_else(|| format!("unknown section `{section}`{}", suggestion(section, names(&schema))))?;
+        // A table inside a section has one more name: TOLLGATE__SECTION__TABLE__KEY.
+        let inner = key.split_once("__").and_then(|(table, key)| Some((table, keys.get(table)?.as_table()?, key)));
+        let (keys, key, section_name) = match inner {
+            Some((table, keys, key)) => (keys, key, format!("{section}.{table}")),
+            None => (keys, key, section.to_owned()),
+        };
         let default = keys
             .get(key)
-            .ok_or_else(|| format!("unknown key `{key}` in [{section}]{}", suggestion(key, names(keys))))?;
+            .ok_or_else(|| format!("unknown key `{key}` in [{section_name}]{}", suggestion(key, names(keys))))?;
         let value = read_value(text, default);
-        let table = self.values.entry(section).or_insert_with(|| Value::Table(Table::new()));
-        // A section that is no table in the file is reported by the check of types.
-        if let Some(table) = table.as_table_mut() {
+        let mut table = self.values.entry(section).or_insert_with(|| Value::Table(Table::new())).as_table_mut();
+        if let Some((name, ..)) = inner {
+            let empty = || Value::Table(Table::new());
+            table = table.and_then(|table| table.entry(name).or_insert_with(empty).as_table_mut());
+        }
+        // What is no table in the file is reported by the check of types.
+        if let Some(table) = table {
             table.insert(key.to_owned(), value);
-            let path = format!("{section}.{key}");
+            let path = format!("{section_name}.{key}");
             self.places.retain(|known, _| !known.starts_with(&format!("{path}.")));
             self.places.insert(path, Place::Variable(name.to_owned()));
         }
@@ -107,12 +117,31 @@ impl Document {
                     problems.push(self.unknown(&path, key, "key", names(known)));
                 } else if path == "diameter.peers" {
                     problems.extend(self.check_peers(value));
+                } else if let Some(known) = known[key].as_table() {
+                    problems.extend(self.check_table(section, key, value, known));
                 } else if let Err(message) = fits_section(section, key, value) {
                     problems.push(self.locate(&path, format!("`{key}`: {message}")));
                 }
             }
         }
         problems
+    }
+
+    /// A table inside a section.
+    fn check_table(&self, section: &str, key: &str, value: &Value, known: &Table) -> Vec<Problem> {
+        let path = format!("{section}.{key}");
+        let Some(table) = value.as_table() else {
+            return vec![self.locate(&path, format!("write `[{path}]` and the keys below it"))];
+        };
+        let check = |(inner, value): (&String, &Value)| {
+            let path = format!("{path}.{inner}");
+            if !known.contains_key(inner) {
+                return Some(self.unknown(&path, inner, "key", names(known)));
+            }
+            let alone = Value::Table(Table::from_iter([(inner.clone(), value.clone())]));
+            fits_section(section, key, &alone).err().map(|message| self.locate(&path, format!("`{inner}`: {message}")))
+        };
+        table.iter().filter_map(check).collect()
     }
 
     fn check_peers(&self, value: &Value) -> Vec<Problem> {

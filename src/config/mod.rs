@@ -12,6 +12,7 @@ mod sections;
 mod switches;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod validate;
 
 use std::{
@@ -22,11 +23,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use listen::Listen;
+#[cfg(feature = "sctp")]
+pub use listen::IPPROTO_SCTP;
+pub use listen::{Endpoint, Listen, Target, Transport};
 pub use peers::{Peer, Profile};
 pub use problem::{ConfigError, Place, Problem};
 pub use sections::{Catalog, Diameter, Events, Grpc, Http, Log, LogFormat, Seed, Store};
 pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
+pub use tls::{BadFile, DIAMETERS_PORT, Tls, TlsKeys};
 
 use document::Document;
 
@@ -61,7 +65,8 @@ pub struct Config {
 impl Config {
     /// Reads the file (none = defaults only), applies the environment's overrides and checks the whole.
     ///
-    /// `catalog.file` comes back resolved against the directory of the file.
+    /// `catalog.file` and the files of TLS come back resolved against the directory of the file. The latter are read, to
+    /// see that they are in order.
     ///
     /// # Errors
     ///
@@ -71,18 +76,27 @@ impl Config {
             Some(path) => fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?,
             None => String::new(),
         };
-        let mut config = Self::parse(&text, path, environment)?;
+        let (mut config, document) = Self::read(&text, path, environment)?;
         let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
         config.catalog.file = directory.join(&config.catalog.file);
-        Ok(config)
+        if config.diameter.tls.is_on() {
+            config.diameter.tls.files().into_iter().for_each(|(_, file)| *file = directory.join(&*file));
+        }
+        let problems: Vec<_> = config.problems_here().into_iter().map(|p| document.locate(&p.key, p.message)).collect();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(problems)) }
     }
 
-    /// Like [`Config::load`] for a text at hand; `path` is only named in problems, and `catalog.file` stays as written.
+    /// Like [`Config::load`] for a text at hand; `path` is only named in problems, paths stay as written, and no other file
+    /// is read.
     ///
     /// # Errors
     ///
     /// Every problem that was found, each with its place.
     pub fn parse(text: &str, path: Option<&Path>, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        Self::read(text, path, environment).map(|(config, _)| config)
+    }
+
+    fn read(text: &str, path: Option<&Path>, environment: &dyn Environment) -> Result<(Self, Document), ConfigError> {
         let mut document = Document::parse(text, path).map_err(ConfigError::new)?;
         let mut problems = document.override_from(environment);
         problems.extend(document.check_keys_and_types());
@@ -91,7 +105,7 @@ impl Config {
         }
         let config = document.config().map_err(|problem| ConfigError::new(vec![problem]))?;
         let problems: Vec<_> = config.problems().into_iter().map(|p| document.locate(&p.key, p.message)).collect();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(problems)) }
+        if problems.is_empty() { Ok((config, document)) } else { Err(ConfigError::new(problems)) }
     }
 
     /// A problem at the place where a key such as `diameter.peers.0` was written, for whoever finds one in the values.

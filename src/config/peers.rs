@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diameter, Overrides, Switches};
+use super::{Diameter, Overrides, Switches, Target};
 
 /// A client, or all clients that a pattern fits. That it has no other keys is checked where the file is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,12 @@ pub struct Peer {
     /// Whether an unknown AVP with the M bit is refused (spec B-24); absent = [`Diameter::strict_mandatory_avps`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict_mandatory_avps: Option<bool>,
+    /// Where it listens, if this node is to connect to it; needs an `origin_host` that is no pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Target>,
+    /// Whether it must use TLS, and is called with it (spec B-181).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
     /// Where it differs from its profile.
     #[serde(flatten)]
     pub overrides: Overrides,
@@ -42,7 +48,7 @@ pub enum Profile {
 
 impl Peer {
     /// Keys of an entry beside those of its switches.
-    pub(super) const KEYS: &[&str] = &["origin_host", "profile", "strict_mandatory_avps"];
+    pub(super) const KEYS: &[&str] = &["origin_host", "profile", "strict_mandatory_avps", "connect", "tls"];
 
     /// A peer about which nothing is said but its name.
     pub fn generic(origin_host: &str) -> Self {
@@ -50,6 +56,8 @@ impl Peer {
             origin_host: origin_host.to_owned(),
             profile: Profile::Generic,
             strict_mandatory_avps: None,
+            connect: None,
+            tls: false,
             overrides: Overrides::default(),
         }
     }
@@ -57,6 +65,11 @@ impl Peer {
     /// How it is served: its profile, and what its entry says otherwise.
     pub fn switches(&self) -> Switches {
         self.overrides.over(self.profile.switches())
+    }
+
+    /// Whether it stands for many hosts.
+    pub(super) fn is_pattern(&self) -> bool {
+        self.domain().is_some()
     }
 
     /// The domain of a pattern `*.domain`.

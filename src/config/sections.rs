@@ -7,10 +7,10 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Listen, Peer};
+use super::{Listen, Peer, Tls};
 use crate::units::Money;
 
-const fn loopback(port: u16) -> SocketAddr {
+pub(super) const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
@@ -18,8 +18,10 @@ const fn loopback(port: u16) -> SocketAddr {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Diameter {
-    /// TCP addresses.
+    /// Addresses without TLS.
     pub listen: Listen,
+    /// TLS.
+    pub tls: Tls,
     /// This node's Origin-Host.
     pub origin_host: String,
     /// This node's Origin-Realm.
@@ -46,6 +48,8 @@ pub struct Diameter {
     pub services_max: usize,
     /// Connections at a time.
     pub connections_max: usize,
+    /// Connections of one client at a time: of one Origin-Host, or of one `connect` (spec B-162).
+    pub connections_per_peer: usize,
     /// Requests of one connection that are being worked on at a time.
     pub in_flight_max: usize,
     /// Records that may wait to become durable before new sessions are refused (3004); at twice that, updates that ask for
@@ -55,6 +59,11 @@ pub struct Diameter {
     pub handshake_secs: u64,
     /// Silence after which a watchdog request is sent (Tw of RFC 3539).
     pub watchdog_secs: u64,
+    /// How long a connection that a client has opened may carry nothing but watchdogs before it is ended; 0 = for ever
+    /// (spec B-170).
+    pub idle_secs: u64,
+    /// Pause before a peer with `connect` is called again (Tc, spec B-163).
+    pub reconnect_secs: u64,
     /// How long an answered Re-Auth-Request waits for its CCR-U before it is repeated once (C-102).
     pub reauthorise_wait_secs: u64,
 }
@@ -62,7 +71,8 @@ pub struct Diameter {
 impl Default for Diameter {
     fn default() -> Self {
         Self {
-            listen: Listen::One(loopback(3868)),
+            listen: loopback(3868).into(),
+            tls: Tls::default(),
             origin_host: "ocs1.tollgate.example".into(),
             origin_realm: "tollgate.example".into(),
             realms: Vec::new(),
@@ -76,10 +86,13 @@ impl Default for Diameter {
             avps_max: 4_096,
             services_max: 256,
             connections_max: 1_024,
+            connections_per_peer: 16,
             in_flight_max: 4_096,
             overload_backlog: 60_000,
             handshake_secs: 10,
             watchdog_secs: 30,
+            idle_secs: 0,
+            reconnect_secs: 30,
             reauthorise_wait_secs: 30,
         }
     }

@@ -161,7 +161,7 @@ fn variables_override_and_are_toml_where_they_can_be() {
         ("TOLLGATE_INTEROP", "required"),
     ])
     .unwrap();
-    assert_eq!(config.diameter.listen.addresses().len(), 2);
+    assert_eq!(config.diameter.listen.endpoints().len(), 2);
     assert_eq!(config.diameter.peers[0].profile, Profile::Nokia);
     assert!(config.diameter.accept_unknown_peers);
     assert_eq!(config.http.listen, "127.0.0.1:9".parse().unwrap());

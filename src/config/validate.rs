@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, Diameter};
+use super::{Config, Diameter, Transport};
 
 /// A rule that is broken, and the key that breaks it.
 pub(super) struct Broken {
@@ -24,6 +24,8 @@ const OVERLOAD_BACKLOG: RangeInclusive<u64> = 100..=100_000;
 const WATCHDOG_SECS: RangeInclusive<u64> = 6..=3_600;
 /// Seconds that a person would wait or a timer run: from 1 to a day.
 const SECS: RangeInclusive<u64> = 1..=86_400;
+/// Below five minutes an idle connection may not be ended (RFC 6733 5.6, B-170).
+const IDLE_SECS: RangeInclusive<u64> = 300..=86_400;
 /// Partition numbers are small integers; more partitions than this only cost memory.
 const PARTITIONS: RangeInclusive<u64> = 1..=4_096;
 /// Below four minutes a failover's retransmission could be charged twice (B-96).
@@ -41,6 +43,31 @@ impl Config {
         rules.events(self);
         rules.seed(self);
         rules.rest(self);
+        rules.0
+    }
+}
+
+impl Config {
+    /// Every rule that files of TLS break, or that this machine does. Paths are resolved.
+    pub(super) fn problems_here(&self) -> Vec<Broken> {
+        let mut rules = Rules(Vec::new());
+        let diameter = &self.diameter;
+        let used = diameter.peers.iter().enumerate().filter_map(|(index, peer)| {
+            let target = peer.connect.as_ref()?;
+            Some((format!("diameter.peers.{index}.connect"), target.transport))
+        });
+        let used =
+            used.chain(diameter.listen.endpoints().iter().map(|at| ("diameter.listen".to_owned(), at.transport)));
+        for (key, transport) in used {
+            if let Some(problem) = transport.problem_here() {
+                rules.broken(&key, problem);
+            }
+        }
+        if diameter.tls.is_on()
+            && let Err((key, message)) = diameter.tls.load()
+        {
+            rules.broken(&format!("diameter.tls.{key}"), message);
+        }
         rules.0
     }
 }
@@ -67,9 +94,17 @@ impl Rules {
     }
 
     fn diameter(&mut self, diameter: &Diameter) {
-        if diameter.listen.addresses().is_empty() {
+        let calls = diameter.peers.iter().any(|peer| peer.connect.is_some());
+        let listens = |listen: &super::Listen| !listen.endpoints().is_empty();
+        if !listens(&diameter.listen) && !(diameter.tls.is_on() && listens(&diameter.tls.listen)) && !calls {
             self.broken("diameter.listen", "`listen` is an empty list: name at least one address");
         }
+        for endpoint in diameter.listen.endpoints() {
+            if let Some(problem) = endpoint.transport.problem() {
+                self.broken("diameter.listen", format!("`listen` is {endpoint}: {problem}"));
+            }
+        }
+        self.tls(diameter);
         self.identity("diameter.origin_host", &diameter.origin_host);
         self.identity("diameter.origin_realm", &diameter.origin_realm);
         for (index, realm) in diameter.realms.iter().enumerate() {
@@ -99,17 +134,65 @@ impl Rules {
                 let key = format!("diameter.peers.{index}.{switch}");
                 self.broken(&key, format!("peer `{}`: {why}", peer.origin_host));
             }
+            self.peer_connection(diameter, index);
         }
         self.within("diameter.message_octets_max", diameter.message_octets_max as u64, MESSAGE_OCTETS);
         self.within("diameter.avp_depth_max", diameter.avp_depth_max as u64, AVP_DEPTH);
         self.within("diameter.avps_max", diameter.avps_max.into(), AVPS);
         self.within("diameter.services_max", diameter.services_max as u64, 1..=1_024);
         self.within("diameter.connections_max", diameter.connections_max as u64, 1..=1_000_000);
+        self.within("diameter.connections_per_peer", diameter.connections_per_peer as u64, 1..=1_000_000);
         self.within("diameter.in_flight_max", diameter.in_flight_max as u64, 1..=1_000_000);
         self.within("diameter.overload_backlog", diameter.overload_backlog, OVERLOAD_BACKLOG);
         self.within("diameter.handshake_secs", diameter.handshake_secs, SECS);
         self.within("diameter.watchdog_secs", diameter.watchdog_secs, WATCHDOG_SECS);
+        if diameter.idle_secs > 0 && !IDLE_SECS.contains(&diameter.idle_secs) {
+            let (idle, least, most) = (diameter.idle_secs, IDLE_SECS.start(), IDLE_SECS.end());
+            self.broken("diameter.idle_secs", format!("`idle_secs` is {idle}, must be 0 (never) or {least} to {most}"));
+        }
+        self.within("diameter.reconnect_secs", diameter.reconnect_secs, SECS);
         self.within("diameter.reauthorise_wait_secs", diameter.reauthorise_wait_secs, SECS);
+    }
+
+    fn tls(&mut self, diameter: &Diameter) {
+        let mut tls = diameter.tls.clone();
+        let missing: Vec<_> =
+            tls.files().into_iter().filter(|(_, file)| file.as_os_str().is_empty()).map(|(key, _)| key).collect();
+        if missing.len() < 3 {
+            for key in missing {
+                let message = format!("`{key}` is empty: TLS needs `certificate`, `key` and `ca`, or none of them");
+                self.broken(&format!("diameter.tls.{key}"), message);
+            }
+        }
+        if diameter.tls.listen.endpoints().iter().any(|endpoint| endpoint.transport == Transport::Sctp) {
+            self.broken("diameter.tls.listen", "`listen`: TLS goes over TCP only; DTLS over SCTP is not built in");
+        }
+    }
+
+    /// How a peer and this node come together.
+    fn peer_connection(&mut self, diameter: &Diameter, index: usize) {
+        let peer = &diameter.peers[index];
+        let (name, key) = (&peer.origin_host, |key: &str| format!("diameter.peers.{index}.{key}"));
+        if peer.tls && !diameter.tls.is_on() {
+            self.broken(&key("tls"), format!("peer `{name}`: `tls` needs certificates: fill in [diameter.tls]"));
+        }
+        let Some(target) = &peer.connect else { return };
+        if peer.is_pattern() {
+            let message =
+                format!("peer `{name}`: `connect` needs the one Origin-Host that answers there, not a pattern");
+            self.broken(&key("connect"), message);
+        }
+        if name.eq_ignore_ascii_case(&diameter.origin_host) {
+            self.broken(&key("connect"), format!("peer `{name}` is this node itself"));
+        }
+        if let Some(problem) = target.transport.problem() {
+            self.broken(&key("connect"), format!("peer `{name}`: `connect` is {target}: {problem}"));
+        } else if peer.tls && target.transport == Transport::Sctp {
+            self.broken(
+                &key("connect"),
+                format!("peer `{name}`: TLS goes over TCP only; DTLS over SCTP is not built in"),
+            );
+        }
     }
 
     fn grpc(&mut self, config: &Config) {

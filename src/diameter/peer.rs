@@ -1,14 +1,20 @@
 //! One connection's life as a pure state machine (RFC 6733 5.6, RFC 3539, spec sections 10 to 13): inputs and the time
-//! come in, actions come out.
+//! come in, actions come out. How the connections of one peer get on with each other is [`Connections`]'s.
+
+mod connections;
+mod watchdog;
 
 use std::{fmt, sync::Arc};
+
+pub use self::connections::{Arrival, ConnectionId, Connections, Effect, Event};
+use self::watchdog::{Step, Watchdog};
 
 use super::{
     base::{BaseMessage, DisconnectCause, LocalNode, write_dpa, write_dpr, write_dwa, write_dwr},
     capabilities::{Capabilities, write_cea, write_cer},
     dictionary::{application, command},
     error::{RequestError, ResultCode, write_error_answer},
-    frame::Frame,
+    frame::{Frame, Header},
 };
 use crate::time::Timestamp;
 
@@ -21,11 +27,14 @@ pub struct Timers {
     pub watchdog_ms: u64,
     /// How long to wait for DPA, or for the peer's close after ours, milliseconds (spec B-172).
     pub disconnect_ms: u64,
+    /// How long a connection may carry nothing but the base protocol before this side ends it, milliseconds; 0 = for ever.
+    /// Less than 5 minutes is against the standard (spec B-170).
+    pub idle_ms: u64,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { handshake_ms: 10_000, watchdog_ms: 30_000, disconnect_ms: 5_000 }
+        Self { handshake_ms: 10_000, watchdog_ms: 30_000, disconnect_ms: 5_000, idle_ms: 0 }
     }
 }
 
@@ -36,9 +45,12 @@ pub enum Admission {
     Anyone,
     /// The Origin-Hosts listed here; letter case makes no difference (spec B-46).
     Listed(Arc<[String]>),
-    /// The Origin-Hosts that a rule of the caller lets in.
-    Rule(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+    /// The Origin-Hosts that a rule of the caller lets in; others get its error in their CEA.
+    Rule(Arc<Rule>),
 }
+
+/// Judges an Origin-Host.
+pub type Rule = dyn Fn(&str) -> Result<(), RequestError> + Send + Sync;
 
 impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,10 +63,16 @@ impl fmt::Debug for Admission {
 }
 
 impl Admission {
-    fn admits(&self, host: &str) -> bool {
+    /// The error of a host that no configuration names (spec B-146).
+    pub fn unknown_peer() -> RequestError {
+        RequestError::new(ResultCode::UNKNOWN_PEER, "Origin-Host is not configured")
+    }
+
+    fn judge(&self, host: &str) -> Result<(), RequestError> {
         match self {
-            Self::Anyone => true,
-            Self::Listed(hosts) => hosts.iter().any(|listed| listed.eq_ignore_ascii_case(host)),
+            Self::Anyone => Ok(()),
+            Self::Listed(hosts) if hosts.iter().any(|listed| listed.eq_ignore_ascii_case(host)) => Ok(()),
+            Self::Listed(_) => Err(Self::unknown_peer()),
             Self::Rule(rule) => rule(host),
         }
     }
@@ -71,6 +89,12 @@ pub enum Input<'a> {
     Tick,
     /// This node wants to end the connection in order.
     Stop(DisconnectCause),
+    /// The peer that was [`Action::Introduced`] may come in.
+    Admit,
+    /// The peer that was [`Action::Introduced`] may not: with a code in a CEA, or without a word.
+    Reject(Option<ResultCode>),
+    /// Is the peer still there? A DWR goes out unless one is out (spec B-162).
+    Probe,
 }
 
 /// What is to be done, in this order.
@@ -78,13 +102,18 @@ pub enum Input<'a> {
 pub enum Action {
     /// Send these octets: whole messages.
     Send(Vec<u8>),
-    /// Capabilities are exchanged: requests may flow. A second connection of the same host is the caller's to close
-    /// (spec B-162).
+    /// The CER is good. Whether its sender has a connection already, and which one stays, is the caller's to say:
+    /// [`Input::Admit`] or [`Input::Reject`] (spec B-160, B-162). Only of a machine that is [`Peer::asking`].
+    Introduced(Arc<Capabilities>),
+    /// Capabilities are exchanged: requests may flow.
     Opened(Arc<Capabilities>),
     /// A message for the application: CCR, RAA, ASA.
     Deliver(Frame),
     /// The peer is silent: pending requests should go elsewhere (spec B-167).
     Suspect,
+    /// It is no longer silent, or has proved that it is back: requests may go there (again). A message that the caller
+    /// tells by [`Peer::heard`] can do that as well.
+    Trusted,
     /// The peer wants to disconnect: send no more requests there (spec B-172).
     Leaving(DisconnectCause),
     /// Close the transport, once all that was to be sent is sent.
@@ -100,6 +129,12 @@ pub enum CloseReason {
     NotCapabilities,
     /// The CER was refused with this code, or ours was.
     Refused(ResultCode),
+    /// The caller did not let the peer in: it has a connection (spec B-162).
+    Rejected,
+    /// Whom we have called names itself otherwise in its CEA.
+    Misnamed,
+    /// It carried nothing for too long (spec B-170).
+    Idle,
     /// The watchdog gave up (spec B-167).
     Silent,
     /// Ended in order.
@@ -109,9 +144,6 @@ pub enum CloseReason {
 }
 
 /// The state machine of one connection.
-///
-/// What is deliberately absent: a second connection to the same host and the election between two (spec B-160, B-162).
-/// They concern the table of peers, which the caller has.
 #[derive(Debug)]
 pub struct Peer {
     local: Arc<LocalNode>,
@@ -122,7 +154,17 @@ pub struct Peer {
     due: Timestamp,
     /// The present Tw: with jitter, drawn anew with every DWR.
     watchdog_ms: u64,
+    /// When something other than the base protocol came last.
+    used: Timestamp,
     capabilities: Option<Arc<Capabilities>>,
+    /// The CER that waits for the caller's word.
+    introduction: Option<Header>,
+    asking: bool,
+    /// Whom we call: the Origin-Host that its CEA must have.
+    expected: Option<Box<str>>,
+    reopening: bool,
+    /// Why this side has sent its DPR.
+    leaves_as: CloseReason,
     random: u64,
     hop_by_hop: u32,
     end_to_end: u32,
@@ -133,6 +175,8 @@ pub struct Peer {
 enum State {
     WaitConnected,
     WaitCer,
+    /// The CER is good; the caller says whether it comes in.
+    WaitVerdict,
     WaitCea,
     Open(Watchdog),
     /// Our DPR is out.
@@ -140,14 +184,6 @@ enum State {
     /// The peer's DPR is answered; it closes (spec B-172).
     Leaving,
     Closed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Watchdog {
-    Okay,
-    /// OKAY with a DWR out.
-    Pending,
-    Suspect,
 }
 
 /// Tw is at least this (spec B-165).
@@ -166,27 +202,65 @@ impl Peer {
         Self::new(State::WaitConnected, local, Admission::Anyone, timers, seed, now)
     }
 
+    /// The caller is asked before a peer comes in; without this all come in whose CER is good.
+    #[must_use]
+    pub fn asking(mut self) -> Self {
+        self.asking = true;
+        self
+    }
+
+    /// The Origin-Host that is called: another one that answers is not wanted.
+    #[must_use]
+    pub fn expecting(mut self, host: &str) -> Self {
+        self.expected = Some(host.into());
+        self
+    }
+
+    /// The peer was down: it must answer three watchdogs before requests of ours go there (spec B-168). What it asks is
+    /// answered at once: to throw that away, as RFC 3539 has it, would lose requests (spec B-169, I-6).
+    #[must_use]
+    pub fn reopening(mut self) -> Self {
+        self.reopening = true;
+        self
+    }
+
     /// Takes an input; the actions are to be done in order.
     pub fn handle(&mut self, input: Input<'_>, now: Timestamp) -> Vec<Action> {
         match (self.state, input) {
             (State::Closed, _) => Vec::new(),
             (State::WaitConnected, Input::Connected) => self.send_cer(now),
             (_, Input::Connected) => Vec::new(),
+            (State::Open(_), Input::Tick) if self.idle_until().is_some_and(|until| until <= now) => {
+                self.leaves_as = CloseReason::Idle;
+                self.send_dpr(DisconnectCause::DoNotWantToTalkToYou, now)
+            }
             (_, Input::Tick) if now < self.due => Vec::new(),
-            (_, Input::Tick) => self.time_is_up(now),
+            (State::Open(watchdog), Input::Tick) => self.watch(watchdog, watchdog::Event::Expired, now),
+            (_, Input::Tick) => self.time_is_up(),
+            (State::WaitVerdict, Input::Admit) => self.admit(now),
+            (State::WaitVerdict, Input::Reject(code)) => self.reject(code),
+            (State::Open(watchdog), Input::Probe) => self.probe(watchdog, now),
+            (_, Input::Admit | Input::Reject(_) | Input::Probe) => Vec::new(),
             (State::Open(_), Input::Stop(cause)) => self.send_dpr(cause, now),
             (State::Closing, Input::Stop(_)) => Vec::new(),
             (_, Input::Stop(_)) => self.close(CloseReason::Disconnected),
             (State::WaitCer, Input::Message(frame)) => self.first_request(frame, now),
             (State::WaitCea, Input::Message(frame)) => self.first_answer(frame, now),
-            (State::WaitConnected, Input::Message(_)) => self.close(CloseReason::NotCapabilities),
+            (State::WaitConnected | State::WaitVerdict, Input::Message(_)) => self.close(CloseReason::NotCapabilities),
             (State::Open(_) | State::Closing | State::Leaving, Input::Message(frame)) => self.message(frame, now),
         }
     }
 
-    /// Whether requests may be sent to the peer.
+    /// Whether capabilities are exchanged and nobody has said goodbye.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
+    }
+
+    /// Whether requests of ours may be sent to the peer: the connection is open, and the watchdog trusts it (spec B-167,
+    /// B-168).
+    #[inline]
+    pub fn may_ask(&self) -> bool {
+        matches!(self.state, State::Open(watchdog) if watchdog.is_okay())
     }
 
     /// Whether requests of the peer are to be served: also while the connection is being ended (spec B-173).
@@ -196,24 +270,24 @@ impl Peer {
 
     /// Whether the watchdog doubts that the peer is there (spec B-167).
     pub fn is_suspect(&self) -> bool {
-        self.state == State::Open(Watchdog::Suspect)
+        matches!(self.state, State::Open(watchdog) if watchdog.is_suspect())
     }
 
-    /// A message came that the caller handles by itself: the watchdog starts anew (spec B-166). Cheap.
+    /// A request or answer came that the caller handles by itself: the watchdog starts anew (spec B-166). Cheap.
     #[inline]
     pub fn heard(&mut self, now: Timestamp) {
-        if let State::Open(watchdog) = &mut self.state {
-            if *watchdog == Watchdog::Suspect {
-                // A DWR is still out (RFC 3539 3.4.1: only a DWA clears that).
-                *watchdog = Watchdog::Pending;
-            }
+        self.used = now;
+        if let State::Open(watchdog) = &mut self.state
+            && watchdog.step(watchdog::Event::Other) != Step::Nothing
+        {
             self.due = plus_millis(now, self.watchdog_ms);
         }
     }
 
     /// When [`Input::Tick`] is due; it moves on with every message. `None`: the connection is closed.
     pub fn deadline(&self) -> Option<Timestamp> {
-        (self.state != State::Closed).then_some(self.due)
+        let due = self.idle_until().map_or(self.due, |until| until.min(self.due));
+        (self.state != State::Closed).then_some(due)
     }
 
     /// The other side, once it has introduced itself.
@@ -250,7 +324,13 @@ impl Peer {
             state,
             due,
             watchdog_ms: 0,
+            used: now,
             capabilities: None,
+            introduction: None,
+            asking: false,
+            expected: None,
+            reopening: false,
+            leaves_as: CloseReason::Disconnected,
             random: seed,
             hop_by_hop: 0,
             end_to_end: 0,
@@ -276,19 +356,40 @@ impl Peer {
         if header.command != command::CAPABILITIES_EXCHANGE || !header.flags.is_request() {
             return self.close(CloseReason::NotCapabilities);
         }
-        let mut out = Vec::new();
         match self.examine(frame) {
             Ok(capabilities) => {
-                write_cea(&mut out, &self.local, &header, None);
-                let opened = self.open(capabilities, now);
-                vec![Action::Send(out), opened]
+                let capabilities = Arc::new(capabilities);
+                self.introduction = Some(header);
+                self.capabilities = Some(Arc::clone(&capabilities));
+                self.state = State::WaitVerdict;
+                if self.asking { vec![Action::Introduced(capabilities)] } else { self.admit(now) }
             }
-            Err(error) => {
-                write_cea(&mut out, &self.local, &header, Some(&error));
-                self.state = State::Closed;
-                vec![Action::Send(out), Action::Close(CloseReason::Refused(error.result_code))]
-            }
+            Err(error) => self.refuse_connection(&header, &error),
         }
+    }
+
+    fn admit(&mut self, now: Timestamp) -> Vec<Action> {
+        let mut out = Vec::new();
+        if let Some(header) = self.introduction.take() {
+            write_cea(&mut out, &self.local, &header, None);
+        }
+        let mut actions = vec![Action::Send(out)];
+        actions.extend(self.open(now));
+        actions
+    }
+
+    fn reject(&mut self, code: Option<ResultCode>) -> Vec<Action> {
+        match (self.introduction.take(), code) {
+            (Some(header), Some(code)) => self.refuse_connection(&header, &RequestError::new(code, "")),
+            _ => self.close(CloseReason::Rejected),
+        }
+    }
+
+    fn refuse_connection(&mut self, cer: &Header, error: &RequestError) -> Vec<Action> {
+        let mut out = Vec::new();
+        write_cea(&mut out, &self.local, cer, Some(error));
+        self.state = State::Closed;
+        vec![Action::Send(out), Action::Close(CloseReason::Refused(error.result_code))]
     }
 
     fn first_answer(&mut self, frame: &Frame, now: Timestamp) -> Vec<Action> {
@@ -304,7 +405,18 @@ impl Peer {
                 Some(_) if !capabilities.has_in_common(&self.local) => {
                     self.close(CloseReason::Refused(ResultCode::NO_COMMON_APPLICATION))
                 }
-                Some(_) => vec![self.open(capabilities, now)],
+                Some(_)
+                    if self
+                        .expected
+                        .as_ref()
+                        .is_some_and(|host| !host.eq_ignore_ascii_case(&capabilities.origin_host)) =>
+                {
+                    self.close(CloseReason::Misnamed)
+                }
+                Some(_) => {
+                    self.capabilities = Some(Arc::new(capabilities));
+                    self.open(now)
+                }
             },
             // An error with the least that an answer can have may still tell its code.
             Err(_) => {
@@ -316,9 +428,9 @@ impl Peer {
 
     /// A message on a connection whose capabilities are exchanged.
     fn message(&mut self, frame: &Frame, now: Timestamp) -> Vec<Action> {
-        self.heard(now);
         let header = frame.header();
-        match (header.flags.is_request(), header.application, header.command) {
+        let mut actions = self.alive(&header, now);
+        actions.extend(match (header.flags.is_request(), header.application, header.command) {
             (true, ..) if header.flags.is_error() => {
                 self.refuse(frame, &RequestError::new(ResultCode::INVALID_HDR_BITS, "E is set in a request"))
             }
@@ -329,19 +441,63 @@ impl Peer {
                 Ok(()) => vec![Action::Deliver(frame.clone())],
                 Err(error) => self.refuse(frame, &error),
             },
-            (false, application::COMMON, command::DEVICE_WATCHDOG) => {
-                if let State::Open(watchdog) = &mut self.state {
-                    *watchdog = Watchdog::Okay;
-                }
-                Vec::new()
-            }
+            (false, application::COMMON, command::DEVICE_WATCHDOG) => match self.state {
+                State::Open(watchdog) => self.watch(watchdog, watchdog::Event::Answer, now),
+                _ => Vec::new(),
+            },
             (false, application::COMMON, command::DISCONNECT_PEER) if self.state == State::Closing => {
-                self.close(CloseReason::Disconnected)
+                self.close(self.leaves_as)
             }
             // Nobody waits for it (spec B-88).
             (false, application::COMMON, _) => Vec::new(),
             (false, ..) => vec![Action::Deliver(frame.clone())],
+        });
+        actions
+    }
+
+    /// A message came, so the peer is there. What a DWA says besides is [`Self::watch`]'s.
+    fn alive(&mut self, header: &Header, now: Timestamp) -> Vec<Action> {
+        let is_common = header.application == application::COMMON;
+        let is_dwa = is_common && !header.flags.is_request() && header.command == command::DEVICE_WATCHDOG;
+        if !is_common {
+            self.used = now;
         }
+        match self.state {
+            State::Open(watchdog) if !is_dwa => self.watch(watchdog, watchdog::Event::Other, now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The watchdog goes one step on.
+    fn watch(&mut self, mut watchdog: Watchdog, event: watchdog::Event, now: Timestamp) -> Vec<Action> {
+        let step = watchdog.step(event);
+        self.state = State::Open(watchdog);
+        if step != Step::Nothing {
+            self.due = plus_millis(now, self.watchdog_ms);
+        }
+        match step {
+            Step::Nothing | Step::SetTimer => Vec::new(),
+            Step::SendRequest => vec![self.dwr(now)],
+            Step::FailOver => vec![Action::Suspect],
+            Step::FailBack => vec![Action::Trusted],
+            Step::Down => self.close(CloseReason::Silent),
+        }
+    }
+
+    fn probe(&mut self, mut watchdog: Watchdog, now: Timestamp) -> Vec<Action> {
+        let idle = watchdog.probe();
+        self.state = State::Open(watchdog);
+        if idle { vec![self.dwr(now)] } else { Vec::new() }
+    }
+
+    /// A DWR, and the time until its answer is missed.
+    fn dwr(&mut self, now: Timestamp) -> Action {
+        self.draw_watchdog();
+        self.due = plus_millis(now, self.watchdog_ms);
+        let mut out = Vec::new();
+        let (hop_by_hop, end_to_end) = (self.next_hop_by_hop(), self.next_end_to_end());
+        write_dwr(&mut out, &self.local, hop_by_hop, end_to_end);
+        Action::Send(out)
     }
 
     /// Always answered, in every state that has an open connection (spec B-169).
@@ -387,9 +543,7 @@ impl Peer {
         if peer.origin_host.eq_ignore_ascii_case(&self.local.identity.host) {
             return refuse(ResultCode::UNABLE_TO_COMPLY, "Origin-Host is this node's own");
         }
-        if !self.admission.admits(&peer.origin_host) {
-            return refuse(ResultCode::UNKNOWN_PEER, "Origin-Host is not configured");
-        }
+        self.admission.judge(&peer.origin_host)?;
         if !peer.has_in_common(&self.local) {
             return refuse(ResultCode::NO_COMMON_APPLICATION, "no application in common");
         }
@@ -399,12 +553,17 @@ impl Peer {
         Ok(peer)
     }
 
-    fn open(&mut self, capabilities: Capabilities, now: Timestamp) -> Action {
-        let capabilities = Arc::new(capabilities);
-        self.capabilities = Some(capabilities.clone());
-        self.state = State::Open(Watchdog::Okay);
+    /// Capabilities are exchanged, and `self.capabilities` are the peer's.
+    fn open(&mut self, now: Timestamp) -> Vec<Action> {
+        let mut actions: Vec<_> = self.capabilities.iter().cloned().map(Action::Opened).collect();
+        self.used = now;
         self.due = plus_millis(now, self.watchdog_ms);
-        Action::Opened(capabilities)
+        self.state = State::Open(Watchdog::OKAY);
+        if self.reopening {
+            self.state = State::Open(Watchdog::REOPEN);
+            actions.push(self.dwr(now));
+        }
+        actions
     }
 
     fn refuse(&self, frame: &Frame, error: &RequestError) -> Vec<Action> {
@@ -413,27 +572,21 @@ impl Peer {
         vec![Action::Send(out)]
     }
 
-    fn time_is_up(&mut self, now: Timestamp) -> Vec<Action> {
+    /// When the connection has been idle for too long.
+    fn idle_until(&self) -> Option<Timestamp> {
+        let bounded = self.timers.idle_ms > 0 && self.is_open();
+        bounded.then(|| plus_millis(self.used, self.timers.idle_ms))
+    }
+
+    /// The time of a state other than Open is over.
+    fn time_is_up(&mut self) -> Vec<Action> {
         match self.state {
-            State::WaitConnected | State::WaitCer | State::WaitCea => self.close(CloseReason::HandshakeTimeout),
+            State::WaitConnected | State::WaitCer | State::WaitVerdict | State::WaitCea => {
+                self.close(CloseReason::HandshakeTimeout)
+            }
             State::Closing => self.close(CloseReason::DisconnectTimeout),
             State::Leaving => self.close(CloseReason::Disconnected),
-            State::Closed => Vec::new(),
-            State::Open(Watchdog::Suspect) => self.close(CloseReason::Silent),
-            State::Open(Watchdog::Pending) => {
-                self.state = State::Open(Watchdog::Suspect);
-                self.due = plus_millis(now, self.watchdog_ms);
-                vec![Action::Suspect]
-            }
-            State::Open(Watchdog::Okay) => {
-                self.state = State::Open(Watchdog::Pending);
-                self.draw_watchdog();
-                self.due = plus_millis(now, self.watchdog_ms);
-                let mut out = Vec::new();
-                let (hop_by_hop, end_to_end) = (self.next_hop_by_hop(), self.next_end_to_end());
-                write_dwr(&mut out, &self.local, hop_by_hop, end_to_end);
-                vec![Action::Send(out)]
-            }
+            State::Open(_) | State::Closed => Vec::new(),
         }
     }
 

@@ -264,7 +264,7 @@ impl Link {
                 }
                 Action::Close(reason) => bail!("{reason:?}"),
                 Action::Leaving(cause) => bail!("the server disconnects: {cause:?}"),
-                Action::Deliver(_) | Action::Opened(_) | Action::Suspect => {}
+                Action::Deliver(_) | Action::Introduced(_) | Action::Opened(_) | Action::Suspect | Action::Trusted => {}
             }
         }
         Ok(())

@@ -345,7 +345,7 @@ fn act(actions: Vec<Action>, out: &mut Vec<u8>) -> anyhow::Result<()> {
             Action::Send(octets) => out.extend(octets),
             Action::Close(reason) => bail!("{reason:?}"),
             Action::Leaving(cause) => bail!("the server disconnects: {cause:?}"),
-            Action::Deliver(_) | Action::Opened(_) | Action::Suspect => {}
+            Action::Deliver(_) | Action::Introduced(_) | Action::Opened(_) | Action::Suspect | Action::Trusted => {}
         }
     }
     Ok(())

@@ -40,7 +40,7 @@ impl Clients {
     /// The peer has introduced itself.
     pub(super) fn connected(&mut self, shared: &Shared, host: &str) {
         self.direct = self.traits_of(shared, host);
-        self.request_from(shared, host, true);
+        self.request_from(shared, host, false);
     }
 
     /// A request came: what is known of the client that it names as its origin; of the connected peer, if it names none.
@@ -65,12 +65,19 @@ impl Clients {
         traits
     }
 
-    /// No request of ours goes this way any more (spec B-172).
+    /// No request of ours goes this way any more, or for now (spec B-167, B-172).
     pub(super) fn leave(&mut self, shared: &Shared) {
         for (host, client) in &mut self.known {
             if client.route.take().is_some() {
                 shared.registry.forget(host, self.commands.connection);
             }
+        }
+    }
+
+    /// Requests of ours may go this way (again).
+    pub(super) fn enter(&mut self, shared: &Shared) {
+        for (host, client) in &mut self.known {
+            client.route = Some(shared.registry.route(host, &self.commands));
         }
     }
 

@@ -9,25 +9,27 @@ use std::{
 
 use bytes::BytesMut;
 use tokio::{
-    io::AsyncReadExt,
-    net::{TcpStream, tcp::OwnedReadHalf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     sync::mpsc,
 };
 
 use super::{
     DISCONNECT_WAIT, Shared,
+    admission::{self, Certificate},
     clients::Clients,
+    closing::Closing,
     outgoing::{self, Outgoing, Queue, WriterEnd, bound_hit},
     registry::{self, Command, Errand, Outcome, Place},
     router,
+    signal::Handle,
 };
 use crate::{
     diameter::{
-        Frame, FrameError, LocalNode,
+        Frame, FrameError, LocalNode, ResultCode,
         base::DisconnectCause,
         dictionary::{application, command},
         error::write_frame_error_answer,
-        peer::{Action, CloseReason, Input, Peer},
+        peer::{Action, Arrival, CloseReason, Effect, Event, Input, Peer, Timers},
         reauth::{SessionAnswer, SessionRequest},
         split,
     },
@@ -40,30 +42,76 @@ const READ_SIZE: usize = 64 << 10;
 /// Requests of ours that wait for an answer on one connection; the oldest is given up for a new one.
 const ASKED_MAX: usize = 4_096;
 
-/// Serves a connection until it ends.
-pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, place: Place, seed: u64) {
-    let local = named_as_found(&shared.local, stream.local_addr().map(|address| address.ip()).ok());
-    let (reader, writer) = stream.into_split();
+/// A connection whose transport is up.
+pub(super) struct Link<R, W> {
+    pub(super) reader: R,
+    pub(super) writer: W,
+    /// The other end.
+    pub(super) address: SocketAddr,
+    /// This end.
+    pub(super) local: Option<IpAddr>,
+    /// What the peer has shown; `None` = the connection has no TLS.
+    pub(super) certificate: Option<Certificate>,
+    pub(super) place: Place,
+}
+
+/// Who opened a connection.
+pub(super) enum Role {
+    /// The peer, at this moment.
+    Accepted(Handle, Timestamp),
+    /// This node, to reach the peer of this name.
+    Called(Handle, Box<str>),
+}
+
+/// Serves a connection until it ends. Returns why, and whether it was ever open.
+pub(super) async fn run<R, W>(shared: Arc<Shared>, link: Link<R, W>, role: Role) -> (Closing, bool)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    let Link { reader, writer, address, local, certificate, place } = link;
+    let local = named_as_found(&shared.local, local);
     let queue = Arc::new(Queue::default());
     let metrics = Arc::new(OnceLock::new());
     let writing = outgoing::write(Arc::clone(&shared), Arc::clone(&queue), writer, Arc::clone(&metrics));
     let mut writing = tokio::spawn(writing);
-    let (commands, mut asked) = registry::commands(seed);
     let now = shared.store.clock().now();
+    let (handle, peer, host) = match role {
+        Role::Accepted(handle, at) => {
+            let admission = admission::of(&shared, address, certificate);
+            let peer = Peer::responder(local, admission, shared.timers, handle.id, at).asking();
+            (handle, peer, None)
+        }
+        Role::Called(handle, host) => {
+            // A peer that is to be called is wanted, whether there is traffic or not.
+            let timers = Timers { idle_ms: 0, ..shared.timers };
+            let peer = Peer::initiator(local, timers, handle.id, now).expecting(&host);
+            let peer = if shared.peers.was_down(&host) { peer.reopening() } else { peer };
+            (handle, peer, Some(host))
+        }
+    };
+    let (commands, mut asked) = registry::commands(handle.id);
     let mut connection = Connection {
-        peer: Peer::responder(local, shared.admission.clone(), shared.timers, seed, now),
+        peer,
         shared,
         queue,
         metrics,
         batch: Vec::new(),
         clients: Clients::new(commands),
         asked: HashMap::default(),
+        called: host.is_some(),
+        host,
+        handle,
+        standing: Standing::default(),
         closing: None,
         address,
         _place: place,
     };
+    if connection.called {
+        connection.happened(Event::Connected);
+    }
     connection.serve(reader, &mut asked).await;
-    connection.end(&mut asked);
+    let ended = connection.end(&mut asked);
     // What is queued still leaves, for as long as a peer may take; a peer that reads nothing is cut off.
     match tokio::time::timeout(DISCONNECT_WAIT, &mut writing).await {
         Ok(Ok(WriterEnd::Journal(fatal))) => {
@@ -73,15 +121,14 @@ pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, address: SocketA
         Ok(Ok(WriterEnd::Closed)) => {}
         Ok(Err(_)) | Err(_) => writing.abort(),
     }
+    ended
 }
 
-/// This node as one peer sees it: where it listens on every address of the machine, Host-IP-Address is the one that the
-/// peer has found (RFC 6733 5.3.5, spec B-148).
+/// This node as one peer sees it: Host-IP-Address is the address of this connection first, then those that it listens on
+/// besides (RFC 6733 5.3.5, spec B-148).
 fn named_as_found(local: &Arc<LocalNode>, found: Option<IpAddr>) -> Arc<LocalNode> {
-    let Some(found) = found.filter(|_| local.host_ips.iter().any(IpAddr::is_unspecified)) else {
-        return Arc::clone(local);
-    };
-    let mut host_ips = vec![found.to_canonical()];
+    let Some(found) = found.map(|ip| ip.to_canonical()) else { return Arc::clone(local) };
+    let mut host_ips = vec![found];
     host_ips.extend(local.host_ips.iter().filter(|ip| !ip.is_unspecified() && **ip != found));
     Arc::new(LocalNode { host_ips, ..LocalNode::clone(local) })
 }
@@ -97,32 +144,43 @@ struct Connection {
     clients: Clients,
     /// Requests of ours by hop-by-hop id.
     asked: HashMap<u32, Errand, ahash::RandomState>,
+    /// This node has opened it.
+    called: bool,
+    /// The peer's Origin-Host, once it is known.
+    host: Option<Box<str>>,
+    handle: Handle,
+    standing: Standing,
     closing: Option<Closing>,
     address: SocketAddr,
     _place: Place,
 }
 
-/// Why a connection ends.
-#[derive(Debug, Clone, Copy)]
-enum Closing {
-    /// The peer machine says so.
-    Peer(CloseReason),
-    /// What came is not Diameter.
-    Frame,
-    /// The peer has closed.
-    Gone,
-    /// Nothing can be sent any more; the writer knows why.
-    Writer,
+/// What others have been told of a connection.
+#[derive(Debug, Default)]
+struct Standing {
+    /// Requests of ours may go this way.
+    leads: bool,
+    /// The watchdog doubts the peer.
+    doubted: bool,
+    /// One side has said goodbye.
+    leaving: bool,
+    /// The peer's cause for that.
+    cause: Option<DisconnectCause>,
 }
 
 impl Connection {
-    async fn serve(&mut self, mut reader: OwnedReadHalf, commands: &mut mpsc::Receiver<Command>) {
+    async fn serve<R: AsyncRead + Unpin>(&mut self, mut reader: R, commands: &mut mpsc::Receiver<Command>) {
         let shared = Arc::clone(&self.shared);
+        let handle = self.handle.clone();
         let mut stopping = shared.stopping.subscribe();
         let mut stop_seen = false;
         let mut buffer = BytesMut::with_capacity(READ_SIZE);
         let in_flight_max = shared.config.in_flight_max;
         while self.closing.is_none() {
+            if !self.queue.push(&mut self.batch) {
+                self.closing = Some(Closing::Writer);
+                return;
+            }
             let full = self.queue.in_flight() >= in_flight_max;
             buffer.reserve(READ_SIZE);
             let deadline = self.until_deadline();
@@ -139,12 +197,11 @@ impl Connection {
                     stop_seen = true;
                     self.step(Input::Stop(DisconnectCause::Rebooting));
                 }
+                effects = handle.told() => self.obey(effects),
                 Some(command) = commands.recv() => self.command(command),
             }
-            if !self.queue.push(&mut self.batch) {
-                self.closing = Some(Closing::Writer);
-            }
         }
+        self.queue.push(&mut self.batch);
     }
 
     fn until_deadline(&self) -> Duration {
@@ -179,6 +236,9 @@ impl Connection {
             && !header.flags.is_error();
         if is_ccr && self.peer.is_served() {
             self.peer.heard(now);
+            if self.standing.doubted {
+                self.tell_standing();
+            }
             self.credit_control(frame, received);
         } else {
             self.act(Input::Message(frame), now);
@@ -187,7 +247,7 @@ impl Connection {
 
     fn credit_control(&mut self, frame: &Frame, received: Instant) {
         // While the connection is being ended its requests are answered still, but it leads nowhere (spec B-172, B-173).
-        let open = self.peer.is_open();
+        let open = self.peer.may_ask();
         let (shared, clients) = (&self.shared, &mut self.clients);
         let traits = |host: Option<&str>| clients.sender(shared, host, open);
         self.batch.push(router::credit_control(shared, frame, received, traits));
@@ -218,15 +278,71 @@ impl Connection {
         for action in self.peer.handle(input, now) {
             match action {
                 Action::Send(bytes) => self.batch.push(Outgoing::Message(bytes)),
-                Action::Opened(capabilities) => self.opened(&capabilities.origin_host),
+                Action::Introduced(capabilities) => {
+                    self.host = Some(capabilities.origin_host.as_str().into());
+                    let origin_state_id = capabilities.origin_state_id;
+                    self.happened(Event::Arrived(Arrival { connection: self.handle.id, origin_state_id }));
+                }
+                Action::Opened(capabilities) => {
+                    if self.called {
+                        self.happened(Event::Answered { origin_state_id: capabilities.origin_state_id });
+                    }
+                    self.opened(&capabilities.origin_host);
+                }
                 Action::Deliver(frame) => self.deliver(&frame),
                 Action::Suspect => tracing::warn!(address = %self.address, "the peer does not answer the watchdog"),
+                Action::Trusted => tracing::info!(address = %self.address, "the peer answers the watchdog"),
                 Action::Leaving(cause) => {
                     tracing::info!(address = %self.address, ?cause, "the peer disconnects");
-                    self.clients.leave(&self.shared);
+                    self.standing.cause = Some(cause);
                 }
                 Action::Close(reason) => self.closing = Some(Closing::Peer(reason)),
             }
+        }
+        self.tell_standing();
+    }
+
+    /// Something happened to this connection: what follows for it is done, what follows for others is told to them.
+    fn happened(&mut self, event: Event) {
+        let Some(host) = &self.host else { return };
+        let effects = self.shared.peers.tell(host, &self.handle, event);
+        self.obey(effects);
+    }
+
+    /// What becomes of this connection among those of its peer.
+    fn obey(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::SendCer(_) => self.step(Input::Connected),
+                Effect::SendCea(_) => self.step(Input::Admit),
+                Effect::Reject(_) => self.step(Input::Reject(None)),
+                Effect::LoseElection(_) => self.step(Input::Reject(Some(ResultCode::ELECTION_LOST))),
+                Effect::Probe(_) => self.step(Input::Probe),
+                Effect::Close(_) => self.closing = Some(Closing::Election),
+                Effect::Replace(_) => self.closing = Some(Closing::Replaced),
+                Effect::Connect(_) => {}
+            }
+        }
+    }
+
+    /// Tells others what has changed: whether requests of ours may go this way, and whether the peer is still there.
+    fn tell_standing(&mut self) {
+        let (leads, doubted) = (self.peer.may_ask(), self.peer.is_suspect());
+        if leads != self.standing.leads {
+            self.standing.leads = leads;
+            if leads { self.clients.enter(&self.shared) } else { self.clients.leave(&self.shared) }
+        }
+        if doubted != self.standing.doubted {
+            self.standing.doubted = doubted;
+            if doubted {
+                // They go over another connection, if there is one (spec B-167).
+                self.asked.drain().for_each(|(_, errand)| errand.report(Outcome::Lost));
+            }
+            self.happened(Event::Doubted(self.handle.id, doubted));
+        }
+        if !self.standing.leaving && self.metrics.get().is_some() && !self.peer.is_open() {
+            self.standing.leaving = true;
+            self.happened(Event::Leaving(self.handle.id, self.standing.cause));
         }
     }
 
@@ -256,11 +372,11 @@ impl Connection {
 
     fn command(&mut self, command: Command) {
         let Command::ReAuthorise { session, host, realm, errand } = command;
-        if !self.peer.is_open() {
+        if !self.peer.may_ask() {
             return errand.report(Outcome::NotSent);
         }
         let hop_by_hop = self.peer.next_hop_by_hop();
-        let end_to_end = self.peer.next_end_to_end();
+        let end_to_end = self.shared.next_end_to_end();
         let request = SessionRequest {
             session_id: session.as_bytes(),
             destination_host: &host,
@@ -278,34 +394,24 @@ impl Connection {
         self.batch.push(Outgoing::Message(bytes));
     }
 
-    fn end(&mut self, commands: &mut mpsc::Receiver<Command>) {
+    /// Says goodbye to all who know of it. Returns why it ended, and whether it was ever open.
+    fn end(&mut self, commands: &mut mpsc::Receiver<Command>) -> (Closing, bool) {
         self.clients.leave(&self.shared);
         commands.close();
         while let Ok(Command::ReAuthorise { errand, .. }) = commands.try_recv() {
             errand.report(Outcome::NotSent);
         }
         self.asked.drain().for_each(|(_, errand)| errand.report(Outcome::Lost));
-        if self.metrics.get().is_some() {
+        let opened = self.metrics.get().is_some();
+        if opened {
             metrics::gauge!(names::CONNECTIONS).decrement(1);
         }
-        match self.closing {
-            Some(Closing::Peer(CloseReason::Disconnected)) | None => {
-                tracing::info!(address = %self.address, "disconnected");
-            }
-            Some(Closing::Peer(CloseReason::Refused(code))) => {
-                metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => "capabilities").increment(1);
-                tracing::warn!(address = %self.address, %code, "connection refused");
-            }
-            Some(Closing::Peer(reason @ (CloseReason::HandshakeTimeout | CloseReason::NotCapabilities))) => {
-                metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => "handshake").increment(1);
-                tracing::warn!(address = %self.address, ?reason, "connection closed: no capabilities exchange");
-            }
-            Some(Closing::Peer(reason)) => tracing::warn!(address = %self.address, ?reason, "connection closed"),
-            Some(Closing::Gone) => tracing::info!(address = %self.address, "the peer closed the connection"),
-            // Told where it was found, or by the writer's end.
-            Some(Closing::Frame | Closing::Writer) => {}
-        }
+        let closing = self.closing.unwrap_or(Closing::Gone);
+        closing.report(self.address, self.host.as_deref(), opened);
+        let late = self.called && closing == Closing::Peer(CloseReason::HandshakeTimeout);
+        self.happened(if late { Event::TimedOut } else { Event::Gone(self.handle.id) });
         self.batch.push(Outgoing::Close);
         self.queue.push(&mut self.batch);
+        (closing, opened)
     }
 }

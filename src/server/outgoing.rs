@@ -7,7 +7,10 @@ use std::{
     time::Instant,
 };
 
-use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, sync::Notify};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::Notify,
+};
 
 use super::Shared;
 use crate::{
@@ -136,10 +139,10 @@ pub(super) enum WriterEnd {
 }
 
 /// Sends what is queued until [`Outgoing::Close`].
-pub(super) async fn write(
+pub(super) async fn write<W: AsyncWrite + Unpin>(
     shared: Arc<Shared>,
     queue: Arc<Queue>,
-    mut socket: OwnedWriteHalf,
+    mut socket: W,
     metrics: Arc<std::sync::OnceLock<Arc<RequestMetrics>>>,
 ) -> WriterEnd {
     let mut writer = Writer { shared, metrics, ready: Vec::with_capacity(WRITE_SIZE), closing: false, sent: 0 };
@@ -162,7 +165,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(&mut self, queue: &Queue, socket: &mut OwnedWriteHalf) -> WriterEnd {
+    async fn run<W: AsyncWrite + Unpin>(&mut self, queue: &Queue, socket: &mut W) -> WriterEnd {
         let mut taken: VecDeque<Outgoing> = VecDeque::new();
         while !self.closing {
             while taken.is_empty() && self.sent == 0 {
@@ -206,11 +209,11 @@ impl Writer {
     }
 
     /// Waits until a position is durable; refusals leave meanwhile.
-    async fn wait_for(
+    async fn wait_for<W: AsyncWrite + Unpin>(
         &mut self,
         position: Position,
         queue: &Queue,
-        socket: &mut OwnedWriteHalf,
+        socket: &mut W,
     ) -> Result<(), WriterEnd> {
         let mark = self.shared.store.mark().clone();
         loop {
@@ -266,9 +269,11 @@ impl Writer {
         }
     }
 
-    async fn flush(&mut self, queue: &Queue, socket: &mut OwnedWriteHalf) -> std::io::Result<()> {
+    async fn flush<W: AsyncWrite + Unpin>(&mut self, queue: &Queue, socket: &mut W) -> std::io::Result<()> {
         if !self.ready.is_empty() {
             socket.write_all(&self.ready).await?;
+            // TLS keeps what it has not yet sent; TCP has nothing to do here.
+            socket.flush().await?;
             self.ready.clear();
         }
         if self.sent > 0 {

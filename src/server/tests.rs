@@ -53,7 +53,7 @@ fn server_with(directory: &Path, config: config::Diameter, on_commit: impl FnMut
     let (clock, observer) = (Arc::new(SystemClock), Arc::new(SilentObserver));
     let store = Store::open(disk, settings, catalog, clock, observer, on_commit, |_| {}).unwrap().0;
     let config = config::Diameter { accept_unknown_peers: true, ..config };
-    Server::new(Arc::new(store), &config)
+    Server::new(Arc::new(store), &config, None)
 }
 
 /// Reads one message's hop-by-hop id.

@@ -43,7 +43,10 @@ metrics! {
     // Diameter connections.
     CONNECTIONS = Gauge "tollgate_connections", "Open Diameter connections";
     CONNECTIONS_ACCEPTED = Counter "tollgate_connections_accepted_total", "Diameter connections that finished the capabilities exchange";
-    CONNECTIONS_REFUSED = Counter "tollgate_connections_refused_total", "Diameter connections refused, by {reason}";
+    CONNECTIONS_REFUSED = Counter "tollgate_connections_refused_total", "Diameter connections refused, by {reason}: too_many, peer_connections, tls, security, identity, unknown_peer, application, capabilities, election or handshake";
+    CONNECTIONS_CLOSED = Counter "tollgate_connections_closed_total", "Open Diameter connections that have ended, by {reason}: disconnected, gone, silent, idle, replaced, frame or write";
+    CONNECTION_ATTEMPTS = Counter "tollgate_connection_attempts_total", "Times that a configured peer was called, by {peer} and {result}: connected, unreachable, timeout, tls, refused or given_up";
+    PEER_CONNECTED = Gauge "tollgate_peer_connected", "1 while a configured {peer} that this node calls is connected, whoever called, else 0";
     FRAME_ERRORS = Counter "tollgate_frame_errors_total", "Connections closed for octets that are no Diameter message, by {reason}";
 
     // Requests.

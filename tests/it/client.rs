@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -13,8 +13,8 @@ use crate::wire::{Message, PROXIABLE, RETRANSMITTED, Request, avp, avp_of, code,
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection to the server. What comes is kept in order, for tshark to judge.
-pub(crate) struct Client {
-    stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
     pub(crate) received: Vec<Message>,
     ids: u32,
@@ -43,7 +43,7 @@ impl Client {
     pub(crate) async fn tcp(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new(), received: Vec::new(), ids: 0x1000 }
+        Self::over(stream)
     }
 
     /// TCP and a successful capabilities exchange.
@@ -52,6 +52,18 @@ impl Client {
         let cea = client.ask(&cer(host, "gateways.example")).await;
         assert_eq!((cea.result(), cea.is_error()), (2001, false));
         client
+    }
+
+    /// Reads and writes apart from each other.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Over a stream that is there.
+    pub(crate) fn over(stream: S) -> Self {
+        Self { stream, buffer: Vec::new(), received: Vec::new(), ids: 0x1000 }
     }
 
     pub(crate) async fn send(&mut self, octets: &[u8]) {
@@ -133,11 +145,6 @@ impl Client {
             // The server was quicker.
             assert_eq!(error.kind(), std::io::ErrorKind::NotConnected);
         }
-    }
-
-    /// Reads and writes apart from each other.
-    pub(crate) fn into_stream(self) -> TcpStream {
-        self.stream
     }
 }
 

@@ -10,7 +10,7 @@ use tollgate::{
         SubscriberSpec,
     },
     cli::gateway::Gateway,
-    config::{Config, Listen},
+    config::Config,
     ids::{AccountId, Identity, IdentityKind},
     journal::{
         Pending, Position,
@@ -35,7 +35,7 @@ pub(crate) fn config(directory: &Path, catalog: &str, subscribers: u64) -> Confi
     std::fs::write(&path, catalog).unwrap();
     let mut config = Config::default();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    config.diameter.listen = Listen::One(any);
+    config.diameter.listen = any.into();
     config.diameter.accept_unknown_peers = true;
     config.grpc.listen = any;
     config.http.listen = any;

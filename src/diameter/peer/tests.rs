@@ -284,3 +284,158 @@ fn identifiers_count_up_from_a_random_start() {
     assert_eq!(peer.next_end_to_end(), end.wrapping_add(1));
     assert_eq!(end >> 20, T0.secs() as u32 & 0xfff);
 }
+
+// tests: B-151 B-160 B-162
+#[test]
+fn a_peer_that_is_introduced_waits_for_the_verdict() {
+    let introduced = || {
+        let mut peer = responder(Admission::Anyone).asking();
+        let actions = peer.handle(Input::Message(&frame(CER)), T0);
+        assert!(matches!(&actions[..], [Action::Introduced(them)] if them.origin_host == "pgw.example.net"));
+        assert!(!peer.is_served() && peer.handle(Input::Probe, T0).is_empty());
+        peer
+    };
+    let mut peer = introduced();
+    let actions = peer.handle(Input::Admit, T0);
+    assert!(matches!(&actions[..], [Action::Send(_), Action::Opened(_)]) && result_code(&sent(&actions[0])) == 2001);
+    assert_eq!(peer.handle(Input::Reject(None), T0), [], "the verdict is spoken");
+
+    assert_eq!(introduced().handle(Input::Reject(None), T0), [Action::Close(CloseReason::Rejected)]);
+    let actions = introduced().handle(Input::Reject(Some(ResultCode::ELECTION_LOST)), T0);
+    assert_eq!(result_code(&sent(&actions[0])), 4003);
+    assert_eq!(actions[1], Action::Close(CloseReason::Refused(ResultCode::ELECTION_LOST)));
+    // Nobody may speak meanwhile, nor wait for ever.
+    let early = introduced().handle(Input::Message(&frame(CCR_I)), T0);
+    assert_eq!(early, [Action::Close(CloseReason::NotCapabilities)]);
+    let late = introduced().handle(Input::Tick, T0.plus_secs(10));
+    assert_eq!(late, [Action::Close(CloseReason::HandshakeTimeout)]);
+}
+
+// tests: B-162
+#[test]
+fn a_probe_is_a_watchdog_out_of_turn_and_never_a_second_one() {
+    let mut peer = Pair::open().server;
+    let actions = peer.handle(Input::Probe, T0.plus_secs(3));
+    assert_eq!(sent(&actions[0]).header().command, command::DEVICE_WATCHDOG);
+    assert_eq!(peer.handle(Input::Probe, T0.plus_secs(4)), [], "one is out");
+    let due = peer.deadline().unwrap();
+    assert!(due >= T0.plus_secs(3 + 28));
+    assert_eq!(peer.handle(Input::Tick, due), [Action::Suspect]);
+}
+
+/// A DWA for the DWR that an action sends.
+fn dwa(action: &Action) -> Frame {
+    let mut out = Vec::new();
+    write_dwa(&mut out, &gateway(), &sent(action).header());
+    Frame::from_bytes(out.into()).unwrap()
+}
+
+/// A connection that this side opens to a server that was down.
+fn reopened() -> (Peer, Vec<Action>) {
+    let mut peer = Peer::initiator(gateway(), Timers::default(), 2, T0).reopening();
+    let cer = sent(&peer.handle(Input::Connected, T0)[0]);
+    let cea = sent(&responder(Admission::Anyone).handle(Input::Message(&cer), T0)[0]);
+    let actions = peer.handle(Input::Message(&cea), T0);
+    (peer, actions)
+}
+
+// tests: B-168 B-169
+#[test]
+fn a_peer_that_was_down_answers_three_watchdogs_first() {
+    let (mut peer, actions) = reopened();
+    let [Action::Opened(_), mut dwr] = <[Action; 2]>::try_from(actions).unwrap() else { panic!("no DWR at once") };
+    for left in [2, 1, 0] {
+        assert!(peer.is_open() && !peer.may_ask(), "{left} exchanges are left");
+        // A request is answered meanwhile, and proves nothing.
+        let mut out = Vec::new();
+        Writer::start(&mut out, Header::request(command::RE_AUTH, 4, true, 5, 6)).finish();
+        let request = Frame::from_bytes(out.into()).unwrap();
+        assert!(matches!(peer.handle(Input::Message(&request), T0)[..], [Action::Deliver(_)]));
+        let actions = peer.handle(Input::Message(&dwa(&dwr)), T0);
+        if left == 0 {
+            assert_eq!(actions, [Action::Trusted]);
+        } else {
+            assert_eq!(actions, []);
+            let due = peer.deadline().unwrap();
+            dwr = peer.handle(Input::Tick, due).remove(0);
+        }
+    }
+    assert!(peer.may_ask());
+    // One that does not answer is given up after two times Tw.
+    let (mut peer, _) = reopened();
+    let mut ticks = 0;
+    while let Some(due) = peer.deadline() {
+        ticks += 1;
+        let actions = peer.handle(Input::Tick, due);
+        assert_eq!(actions, if ticks == 1 { vec![] } else { vec![Action::Close(CloseReason::Silent)] });
+    }
+    assert_eq!(ticks, 2);
+}
+
+// tests: B-167 B-174
+#[test]
+fn a_peer_under_suspicion_is_asked_nothing_until_it_speaks() {
+    let mut peer = Pair::open().server;
+    let due = peer.deadline().unwrap();
+    let dwr = peer.handle(Input::Tick, due).remove(0);
+    let due = peer.deadline().unwrap();
+    // Nothing is sent again, least of all the DWR: what is pending is for the caller to move.
+    assert_eq!(peer.handle(Input::Tick, due), [Action::Suspect]);
+    assert!(peer.is_open() && !peer.may_ask());
+    assert_eq!(peer.handle(Input::Message(&dwa(&dwr)), due), [Action::Trusted]);
+    assert!(peer.may_ask());
+}
+
+// tests: B-170
+#[test]
+fn a_connection_that_carries_nothing_is_ended_when_that_is_wanted() {
+    let timers = Timers { idle_ms: 300_000, ..Timers::default() };
+    let mut peer = Peer::responder(server(), Admission::Anyone, timers, 1, T0);
+    peer.handle(Input::Message(&frame(CER)), T0);
+    // A CCR is use, watchdogs are none.
+    peer.heard(T0.plus_secs(100));
+    let mut now;
+    let dpr = loop {
+        now = peer.deadline().unwrap();
+        let action = peer.handle(Input::Tick, now).remove(0);
+        if sent(&action).header().command == command::DISCONNECT_PEER {
+            break sent(&action);
+        }
+        assert_eq!(peer.handle(Input::Message(&dwa(&action)), now), []);
+    };
+    assert_eq!(now, T0.plus_secs(400));
+    assert_eq!(BaseMessage::parse(&dpr).unwrap().disconnect_cause, Some(2));
+    let mut dpa = Vec::new();
+    write_dpa(&mut dpa, &gateway(), &dpr.header());
+    let dpa = Frame::from_bytes(dpa.into()).unwrap();
+    assert_eq!(peer.handle(Input::Message(&dpa), now), [Action::Close(CloseReason::Idle)]);
+}
+
+// tests: B-146 B-150
+#[test]
+fn who_is_called_must_be_who_answers() {
+    for (expected, reason) in [("OCS.example.com", None), ("ocs2.example.com", Some(CloseReason::Misnamed))] {
+        let mut peer = Peer::initiator(gateway(), Timers::default(), 2, T0).expecting(expected);
+        let cer = sent(&peer.handle(Input::Connected, T0)[0]);
+        let cea = sent(&responder(Admission::Anyone).handle(Input::Message(&cer), T0)[0]);
+        let actions = peer.handle(Input::Message(&cea), T0);
+        match reason {
+            Some(reason) => assert_eq!(actions, [Action::Close(reason)]),
+            None => assert!(matches!(actions[..], [Action::Opened(_)])),
+        }
+    }
+}
+
+// tests: B-146 B-149
+#[test]
+fn a_rule_of_the_caller_says_why_a_host_is_refused() {
+    let rule = |host: &str| match host {
+        "pgw.example.net" => Err(RequestError::new(ResultCode::NO_COMMON_SECURITY, "TLS is wanted")),
+        _ => Ok(()),
+    };
+    let mut peer = responder(Admission::Rule(Arc::new(rule)));
+    let actions = peer.handle(Input::Message(&frame(CER)), T0);
+    let cea = sent(&actions[0]);
+    assert!(!cea.header().flags.is_error() && result_code(&cea) == 5017);
+    assert_eq!(actions[1], Action::Close(CloseReason::Refused(ResultCode::NO_COMMON_SECURITY)));
+}

@@ -87,7 +87,7 @@ impl Slow {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepting = server.clone();
-        let serving = tokio::spawn(async move { accepting.accept(listener).await });
+        let serving = tokio::spawn(async move { accepting.accept(listener.try_into().unwrap()).await });
         let gateway = Gateway::connect(address, "gw.example", "example").await.unwrap();
         let other = Gateway::connect(address, "other.example", "example").await.unwrap();
         let (_directory, accepted) = (directory, Vec::new());

@@ -7,7 +7,12 @@ use super::{
     RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
 };
-use crate::{ids::SessionId, rating::Catalog, time::Timestamp, units::Money};
+use crate::{
+    ids::SessionId,
+    rating::{Catalog, Service},
+    time::Timestamp,
+    units::Money,
+};
 
 pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
@@ -15,11 +20,14 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     if let Some(known) = known {
         return Decided::repeated(known.answer());
     }
+    let enquiry = request.action == EventAction::PriceEnquiry;
+    if enquiry && request.account.is_none() {
+        return Decided::unchanged(Arc::new(price_for_anybody(catalog, request)));
+    }
     let Some(account) = request.account.and_then(|id| state.account(id)) else { return bare(Verdict::UserUnknown) };
     if request.context.is_none() {
         return bare(Verdict::RatingFailed);
     }
-    let enquiry = request.action == EventAction::PriceEnquiry;
     if !enquiry && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
         return bare(Verdict::ServiceDenied);
     }
@@ -110,14 +118,7 @@ fn rate<'a>(
                 .context
                 .and_then(|context| catalog.service(context, key.rating_group, key.service_identifier))
                 .ok_or(Verdict::RatingFailed)?;
-            let want = match want {
-                None | Some(Want::Any) => 1,
-                Some(Want::Units(units)) => {
-                    units.of(found.kind).filter(|amount| *amount > 0).ok_or(Verdict::RatingFailed)?
-                }
-                Some(Want::Money(_) | Want::Unusable) => return Err(Verdict::RatingFailed),
-            };
-            (Tariff::Service(found), want)
+            (Tariff::Service(found), amount(found, want)?)
         }
     };
     if account.state == AccountState::Stopped && !tariff.is_free() && demand == Demand::Affordable {
@@ -125,6 +126,33 @@ fn rate<'a>(
     }
     let allocation = ledger.allocate(tariff, 0, want, demand).map_err(|_| Verdict::RatingFailed)?;
     Ok((tariff, allocation, want))
+}
+
+/// How many units of a service an event is about.
+fn amount(service: &Service, want: Option<Want>) -> Result<u64, Verdict> {
+    match want {
+        None | Some(Want::Any) => Ok(1),
+        Some(Want::Units(units)) => units.of(service.kind).filter(|amount| *amount > 0).ok_or(Verdict::RatingFailed),
+        Some(Want::Money(_) | Want::Unusable) => Err(Verdict::RatingFailed),
+    }
+}
+
+/// An enquiry need not say who asks: then it is the price list's price (spec C-162).
+fn price_for_anybody(catalog: &Catalog, request: &EventRequest<'_>) -> Answer {
+    let price = |service: &ServiceRequest| {
+        let key = service.key;
+        let context = request.context.ok_or(Verdict::RatingFailed)?;
+        let found = catalog.service(context, key.rating_group, key.service_identifier).ok_or(Verdict::RatingFailed)?;
+        found.price.cost(amount(found, service.want)?).map_err(|_| Verdict::RatingFailed)
+    };
+    let default = [ServiceRequest::default()];
+    let services = if request.services.is_empty() { &default[..] } else { &request.services };
+    let cost = services.iter().try_fold(Money::ZERO, |sum, service| Ok(sum.saturating_add(price(service)?)));
+    let bare = |verdict| Answer::bare(RequestKind::Event, request.number, verdict);
+    match cost {
+        Ok(cost) => Answer { cost, at_command_level: request.at_command_level, ..bare(Verdict::Success) },
+        Err(verdict) => Answer { at_command_level: request.at_command_level, ..bare(verdict) },
+    }
 }
 
 fn step(service: &ServiceRequest, tariff: Tariff<'_>, allocation: Allocation) -> Step {

@@ -82,6 +82,8 @@ impl<D: Disk> Store<D> {
         };
         let partition = match (partition, kind) {
             (Some(partition), _) => partition,
+            // Who names nobody may still ask for a price (spec C-162).
+            (None, RequestKind::Event) if identities.is_empty() => NOBODY,
             (None, RequestKind::Initial | RequestKind::Event) => return self.unknown_user(kind, number),
             (None, RequestKind::Update | RequestKind::Termination) => {
                 self.partition_that_remembers(key).unwrap_or(NOBODY)
@@ -97,7 +99,10 @@ impl<D: Disk> Store<D> {
             });
         };
         let payer = decided.account.or(account);
-        let currency = payer.and_then(|payer| cell.state.account(payer)).map(|account| account.currency);
+        let currency = match payer {
+            Some(payer) => cell.state.account(payer).map(|account| account.currency),
+            None => Some(self.catalog.currency()),
+        };
         Pending::new(Answered { answer, currency, repeated: decided.repeated }, position)
     }
 

@@ -24,6 +24,7 @@ mod kill9;
 mod neighbours;
 mod peers;
 mod process;
+mod profiles;
 mod reauthorise;
 mod recorder;
 mod restart;

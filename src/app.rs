@@ -307,6 +307,9 @@ fn settings(config: &Config) -> Settings {
             session_default_secs: store.default_session_secs,
             account_sessions_max: store.account_sessions_max,
             session_quotas_max: store.session_quotas_max,
+            restart_grace_secs: config.diameter.restart_grace_secs,
+            charge_late_usage: store.late_usage == config::LateUsage::Charge,
+            ..Retention::default()
         },
         outbox_keep: config.events.keep,
     }
@@ -396,7 +399,7 @@ fn start_background(
     store: &Arc<Store>,
     config: &config::Store,
     stopped: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 3] {
+) -> [JoinHandle<()>; 4] {
     let expiring = Arc::clone(store);
     let started = Instant::now();
     let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
@@ -406,6 +409,13 @@ fn start_background(
         let ended = expiring.expire_sessions();
         if ended > 0 {
             tracing::info!(sessions = ended, "supervision ended sessions that nothing was heard of");
+        }
+    });
+    let swept = Arc::clone(store);
+    let sweeps = every(EXPIRY_EVERY, stopped.clone(), move || {
+        let closed = swept.close_left_behind();
+        if closed > 0 {
+            tracing::info!(sessions = closed, "closed: their clients have restarted without them");
         }
     });
     let gauged = Arc::clone(store);
@@ -421,7 +431,7 @@ fn start_background(
             done = written;
         }
     });
-    [expiry, gauges, checkpoints]
+    [expiry, sweeps, gauges, checkpoints]
 }
 
 fn checkpoint(store: &Store) {

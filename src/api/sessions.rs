@@ -35,22 +35,48 @@ impl SessionService for Api {
         request: Request<v1::ReAuthoriseRequest>,
     ) -> Result<Response<v1::ReAuthoriseResponse>, Status> {
         answered("ReAuthorise", async {
-            self.check_journal()?;
-            let id = request.get_ref().session_id.as_bytes();
-            if !(1..=SESSION_ID_OCTETS_MAX).contains(&id.len()) {
-                return Err(invalid("session_id", format_args!("must be 1 to {SESSION_ID_OCTETS_MAX} octets")));
-            }
-            let key = SessionKey::of(id);
-            let done = self.store.session_command(key, &Command::ReAuthorise(key));
-            let done = done.ok_or_else(|| not_found("session_id", "there is no such session"))?;
-            self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
+            let request = request.get_ref();
+            let group = request.rating_group;
+            self.session_command(&request.session_id, request.sub_session_id, |key| Command::ReAuthorise(key, group))
+                .await?;
             Ok(v1::ReAuthoriseResponse {})
+        })
+        .await
+    }
+
+    async fn terminate_session(
+        &self,
+        request: Request<v1::TerminateSessionRequest>,
+    ) -> Result<Response<v1::TerminateSessionResponse>, Status> {
+        answered("TerminateSession", async {
+            let request = request.get_ref();
+            self.session_command(&request.session_id, request.sub_session_id, Command::Abort).await?;
+            Ok(v1::TerminateSessionResponse {})
         })
         .await
     }
 }
 
 impl Api {
+    /// Executes a command about a running session.
+    async fn session_command(
+        &self,
+        session_id: &str,
+        sub_session: u64,
+        command: impl FnOnce(SessionKey) -> Command<'static>,
+    ) -> Result<(), Status> {
+        self.check_journal()?;
+        let id = session_id.as_bytes();
+        if !(1..=SESSION_ID_OCTETS_MAX).contains(&id.len()) {
+            return Err(invalid("session_id", format_args!("must be 1 to {SESSION_ID_OCTETS_MAX} octets")));
+        }
+        let key = SessionKey::of_sub_session(id, sub_session);
+        let done = self.store.session_command(key, &command(key));
+        let done = done.ok_or_else(|| not_found("session_id", "there is no such session"))?;
+        self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
+        Ok(())
+    }
+
     async fn list(&self, request: &v1::ListSessionsRequest) -> Result<v1::ListSessionsResponse, Status> {
         let limit = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
             0 => PAGE_SIZE_DEFAULT,
@@ -151,6 +177,8 @@ fn session_of(session: &Session, currency: Currency) -> v1::Session {
         last_request_number: numbers.unwrap_or(0).max(session.highest_update),
         quotas: session.quotas.iter().map(|quota| quota_of(quota, currency)).collect(),
         reauthorisation_pending: session.reauthorise,
+        sub_session_id: session.sub_session,
+        abort_pending: session.abort,
     }
 }
 

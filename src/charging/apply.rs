@@ -3,9 +3,12 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    Account, AccountState, BucketKind, Closed, ClosingCause, Credited, Draw, Event, EventCharged, HistoryKind,
-    HistoryLine, Interrogated, Notice, NoticeKind, Quota, RememberedCredit, RememberedEvent, RequestKind, Retention,
-    Session, State, Step, history::unit_kind,
+    Account, AccountState, Answer, BucketKind, Client, Closed, ClosingCause, Credited, DebitRef, Draw, Event,
+    EventAction, EventCharged, Grown, HistoryKind, HistoryLine, Interrogated, Notice, NoticeKind, OrphanUsage, Quota,
+    RememberedCredit, RememberedEvent, RequestKind, Retention, Session, State, Step,
+    history::unit_kind,
+    refund,
+    state::{event_key, report_key},
 };
 use crate::{
     ids::{AccountId, BucketId, SessionKey, SessionNo},
@@ -13,6 +16,8 @@ use crate::{
     units::Money,
 };
 
+/// Stands for the account of usage that named none.
+const NOBODY: AccountId = AccountId(0);
 /// How many of each kind are forgotten at most with one event.
 const FORGET_AT_ONCE: usize = 64;
 
@@ -58,15 +63,28 @@ impl State {
                     // An operator lifts a suspension, not a credit stop: only a credit does.
                     let stopped = *state == AccountState::Active && account.credit_stopped;
                     account.state = if stopped { AccountState::Stopped } else { *state };
+                    // Whoever may not be served is not served on (spec C-106); and an abort that is no longer wanted is
+                    // none.
+                    let abort = matches!(state, AccountState::Suspended | AccountState::Terminated);
+                    let sessions = account.sessions.clone();
+                    sessions.into_iter().for_each(|no| self.mark_abort(no, abort));
                 }
             }
             Event::Interrogated(event) => self.apply_interrogated(event),
             Event::EventCharged(event) => self.apply_event(event),
             Event::Credited(event) => self.apply_credit(event),
-            // A record for people and metrics; it changes no balance.
-            Event::OrphanUsage(_) => {}
-            Event::SessionClosed { session, cause, at } => self.close(*session, *cause, *at),
-            Event::ReAuthorise { session, wanted, .. } => self.mark_reauthorise(*session, *wanted),
+            Event::OrphanUsage(event) => self.apply_orphan(event),
+            Event::SessionClosed { session, cause, wake, at } => {
+                self.wake(wake, *at);
+                self.close(*session, *cause, *at);
+            }
+            Event::ReAuthorise { session, wanted, group, .. } => self.mark_reauthorise(*session, *wanted, *group),
+            Event::Abort { session, wanted, .. } => self.mark_abort(*session, *wanted),
+            Event::ClientState { host, state_id, at } => {
+                let known = self.clients.get(host).is_some();
+                let client = Client { state_id: *state_id, restarted: known.then_some(*at) };
+                self.clients.insert(Arc::clone(host), client);
+            }
         }
     }
 
@@ -91,18 +109,26 @@ impl State {
                 reauthorise: false,
                 attributes: None,
                 pools: Vec::new(),
+                incarnation: 0,
+                abort: false,
+                reauthorise_group: None,
+                woken: Timestamp::EPOCH,
             };
             self.insert_session(session);
         }
         for step in &event.steps {
-            self.apply_step(event.session, event.account, step);
+            self.apply_step(event, step);
         }
         self.apply_notices(event.account, &event.notices);
+        self.wake(&event.wake, event.at);
         let moved = event.moved_to.as_ref().map(|to| (self.intern(&to.host), self.intern(&to.realm)));
         let Some(session) = self.sessions.get_mut(&event.session) else { return };
         session.last_request = event.at;
         if let Some((host, realm)) = moved {
             (session.origin_host, session.origin_realm) = (host, realm);
+        }
+        if let Some(incarnation) = event.incarnation {
+            session.incarnation = incarnation;
         }
         if event.attributes.is_some() {
             session.attributes.clone_from(&event.attributes);
@@ -116,8 +142,7 @@ impl State {
         session.expires = event.expires;
         session.remember(Arc::clone(&event.answer));
         if event.answer.kind == RequestKind::Update && session.reauthorise {
-            session.reauthorise = false;
-            self.reauthorise.remove(&event.session);
+            self.mark_reauthorise(event.session, false, None);
         }
         if let Some(cause) = event.closes {
             self.close(event.session, cause, event.at);
@@ -129,16 +154,18 @@ impl State {
         self.next_session = self.next_session.max(session.no.0.saturating_add(1));
         self.session_keys.insert(session.key(), session.no);
         self.supervision.insert((session.queued, session.no));
-        if session.reauthorise {
+        if session.reauthorise || session.abort {
             self.reauthorise.insert(session.no);
         }
+        self.sub_sessions += usize::from(session.sub_session != 0);
         if let Some(account) = self.accounts.get_mut(&session.account) {
             account.sessions.push(session.no);
         }
         self.sessions.insert(session.no, session);
     }
 
-    fn apply_step(&mut self, no: SessionNo, account: AccountId, step: &Step) {
+    fn apply_step(&mut self, event: &Interrogated, step: &Step) {
+        let (no, account) = (event.session, event.account);
         let service = self.intern(&step.service);
         let Some(session) = self.sessions.get_mut(&no) else { return };
         let index = session.quotas.iter().position(|quota| quota.key == step.key).unwrap_or_else(|| {
@@ -151,7 +178,8 @@ impl State {
             session.quotas.len() - 1
         });
         let Some(quota) = session.quotas.get_mut(index) else { return };
-        let released = std::mem::replace(&mut quota.holds, step.holds.clone());
+        let own = if step.pool.is_none() { step.holds.clone() } else { Vec::new() };
+        let mut released = std::mem::replace(&mut quota.holds, own);
         quota.service = service;
         if quota.measure != step.measure {
             // The service counts something else now: the price begins anew, what was charged stays.
@@ -170,6 +198,10 @@ impl State {
         quota.refused = step.refused;
         quota.terms.clone_from(&step.terms);
         quota.pool = step.pool;
+        quota.grown = (step.slice > 0).then(|| Box::new(Grown { slice: step.slice, at: event.at }));
+        if let Some(pool) = step.pool {
+            released.append(&mut session.replace_pool(pool, &step.holds));
+        }
         self.reserve(account, &released, -1);
         let from_allowance = self.debit(account, &step.debits, step.charged);
         self.reserve(account, &step.holds, 1);
@@ -212,26 +244,98 @@ impl State {
     }
 
     fn apply_event(&mut self, event: &EventCharged) {
-        let keep = self.retention.history_entries;
+        let refund = event.action == EventAction::Refund;
         for step in &event.steps {
-            let from_allowance = self.debit(event.account, &step.debits, step.charged);
-            let line = HistoryLine {
-                units: step.used,
-                unit_kind: unit_kind(step.measure),
-                units_from_allowance: from_allowance,
-                service: Cow::Borrowed(&step.service),
-                rating_group: step.key.rating_group.unwrap_or(0),
-                session_id: Some(Cow::Borrowed(event.session_id.as_bytes())),
-                ..HistoryLine::money(event.at, HistoryKind::Usage, -step.charged)
+            let (kind, amount, units) = if refund {
+                let units = self.give_back(event.account, &step.debits, step.charged);
+                (HistoryKind::Refund, step.charged, units)
+            } else {
+                (HistoryKind::Usage, -step.charged, self.debit(event.account, &step.debits, step.charged))
             };
-            if let Some(account) = self.accounts.get_mut(&event.account) {
-                account.remember(&line, keep);
-            }
+            self.remember_step(
+                event.account,
+                event.session_id.as_bytes(),
+                step,
+                units,
+                HistoryLine::money(event.at, kind, amount),
+            );
         }
         self.apply_notices(event.account, &event.notices);
-        let key = SessionKey::of_sub_session(event.session_id.as_bytes(), event.sub_session);
-        self.events.insert(RememberedEvent::new(key, event.account, event.at, &event.answer));
+        if let Some(DebitRef { key, number }) = event.refund_of
+            && let Some(debit) = self.charged_event(key, event.account, number)
+        {
+            let left = refund::left_after(debit.left(), &event.steps);
+            let debit = debit.with_left(left);
+            self.events.insert(debit);
+        }
+        for session in &event.reauthorise {
+            self.mark_reauthorise(*session, true, None);
+        }
+        let key = event_key(SessionKey::of_sub_session(event.session_id.as_bytes(), event.sub_session), event.action);
+        let new = RememberedEvent::new(key, event.account, event.at, &event.answer, event.action, &event.steps);
+        self.events.insert(new);
         self.forget(event.at);
+    }
+
+    /// Usage without a session: charged if it has steps, and remembered, so that a copy of the report is known as one.
+    fn apply_orphan(&mut self, event: &OrphanUsage) {
+        if let Some(account) = event.account {
+            for step in &event.steps {
+                let units = self.debit(account, &step.debits, step.charged);
+                let line = HistoryLine::money(event.at, HistoryKind::Usage, -step.charged);
+                self.remember_step(account, event.session_id.as_bytes(), step, units, line);
+            }
+            self.apply_notices(account, &event.notices);
+        }
+        let key = SessionKey::of_sub_session(event.session_id.as_bytes(), event.sub_session);
+        let answer = Arc::new(Answer::bare(event.kind, event.number, event.verdict));
+        let account = event.account.unwrap_or(NOBODY);
+        let key = report_key(key, event.kind, event.number);
+        self.closed.insert(Closed::new(key, account, event.at, Some(&answer)));
+        self.forget(event.at);
+    }
+
+    /// Puts a step that belongs to no session into an account's history.
+    fn remember_step(
+        &mut self,
+        account: AccountId,
+        session_id: &[u8],
+        step: &Step,
+        from_allowance: u64,
+        line: HistoryLine<'_>,
+    ) {
+        let keep = self.retention.history_entries;
+        let line = HistoryLine {
+            units: step.used,
+            unit_kind: unit_kind(step.measure),
+            units_from_allowance: from_allowance,
+            service: Cow::Borrowed(&step.service),
+            rating_group: step.key.rating_group.unwrap_or(0),
+            session_id: Some(Cow::Borrowed(session_id)),
+            ..line
+        };
+        if let Some(account) = self.accounts.get_mut(&account) {
+            account.remember(&line, keep);
+        }
+    }
+
+    /// Puts back into buckets what was taken out of them, and tells how many units went to allowances.
+    fn give_back(&mut self, account: AccountId, draws: &[Draw], money: Money) -> u64 {
+        let Some(account) = self.accounts.get_mut(&account) else { return 0 };
+        let mut units = 0u64;
+        for draw in draws {
+            if let Some(bucket) = account.bucket_mut(draw.bucket) {
+                bucket.amount = bucket.amount.saturating_add(draw.amount);
+                if bucket.kind == BucketKind::Money {
+                    self.balances += i128::from(draw.amount);
+                } else {
+                    units = units.saturating_add(draw.amount.unsigned_abs());
+                }
+            }
+        }
+        account.credited = account.credited.saturating_add(money);
+        self.credited += i128::from(money.micros());
+        units
     }
 
     fn apply_credit(&mut self, event: &Credited) {
@@ -268,7 +372,7 @@ impl State {
         account.remember(&line, keep);
         self.apply_notices(event.account, &event.notices);
         for session in &event.reauthorise {
-            self.mark_reauthorise(*session, true);
+            self.mark_reauthorise(*session, true, None);
         }
         self.credits.insert(RememberedCredit {
             account: event.account,
@@ -299,27 +403,57 @@ impl State {
         }
     }
 
-    fn mark_reauthorise(&mut self, no: SessionNo, wanted: bool) {
+    fn mark_reauthorise(&mut self, no: SessionNo, wanted: bool, group: Option<u32>) {
         let Some(session) = self.sessions.get_mut(&no) else { return };
+        // Two wishes about different things are a wish about the whole session.
+        session.reauthorise_group = match (session.reauthorise, session.reauthorise_group) {
+            (true, known) if known != group => None,
+            _ => group.filter(|_| wanted),
+        };
         session.reauthorise = wanted;
-        if wanted {
+        self.mark_request(no);
+    }
+
+    fn mark_abort(&mut self, no: SessionNo, wanted: bool) {
+        let Some(session) = self.sessions.get_mut(&no) else { return };
+        session.abort = wanted;
+        self.mark_request(no);
+    }
+
+    /// Whether a request of ours is to be sent about a session.
+    fn mark_request(&mut self, no: SessionNo) {
+        if self.sessions.get(&no).is_some_and(|session| session.reauthorise || session.abort) {
             self.reauthorise.insert(no);
         } else {
             self.reauthorise.remove(&no);
         }
     }
 
+    /// Sessions that wait for credit may get some that others have released.
+    fn wake(&mut self, sessions: &[SessionNo], at: Timestamp) {
+        for no in sessions {
+            self.mark_reauthorise(*no, true, None);
+            if let Some(session) = self.sessions.get_mut(no) {
+                session.woken = at;
+            }
+        }
+    }
+
     /// Ends a session: everything it still holds is released, its lines go to the account's history, and its last answer
-    /// is remembered.
+    /// is remembered. Its sub-sessions end with it (spec C-23).
     fn close(&mut self, no: SessionNo, cause: ClosingCause, at: Timestamp) {
         let Some(session) = self.sessions.remove(&no) else { return };
         let key = session.key();
         self.session_keys.remove(&key);
-        self.ended.push(key);
+        self.ended.push((key, cause));
+        self.sub_sessions -= usize::from(session.sub_session != 0);
         self.reauthorise.remove(&no);
         self.supervision.remove(&(session.queued, no));
         for quota in &session.quotas {
             self.reserve(session.account, &quota.holds, -1);
+        }
+        for pool in &session.pools {
+            self.reserve(session.account, &pool.holds, -1);
         }
         let keep = self.retention.history_entries;
         if let Some(account) = self.accounts.get_mut(&session.account) {
@@ -330,8 +464,22 @@ impl State {
         }
         let answered = matches!(cause, ClosingCause::Terminated | ClosingCause::Refused);
         let answer = session.answers.back().filter(|_| answered);
-        self.closed.insert(Closed::new(key, session.account, at, answer));
+        let closed = Closed::new(key, session.account, at, answer);
+        // Half of the window: what is older cannot be told from a copy after the end.
+        self.closed.insert(closed.with_updates(session.highest_update, session.seen_updates as u32));
+        if session.sub_session == 0 && self.sub_sessions > 0 {
+            self.sub_sessions_of(&session).into_iter().for_each(|no| self.close(no, ClosingCause::MainEnded, at));
+        }
         self.forget(at);
+    }
+
+    /// The running sub-sessions of a session, in the order in which they opened.
+    fn sub_sessions_of(&self, main: &Session) -> Vec<SessionNo> {
+        let is_one = |no: &SessionNo| {
+            self.sessions.get(no).is_some_and(|session| session.sub_session != 0 && session.id == main.id)
+        };
+        let account = self.accounts.get(&main.account);
+        account.map_or_else(Vec::new, |account| account.sessions.iter().copied().filter(is_one).collect())
     }
 
     /// Drops what has been remembered for long enough. Driven by the time of events, so that a replay forgets the same. A

@@ -1,7 +1,7 @@
 //! What the core can be asked to do.
 
 use crate::{
-    ids::{AccountId, QuotaKey, SessionKey, SessionNo},
+    ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
     rating::{Allowance, Attributes, ContextId},
     time::Timestamp,
     units::{Currency, Money, UnitKind, Units},
@@ -35,10 +35,25 @@ pub enum Command<'a> {
     ExpireSession(SessionNo),
     /// The client says that it does not have this session (RAA or ASA with 5002, spec C-101).
     SessionLost(SessionKey),
-    /// A re-authorisation of a live session is wanted, by an operator.
-    ReAuthorise(SessionKey),
+    /// A re-authorisation of a live session is wanted, by an operator; of one Rating-Group or of all.
+    ReAuthorise(SessionKey, Option<u32>),
     /// The client has been asked often enough; leave the session to Validity-Time and Tcc (spec C-101).
     ReAuthorisationDone(SessionNo),
+    /// A live session is to be ended by its client, by an operator (ASR, spec C-106).
+    Abort(SessionKey),
+    /// The client refuses to end the session, or has been asked often enough.
+    AbortDone(SessionNo),
+    /// A client told its Origin-State-Id (spec B-190).
+    ClientState {
+        /// Its Origin-Host.
+        host: &'a str,
+        /// The value; 0 says nothing.
+        state_id: u32,
+    },
+    /// Ends a session that its client has left behind in a restart, when the grace time is over (spec B-191).
+    CloseLeftBehind(SessionNo),
+    /// Usage in a request that was refused before it could be decided: to be recorded (spec C-90).
+    RecordUsage(Interrogation<'a>),
 }
 
 /// CC-Request-Type (RFC 8506 8.3).
@@ -84,10 +99,65 @@ pub struct Interrogation<'a> {
     pub at_command_level: bool,
     /// The client does not act on RAR: it gets a short Validity-Time with its last units (spec I-15).
     pub short_validity: bool,
+    /// What the client understands and wants to be told.
+    pub client: ClientNeeds,
     /// The conditions from now on; `None` = the request says nothing of them, or nobody wants to know.
     pub attributes: Option<Box<Attributes>>,
     /// Event-Timestamp (spec C-24).
     pub happened: Option<Timestamp>,
+    /// The client's Origin-State-Id: of the request, or the last that it told; 0 = none (spec B-191).
+    pub incarnation: u32,
+}
+
+/// The switches of a client that change what it is granted or told: part of the decision, so that a retransmission gets
+/// what the first copy got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientNeeds {
+    /// It acts on REDIRECT and RESTRICT_ACCESS (spec C-80).
+    pub redirects: bool,
+    /// It acts on thresholds (spec G-60).
+    pub thresholds: bool,
+    /// A service that costs nothing is answered 4011 (spec C-59, C-114).
+    pub free_of_charge_4011: bool,
+    /// It acts on credit pools (spec C-176).
+    pub pools: bool,
+    /// It is told what is left (spec G-81).
+    pub remaining_balance: bool,
+    /// It is told when little is left (spec G-80).
+    pub low_balance: bool,
+    /// It plays announcements (spec G-88).
+    pub announcements: bool,
+    /// What the request wants to know of costs, if the client is told (AoC-Request-Type, spec G-85).
+    pub advice: AdviceWanted,
+}
+
+impl Default for ClientNeeds {
+    fn default() -> Self {
+        Self {
+            redirects: true,
+            thresholds: true,
+            free_of_charge_4011: false,
+            pools: true,
+            remaining_balance: false,
+            low_balance: false,
+            announcements: false,
+            advice: AdviceWanted::Nothing,
+        }
+    }
+}
+
+/// AoC-Request-Type (spec G-85).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AdviceWanted {
+    /// Not requested.
+    #[default]
+    Nothing,
+    /// Costs and tariff.
+    Full,
+    /// Costs.
+    Cost,
+    /// The tariff.
+    Tariff,
 }
 
 /// One service of a request (one MSCC).
@@ -107,6 +177,8 @@ pub struct ServiceRequest {
     pub unusable: bool,
     /// Reporting-Reason (spec G-40).
     pub reason: Option<u32>,
+    /// Refund-Information: the debit that is to be given back (spec G-83).
+    pub refund: Option<RefundToken>,
 }
 
 /// Usage on both sides of a tariff change (Tariff-Change-Usage, spec C-62).
@@ -241,10 +313,14 @@ pub struct EventRequest<'a> {
     pub services: Vec<ServiceRequest>,
     /// The units stood at command level, not in MSCCs.
     pub at_command_level: bool,
+    /// What the client understands and wants to be told.
+    pub client: ClientNeeds,
     /// The conditions, if anybody wants to know.
     pub attributes: Option<Box<Attributes>>,
     /// Event-Timestamp (spec C-24).
     pub happened: Option<Timestamp>,
+    /// The client may refund what is linked to no debit (spec C-136).
+    pub unlinked_refunds: bool,
 }
 
 /// Where a credit comes from and what it gives.

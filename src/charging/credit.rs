@@ -187,10 +187,7 @@ fn finish(state: &State, account: &Account, command: &CreditCommand<'_>, now: Ti
     if back {
         notices.push(Notice { account: account.id, at: now, balance, kind: NoticeKind::Reconnect });
     }
-    let waits = |no: &crate::ids::SessionNo| {
-        state.session(*no).is_some_and(|session| session.quotas.iter().any(super::Quota::wants_credit))
-    };
-    let reauthorise = if helps { account.sessions.iter().copied().filter(waits).collect() } else { Vec::new() };
+    let reauthorise = if helps { lifecycle::waiting(state, account) } else { Vec::new() };
     let event = Event::Credited(Box::new(Credited {
         at: now,
         account: account.id,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, State, Subscriber,
-    SubscriberSpec, credit, event_charging, interrogate,
+    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, Session, State,
+    Subscriber, SubscriberSpec, credit, event_charging, interrogate, lifecycle,
 };
 use crate::{
     ids::{AccountId, BucketId, SessionNo},
@@ -12,6 +12,9 @@ use crate::{
     time::Timestamp,
     units::{Currency, Money},
 };
+
+/// Clients whose Origin-State-Id is known: an operator has some hundreds of gateways. Of more, nothing is concluded.
+const CLIENTS_MAX: usize = 10_000;
 
 /// What is decided: the event that would make it true, if anything changes, and what to answer.
 #[derive(Debug)]
@@ -124,11 +127,22 @@ pub fn decide(state: &State, catalog: &Catalog, command: &Command<'_>, now: Time
         Command::SetState { account, state: target, reason } => set_state(state, *account, *target, reason, now),
         Command::ExpireSession(no) => expire(state, *no, now),
         Command::SessionLost(key) => close(state, state.session_keys.get(key).copied(), ClosingCause::Lost, now),
-        Command::ReAuthorise(key) => match state.session_keys.get(key) {
-            Some(no) => mark_reauthorise(state, *no, true, now),
+        Command::ReAuthorise(key, group) => match state.session_keys.get(key) {
+            Some(no) => mark_reauthorise(state, *no, true, *group, now),
             None => Decided::refused(Refusal::UnknownSession),
         },
-        Command::ReAuthorisationDone(no) => mark_reauthorise(state, *no, false, now),
+        Command::ReAuthorisationDone(no) => mark_reauthorise(state, *no, false, None, now),
+        Command::Abort(key) => match state.session_keys.get(key) {
+            Some(no) => mark_abort(state, *no, true, now),
+            None => Decided::refused(Refusal::UnknownSession),
+        },
+        Command::AbortDone(no) => mark_abort(state, *no, false, now),
+        Command::ClientState { host, state_id } => client_state(state, host, *state_id, now),
+        Command::CloseLeftBehind(no) => {
+            let left = state.session(*no).is_some_and(|session| state.is_left_behind(session, now));
+            close(state, left.then_some(*no), ClosingCause::ClientRestarted, now)
+        }
+        Command::RecordUsage(request) => interrogate::record(state, request, now),
     }
 }
 
@@ -241,16 +255,38 @@ fn expire(state: &State, no: SessionNo, now: Timestamp) -> Decided {
 }
 
 fn close(state: &State, no: Option<SessionNo>, cause: ClosingCause, now: Timestamp) -> Decided {
-    let event =
-        no.filter(|no| state.session(*no).is_some()).map(|session| Event::SessionClosed { session, cause, at: now });
+    let event = no.and_then(|no| state.session(no)).map(|session| {
+        let holds = session.quotas.iter().any(|quota| !quota.holds.is_empty());
+        let account = state.account(session.account).filter(|_| holds);
+        let wake = account.map_or_else(Vec::new, |account| lifecycle::waiting_others(state, account, session.no, now));
+        Event::SessionClosed { session: session.no, cause, wake, at: now }
+    });
     Decided::done(event)
 }
 
-fn mark_reauthorise(state: &State, no: SessionNo, wanted: bool, now: Timestamp) -> Decided {
-    let event = state.session(no).filter(|session| session.reauthorise != wanted).map(|session| Event::ReAuthorise {
+fn mark_reauthorise(state: &State, no: SessionNo, wanted: bool, group: Option<u32>, now: Timestamp) -> Decided {
+    let is_new = |session: &&Session| session.reauthorise != wanted || wanted && session.reauthorise_group != group;
+    let event = state.session(no).filter(is_new).map(|session| Event::ReAuthorise {
         session: session.no,
         wanted,
+        group,
         at: now,
     });
     Decided::done(event)
+}
+
+fn mark_abort(state: &State, no: SessionNo, wanted: bool, now: Timestamp) -> Decided {
+    let event = state.session(no).filter(|session| session.abort != wanted);
+    Decided::done(event.map(|session| Event::Abort { session: session.no, wanted, at: now }))
+}
+
+/// Only a growth is news; a value that is lower than the known one means nothing (spec B-192).
+fn client_state(state: &State, host: &str, state_id: u32, now: Timestamp) -> Decided {
+    let known = state.client(host);
+    let is_news = match known {
+        Some(known) => state_id > known.state_id,
+        None => state_id > 0 && state.clients.len() < CLIENTS_MAX,
+    };
+    let event = Event::ClientState { host: host.to_ascii_lowercase().into(), state_id, at: now };
+    Decided::done(is_news.then_some(event))
 }

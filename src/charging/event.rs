@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     AccountState, Answer, Bucket, Draw, EventAction, HistoryKind, Measure, RequestKind, Subscriber, Terms, Used,
+    Verdict,
 };
 use crate::{
     ids::{AccountId, BucketId, QuotaKey, SessionId, SessionKey, SessionNo},
@@ -64,6 +65,8 @@ pub enum Event {
         session: SessionNo,
         /// Why.
         cause: ClosingCause,
+        /// Sessions of the account that wait for what is released, and should ask again now (spec C-104).
+        wake: Vec<SessionNo>,
         /// When.
         at: Timestamp,
     },
@@ -73,6 +76,26 @@ pub enum Event {
         session: SessionNo,
         /// Whether it is wanted.
         wanted: bool,
+        /// Only this Rating-Group; `None` = the whole session (spec C-100).
+        group: Option<u32>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The client is to end a session (ASR, spec C-106), or need not any more.
+    Abort {
+        /// The session.
+        session: SessionNo,
+        /// Whether it is wanted.
+        wanted: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// A client told its Origin-State-Id for the first time, or a higher one than before: it has restarted (spec B-191).
+    ClientState {
+        /// Its Origin-Host, in lower case.
+        host: Arc<str>,
+        /// The value.
+        state_id: u32,
         /// When.
         at: Timestamp,
     },
@@ -89,6 +112,10 @@ pub enum ClosingCause {
     Expired,
     /// The client does not have the session (spec C-101).
     Lost,
+    /// The session that it is a sub-session of has ended (spec C-23).
+    MainEnded,
+    /// The client has restarted without it (spec B-191).
+    ClientRestarted,
 }
 
 /// The data with which a session begins.
@@ -138,6 +165,10 @@ pub struct Interrogated {
     pub moved_to: Option<Box<Origin>>,
     /// Set if the conditions are others than before.
     pub attributes: Option<Arc<Attributes>>,
+    /// Set if the client is another incarnation than the one that the session knows (Origin-State-Id, spec B-191).
+    pub incarnation: Option<u32>,
+    /// Other sessions of the account that wait for what is released here, and should ask again now (spec C-104).
+    pub wake: Vec<SessionNo>,
 }
 
 /// A Diameter node.
@@ -182,6 +213,8 @@ pub struct Step {
     pub terms: Option<Arc<Terms>>,
     /// The pool that the quota is in: `holds` is then what the pool as a whole holds from now on (spec C-175).
     pub pool: Option<u32>,
+    /// The slice that the new grant was made by, where slices grow (spec G-116); 0 = a fixed slice.
+    pub slice: u64,
 }
 
 /// A one-time event.
@@ -197,12 +230,25 @@ pub struct EventCharged {
     pub sub_session: u64,
     /// Debit or refund.
     pub action: EventAction,
-    /// One for each service that was charged; no holds, no grants.
+    /// One for each service that was charged, or given back; no holds, no grants.
     pub steps: Vec<Step>,
     /// What was answered.
     pub answer: Arc<Answer>,
     /// What provisioning must hear.
     pub notices: Vec<Notice>,
+    /// For a refund: the debit that is given back; `None` = none that is known (spec C-136).
+    pub refund_of: Option<DebitRef>,
+    /// For a refund: sessions that should ask again now.
+    pub reauthorise: Vec<SessionNo>,
+}
+
+/// Names a debit among the one-time events of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DebitRef {
+    /// The key of its Session-Id and sub-session.
+    pub key: SessionKey,
+    /// Its CC-Request-Number.
+    pub number: u32,
 }
 
 /// A credit or an adjustment.
@@ -241,6 +287,8 @@ pub struct OrphanUsage {
     pub account: Option<AccountId>,
     /// Session-Id.
     pub session_id: SessionId,
+    /// CC-Sub-Session-Id; 0 = none.
+    pub sub_session: u64,
     /// Service-Context-Id.
     pub context: Box<str>,
     /// Type of the request.
@@ -249,6 +297,12 @@ pub struct OrphanUsage {
     pub number: u32,
     /// What was reported.
     pub usage: Vec<(QuotaKey, Used)>,
+    /// What was charged for it all the same (late usage, spec C-90); no holds, no grants.
+    pub steps: Vec<Step>,
+    /// What was answered.
+    pub verdict: Verdict,
+    /// What provisioning must hear.
+    pub notices: Vec<Notice>,
 }
 
 /// Something that provisioning must hear of. Numbered by the store in journal order.
@@ -299,6 +353,7 @@ impl Event {
             Self::Interrogated(event) => &event.notices,
             Self::EventCharged(event) => &event.notices,
             Self::Credited(event) => &event.notices,
+            Self::OrphanUsage(event) => &event.notices,
             _ => &[],
         }
     }

@@ -1,38 +1,47 @@
 //! Decides one-time events (CCR event): debit in one step, all or nothing (spec C-130), balance check, price enquiry.
 
+mod enquiry;
+
 use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, NoticeKind, Reply,
-    RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
+    RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    interrogate::extras::answer_extras,
+    lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
+    refund,
+    state::event_key,
 };
 use crate::{
     ids::SessionId,
     rating::{Catalog, Service},
     time::Timestamp,
-    units::Money,
+    units::{Currency, Money},
 };
 
 pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
-    let known = request.account.and_then(|account| state.charged_event(request.key, account, request.number));
+    let key = event_key(request.key, request.action);
+    let known = request.account.and_then(|account| state.charged_event(key, account, request.number));
     if let Some(known) = known {
         return Decided::repeated(known.answer());
     }
     let enquiry = request.action == EventAction::PriceEnquiry;
-    if enquiry && request.account.is_none() {
-        return Decided::unchanged(Arc::new(price_for_anybody(catalog, request)));
-    }
-    let Some(account) = request.account.and_then(|id| state.account(id)) else { return bare(Verdict::UserUnknown) };
+    let Some(account) = request.account.and_then(|id| state.account(id)) else {
+        return if enquiry && request.account.is_none() {
+            enquiry::price(catalog, request)
+        } else {
+            bare(Verdict::UserUnknown)
+        };
+    };
     if request.context.is_none() {
         return bare(Verdict::RatingFailed);
     }
-    if !enquiry && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
-        return bare(Verdict::ServiceDenied);
-    }
     if request.action == EventAction::Refund {
-        // A refund that is linked to no debit needs a permission that no client has yet (spec C-136).
+        return refund::decide(state, catalog, request, account, now);
+    }
+    if !enquiry && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
         return bare(Verdict::ServiceDenied);
     }
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
@@ -45,6 +54,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     for service in services {
         let rated = rate(catalog, &ledger, account, request, service, demand);
         let (verdict, grant) = match rated {
+            Ok((tariff, ..)) if tariff.is_free() && request.client.free_of_charge_4011 => {
+                (Verdict::NotApplicable, None)
+            }
             Ok((tariff, allocation, want)) if allocation.units == want => {
                 ledger.debit(&allocation);
                 cost = cost.saturating_add(allocation.cost);
@@ -61,18 +73,18 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         replies.push(Reply { key: service.key, verdict, grant, ..Reply::default() });
     }
     let failed = replies.iter().map(|reply| reply.verdict).find(|verdict| *verdict != Verdict::Success);
+    let priced = services.iter().find_map(|service| service_of(catalog, request, service));
     let mut answer = Answer {
         cost,
         at_command_level: request.at_command_level,
         replies,
+        extras: answer_extras(request.client, account, &ledger, catalog, || cost, priced),
         ..Answer::bare(RequestKind::Event, request.number, Verdict::Success)
     };
     if request.action != EventAction::Debit {
-        // Check and enquiry leave no trace; lack of credit is a result of a check, not a failure of it (spec C-132, C-133).
-        answer.replies.clear();
-        answer.enough_credit = (request.action == EventAction::CheckBalance).then_some(enough);
-        answer.verdict = failed.filter(|verdict| *verdict != Verdict::CreditLimitReached).unwrap_or(Verdict::Success);
-        return Decided::unchanged(Arc::new(answer));
+        let is_check = request.action == EventAction::CheckBalance;
+        enquiry::conclude(&mut answer, is_check.then_some(enough));
+        return Decided::unchanged(Arc::new(answer)).paid_by(account.id);
     }
     if let (true, Some(failed)) = (request.at_command_level, failed) {
         answer.verdict = failed;
@@ -94,8 +106,47 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         steps,
         answer: Arc::clone(&answer),
         notices,
+        refund_of: None,
+        reauthorise: Vec::new(),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
+}
+
+/// What a service is rated by, and how many units it is about: one if nothing is said (spec C-131, G-124).
+fn tariff_of<'a>(
+    catalog: &'a Catalog,
+    request: &EventRequest<'_>,
+    service: &ServiceRequest,
+    currency: Currency,
+) -> Result<(Tariff<'a>, u64), Verdict> {
+    match service.want {
+        Some(Want::Unusable) => Err(Verdict::MoneyNotRated),
+        Some(Want::Money(money)) => {
+            let micros = u64::try_from(money.micros()).ok().filter(|micros| *micros > 0);
+            // Nothing is converted (spec C-55).
+            let micros = micros.filter(|_| service.currency.is_none_or(|given| given == currency));
+            Ok((Tariff::Money, micros.ok_or(Verdict::MoneyNotRated)?))
+        }
+        want => {
+            let found = service_of(catalog, request, service).ok_or(Verdict::RatingFailed)?;
+            let units = match want {
+                Some(Want::Units(units)) => {
+                    units.of(found.kind).filter(|amount| *amount > 0).ok_or(Verdict::UnitNotRated)?
+                }
+                _ => 1,
+            };
+            Ok((Tariff::Service(found), units))
+        }
+    }
+}
+
+/// The service of the catalog that a request's service is, if it is not rated as money.
+fn service_of<'a>(catalog: &'a Catalog, request: &EventRequest<'_>, service: &ServiceRequest) -> Option<&'a Service> {
+    if matches!(service.want, Some(Want::Money(_) | Want::Unusable)) {
+        return None;
+    }
+    let key = service.key;
+    request.context.and_then(|context| catalog.service(context, key.rating_group, key.service_identifier))
 }
 
 /// The tariff, who would pay, and for how many units.
@@ -107,52 +158,12 @@ fn rate<'a>(
     service: &ServiceRequest,
     demand: Demand,
 ) -> Result<(Tariff<'a>, Allocation, u64), Verdict> {
-    let (tariff, want) = match service.want {
-        Some(Want::Money(money)) if service.currency.is_none_or(|currency| currency == account.currency) => (
-            Tariff::Money,
-            u64::try_from(money.micros()).ok().filter(|micros| *micros > 0).ok_or(Verdict::RatingFailed)?,
-        ),
-        want => {
-            let key = service.key;
-            let found = request
-                .context
-                .and_then(|context| catalog.service(context, key.rating_group, key.service_identifier))
-                .ok_or(Verdict::RatingFailed)?;
-            (Tariff::Service(found), amount(found, want)?)
-        }
-    };
+    let (tariff, want) = tariff_of(catalog, request, service, account.currency)?;
     if account.state == AccountState::Stopped && !tariff.is_free() && demand == Demand::Affordable {
         return Ok((tariff, Allocation::default(), want.max(1)));
     }
     let allocation = ledger.allocate(tariff, 0, want, demand).map_err(|_| Verdict::RatingFailed)?;
     Ok((tariff, allocation, want))
-}
-
-/// How many units of a service an event is about.
-fn amount(service: &Service, want: Option<Want>) -> Result<u64, Verdict> {
-    match want {
-        None | Some(Want::Any) => Ok(1),
-        Some(Want::Units(units)) => units.of(service.kind).filter(|amount| *amount > 0).ok_or(Verdict::RatingFailed),
-        Some(Want::Money(_) | Want::Unusable) => Err(Verdict::RatingFailed),
-    }
-}
-
-/// An enquiry need not say who asks: then it is the price list's price (spec C-162).
-fn price_for_anybody(catalog: &Catalog, request: &EventRequest<'_>) -> Answer {
-    let price = |service: &ServiceRequest| {
-        let key = service.key;
-        let context = request.context.ok_or(Verdict::RatingFailed)?;
-        let found = catalog.service(context, key.rating_group, key.service_identifier).ok_or(Verdict::RatingFailed)?;
-        found.price.cost(amount(found, service.want)?).map_err(|_| Verdict::RatingFailed)
-    };
-    let default = [ServiceRequest::default()];
-    let services = if request.services.is_empty() { &default[..] } else { &request.services };
-    let cost = services.iter().try_fold(Money::ZERO, |sum, service| Ok(sum.saturating_add(price(service)?)));
-    let bare = |verdict| Answer::bare(RequestKind::Event, request.number, verdict);
-    match cost {
-        Ok(cost) => Answer { cost, at_command_level: request.at_command_level, ..bare(Verdict::Success) },
-        Err(verdict) => Answer { at_command_level: request.at_command_level, ..bare(verdict) },
-    }
 }
 
 fn step(service: &ServiceRequest, tariff: Tariff<'_>, allocation: Allocation) -> Step {

@@ -1,16 +1,21 @@
 //! Decides requests of sessions: debit what was used, reserve what is wanted, as one atomic step (spec C-16, C-44, I-7).
 
 mod debit;
+pub(super) mod extras;
+mod final_units;
 mod grant;
 mod line;
+mod pool;
+mod slice;
 
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, ClosingCause, Decided, Event, Interrogated, Interrogation, Opening, Origin,
-    OrphanUsage, Reply, RequestKind, Session, State, Step, Verdict, lifecycle,
+    Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Decided, Event, Interrogated, Interrogation,
+    Opening, Origin, OrphanUsage, Pool, Reply, RequestKind, Session, State, Step, Verdict, lifecycle,
     quota::Ledger,
     session::{Novelty, SESSION_QUOTAS_USED_MAX},
+    state::report_key,
 };
 use crate::{
     ids::{SessionId, SessionNo},
@@ -33,11 +38,13 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
                 return Decided { repeated: true, ..Decided::unchanged(bare(Verdict::UnableToComply)) };
             }
             // It may be a copy, so it is not charged; it may be none, so it is recorded.
-            Novelty::TooOld => return orphan(request, now, bare(Verdict::UnableToComply)),
+            Novelty::TooOld => return orphan(state, request, now, Verdict::UnableToComply, None),
         }
-        if request.account.is_some_and(|account| account != session.account) || !same_context(session, catalog, request)
-        {
-            return orphan(request, now, bare(Verdict::InvalidValue));
+        if request.account.is_some_and(|account| account != session.account) {
+            return orphan(state, request, now, Verdict::InvalidValue, None);
+        }
+        if !same_context(session, catalog, request) {
+            return orphan(state, request, now, Verdict::OtherContext, None);
         }
     } else if let Some(closed) = state.closed_session(request.key) {
         if let Some(answer) = closed.answer().filter(|a| a.kind == request.kind && a.number == request.number) {
@@ -47,9 +54,17 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
             // A late copy of a request that was answered long ago, or a Session-Id used twice: neither may reserve.
             return Decided::unchanged(bare(Verdict::UnableToComply));
         }
+        return match closed.novelty(request.kind, request.number) {
+            // It was charged while the session ran; the answer is gone with it (spec C-93).
+            Novelty::Answered(_) | Novelty::Forgotten => {
+                Decided { repeated: true, ..Decided::unchanged(bare(Verdict::UnknownSession)) }
+            }
+            Novelty::TooOld => orphan(state, request, now, Verdict::UnknownSession, None),
+            Novelty::New => orphan(state, request, now, Verdict::UnknownSession, Some((catalog, closed))),
+        };
     }
     if session.is_none() && request.kind != RequestKind::Initial {
-        return orphan(request, now, bare(Verdict::UnknownSession));
+        return orphan(state, request, now, Verdict::UnknownSession, None);
     }
     let Some(account) = session.map(|s| s.account).or(request.account).and_then(|id| state.account(id)) else {
         return Decided::unchanged(bare(Verdict::UserUnknown));
@@ -69,8 +84,21 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
     Interrogator::new(state, catalog, request, now, account, session, context).run()
 }
 
-/// Usage of a session that is not there is recorded, never dropped silently (spec C-90, I-13).
-fn orphan(request: &Interrogation<'_>, now: Timestamp, answer: Arc<Answer>) -> Decided {
+/// Usage in a request that was refused before it could be decided (spec C-90).
+pub(super) fn record(state: &State, request: &Interrogation<'_>, now: Timestamp) -> Decided {
+    orphan(state, request, now, Verdict::InvalidValue, None)
+}
+
+/// Usage of a session that is not there is recorded, once, never dropped silently (spec C-90, I-13). If it is that of a
+/// session that has ended, it can be charged as well.
+fn orphan(
+    state: &State,
+    request: &Interrogation<'_>,
+    now: Timestamp,
+    verdict: Verdict,
+    ended: Option<(&Catalog, &Closed)>,
+) -> Decided {
+    let answer = Arc::new(Answer::bare(request.kind, request.number, verdict));
     let usage: Vec<_> = request
         .services
         .iter()
@@ -79,14 +107,33 @@ fn orphan(request: &Interrogation<'_>, now: Timestamp, answer: Arc<Answer>) -> D
     if usage.is_empty() {
         return Decided::unchanged(answer);
     }
+    let reported = state.closed_session(report_key(request.key, request.kind, request.number));
+    if let Some(answer) = reported.and_then(Closed::answer) {
+        return Decided::repeated(answer);
+    }
+    let (mut account, mut steps, mut notices) = (request.account, Vec::new(), Vec::new());
+    if let Some((catalog, closed)) = ended
+        && request.account.is_none_or(|account| account == closed.account)
+        && let Some(payer) = state.account(closed.account)
+    {
+        account = Some(closed.account);
+        if state.retention.charge_late_usage {
+            let late = Interrogator::new(state, catalog, request, now, payer, None, request.context);
+            (steps, notices) = late.charge();
+        }
+    }
     let event = Event::OrphanUsage(Box::new(OrphanUsage {
         at: now,
-        account: request.account,
+        account,
         session_id: SessionId::new(request.session_id),
+        sub_session: request.sub_session,
         context: request.context_name.into(),
         kind: request.kind,
         number: request.number,
         usage,
+        steps,
+        verdict,
+        notices,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }
@@ -110,6 +157,8 @@ struct Interrogator<'a> {
     session: Option<&'a Session>,
     context: Option<ContextId>,
     ledger: Ledger<'a>,
+    /// What pools hold.
+    pools: Vec<Pool>,
     steps: Vec<Step>,
     replies: Vec<Reply>,
 }
@@ -127,19 +176,33 @@ impl<'a> Interrogator<'a> {
         let ledger = Ledger::new(account, now);
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        Self { state, catalog, request, now, account, session, context, ledger, steps, replies }
+        let pools = session.map_or_else(Vec::new, |session| session.pools.clone());
+        Self { state, catalog, request, now, account, session, context, ledger, pools, steps, replies }
+    }
+
+    /// Debits what is reported and grants nothing: for a session that has ended.
+    fn charge(mut self) -> (Vec<Step>, Vec<super::Notice>) {
+        for line in &self.lines() {
+            self.debit(line);
+        }
+        self.ledger.settle();
+        self.steps.retain(|step| step.used > 0);
+        let notices = lifecycle::notices_of_debit(self.account, &self.ledger, self.catalog, self.now);
+        (self.steps, notices)
     }
 
     fn run(mut self) -> Decided {
         let lines = self.lines();
         if self.quotas_with(&lines) > SESSION_QUOTAS_USED_MAX {
-            let answer = Answer::bare(self.request.kind, self.request.number, Verdict::ResourcesExceeded);
-            return orphan(self.request, self.now, Arc::new(answer));
+            return orphan(self.state, self.request, self.now, Verdict::ResourcesExceeded, None);
         }
         // All releases and debits come first, so that what one service gives back can go to another in the same request.
         if self.request.kind == RequestKind::Termination {
             for quota in self.session.map_or(&[][..], |session| &session.quotas) {
                 self.ledger.release(&quota.holds);
+            }
+            for pool in std::mem::take(&mut self.pools) {
+                self.ledger.release(&pool.holds);
             }
         } else {
             for (index, line) in lines.iter().enumerate() {
@@ -152,6 +215,7 @@ impl<'a> Interrogator<'a> {
         for line in &lines {
             self.debit(line);
         }
+        self.release_idle_pools(&lines);
         self.ledger.settle();
         let debited = self.steps.iter().any(|step| !step.debits.is_empty());
         let notices = if debited {
@@ -164,14 +228,16 @@ impl<'a> Interrogator<'a> {
             || notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
         if self.request.kind != RequestKind::Termination && !barred {
             for line in &lines {
-                self.grant(line, stopped);
+                self.grant(line, &lines, stopped);
             }
         }
-        self.conclude(barred, notices)
+        self.settle_pools();
+        let extras = self.answer_extras(&lines);
+        self.conclude(barred, notices, extras)
     }
 
-    fn conclude(self, barred: bool, notices: Vec<super::Notice>) -> Decided {
-        let Self { state, request, now, account, session, steps, mut replies, .. } = self;
+    fn conclude(self, barred: bool, notices: Vec<super::Notice>, extras: Option<Box<AnswerExtras>>) -> Decided {
+        let Self { state, request, now, account, session, steps, mut replies, ref ledger, .. } = self;
         let charged = steps
             .iter()
             .fold(session.map_or(Money::ZERO, Session::charged), |sum, step| sum.saturating_add(step.charged));
@@ -194,12 +260,20 @@ impl<'a> Interrogator<'a> {
             at_command_level: request.at_command_level,
             cost: charged,
             enough_credit: None,
-            extras: None,
+            extras,
         });
         let closes = match (request.kind, verdict) {
             (RequestKind::Termination, _) => Some(ClosingCause::Terminated),
             (_, Verdict::Success) => None,
             _ => Some(ClosingCause::Refused),
+        };
+        let stopped = notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
+        let wake = match session {
+            // Alone, as nearly all are.
+            Some(session) if account.sessions.len() > 1 && !stopped && frees(ledger, session, closes) => {
+                lifecycle::waiting_others(state, account, session.no, now)
+            }
+            _ => Vec::new(),
         };
         let expires = supervision_end(state, session, &steps, now);
         let opening = session.is_none().then(|| {
@@ -214,6 +288,11 @@ impl<'a> Interrogator<'a> {
         let moved = session.filter(|session| {
             *session.origin_host != *request.origin_host || *session.origin_realm != *request.origin_realm
         });
+        // Another client counts for itself; the same one only ever grows (spec B-191).
+        let incarnation = match session {
+            Some(session) if moved.is_some() => session.incarnation != request.incarnation,
+            known => request.incarnation > known.map_or(0, |session| session.incarnation),
+        };
         let moved_to =
             moved.map(|_| Box::new(Origin { host: request.origin_host.into(), realm: request.origin_realm.into() }));
         let event = Event::Interrogated(Box::new(Interrogated {
@@ -228,9 +307,16 @@ impl<'a> Interrogator<'a> {
             notices,
             moved_to,
             attributes: None,
+            incarnation: incarnation.then_some(request.incarnation),
+            wake,
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
     }
+}
+
+/// Whether a request of a session leaves more for the others of its account.
+fn frees(ledger: &Ledger<'_>, session: &Session, closes: Option<ClosingCause>) -> bool {
+    ledger.has_freed() || closes.is_some() && session.quotas.iter().any(|quota| !quota.holds.is_empty())
 }
 
 /// Tcc: twice the largest Validity-Time that is open in the session, or the default (spec C-72).

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Grant, Measure, Reply, RequestKind, Verdict};
-use crate::{ids::QuotaKey, units::Money};
+use super::{Answer, Draw, Grant, Measure, Reply, RequestKind, Step, Verdict};
+use crate::{
+    ids::{BucketId, QuotaKey},
+    units::Money,
+};
 
 /// The ordinary answer of its kind, in short.
 pub(super) trait Short: Sized {
@@ -22,6 +25,9 @@ pub(super) enum Kept<S> {
     Short(S),
     /// Anything else.
     Whole(Arc<Answer>),
+    /// The answer to a debit that came from other places than the main bucket, or of which a part has been given back: with
+    /// what may still be given back, a step for each service; never none.
+    Itemised(Box<(Arc<Answer>, Vec<Step>)>),
 }
 
 impl<S: Short> Kept<S> {
@@ -33,6 +39,7 @@ impl<S: Short> Kept<S> {
         match self {
             Self::Short(short) => Arc::new(short.answer()),
             Self::Whole(answer) => Arc::clone(answer),
+            Self::Itemised(items) => Arc::clone(&items.0),
         }
     }
 
@@ -40,6 +47,65 @@ impl<S: Short> Kept<S> {
         match self {
             Self::Short(short) => short.number(),
             Self::Whole(answer) => answer.number,
+            Self::Itemised(items) => items.0.number,
+        }
+    }
+}
+
+impl Kept<Charged> {
+    /// What may still be given back of the debit that was answered so. Of an ordinary one that is what the answer says, from
+    /// the main bucket.
+    pub(super) fn left(&self) -> Vec<Step> {
+        match self {
+            Self::Short(short) => short.left().into_iter().collect(),
+            Self::Whole(_) => Vec::new(),
+            Self::Itemised(items) => items.1.clone(),
+        }
+    }
+
+    /// What may still be given back, where that does not follow from the answer.
+    pub(super) fn items(&self) -> &[Step] {
+        match self {
+            Self::Itemised(items) => &items.1,
+            Self::Short(_) | Self::Whole(_) => &[],
+        }
+    }
+
+    /// The same answer to a debit of which all has been given back.
+    pub(super) fn refunded(answer: &Arc<Answer>) -> Self {
+        match Charged::of(answer) {
+            Some(short) => Self::Short(Charged { flags: short.flags | REFUNDED, ..short }),
+            None => Self::Whole(Arc::clone(answer)),
+        }
+    }
+
+    /// Whether an ordinary debit has been given back.
+    pub(super) fn is_refunded(&self) -> bool {
+        matches!(self, Self::Short(short) if short.flags & REFUNDED != 0)
+    }
+}
+
+impl Charged {
+    fn left(&self) -> Option<Step> {
+        let measure = self.measure.filter(|_| self.amount > 0 && self.flags & REFUNDED == 0)?;
+        let amount = self.cost.micros();
+        Some(Step {
+            key: self.key(),
+            measure,
+            used: self.amount,
+            rated: self.amount,
+            charged: self.cost,
+            debits: if amount > 0 { vec![Draw { bucket: BucketId::MAIN, amount }] } else { Vec::new() },
+            ..Step::default()
+        })
+    }
+
+    fn key(&self) -> QuotaKey {
+        let is_set = |bit: u8| self.flags & bit != 0;
+        QuotaKey {
+            rating_group: is_set(RATING_GROUP).then_some(self.rating_group),
+            service_identifier: is_set(SERVICE_IDENTIFIER).then_some(self.service_identifier),
+            further: 0,
         }
     }
 }
@@ -90,13 +156,15 @@ pub(super) struct Charged {
     reply: Option<Verdict>,
     /// Set if units are granted.
     measure: Option<Measure>,
-    /// [`AT_COMMAND_LEVEL`], [`RATING_GROUP`] and [`SERVICE_IDENTIFIER`].
+    /// [`AT_COMMAND_LEVEL`], [`RATING_GROUP`], [`SERVICE_IDENTIFIER`] and [`REFUNDED`].
     flags: u8,
 }
 
 const AT_COMMAND_LEVEL: u8 = 1;
 const RATING_GROUP: u8 = 2;
 const SERVICE_IDENTIFIER: u8 = 4;
+/// All of it has been given back.
+const REFUNDED: u8 = 8;
 
 impl Short for Charged {
     fn of(answer: &Answer) -> Option<Self> {
@@ -138,20 +206,15 @@ impl Short for Charged {
     }
 
     fn answer(&self) -> Answer {
-        let is_set = |bit: u8| self.flags & bit != 0;
         let replies = self.reply.map(|verdict| Reply {
-            key: QuotaKey {
-                rating_group: is_set(RATING_GROUP).then_some(self.rating_group),
-                service_identifier: is_set(SERVICE_IDENTIFIER).then_some(self.service_identifier),
-                further: 0,
-            },
+            key: self.key(),
             verdict,
             grant: self.measure.map(|measure| Grant { measure, amount: self.amount }),
             ..Reply::default()
         });
         Answer {
             cost: self.cost,
-            at_command_level: is_set(AT_COMMAND_LEVEL),
+            at_command_level: self.flags & AT_COMMAND_LEVEL != 0,
             replies: replies.into_iter().collect(),
             ..Answer::bare(RequestKind::Event, self.number, self.verdict)
         }

@@ -1,7 +1,8 @@
 //! What a change of balance means for the account's life: credit stop, reconnect, thresholds (design section 6).
 
-use super::{Account, AccountState, BucketKind, Notice, NoticeKind, quota::Ledger};
+use super::{Account, AccountState, BucketKind, Notice, NoticeKind, Quota, State, quota::Ledger};
 use crate::{
+    ids::SessionNo,
     rating::{Catalog, ThresholdKind},
     time::Timestamp,
     units::Money,
@@ -10,6 +11,34 @@ use crate::{
 /// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
 pub(super) fn is_exhausted(account: &Account, ledger: &Ledger<'_>) -> bool {
     ledger.balance().saturating_add(account.credit_limit) <= Money::ZERO && !ledger.has_units()
+}
+
+/// The sessions of an account that wait for credit: a credit should make them ask again (spec C-104).
+pub(super) fn waiting(state: &State, account: &Account) -> Vec<SessionNo> {
+    let waits =
+        |no: &SessionNo| state.session(*no).is_some_and(|session| session.quotas.iter().any(Quota::wants_credit));
+    account.sessions.iter().copied().filter(waits).collect()
+}
+
+/// How long a session that waits for credit is not asked again on account of what other sessions release: what they release
+/// may never be enough for it.
+const WAKE_EVERY_SECS: u64 = 60;
+
+/// The sessions of an account, other than one, that wait for credit and may get some of what that one has released (spec
+/// C-104). Each is asked now and then only, so that sessions cannot keep each other asking.
+pub(super) fn waiting_others(state: &State, account: &Account, releasing: SessionNo, now: Timestamp) -> Vec<SessionNo> {
+    let waits = |no: &SessionNo| {
+        *no != releasing
+            && state.session(*no).is_some_and(|session| {
+                !session.reauthorise
+                    && session.woken.plus_secs(WAKE_EVERY_SECS) <= now
+                    && session.quotas.iter().any(Quota::wants_credit)
+            })
+    };
+    if account.sessions.len() < 2 || account.state != AccountState::Active {
+        return Vec::new();
+    }
+    account.sessions.iter().copied().filter(waits).collect()
 }
 
 /// The notices that a debit causes. `before` is the account as it is, `ledger` as it will be.

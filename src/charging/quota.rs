@@ -60,8 +60,19 @@ pub struct Quota {
     pub refused: bool,
     /// Under which terms the outstanding grant was made; `None` = the service's own price, and no change is near.
     pub terms: Option<Arc<Terms>>,
-    /// The pool that it is in, which holds what it reserves.
+    /// The pool that the outstanding grant draws from, which holds what it reserves.
     pub pool: Option<u32>,
+    /// Where slices grow: by which one the outstanding grant was made.
+    pub grown: Option<Box<Grown>>,
+}
+
+/// A slice that may grow (spec G-116).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grown {
+    /// Units; a grant may have been less.
+    pub slice: u64,
+    /// When it was granted.
+    pub at: Timestamp,
 }
 
 /// Usage that a tariff of the service was charged for.
@@ -145,18 +156,19 @@ impl Tariff<'_> {
         matches!(self, Self::Service(service) if service.price.is_free())
     }
 
-    /// Whether a bucket may pay for the service.
-    fn takes(&self, bucket: &Bucket) -> bool {
+    /// Whether a bucket may pay for the service. A credit pool counts money alone.
+    pub(super) fn takes(&self, bucket: &Bucket) -> bool {
         match bucket.kind {
             BucketKind::Money => true,
             BucketKind::Units(kind) => {
                 self.measure() == Measure::Units(kind)
+                    && !matches!(self, Self::Service(service) if service.pool.is_some())
                     && (bucket.services.is_empty() || bucket.services.iter().any(|name| **name == *self.name()))
             }
         }
     }
 
-    fn charge(&self, before: u64, after: u64) -> Result<Money, PriceOverflow> {
+    pub(super) fn charge(&self, before: u64, after: u64) -> Result<Money, PriceOverflow> {
         match self {
             Self::Service(service) => service.price.charge(before, after),
             Self::Money => {
@@ -267,9 +279,31 @@ impl<'a> Ledger<'a> {
         self.lines.iter_mut().for_each(|line| line.released = 0);
     }
 
-    /// Whether anything that could pay for this service is reserved, by whichever session: it may come back (spec C-81).
-    pub(super) fn anything_reserved(&self, tariff: Tariff<'_>) -> bool {
-        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| line.reserved > 0 && tariff.takes(bucket))
+    /// Whether there is more to be had in some bucket than before.
+    pub(super) fn has_freed(&self) -> bool {
+        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
+            line.amount.saturating_sub(line.reserved) > bucket.amount.saturating_sub(bucket.reserved)
+                && bucket.is_valid(self.now)
+        })
+    }
+
+    /// Money that is neither spent nor reserved: below zero if the account is in debt.
+    pub(super) fn remaining(&self) -> Money {
+        let lines = self.account.buckets.iter().zip(&self.lines);
+        lines
+            .filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.is_valid(self.now))
+            .fold(Money::ZERO, |sum, (_, line)| {
+                sum.saturating_add(Money::from_micros(line.amount.saturating_sub(line.reserved)))
+            })
+    }
+
+    /// Whether anything that could pay for this service is reserved beside `own`, by whichever session: it may come back
+    /// (spec C-81).
+    pub(super) fn anything_reserved_beside(&self, tariff: Tariff<'_>, own: &[Draw]) -> bool {
+        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
+            let own = own.iter().filter(|draw| draw.bucket == bucket.id).map(|draw| draw.amount).sum();
+            line.reserved > own && tariff.takes(bucket)
+        })
     }
 
     /// Money of all buckets, reservations not subtracted.

@@ -3,7 +3,9 @@
 //! Restoring goes through the same functions as `apply`, so that indexes, queues and running totals come out the same. The
 //! order is: all accounts, then sessions by number, then what is remembered, oldest first.
 
-use super::{Account, BucketKind, Closed, RememberedCredit, RememberedEvent, Session, State};
+use std::sync::Arc;
+
+use super::{Account, BucketKind, Client, Closed, RememberedCredit, RememberedEvent, Session, State};
 use crate::{
     ids::{AccountId, SessionId, SessionNo},
     time::Timestamp,
@@ -33,6 +35,10 @@ impl Session {
             reauthorise: false,
             attributes: None,
             pools: Vec::new(),
+            incarnation: 0,
+            abort: false,
+            reauthorise_group: None,
+            woken: Timestamp::EPOCH,
         }
     }
 }
@@ -90,6 +96,11 @@ impl State {
         self.credits.insert(credit);
     }
 
+    /// Takes in what is known of a client.
+    pub(crate) fn restore_client(&mut self, host: Arc<str>, client: Client) {
+        self.clients.insert(host, client);
+    }
+
     /// Sets the number of the next session; never below those that are there.
     pub(crate) fn set_next_session(&mut self, next: u64) {
         self.next_session = self.next_session.max(next);
@@ -129,7 +140,8 @@ impl State {
         same("index of sessions", &keys(self), &keys(other))?;
         let supervised = |state: &Self| sorted(state.supervision.iter().map(|(_, no)| *no));
         same("supervised sessions", &supervised(self), &supervised(other))?;
-        same("sessions that wait for re-authorisation", &self.reauthorise, &other.reauthorise)?;
+        same("sessions with a request to send", &self.reauthorise, &other.reauthorise)?;
+        same("clients", &self.clients, &other.clients)?;
         same_all("ended sessions", self.closed(), other.closed())?;
         same_all("one-time events", self.events(), other.events())?;
         same_all("credits", self.credits(), other.credits())

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    Answer, Pool, Quota, RequestKind,
+    Answer, Draw, Pool, Quota, RequestKind,
     kept::{Final, Kept},
     memory::Remembered,
 };
@@ -21,6 +21,8 @@ pub const SESSION_ANSWERS_MIN: usize = 8;
 pub(super) const SESSION_QUOTAS_USED_MAX: usize = 4_096;
 /// How far below the highest number an update is still known to be seen or not seen.
 const SEEN_WINDOW: u32 = 64;
+/// The same, when the session has ended.
+const CLOSED_WINDOW: u32 = 32;
 
 /// A running session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +63,14 @@ pub struct Session {
     pub attributes: Option<Arc<Attributes>>,
     /// What quotas hold together.
     pub pools: Vec<Pool>,
+    /// The client's incarnation by its last request (Origin-State-Id, spec B-191); 0 = it has never said.
+    pub incarnation: u32,
+    /// The client is to end it (ASR, spec C-106).
+    pub abort: bool,
+    /// The re-authorisation is about this Rating-Group only (spec C-100).
+    pub reauthorise_group: Option<u32>,
+    /// When it was last asked to come again because another session had released something (spec C-104).
+    pub woken: Timestamp,
 }
 
 /// Whether a request of a session is new.
@@ -87,6 +97,21 @@ impl Session {
         SessionKey::of_sub_session(self.id.as_bytes(), self.sub_session)
     }
 
+    /// The pool with this id.
+    pub fn pool(&self, id: u32) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.id == id)
+    }
+
+    /// Sets what a pool holds, and returns what it held. A pool that holds nothing is none.
+    pub(super) fn replace_pool(&mut self, id: u32, holds: &[Draw]) -> Vec<Draw> {
+        let place = self.pools.iter().position(|pool| pool.id == id);
+        let held = place.map_or_else(Vec::new, |place| self.pools.swap_remove(place).holds);
+        if !holds.is_empty() {
+            self.pools.push(Pool { id, holds: holds.to_vec() });
+        }
+        held
+    }
+
     /// Money charged so far.
     pub fn charged(&self) -> Money {
         self.quotas.iter().fold(Money::ZERO, |sum, quota| sum.saturating_add(quota.charged))
@@ -94,7 +119,7 @@ impl Session {
 
     /// The key of the quota that a report belongs to: the exact key, else the rating group alone (spec C-31, G-30).
     pub(super) fn resolve(&self, key: QuotaKey) -> QuotaKey {
-        let group = QuotaKey { service_identifier: None, ..key };
+        let group = QuotaKey { service_identifier: None, further: 0, ..key };
         if self.quota(key).is_none() && key.rating_group.is_some() && self.quota(group).is_some() { group } else { key }
     }
 
@@ -137,19 +162,46 @@ impl Session {
 /// There are as many as end in some minutes, so each is as small as can be; see [`SessionKey`] for why the key suffices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
-    /// The key of its Session-Id.
-    pub key: SessionKey,
+    /// The key of its Session-Id and sub-session, in halves: whole, it would be aligned to its size.
+    key: (u64, u64),
     /// The account that paid.
     pub account: AccountId,
     /// When it ended.
     pub at: Timestamp,
     answer: Option<Kept<Final>>,
+    /// Highest CC-Request-Number of an update, and bit n set = number `highest - n` was seen.
+    pub highest_update: u32,
+    /// See `highest_update`; 0 = there was no update.
+    pub seen_updates: u32,
 }
 
 impl Closed {
     /// Of a session that ended, with its last answer if a request ended it.
     pub fn new(key: SessionKey, account: AccountId, at: Timestamp, answer: Option<&Arc<Answer>>) -> Self {
-        Self { key, account, at, answer: answer.map(Kept::new) }
+        let answer = answer.map(Kept::new);
+        Self { key: key.halves(), account, at, answer, highest_update: 0, seen_updates: 0 }
+    }
+
+    /// The key of its Session-Id and sub-session.
+    pub fn key(&self) -> SessionKey {
+        SessionKey::from_halves(self.key.0, self.key.1)
+    }
+
+    /// The same, with the numbers of its updates.
+    pub(crate) fn with_updates(self, highest_update: u32, seen_updates: u32) -> Self {
+        Self { highest_update, seen_updates, ..self }
+    }
+
+    /// Whether a request that was not the last one is new.
+    pub(super) fn novelty(&self, kind: RequestKind, number: u32) -> Novelty {
+        if kind != RequestKind::Update || self.seen_updates == 0 || number > self.highest_update {
+            return Novelty::New;
+        }
+        match self.highest_update - number {
+            CLOSED_WINDOW.. => Novelty::TooOld,
+            age if self.seen_updates >> age & 1 == 1 => Novelty::Forgotten,
+            _ => Novelty::New,
+        }
     }
 
     /// The last answer, if a request ended it.
@@ -160,7 +212,7 @@ impl Closed {
 
 impl Remembered for Closed {
     fn hash(&self) -> u64 {
-        self.key.halves().0
+        self.key.0
     }
 
     fn same_key(&self, other: &Self) -> bool {
@@ -174,6 +226,6 @@ mod tests {
 
     #[test]
     fn an_ended_session_is_small() {
-        assert_eq!(size_of::<Closed>(), 48);
+        assert_eq!(size_of::<Closed>(), 56);
     }
 }

@@ -1,14 +1,18 @@
 //! The state of one partition.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
 
 use super::{
-    Account, Answer, Closed, HistoryKind, Session,
+    Account, Answer, Closed, ClosingCause, EventAction, HistoryKind, RequestKind, Session, Step,
     kept::{Charged, Kept},
     memory::{Memory, Remembered},
 };
 use crate::{
-    ids::{AccountId, NumberMap, SessionKey, SessionNo},
+    ids::{AccountId, BucketId, NumberMap, SessionKey, SessionNo},
     time::Timestamp,
     units::Money,
 };
@@ -26,6 +30,13 @@ pub struct Retention {
     pub history_entries: usize,
     /// Supervision of sessions that hold no quota with a Validity-Time, in seconds (spec C-72).
     pub session_default_secs: u64,
+    /// How long after a client's restart its old sessions are closed, in seconds: requests from before may still be under
+    /// way (spec B-191).
+    pub restart_grace_secs: u64,
+    /// Usage that is reported after its session has ended is charged, once (late usage, spec C-90); else it is recorded.
+    pub charge_late_usage: bool,
+    /// What refund tokens are sealed with: the store's own.
+    pub secret: [u64; 2],
     /// Running sessions of one account. A handset has a few; a shared account some dozens.
     pub account_sessions_max: usize,
     /// Quotas that may be granted in one session: gateways use up to a few dozen rating groups.
@@ -40,6 +51,9 @@ impl Default for Retention {
             request_id_secs: 30 * 86_400,
             history_entries: 8,
             session_default_secs: 86_400,
+            restart_grace_secs: 30,
+            charge_late_usage: false,
+            secret: [0; 2],
             account_sessions_max: 256,
             session_quotas_max: 256,
         }
@@ -59,9 +73,59 @@ pub struct RememberedEvent {
 }
 
 impl RememberedEvent {
-    /// Of an event that was answered.
-    pub fn new(key: SessionKey, account: AccountId, at: Timestamp, answer: &Arc<Answer>) -> Self {
-        Self { key, account, at, answer: Kept::new(answer) }
+    /// Of an event that was answered. `steps` = what it took.
+    pub(super) fn new(
+        key: SessionKey,
+        account: AccountId,
+        at: Timestamp,
+        answer: &Arc<Answer>,
+        action: EventAction,
+        steps: &[Step],
+    ) -> Self {
+        let ordinary =
+            steps.len() <= 1 && steps.iter().flat_map(|step| &step.debits).all(|draw| draw.bucket == BucketId::MAIN);
+        let mut kept = Kept::new(answer);
+        if action == EventAction::Debit && !steps.is_empty() && !(ordinary && matches!(kept, Kept::Short(_))) {
+            kept = Kept::Itemised(Box::new((Arc::clone(answer), steps.to_vec())));
+        }
+        Self { key, account, at, answer: kept }
+    }
+
+    /// As it was when it was written down.
+    pub(crate) fn restored(
+        key: SessionKey,
+        account: AccountId,
+        at: Timestamp,
+        answer: &Arc<Answer>,
+        is_refunded: bool,
+        left: Vec<Step>,
+    ) -> Self {
+        let answer = match (is_refunded, left.is_empty()) {
+            (true, _) => Kept::refunded(answer),
+            (false, true) => Kept::new(answer),
+            (false, false) => Kept::Itemised(Box::new((Arc::clone(answer), left))),
+        };
+        Self { key, account, at, answer }
+    }
+
+    /// What may still be given back: a step for each service that was charged.
+    pub(super) fn left(&self) -> Vec<Step> {
+        self.answer.left()
+    }
+
+    /// What may still be given back, where that does not follow from the answer.
+    pub(crate) fn items(&self) -> &[Step] {
+        self.answer.items()
+    }
+
+    /// Whether an ordinary debit has been given back.
+    pub(crate) fn is_refunded(&self) -> bool {
+        self.answer.is_refunded()
+    }
+
+    /// The same when no more than this is left.
+    pub(super) fn with_left(&self, left: Vec<Step>) -> Self {
+        Self::restored(self.key, self.account, self.at, &self.answer(), left.is_empty(), left)
     }
 
     /// The answer.
@@ -82,6 +146,17 @@ impl Remembered for RememberedEvent {
     fn same_key(&self, other: &Self) -> bool {
         (self.key, self.account, self.answer.number()) == (other.key, other.account, other.answer.number())
     }
+}
+
+/// The key that a one-time event is remembered by. A refund may have the Session-Id and the number of its debit: another
+/// Requested-Action is no copy (spec C-136, C-140).
+pub(super) fn event_key(key: SessionKey, action: EventAction) -> SessionKey {
+    if action == EventAction::Refund { key.derived(1) } else { key }
+}
+
+/// The key that a report without a session is remembered by.
+pub(super) fn report_key(key: SessionKey, kind: RequestKind, number: u32) -> SessionKey {
+    key.derived((kind as u64 + 2) << 32 | u64::from(number))
 }
 
 /// Neighbours become numbers that have little in common.
@@ -127,6 +202,15 @@ impl Remembered for RememberedCredit {
     }
 }
 
+/// What is known of a client (a node that sends requests).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// The highest Origin-State-Id that it told (spec B-190).
+    pub state_id: u32,
+    /// When that last grew.
+    pub restarted: Option<Timestamp>,
+}
+
 /// All that one partition knows. Changed by [`State::apply`] alone.
 #[derive(Debug, Default)]
 pub struct State {
@@ -137,13 +221,17 @@ pub struct State {
     pub(super) next_session: u64,
     /// Sessions by the moment when to look whether supervision has run out: not later than their `expires`.
     pub(super) supervision: BTreeSet<(Timestamp, SessionNo)>,
-    /// Sessions that wait for a re-authorisation.
+    /// Sessions that a request of ours is to be sent about: re-authorisation or abort.
     pub(super) reauthorise: BTreeSet<SessionNo>,
     pub(super) closed: Memory<Closed>,
     pub(super) events: Memory<RememberedEvent>,
     pub(super) credits: Memory<RememberedCredit>,
-    /// Keys of sessions that have ended since someone last asked.
-    pub(super) ended: Vec<SessionKey>,
+    /// How many of the running sessions are sub-sessions.
+    pub(super) sub_sessions: usize,
+    /// By Origin-Host in lower case.
+    pub(super) clients: BTreeMap<Arc<str>, Client>,
+    /// Keys of sessions that have ended since someone last asked, and why.
+    pub(super) ended: Vec<(SessionKey, ClosingCause)>,
     /// One copy of names that many sessions share.
     pub(super) names: BTreeSet<Arc<str>>,
     /// All money that ever came in and went out: the other side of the balance identity.
@@ -208,7 +296,7 @@ impl State {
 
     /// The ended session with this Session-Id, if it is remembered.
     pub(super) fn closed_session(&self, key: SessionKey) -> Option<&Closed> {
-        self.closed.get(key.halves().0, |closed| closed.key == key)
+        self.closed.get(key.halves().0, |closed| closed.key() == key)
     }
 
     /// The one-time event with this Session-Id and CC-Request-Number that this account paid, if it is remembered.
@@ -261,8 +349,8 @@ impl State {
         self.supervision.first().map(|(at, _)| *at)
     }
 
-    /// Keys of sessions that have ended since the last call: for whoever keeps an index of running sessions.
-    pub fn take_ended(&mut self) -> Vec<SessionKey> {
+    /// Keys of sessions that have ended since the last call, and why: for whoever keeps an index of running sessions.
+    pub fn take_ended(&mut self) -> Vec<(SessionKey, ClosingCause)> {
         std::mem::take(&mut self.ended)
     }
 
@@ -276,7 +364,52 @@ impl State {
         self.session_keys.keys().copied()
     }
 
-    /// Sessions that wait for a re-authorisation, oldest first.
+    /// What is known of clients, by Origin-Host in lower case.
+    pub fn clients(&self) -> impl Iterator<Item = (&str, &Client)> {
+        self.clients.iter().map(|(host, client)| (&**host, client))
+    }
+
+    /// What is known of one client.
+    pub fn client(&self, host: &str) -> Option<&Client> {
+        // Nearly all names are written in lower case: only others need a copy.
+        let lower = host.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| host.to_ascii_lowercase());
+        self.clients.get(lower.as_deref().unwrap_or(host))
+    }
+
+    /// Whether the grace time of some client's restart ended after one moment and not after another.
+    pub fn has_restart_between(&self, after: Timestamp, until: Timestamp) -> bool {
+        let ends = self.clients.values().filter_map(|client| client.restarted);
+        ends.map(|at| at.plus_secs(self.retention.restart_grace_secs)).any(|end| after < end && end <= until)
+    }
+
+    /// Whether a session's client has restarted without it, and the grace time is over (spec B-191).
+    pub fn is_left_behind(&self, session: &Session, now: Timestamp) -> bool {
+        self.client(&session.origin_host).is_some_and(|client| {
+            session.incarnation < client.state_id
+                && client.restarted.is_some_and(|at| at.plus_secs(self.retention.restart_grace_secs) <= now)
+        })
+    }
+
+    /// Looks at `count` sessions after a place in the queue of supervision for those that their client has left behind.
+    /// Returns them and the place to go on from; `None` = that were all.
+    pub fn left_behind(
+        &self,
+        after: (Timestamp, SessionNo),
+        count: usize,
+        now: Timestamp,
+    ) -> (Vec<SessionNo>, Option<(Timestamp, SessionNo)>) {
+        let mut last = None;
+        let (mut found, mut looked) = (Vec::new(), 0);
+        for place in self.supervision.range((Bound::Excluded(after), Bound::Unbounded)).take(count) {
+            (last, looked) = (Some(*place), looked + 1);
+            if self.session(place.1).is_some_and(|session| self.is_left_behind(session, now)) {
+                found.push(place.1);
+            }
+        }
+        (found, last.filter(|_| looked == count))
+    }
+
+    /// Sessions that a request of ours is to be sent about, oldest first.
     pub fn waiting_for_reauthorisation(&self) -> impl Iterator<Item = &Session> {
         self.reauthorise.iter().filter_map(|no| self.sessions.get(no))
     }

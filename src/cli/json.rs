@@ -94,6 +94,8 @@ pub(super) fn session(session: &v1::Session) -> Value {
         "last_request_number": session.last_request_number,
         "quotas": session.quotas.iter().map(quota).collect::<Vec<_>>(),
         "reauthorisation_pending": session.reauthorisation_pending,
+        "sub_session_id": session.sub_session_id,
+        "abort_pending": session.abort_pending,
     })
 }
 

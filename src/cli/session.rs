@@ -21,6 +21,8 @@ pub enum SessionVerb {
     List(List),
     /// Have the network element ask again now (RAR)
     Reauthorise(Reauthorise),
+    /// Have the network element end a session (ASR)
+    Terminate(Terminate),
 }
 
 /// Which sessions.
@@ -38,6 +40,22 @@ pub struct List {
 pub struct Reauthorise {
     /// Session-Id
     session_id: String,
+    /// CC-Sub-Session-Id, where there is one
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    sub_session: u64,
+    /// Only this rating group, where the network element understands that
+    #[arg(long, value_name = "N")]
+    rating_group: Option<u32>,
+}
+
+/// Which session.
+#[derive(Debug, Args)]
+pub struct Terminate {
+    /// Session-Id
+    session_id: String,
+    /// CC-Sub-Session-Id, where there is one
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    sub_session: u64,
 }
 
 pub(super) async fn run(client: &Client, verb: SessionVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
@@ -47,11 +65,18 @@ pub(super) async fn run(client: &Client, verb: SessionVerb, out: &mut Output<'_>
             let head = ["SESSION", "ACCOUNT", "CONTEXT", "OPENED", "LAST REQUEST", "CHARGED AND USED", "STATE"];
             Ok(out.list(&sessions, json::session, &head, row)?)
         }
-        SessionVerb::Reauthorise(Reauthorise { session_id }) => {
-            let request = v1::ReAuthoriseRequest { session_id: session_id.clone() };
+        SessionVerb::Reauthorise(Reauthorise { session_id, sub_session, rating_group }) => {
+            let request =
+                v1::ReAuthoriseRequest { session_id: session_id.clone(), sub_session_id: sub_session, rating_group };
             answer(client.sessions().re_authorise(request).await)?;
             let text = || format!("{session_id} will be re-authorised");
             Ok(out.object(|| json!({ "session_id": session_id, "reauthorisation_pending": true }), text)?)
+        }
+        SessionVerb::Terminate(Terminate { session_id, sub_session }) => {
+            let request = v1::TerminateSessionRequest { session_id: session_id.clone(), sub_session_id: sub_session };
+            answer(client.sessions().terminate_session(request).await)?;
+            let text = || format!("{session_id} will be ended by the network element");
+            Ok(out.object(|| json!({ "session_id": session_id, "abort_pending": true }), text)?)
         }
     }
 }
@@ -87,6 +112,11 @@ fn row(session: &v1::Session) -> Vec<String> {
         moment(session.opened_at_ms),
         moment(session.last_request_at_ms),
         quotas.join("; "),
-        if session.reauthorisation_pending { "re-authorisation pending" } else { "" }.to_owned(),
+        match (session.abort_pending, session.reauthorisation_pending) {
+            (true, _) => "abort pending",
+            (false, true) => "re-authorisation pending",
+            (false, false) => "",
+        }
+        .to_owned(),
     ]
 }

@@ -28,7 +28,7 @@ pub use listen::IPPROTO_SCTP;
 pub use listen::{Endpoint, Listen, Target, Transport};
 pub use peers::{Peer, Profile};
 pub use problem::{ConfigError, Place, Problem};
-pub use sections::{Catalog, Diameter, Events, Grpc, Http, Log, LogFormat, Seed, Store};
+pub use sections::{Catalog, Diameter, Events, Grpc, Http, LateUsage, Log, LogFormat, Seed, Store};
 pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
 pub use tls::{BadFile, DIAMETERS_PORT, Tls, TlsKeys};
 

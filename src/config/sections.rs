@@ -64,8 +64,11 @@ pub struct Diameter {
     pub idle_secs: u64,
     /// Pause before a peer with `connect` is called again (Tc, spec B-163).
     pub reconnect_secs: u64,
-    /// How long an answered Re-Auth-Request waits for its CCR-U before it is repeated once (C-102).
+    /// How long an answered Re-Auth-Request waits for its CCR-U before it is repeated once (C-102); the same for an
+    /// Abort-Session-Request and its CCR-T.
     pub reauthorise_wait_secs: u64,
+    /// How long after a client's restart (Origin-State-Id) the sessions that it has left behind are closed (B-191).
+    pub restart_grace_secs: u64,
 }
 
 impl Default for Diameter {
@@ -94,6 +97,7 @@ impl Default for Diameter {
             idle_secs: 0,
             reconnect_secs: 30,
             reauthorise_wait_secs: 30,
+            restart_grace_secs: 30,
         }
     }
 }
@@ -140,8 +144,11 @@ pub struct Store {
     pub segment_mb: u64,
     /// Journal written since the last checkpoint that starts the next one.
     pub checkpoint_journal_mb: u64,
-    /// How long the last answer of a closed session is remembered for retransmissions (B-96).
+    /// How long the last answer of a closed session is remembered for retransmissions (B-96), and the session itself for
+    /// late usage (C-90).
     pub session_memory_secs: u64,
+    /// What becomes of usage that is reported after its session was closed, while that is remembered (C-90).
+    pub late_usage: LateUsage,
     /// How long event requests are remembered for late retransmissions (C-143).
     pub event_memory_hours: u64,
     /// How long request ids of top-ups and adjustments are remembered.
@@ -164,6 +171,7 @@ impl Default for Store {
             segment_mb: 64,
             checkpoint_journal_mb: 256,
             session_memory_secs: 300,
+            late_usage: LateUsage::Record,
             event_memory_hours: 24,
             request_id_days: 30,
             history_entries: 8,
@@ -172,6 +180,17 @@ impl Default for Store {
             session_quotas_max: 256,
         }
     }
+}
+
+/// What becomes of usage that is reported after its session was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LateUsage {
+    /// Written down, with a metric.
+    #[default]
+    Record,
+    /// Also charged to the account that the session was charged to, once.
+    Charge,
 }
 
 /// `[catalog]`: the price list.

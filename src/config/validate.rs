@@ -152,6 +152,7 @@ impl Rules {
         }
         self.within("diameter.reconnect_secs", diameter.reconnect_secs, SECS);
         self.within("diameter.reauthorise_wait_secs", diameter.reauthorise_wait_secs, SECS);
+        self.within("diameter.restart_grace_secs", diameter.restart_grace_secs, SECS);
     }
 
     fn tls(&mut self, diameter: &Diameter) {

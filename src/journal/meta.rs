@@ -1,10 +1,16 @@
 //! What is fixed when a store is created.
 
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher as _, Hasher as _},
+};
+
 use super::{
     Disk, JournalError, checkpoint,
     disk::{read_small, replace_small},
     segment,
 };
+use crate::time::Timestamp;
 
 const FILE: &str = "meta";
 const MAGIC: [u8; 4] = *b"TGM1";
@@ -16,10 +22,33 @@ pub struct Meta {
     pub format: u32,
     /// The number of partitions: where an account lives follows from it.
     pub partitions: u16,
+    /// What makes this store another than all others.
+    pub origin: Origin,
+}
+
+/// What makes a store another than all others: chosen when it is created, or first opened by a version that knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Our Origin-State-Id: seconds since 1970 (spec B-192).
+    pub state_id: u32,
+    /// Known to nobody else: what we give out to be shown again is sealed with it.
+    pub secret: [u64; 2],
+}
+
+impl Origin {
+    /// A new one.
+    pub fn new(now: Timestamp) -> Self {
+        // The standard library's maps take their keys from the operating system's randomness.
+        let random = || RandomState::new().build_hasher().finish();
+        // Up to the year 2106; 0 would say nothing.
+        let state_id = u32::try_from(now.millis() / 1_000).unwrap_or(u32::MAX).max(1);
+        Self { state_id, secret: [random(), random()] }
+    }
 }
 
 impl Meta {
-    /// Compares with what the store was created with, or creates it so. To be called before anything else is opened.
+    /// Compares with what the store was created with, or creates it so. To be called before anything else is opened. The
+    /// origin is that of the store.
     pub fn open_or_create(disk: &impl Disk, wanted: Self) -> Result<Self, JournalError> {
         let io = || JournalError::io(FILE);
         let Some(bytes) = read_small(disk, FILE).map_err(io())? else {
@@ -30,13 +59,16 @@ impl Meta {
             replace_small(disk, FILE, &wanted.encode()).map_err(io())?;
             return Ok(wanted);
         };
-        let stored = Self::decode(&bytes)
+        let (stored, is_whole) = Self::decode(&bytes, wanted.origin)
             .ok_or_else(|| JournalError::corrupt(FILE, 0, "magic, format, partitions and their checksum"))?;
         if stored.format != wanted.format {
             return Err(JournalError::Format { stored: stored.format, supported: wanted.format });
         }
         if stored.partitions != wanted.partitions {
             return Err(JournalError::Partitions { stored: stored.partitions, configured: wanted.partitions });
+        }
+        if !is_whole {
+            replace_small(disk, FILE, &stored.encode()).map_err(io())?;
         }
         Ok(stored)
     }
@@ -45,16 +77,32 @@ impl Meta {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(self.format.to_le_bytes());
         bytes.extend(self.partitions.to_le_bytes());
+        bytes.extend(self.origin.state_id.to_le_bytes());
+        self.origin.secret.iter().for_each(|half| bytes.extend(half.to_le_bytes()));
         bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Older files have no origin: they get this one. `false` = it was not there.
+    fn decode(bytes: &[u8], new: Origin) -> Option<(Self, bool)> {
         let (body, crc) = bytes.split_last_chunk::<4>()?;
         let (magic, rest) = body.split_first_chunk::<4>()?;
-        let (format, partitions) = rest.split_first_chunk::<4>()?;
-        let meta =
-            Self { format: u32::from_le_bytes(*format), partitions: u16::from_le_bytes(partitions.try_into().ok()?) };
-        (*magic == MAGIC && *crc == crc32c::crc32c(body).to_le_bytes()).then_some(meta)
+        let (format, rest) = rest.split_first_chunk::<4>()?;
+        let (partitions, rest) = rest.split_first_chunk::<2>()?;
+        let origin = if rest.is_empty() {
+            None
+        } else {
+            let (state_id, rest) = rest.split_first_chunk::<4>()?;
+            let (first, second) = rest.split_first_chunk::<8>()?;
+            let secret = [u64::from_le_bytes(*first), u64::from_le_bytes(second.try_into().ok()?)];
+            Some(Origin { state_id: u32::from_le_bytes(*state_id), secret })
+        };
+        let meta = Self {
+            format: u32::from_le_bytes(*format),
+            partitions: u16::from_le_bytes(*partitions),
+            origin: origin.unwrap_or(new),
+        };
+        let is_sound = *magic == MAGIC && *crc == crc32c::crc32c(body).to_le_bytes();
+        is_sound.then_some((meta, origin.is_some()))
     }
 }

@@ -50,7 +50,7 @@ pub use self::{
     durable::{Durable, DurableMark, Fatal, Pending},
     error::{AppendError, JournalError},
     local::{LocalJournal, Options},
-    meta::Meta,
+    meta::{Meta, Origin},
     position::{Epoch, Position},
     read::{JournalReader, ReadJournal},
     recovery::TornTail,

@@ -1,6 +1,6 @@
 //! What is known of the client that a request comes from: how it is served where clients differ.
 
-use crate::diameter::credit_control::Strictness;
+use crate::{diameter::credit_control::Strictness, rating::FailurePolicy};
 
 /// A client's switches. Configured per peer (`config::Switches` says what each is for); what a request does not touch costs
 /// nothing. The default is a client that keeps to the standard.
@@ -8,6 +8,12 @@ use crate::diameter::credit_control::Strictness;
 pub struct ClientTraits {
     /// What becomes of unknown AVPs with the M bit (spec B-24).
     pub strictness: Strictness,
+
+    /// The Origin-State-Id that it told last; 0 = none (spec B-190).
+    pub incarnation: u32,
+
+    /// What it is told to do when it cannot reach us: by the catalog, for the service context of the request (spec C-154).
+    pub failure: FailurePolicy,
 
     // How requests are understood.
     /// Its Destination-Host means nothing: it is served whatever stands there.
@@ -68,6 +74,8 @@ impl Default for ClientTraits {
     fn default() -> Self {
         Self {
             strictness: Strictness::Tolerant,
+            incarnation: 0,
+            failure: FailurePolicy::default(),
             any_destination: false,
             any_realm: true,
             grant_without_request: false,

@@ -1,7 +1,7 @@
 //! Who is meant: Subscription-Id and its substitutes as identities (spec C-160..C-165).
 
 use crate::{
-    diameter::CreditControlRequest,
+    diameter::{CreditControlRequest, credit_control::SubscriptionId},
     ids::{Identity, IdentityKind},
 };
 
@@ -9,11 +9,7 @@ use crate::{
 /// private. What is not an identity of its kind is passed over.
 pub(super) fn identities(request: &CreditControlRequest<'_>) -> Vec<Identity> {
     let mut found = Vec::with_capacity(request.subscription_ids.len());
-    for id in &request.subscription_ids {
-        if let Some(kind) = IdentityKind::from_subscription_id_type(id.kind) {
-            found.extend(identity(kind, id.data));
-        }
-    }
+    found.extend(known(&request.subscription_ids));
     if found.is_empty()
         && let Some(name) = request.user_name
     {
@@ -21,6 +17,26 @@ pub(super) fn identities(request: &CreditControlRequest<'_>) -> Vec<Identity> {
     }
     found.sort_by_key(|identity| identity.kind().subscription_id_type());
     found
+}
+
+/// The identities that these are, in the order in which they are looked up.
+pub(super) fn of(ids: &[SubscriptionId<'_>]) -> Vec<Identity> {
+    let mut found: Vec<_> = known(ids).collect();
+    found.sort_by_key(|identity| identity.kind().subscription_id_type());
+    found
+}
+
+/// Those of a known type; others are passed over (spec C-165).
+fn known(ids: &[SubscriptionId<'_>]) -> impl Iterator<Item = Identity> {
+    ids.iter().filter_map(|id| identity(IdentityKind::from_subscription_id_type(id.kind)?, id.data))
+}
+
+/// Whether a request names its subscriber only in ways that nobody knows (spec C-165).
+pub(super) fn is_of_unknown_type(request: &CreditControlRequest<'_>) -> bool {
+    let ids = &request.subscription_ids;
+    request.user_name.is_none()
+        && !ids.is_empty()
+        && ids.iter().all(|id| IdentityKind::from_subscription_id_type(id.kind).is_none())
 }
 
 fn identity(kind: IdentityKind, text: &str) -> Option<Identity> {

@@ -6,9 +6,12 @@
 mod answer;
 mod client;
 mod identity;
+mod keys;
 mod request;
+mod salvage;
 mod sms;
 
 pub use answer::{encode_answer, result_code};
 pub use client::{ClientTraits, ServicesRead};
 pub use request::{Charge, charge};
+pub use salvage::{Salvage, salvage};

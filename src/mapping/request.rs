@@ -1,16 +1,17 @@
 //! A CCR becomes a command of the charging core.
 
-use super::{ClientTraits, identity, sms};
+use super::{ClientTraits, client::ServicesRead, identity, sms};
 use crate::{
     charging::{
-        Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest, Used, Want, WantedUnits,
+        AdviceWanted, ClientNeeds, Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest,
+        Used, Want, WantedUnits,
     },
     diameter::{
         CreditControlRequest, RequestError, ResultCode,
-        credit_control::{CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
+        credit_control::{AocRequestType, CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
         dictionary as d,
     },
-    ids::{AccountId, Identity, QuotaKey, SessionKey},
+    ids::{AccountId, Identity, QuotaKey, RefundToken, SessionKey},
     rating::Catalog,
     units::{Currency, Money, UnitKind},
 };
@@ -71,12 +72,14 @@ pub fn charge<'a>(
     catalog: &Catalog,
     client: ClientTraits,
 ) -> Result<Charge<'a>, RequestError> {
-    if request.sub_session_id.is_some_and(|id| id != 0) {
-        // Two sub-sessions must not share requests and quotas; 3GPP does not use them (spec C-23, G-20).
-        return Err(RequestError::new(ResultCode::AVP_UNSUPPORTED, "sub-sessions are not supported")
-            .with_failed_avp(super::answer::copy_of(request.body, &d::CC_SUB_SESSION_ID)));
+    if matches!(request.request_type, RequestType::Initial | RequestType::Event)
+        && identity::is_of_unknown_type(request)
+    {
+        return Err(RequestError::new(ResultCode::INVALID_AVP_VALUE, "no such Subscription-Id-Type")
+            .with_failed_avp(super::answer::copy_of(request.body, &d::SUBSCRIPTION_ID)));
     }
-    let key = SessionKey::of(request.session_id);
+    let sub_session = request.sub_session_id.unwrap_or(0);
+    let key = SessionKey::of_sub_session(request.session_id, sub_session);
     let context = catalog.context(request.service_context_id);
     let at_command_level = request.services.is_empty();
     let kind = match request.request_type {
@@ -89,6 +92,7 @@ pub fn charge<'a>(
     if client.grant_without_request && kind == RequestKind::Update {
         ask_silently(&mut services, request);
     }
+    // Units at command level count only where there is no MSCC (spec C-97).
     if request.is_command_level() {
         services.push(command_level(request));
         if client.grant_without_request && kind == RequestKind::Update {
@@ -102,7 +106,7 @@ pub fn charge<'a>(
         count_messages(&mut services, request);
         Request::Event(EventRequest {
             session_id: request.session_id,
-            sub_session: 0,
+            sub_session,
             key,
             number: request.request_number,
             account: None,
@@ -110,13 +114,15 @@ pub fn charge<'a>(
             context,
             services,
             at_command_level,
+            client: needs(request, client),
             attributes: None,
             happened: None,
+            unlinked_refunds: client.unlinked_refunds,
         })
     } else {
         Request::Session(Interrogation {
             session_id: request.session_id,
-            sub_session: 0,
+            sub_session,
             key,
             account: None,
             kind,
@@ -128,11 +134,34 @@ pub fn charge<'a>(
             services,
             at_command_level: at_command_level && request.is_command_level(),
             short_validity: client.ignores_reauthorisation,
+            client: needs(request, client),
             attributes: None,
             happened: None,
+            incarnation: request.origin_state_id.filter(|id| *id != 0).unwrap_or(client.incarnation),
         })
     };
     Ok(Charge { identities: identity::identities(request), key, request: translated })
+}
+
+/// What the decision has to know of the client.
+fn needs(request: &CreditControlRequest<'_>, client: ClientTraits) -> ClientNeeds {
+    let advice = match request.aoc_request.filter(|_| client.advice_of_charge) {
+        Some(AocRequestType::Full) => AdviceWanted::Full,
+        Some(AocRequestType::CostOnly) => AdviceWanted::Cost,
+        Some(AocRequestType::TariffOnly) => AdviceWanted::Tariff,
+        Some(AocRequestType::NotRequested) | None => AdviceWanted::Nothing,
+    };
+    ClientNeeds {
+        redirects: client.redirects,
+        thresholds: client.thresholds,
+        free_of_charge_4011: client.free_of_charge_4011,
+        // A client that reads one MSCC of an answer knows of no pool of several.
+        pools: client.services_read == ServicesRead::All,
+        remaining_balance: client.remaining_balance,
+        low_balance: client.low_balance_indication,
+        announcements: client.announcements,
+        advice,
+    }
 }
 
 /// Requested-Action counts in event requests only: one SMF sends it in every CCR (spec C-95, C-96, I-10).
@@ -149,12 +178,13 @@ fn action(request: &CreditControlRequest<'_>) -> Result<EventAction, RequestErro
 }
 
 fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
-    let key = QuotaKey {
-        rating_group: mscc.rating_group,
-        service_identifier: mscc.service_identifier,
-        ..QuotaKey::default()
+    let key = if mscc.more_service_identifiers.is_empty() {
+        QuotaKey { rating_group: mscc.rating_group, service_identifier: mscc.service_identifier, further: 0 }
+    } else {
+        QuotaKey::of(mscc.rating_group, &mscc.service_identifiers().collect::<Vec<_>>())
     };
-    from_units(key, mscc.requested.as_ref(), mscc.all_used())
+    let refund = mscc.refund_information.map(RefundToken::read_or_invalid);
+    ServiceRequest { refund, ..from_units(key, mscc.requested.as_ref(), mscc.all_used()) }
 }
 
 /// For clients that leave Requested-Service-Unit out although they go on (spec C-34). What the client says it hands back or
@@ -288,12 +318,5 @@ mod tests {
         let fine = CcMoney { digits: 5, exponent: -2, currency: Some(156) };
         let services = translated(|request| request.used = vec![used(ServiceUnits::of_money(fine))]).unwrap();
         assert_eq!((services[0].unusable, services[0].used.unwrap().money.micros()), (false, 50_000));
-    }
-
-    #[test]
-    fn sub_sessions_are_refused_rather_than_mixed_up() {
-        let error = translated(|request| request.sub_session_id = Some(2)).unwrap_err();
-        assert_eq!(error.result_code, ResultCode::AVP_UNSUPPORTED);
-        assert!(error.failed_avp.is_some_and(|avp| !avp.is_empty()));
     }
 }

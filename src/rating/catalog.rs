@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     compile,
+    failure::FailurePolicy,
     problem::Problem,
     service::{Allowance, ContextId, Service, ServiceId, Threshold},
 };
-use crate::units::Currency;
+use crate::units::{Currency, Money};
 
 /// A price list, compiled: what is sold, at what price, and how requests find it. Immutable and shared freely.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ pub struct Catalog {
     pub(super) services_by_name: BTreeMap<Arc<str>, ServiceId>,
     pub(super) allowances: BTreeMap<Arc<str>, Allowance>,
     pub(super) thresholds: Vec<Threshold>,
+    /// The highest of the thresholds that are about money.
+    pub(super) low_balance: Option<Money>,
+    /// By [`ContextId`].
+    pub(super) failure: Vec<FailurePolicy>,
 }
 
 /// What a request's keys are matched with. Absent is less than any number.
@@ -82,6 +87,11 @@ impl Catalog {
         self.service_by_id(found.or(of_context.fallback)?)
     }
 
+    /// What clients of a context are told to do when they cannot reach us.
+    pub fn failure_policy(&self, context: ContextId) -> FailurePolicy {
+        self.failure.get(usize::from(context.0)).copied().unwrap_or_default()
+    }
+
     /// The service with this number, which must come from this catalog.
     pub fn service_by_id(&self, id: ServiceId) -> Option<&Service> {
         self.services.get(usize::from(id.0))
@@ -110,6 +120,12 @@ impl Catalog {
     /// All thresholds, in the order of the text.
     pub fn thresholds(&self) -> &[Threshold] {
         &self.thresholds
+    }
+
+    /// The balance from which on downwards clients are told that little is left (spec G-80): the highest threshold that is
+    /// about money.
+    pub fn low_balance(&self) -> Option<Money> {
+        self.low_balance
     }
 }
 

@@ -6,6 +6,8 @@
 mod attributes;
 mod catalog;
 mod compile;
+mod failure;
+mod filter_rule;
 mod price;
 mod problem;
 mod quantity;
@@ -14,10 +16,14 @@ mod service;
 pub use attributes::{Attributes, Role};
 pub use catalog::Catalog;
 pub use compile::CATALOG_OCTETS_MAX;
+pub use failure::{FailurePolicy, OnFailure};
 pub use price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceOverflow};
 pub use problem::Problem;
 pub use quantity::QUANTITY_MAX;
-pub use service::{Allowance, ContextId, FinalAction, Service, ServiceId, Threshold, ThresholdKind};
+pub use service::{
+    Allowance, Announcement, ContextId, EnvelopeReporting, FinalAction, PoolTerms, Service, ServiceId, Threshold,
+    ThresholdKind, TimeMechanism,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,12 @@
 //! The clients that one connection stands for: its peer alone, or all that a relay forwards for.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use super::{
     Shared,
@@ -10,6 +16,8 @@ use crate::{
     config::{self, ReauthoriseBy},
     diameter::credit_control::Strictness,
     mapping::{ClientTraits, ServicesRead},
+    rating::FailurePolicy,
+    telemetry::names,
 };
 
 /// Origin-Hosts that one connection is remembered as the way to: a relay stands for many clients.
@@ -30,6 +38,8 @@ struct Client {
     traits: ClientTraits,
     /// `None`: the connection does not lead there, since it is being ended.
     route: Option<Arc<Route>>,
+    /// The Origin-State-Id that it told last, over whatever connection.
+    incarnation: Arc<AtomicU32>,
 }
 
 impl Clients {
@@ -38,9 +48,10 @@ impl Clients {
     }
 
     /// The peer has introduced itself.
-    pub(super) fn connected(&mut self, shared: &Shared, host: &str) {
+    pub(super) fn connected(&mut self, shared: &Shared, host: &str, state_id: u32) {
         self.direct = self.traits_of(shared, host);
-        self.request_from(shared, host, false);
+        let client = self.request_from(shared, host, false);
+        restarted(shared, host, client, state_id);
     }
 
     /// A request came: what is known of the client that it names as its origin; of the connected peer, if it names none.
@@ -51,18 +62,21 @@ impl Clients {
     /// A request of a client came: what is known of it. `open` = requests of ours may go this way from now on.
     pub(super) fn request_from(&mut self, shared: &Shared, host: &str, open: bool) -> ClientTraits {
         if let Some(client) = self.known.get_mut(host) {
+            let incarnation = client.incarnation.load(Ordering::Relaxed);
             let is_way = |route: &Arc<Route>| route.used(self.commands.connection);
             if open && !client.route.as_ref().is_some_and(is_way) {
                 client.route = Some(shared.registry.route(host, &self.commands));
             }
-            return client.traits;
+            return ClientTraits { incarnation, ..client.traits };
         }
         let traits = self.traits_of(shared, host);
+        let told = shared.store.incarnation(host);
+        let incarnation = told.load(Ordering::Relaxed);
         if self.known.len() < CLIENTS_MAX {
             let route = open.then(|| shared.registry.route(host, &self.commands));
-            self.known.insert(host.into(), Client { traits, route });
+            self.known.insert(host.into(), Client { traits, route, incarnation: told });
         }
-        traits
+        ClientTraits { incarnation, ..traits }
     }
 
     /// No request of ours goes this way any more, or for now (spec B-167, B-172).
@@ -87,6 +101,20 @@ impl Clients {
     }
 }
 
+/// Takes in the Origin-State-Id that a client tells: if it has grown, the client has restarted and lost its sessions (spec
+/// B-191). Returns what is known of the client from now on.
+pub(super) fn restarted(shared: &Shared, host: &str, client: ClientTraits, state_id: u32) -> ClientTraits {
+    if state_id <= client.incarnation {
+        return client;
+    }
+    shared.store.client_state(host, state_id);
+    if client.incarnation > 0 {
+        metrics::counter!(names::CLIENT_RESTARTS).increment(1);
+        tracing::info!(client = host, "the client has restarted: the sessions that it has left behind will be closed");
+    }
+    ClientTraits { incarnation: state_id, ..client }
+}
+
 /// How a client is served, from its entry in the configuration.
 pub(super) fn traits_of(config: &config::Diameter, host: &str) -> Option<ClientTraits> {
     let peer = config.peer(host)?;
@@ -94,6 +122,8 @@ pub(super) fn traits_of(config: &config::Diameter, host: &str) -> Option<ClientT
     let strict = peer.strict_mandatory_avps.unwrap_or(config.strict_mandatory_avps);
     Some(ClientTraits {
         strictness: if strict { Strictness::Strict } else { Strictness::Tolerant },
+        incarnation: 0,
+        failure: FailurePolicy::default(),
         any_destination: switches.any_destination,
         any_realm: switches.any_realm,
         grant_without_request: switches.grant_without_request,

@@ -20,7 +20,7 @@ use super::{
     closing::Closing,
     outgoing::{self, Outgoing, Queue, WriterEnd, bound_hit},
     overload,
-    registry::{self, Command, Errand, Outcome, Place},
+    registry::{self, Command, Errand, Outcome, Place, What},
     router,
     signal::Handle,
 };
@@ -253,13 +253,13 @@ impl Connection {
             if self.standing.doubted {
                 self.tell_standing();
             }
-            self.credit_control(frame, received);
+            self.credit_control(frame, received, now);
         } else {
             self.act(Input::Message(frame), now);
         }
     }
 
-    fn credit_control(&mut self, frame: &Frame, received: Instant) {
+    fn credit_control(&mut self, frame: &Frame, received: Instant, now: Timestamp) {
         // While the connection is being ended its requests are answered still, but it leads nowhere (spec B-172, B-173).
         let open = self.peer.may_ask();
         let (shared, clients) = (&self.shared, &mut self.clients);
@@ -267,7 +267,7 @@ impl Connection {
         // As many as may wait for the disk do so already.
         let in_flight = || self.queue.in_flight() + self.batch.len();
         let crowded = shared.overload.is_on() && in_flight() >= shared.config.in_flight_max;
-        self.batch.push(router::credit_control(shared, frame, received, crowded, traits));
+        self.batch.push(router::credit_control(shared, frame, received, now, crowded, traits));
     }
 
     /// The stream has lost its framing: say so if that can be said, then close, and only this connection (spec B-3).
@@ -304,7 +304,7 @@ impl Connection {
                     if self.called {
                         self.happened(Event::Answered { origin_state_id: capabilities.origin_state_id });
                     }
-                    self.opened(&capabilities.origin_host);
+                    self.opened(&capabilities.origin_host, capabilities.origin_state_id);
                 }
                 Action::Deliver(frame) => self.deliver(&frame),
                 Action::Suspect => tracing::warn!(address = %self.address, "the peer does not answer the watchdog"),
@@ -363,13 +363,13 @@ impl Connection {
         }
     }
 
-    fn opened(&mut self, host: &str) {
+    fn opened(&mut self, host: &str, state_id: u32) {
         metrics::counter!(names::CONNECTIONS_ACCEPTED).increment(1);
         metrics::gauge!(names::CONNECTIONS).increment(1);
         tracing::info!(address = %self.address, peer = host, "peer connected");
         // Opened once for each connection.
         let _ = self.metrics.set(RequestMetrics::of_peer(host));
-        self.clients.connected(&self.shared, host);
+        self.clients.connected(&self.shared, host, state_id);
     }
 
     /// An answer to a request of ours; CCRs do not come this way.
@@ -388,7 +388,7 @@ impl Connection {
     }
 
     fn command(&mut self, command: Command) {
-        let Command::ReAuthorise { session, host, realm, errand } = command;
+        let Command { what, session, sub_session, host, realm, errand } = command;
         if !self.peer.may_ask() {
             return errand.report(Outcome::NotSent);
         }
@@ -398,10 +398,20 @@ impl Connection {
             session_id: session.as_bytes(),
             destination_host: &host,
             destination_realm: &realm,
+            origin_state_id: self.shared.local.origin_state_id,
+            sub_session_id: Some(sub_session).filter(|id| *id != 0),
+            rating_group: match what {
+                What::ReAuthorise { group } => group,
+                What::Abort => None,
+            },
             ..SessionRequest::default()
         };
         let mut bytes = Vec::new();
-        request.write_rar(&mut bytes, &self.shared.local.identity, hop_by_hop, end_to_end);
+        let local = &self.shared.local.identity;
+        match what {
+            What::ReAuthorise { .. } => request.write_rar(&mut bytes, local, hop_by_hop, end_to_end),
+            What::Abort => request.write_asr(&mut bytes, local, hop_by_hop, end_to_end),
+        }
         if self.asked.len() >= ASKED_MAX
             && let Some(oldest) = self.asked.keys().copied().min_by_key(|id| id.wrapping_sub(hop_by_hop))
         {
@@ -415,7 +425,7 @@ impl Connection {
     fn end(&mut self, commands: &mut mpsc::Receiver<Command>) -> (Closing, bool) {
         self.clients.leave(&self.shared);
         commands.close();
-        while let Ok(Command::ReAuthorise { errand, .. }) = commands.try_recv() {
+        while let Ok(Command { errand, .. }) = commands.try_recv() {
             errand.report(Outcome::NotSent);
         }
         self.asked.drain().for_each(|(_, errand)| errand.report(Outcome::Lost));

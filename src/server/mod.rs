@@ -91,6 +91,7 @@ impl Server {
         let local = LocalNode {
             product_name: config.product_name.clone(),
             more_realms: config.realms.clone(),
+            origin_state_id: store.origin_state_id(),
             sibling_hosts: config.sibling_hosts.clone(),
             ..LocalNode::credit_control(identity, addresses)
         };

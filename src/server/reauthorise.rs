@@ -1,6 +1,7 @@
-//! Asks clients to re-authorise sessions that wait for it (spec C-88, C-100..C-104).
+//! Asks clients to re-authorise sessions (RAR, spec C-88, C-100..C-104), or to end them (ASR, spec C-106).
 //!
-//! Which sessions wait is state, so a crash between a top-up and its RAR loses nothing. How often a client has been asked is
+//! Which sessions wait for that is state, so a crash between a top-up and its RAR loses nothing. One-time events are no
+//! sessions: nothing is ever asked about them (spec C-107). How often a client has been asked is
 //! kept here: after a restart it is asked anew.
 
 use std::{
@@ -13,12 +14,12 @@ use tokio::sync::mpsc;
 
 use super::{
     Shared, clients,
-    registry::{Command, Errand, Outcome, Outcomes, Reachable, SessionRef},
+    registry::{Command, Errand, Outcome, Outcomes, Reachable, SessionRef, What},
 };
 use crate::{
     charging::{self, Session},
     diameter::ResultCode,
-    ids::{PartitionId, SessionKey},
+    ids::{PartitionId, SessionKey, SessionNo},
     journal::{Fatal, Pending},
     telemetry::names,
     time::Timestamp,
@@ -44,6 +45,8 @@ const OUTCOMES_MAX: usize = 4_096;
 /// How far the asking has come for one session.
 struct Asked {
     key: SessionKey,
+    /// To end the session; else to re-authorise it.
+    abort: bool,
     /// What the session looked like when the asking began: a request since then has answered it, and what waits now is a
     /// new wish.
     heard: Heard,
@@ -137,31 +140,39 @@ impl Asking {
         self.rounds += 1;
         let fresh = || {
             let key = session.key();
-            Asked { key, heard, round: self.rounds, tries: 0, outstanding: false, next: now, accepted: 0 }
+            let abort = session.abort;
+            Asked { key, abort, heard, round: self.rounds, tries: 0, outstanding: false, next: now, accepted: 0 }
         };
         let state = match self.asked.entry(reference) {
             Entry::Vacant(entry) => entry.insert(fresh()),
             Entry::Occupied(entry) => {
                 let known = entry.into_mut();
-                if known.heard != heard {
+                if known.is_past(session) {
                     *known = fresh();
                 }
                 known
             }
         };
         let client = clients::traits_of(&self.shared.config, &session.origin_host);
-        let by_validity = client.is_some_and(|client| client.ignores_reauthorisation);
+        let by_validity = !session.abort && client.is_some_and(|client| client.ignores_reauthorisation);
         if by_validity || state.tries >= TRIES || state.accepted >= ACCEPTED_MAX {
             if state.tries >= TRIES {
-                count("timeout".into());
+                count(state.abort, "timeout".into());
             }
-            let key = state.key;
+            let (key, done) = (state.key, state.done(session.no));
             self.asked.remove(&reference);
-            self.shared.store.session_command(key, &charging::Command::ReAuthorisationDone(session.no));
+            self.shared.store.session_command(key, &done);
             return;
         }
-        let command = Command::ReAuthorise {
+        let narrow = client.is_some_and(|client| client.narrow_reauthorisation);
+        let command = Command {
+            what: if session.abort {
+                What::Abort
+            } else {
+                What::ReAuthorise { group: if narrow { group_of(session) } else { None } }
+            },
             session: session.id.clone(),
+            sub_session: session.sub_session,
             host: Arc::clone(&session.origin_host),
             realm: Arc::clone(&session.origin_realm),
             errand: Errand { session: reference, round: state.round, outcomes: self.outcomes.clone() },
@@ -173,20 +184,21 @@ impl Asking {
         } else {
             // Tried again with the next look.
             state.next = now;
-            count("unreachable".into());
+            count(state.abort, "unreachable".into());
         }
     }
 
-    /// Hears what became of an RAR.
+    /// Hears what became of an RAR or ASR.
     fn became(&mut self, session: SessionRef, round: u64, outcome: Outcome) {
-        count(match outcome {
+        let Some(state) = self.asked.get_mut(&session).filter(|state| state.round == round) else { return };
+        let result = match outcome {
             // The client chooses the number: unknown ones must not make series.
             Outcome::Answered(code) if code.name().is_empty() => "other".into(),
             Outcome::Answered(code) => code.0.to_string(),
             Outcome::NotSent | Outcome::Lost => "unreachable".into(),
-        });
+        };
+        count(state.abort, result);
         let now = Instant::now();
-        let Some(state) = self.asked.get_mut(&session).filter(|state| state.round == round) else { return };
         state.outstanding = false;
         match outcome {
             Outcome::Answered(ResultCode::UNKNOWN_SESSION_ID) => {
@@ -195,8 +207,15 @@ impl Asking {
                 // The client does not have it: what it holds is released (spec C-101).
                 self.shared.store.session_command(key, &charging::Command::SessionLost(key));
             }
+            Outcome::Answered(ResultCode::UNABLE_TO_COMPLY) if state.abort => {
+                // The client refuses: the session stays open (spec C-106).
+                let (key, done) = (state.key, state.done(session.1));
+                self.asked.remove(&session);
+                self.shared.store.session_command(key, &done);
+            }
             Outcome::Answered(code) if code.is_success() => {
-                // The CCR-U is on its way, or comes soon; it clears the wish (spec C-101).
+                // The CCR-U is on its way, or comes soon; it clears the wish (spec C-101). Or the CCR-T, which ends the
+                // session; if it never comes, Tcc does (spec C-106).
                 self.rounds += 1;
                 state.round = self.rounds;
                 state.tries = 0;
@@ -217,10 +236,32 @@ impl Asking {
 
 impl Asked {
     fn is_due(&self, session: &Session, now: Instant) -> bool {
-        self.next <= now || (!self.outstanding && self.heard != Heard::of(session))
+        self.next <= now || (!self.outstanding && self.is_past(session))
+    }
+
+    /// What is wanted now is another wish. Only a final request answers an abort.
+    fn is_past(&self, session: &Session) -> bool {
+        self.abort != session.abort || !self.abort && self.heard != Heard::of(session)
+    }
+
+    /// The client is not asked any more.
+    fn done(&self, session: SessionNo) -> charging::Command<'static> {
+        if self.abort { charging::Command::AbortDone(session) } else { charging::Command::ReAuthorisationDone(session) }
     }
 }
 
-fn count(result: String) {
-    metrics::counter!(names::REAUTHORISATIONS, "result" => result).increment(1);
+/// The one Rating-Group that it is about, if there is one only (spec C-100): as an operator said, or the one that waits for
+/// credit.
+fn group_of(session: &Session) -> Option<u32> {
+    if session.reauthorise_group.is_some() {
+        return session.reauthorise_group;
+    }
+    let mut waiting = session.quotas.iter().filter(|quota| quota.wants_credit());
+    let first = waiting.next()?;
+    first.key.rating_group.filter(|group| waiting.all(|quota| quota.key.rating_group == Some(*group)))
+}
+
+fn count(abort: bool, result: String) {
+    let name = if abort { names::ABORTS } else { names::REAUTHORISATIONS };
+    metrics::counter!(name, "result" => result).increment(1);
 }

@@ -61,11 +61,26 @@ pub(super) struct Commands {
     pub(super) sender: mpsc::Sender<Command>,
 }
 
-/// Something to be sent by a connection.
+/// A request of ours, to be sent by a connection.
 #[derive(Debug)]
-pub(super) enum Command {
-    /// An RAR.
-    ReAuthorise { session: SessionId, host: Arc<str>, realm: Arc<str>, errand: Errand },
+pub(super) struct Command {
+    pub(super) what: What,
+    pub(super) session: SessionId,
+    /// CC-Sub-Session-Id; 0 = none.
+    pub(super) sub_session: u64,
+    /// Where it goes.
+    pub(super) host: Arc<str>,
+    pub(super) realm: Arc<str>,
+    pub(super) errand: Errand,
+}
+
+/// What a client is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// RAR: report and ask anew, for one Rating-Group or for all.
+    ReAuthorise { group: Option<u32> },
+    /// ASR: end the session.
+    Abort,
 }
 
 /// A session, by its numbers: cheap to hash, and no peer can choose them.
@@ -257,7 +272,8 @@ mod tests {
         let (outcomes, receiver) = mpsc::channel(1);
         let errand = Errand { session: (PartitionId(0), SessionNo(1)), round: 1, outcomes };
         let (host, realm) = ("gw".into(), "example".into());
-        (Command::ReAuthorise { session: SessionId::new(b"s"), host, realm, errand }, receiver)
+        let what = What::ReAuthorise { group: None };
+        (Command { what, session: SessionId::new(b"s"), sub_session: 0, host, realm, errand }, receiver)
     }
 
     fn reaches(registry: &Registry, host: &str) -> bool {

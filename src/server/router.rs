@@ -1,7 +1,7 @@
 //! A CCR's way to the store. Sessions of other nodes would be forwarded from here.
 
 use super::{
-    Shared,
+    Shared, clients,
     outgoing::{Outgoing, bound_hit},
 };
 use crate::{
@@ -11,15 +11,18 @@ use crate::{
         error::write_error_answer,
     },
     mapping::{self, ClientTraits},
+    rating::FailurePolicy,
     telemetry,
+    time::Timestamp,
 };
 
 /// Takes a CCR to a decision, or to the error that answers it. Never waits. `traits` tells what is known of the client that
-/// an Origin-Host names; `crowded`, that its connection has too many requests in work.
+/// a request comes from; `crowded`, that its connection has too many requests in work.
 pub(super) fn credit_control(
     shared: &Shared,
     frame: &Frame,
     received: std::time::Instant,
+    read_at: Timestamp,
     crowded: bool,
     traits: impl FnOnce(Option<&str>) -> ClientTraits,
 ) -> Outgoing {
@@ -31,10 +34,15 @@ pub(super) fn credit_control(
     let client = traits(glance::origin_host(frame));
     let request = match CreditControlRequest::parse_within(frame, client.strictness, &shared.limits) {
         Ok(request) => request,
-        Err(error) => return refusal(shared, frame, &error, telemetry::RequestKind::Untyped, received),
+        Err(error) => {
+            record_usage(shared, frame, &error);
+            return refusal(shared, frame, &error, telemetry::RequestKind::Untyped, received);
+        }
     };
+    let client = clients::restarted(shared, request.origin_host, client, request.origin_state_id.unwrap_or(0));
     let kind = telemetry_kind(request.request_type);
-    match decide(shared, &request, client) {
+    let client = ClientTraits { failure: failure_policy(shared, &request), ..client };
+    match decide(shared, &request, client, read_at) {
         Ok(answered) => Outgoing::Decision { request: frame.clone(), answered, client, kind, received },
         Err(error) => refusal(shared, frame, &error, kind, received),
     }
@@ -44,6 +52,7 @@ fn decide(
     shared: &Shared,
     request: &CreditControlRequest<'_>,
     client: ClientTraits,
+    read_at: Timestamp,
 ) -> Result<crate::journal::Pending<crate::charging::Answered>, RequestError> {
     let local = &shared.local;
     let mut direct = true;
@@ -61,7 +70,33 @@ fn decide(
     let charge = mapping::charge(request, store.catalog(), client)?;
     let (key, kind, number) = (charge.key, charge.kind(), charge.number());
     let (identities, charge) = charge.split();
-    Ok(store.charge(&identities, key, kind, number, |account| charge.into_command(account)))
+    Ok(store.charge_in_time(read_at, &identities, key, kind, number, |account| charge.into_command(account)))
+}
+
+/// What the client is told to do when it cannot reach us: in the answers that begin something.
+fn failure_policy(shared: &Shared, request: &CreditControlRequest<'_>) -> FailurePolicy {
+    match request.request_type {
+        RequestType::Initial | RequestType::Event => {
+            let catalog = shared.store.catalog();
+            let context = catalog.context(request.service_context_id);
+            context.map_or_else(FailurePolicy::default, |context| catalog.failure_policy(context))
+        }
+        RequestType::Update | RequestType::Termination => FailurePolicy::default(),
+    }
+}
+
+/// A request that is wrong for good may report usage all the same: that has happened, and is not reported again (spec C-90).
+#[cold]
+fn record_usage(shared: &Shared, frame: &Frame, error: &RequestError) {
+    if error.result_code.is_protocol_error() {
+        return;
+    }
+    if let Some(mut report) = mapping::salvage(frame) {
+        let identities = std::mem::take(&mut report.identities);
+        let (key, kind, number) = (report.key, report.kind, report.number);
+        // The refusal says nothing of it, so that it need not wait for it.
+        drop(shared.store.charge(&identities, key, kind, number, |account| report.into_command(account)));
+    }
 }
 
 /// The answer to a request that cannot be served. It rests on no state, so it may leave at once.

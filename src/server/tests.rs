@@ -103,7 +103,10 @@ async fn a_refusal_does_not_wait_for_what_is_not_durable() {
     let (kind, received) = (telemetry::RequestKind::Initial, Instant::now());
     let decision = |id, position| Outgoing::Decision {
         request: Frame::from_bytes(message(id).into()).unwrap(),
-        answered: Pending::new(Answered { answer: Arc::clone(&answer), currency: None, repeated: false }, position),
+        answered: Pending::new(
+            Answered { answer: Arc::clone(&answer), currency: None, repeated: false, refund: None },
+            position,
+        ),
         client: ClientTraits::default(),
         kind,
         received,

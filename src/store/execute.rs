@@ -3,23 +3,27 @@
 use std::{
     cell::RefCell,
     sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use super::{Store, index::Named, partition::Partition};
 use crate::{
     charging::{
-        Answer, Answered, Command, CreditCommand, Decided, Event, Outcome, Refusal, RequestKind, SubscriberSpec,
-        Verdict, decide,
+        Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, EventAction, Outcome, Refusal,
+        RequestKind, SubscriberSpec, Verdict, decide,
     },
-    ids::{AccountId, Identity, PartitionId, SessionKey, SessionNo},
+    ids::{AccountId, Identity, PartitionId, RefundToken, SessionKey, SessionNo},
     journal::{Disk, Pending, Position, record},
     rating::Catalog,
+    time::Timestamp,
 };
 
 /// Hears of everything that happens, for metrics. Called under a partition's lock: it must be quick and must not call back.
 pub trait Observer: Send + Sync + 'static {
     /// A partition changed.
     fn happened(&self, event: &Event, catalog: &Catalog);
+    /// A session ended.
+    fn session_ended(&self, cause: ClosingCause);
     /// A request was answered from what is remembered.
     fn repeated(&self);
     /// Two identities of one request name two accounts.
@@ -32,6 +36,7 @@ pub struct SilentObserver;
 
 impl Observer for SilentObserver {
     fn happened(&self, _: &Event, _: &Catalog) {}
+    fn session_ended(&self, _: ClosingCause) {}
     fn repeated(&self) {}
     fn conflict(&self, _: AccountId, _: AccountId) {}
 }
@@ -47,6 +52,8 @@ pub enum CreateSubscriberError {
     Refused(#[from] Refusal),
 }
 
+/// How long a request may wait before it is decided: well within the client's patience, which is ten seconds (spec C-21).
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Usage that names no account and no session is recorded here.
 const NOBODY: PartitionId = PartitionId(0);
 
@@ -60,6 +67,20 @@ impl<D: Disk> Store<D> {
     /// command once the account is known.
     pub fn charge<'a>(
         &self,
+        identities: &[Identity],
+        key: SessionKey,
+        kind: RequestKind,
+        number: u32,
+        command: impl FnOnce(Option<AccountId>) -> Command<'a>,
+    ) -> Pending<Answered> {
+        self.charge_in_time(self.clock.now(), identities, key, kind, number, command)
+    }
+
+    /// As [`charge`](Self::charge), for a request that was received at a moment. One that has waited too long for its turn
+    /// is not decided any more: its client turns elsewhere, and nothing may move then (spec C-21).
+    pub fn charge_in_time<'a>(
+        &self,
+        received: Timestamp,
         identities: &[Identity],
         key: SessionKey,
         kind: RequestKind,
@@ -82,34 +103,37 @@ impl<D: Disk> Store<D> {
         };
         let partition = match (partition, kind) {
             (Some(partition), _) => partition,
-            // Who names nobody may still ask for a price (spec C-162).
+            // What something costs may be asked for nobody: the core knows what else may be (spec C-162).
             (None, RequestKind::Event) if identities.is_empty() => NOBODY,
-            (None, RequestKind::Initial | RequestKind::Event) => return self.unknown_user(kind, number),
+            (None, RequestKind::Initial | RequestKind::Event) => {
+                return rests_on_nothing(Answer::bare(kind, number, Verdict::UserUnknown));
+            }
             (None, RequestKind::Update | RequestKind::Termination) => {
                 self.partition_that_remembers(key).unwrap_or(NOBODY)
             }
         };
         let mut cell = self.lock(partition);
-        let (decided, position) = self.execute(&mut cell, partition, &command(account));
+        let command = command(account);
+        let now = self.clock.now();
+        if now.since(received) > PATIENCE {
+            return rests_on_nothing(Answer::bare(kind, number, Verdict::TooBusy));
+        }
+        let (decided, position) = self.execute_at(&mut cell, partition, &command, now);
         let Outcome::Answer(answer) = decided.outcome else {
             // Charging commands are answered with answers; anything else would be a defect of the core.
-            return self.unknown_user(kind, number).map(|answered| Answered {
-                answer: Arc::new(Answer::bare(kind, number, Verdict::UnableToComply)),
-                ..answered
-            });
+            return rests_on_nothing(Answer::bare(kind, number, Verdict::UnableToComply));
         };
         let payer = decided.account.or(account);
         let currency = match payer {
             Some(payer) => cell.state.account(payer).map(|account| account.currency),
-            None => Some(self.catalog.currency()),
+            // The price for nobody is the price list's.
+            None => Some(self.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
         };
-        Pending::new(Answered { answer, currency, repeated: decided.repeated }, position)
-    }
-
-    fn unknown_user(&self, kind: RequestKind, number: u32) -> Pending<Answered> {
-        let answer = Arc::new(Answer::bare(kind, number, Verdict::UserUnknown));
-        // Rests on no change of state: it may leave at once.
-        Pending::new(Answered { answer, currency: None, repeated: false }, Position::ZERO)
+        // A debit may be given back by name; the name stands in the MSCC (spec G-83).
+        let is_debit = matches!(&command, Command::ChargeEvent(event) if event.action == EventAction::Debit);
+        let took = is_debit && !answer.at_command_level && answer.replies.iter().any(|reply| reply.grant.is_some());
+        let refund = took.then(|| RefundToken::new(key, number, self.origin.secret));
+        Pending::new(Answered { answer, currency, repeated: decided.repeated, refund }, position)
     }
 
     /// Executes a command about one account.
@@ -214,7 +238,17 @@ impl<D: Disk> Store<D> {
         partition: PartitionId,
         command: &Command<'_>,
     ) -> (Decided, Position) {
-        let decided = decide(&cell.state, &self.catalog, command, self.clock.now());
+        self.execute_at(cell, partition, command, self.clock.now())
+    }
+
+    fn execute_at(
+        &self,
+        cell: &mut Partition,
+        partition: PartitionId,
+        command: &Command<'_>,
+        now: Timestamp,
+    ) -> (Decided, Position) {
+        let decided = decide(&cell.state, &self.catalog, command, now);
         if let Some(event) = &decided.event {
             cell.last = self.append(partition, event);
             cell.state.apply(event);
@@ -241,8 +275,9 @@ impl<D: Disk> Store<D> {
         {
             self.sessions.insert(opening.key(), partition);
         }
-        for key in cell.state.take_ended() {
+        for (key, cause) in cell.state.take_ended() {
             self.sessions.remove(key, partition);
+            self.observer.session_ended(cause);
         }
     }
 
@@ -264,6 +299,12 @@ impl<D: Disk> Store<D> {
     pub(super) fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<D> {
         (0..self.partitions.len() as u16).map(PartitionId)
     }
+}
+
+/// An answer that rests on no change of state: it may leave at once.
+fn rests_on_nothing(answer: Answer) -> Pending<Answered> {
+    let answered = Answered { answer: Arc::new(answer), currency: None, repeated: false, refund: None };
+    Pending::new(answered, Position::ZERO)
 }
 
 /// What became of a command that is not a charging request.

@@ -5,6 +5,7 @@
 //! appended to the journal's buffer and applied. What comes back is [`Pending`]: it may leave when its position is durable.
 
 mod checkpoint;
+mod clients;
 mod execute;
 mod index;
 mod outbox;
@@ -22,10 +23,10 @@ pub use self::{
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},
 };
-use self::{index::SessionIndex, partition::Partition};
+use self::{clients::ClientIndex, index::SessionIndex, partition::Partition};
 use crate::{
     charging::Retention,
-    journal::{Committer, Disk, DurableMark, FileDisk, JournalReader, Pending, Position},
+    journal::{Committer, Disk, DurableMark, FileDisk, JournalReader, Origin, Pending, Position},
     rating::Catalog,
     time::Clock,
 };
@@ -48,6 +49,9 @@ pub struct Store<D: Disk = FileDisk> {
     partitions: Box<[Mutex<Partition>]>,
     identities: IdentityIndex,
     sessions: SessionIndex,
+    clients: ClientIndex,
+    /// What is fixed when the store is created.
+    origin: Origin,
     outbox: Outbox,
     catalog: Arc<Catalog>,
     clock: Arc<dyn Clock>,
@@ -74,6 +78,11 @@ impl<D: Disk> Store<D> {
     /// The price list in force.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// Our Origin-State-Id: as long as the store lives, no session is lost (spec B-192).
+    pub fn origin_state_id(&self) -> u32 {
+        self.origin.state_id
     }
 
     /// Business events.

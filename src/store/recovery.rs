@@ -5,12 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{IdentityIndex, Observer, Outbox, Settings, Store, index::SessionIndex, partition::Partition};
+use super::{
+    IdentityIndex, Observer, Outbox, Settings, Store, clients::ClientIndex, index::SessionIndex, partition::Partition,
+};
 use crate::{
     charging::{State, Violation},
     ids::{AccountId, PartitionId},
     journal::{
-        Commit, Committer, Disk, Journal, JournalError, LocalJournal, Meta, Options, Position, TornTail, checkpoint,
+        Commit, Committer, Disk, Journal, JournalError, LocalJournal, Meta, Options, Origin, Position, TornTail,
+        checkpoint,
         record::{self, Entry},
         snapshot::{OutboxLoader, PartitionLoader, SnapshotError},
     },
@@ -100,7 +103,10 @@ impl<D: Disk> Store<D> {
         mut progress: impl FnMut(u64),
     ) -> Result<(Self, RecoveryReport), RecoveryError> {
         let started = Instant::now();
-        Meta::open_or_create(&disk, Meta { format: FORMAT, partitions: settings.partitions })?;
+        let wanted = Meta { format: FORMAT, partitions: settings.partitions, origin: Origin::new(clock.now()) };
+        let origin = Meta::open_or_create(&disk, wanted)?.origin;
+        let mut settings = settings;
+        settings.retention.secret = origin.secret;
         let mut journal =
             LocalJournal::open(disk.clone(), Options { segment_bytes: settings.segment_bytes, ..Options::default() })?;
         let torn_tail = journal.torn_tail().cloned();
@@ -120,12 +126,15 @@ impl<D: Disk> Store<D> {
             }
             Ok(())
         })?;
+        let clients = ClientIndex::of(&partitions);
         let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
         let committer = Committer::start(journal, epoch, last, on_commit).map_err(RecoveryError::Thread)?;
         let store = Self {
             partitions: partitions.into_iter().map(Mutex::new).collect(),
             identities,
             sessions,
+            clients,
+            origin,
             outbox,
             catalog,
             clock,

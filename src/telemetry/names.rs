@@ -60,6 +60,10 @@ metrics! {
     QUOTAS_REFUSED = Counter "tollgate_quotas_refused_total", "Rating groups refused inside an accepted request, by {result_code}";
     REAUTHORISATIONS = Counter "tollgate_reauthorisations_total", "Re-Auth-Requests sent, by {result}: result code of the answer, timeout or unreachable";
 
+    ABORTS = Counter "tollgate_aborts_total", "Abort-Session-Requests sent, by {result}: result code of the answer, timeout or unreachable";
+    ALTERED_REPETITIONS = Counter "tollgate_altered_repetitions_total", "Requests with the numbers of an earlier one and other content: answered as before, not charged";
+    CLIENT_RESTARTS = Counter "tollgate_client_restarts_total", "Clients that said by Origin-State-Id that they have lost their sessions";
+
     // Usage and money.
     GRANTED_UNITS = Counter "tollgate_granted_units_total", "Units granted, by {kind} and {service}";
     CHARGED_UNITS = Counter "tollgate_charged_units_total", "Units reported and charged, by {kind} and {service}";
@@ -68,6 +72,8 @@ metrics! {
     OVERDRAFTS = Counter "tollgate_overdrafts_total", "Reports that took an account beyond its limit";
     OVERDRAFT_MONEY = Counter "tollgate_overdraft_money_micros_total", "Money beyond the limit, by {currency}";
     ORPHAN_USAGE = Counter "tollgate_orphan_usage_total", "Usage reports of sessions that are not known; recorded, not charged";
+    LATE_USAGE = Counter "tollgate_late_usage_total", "Usage reports of ended sessions that were charged all the same";
+    REFUNDS = Counter "tollgate_refunds_total", "Refunds by network elements (repetitions not counted)";
     TOP_UPS = Counter "tollgate_top_ups_total", "Top-ups that credited money (repetitions not counted)";
     CREDIT_STOPS = Counter "tollgate_credit_stops_total", "Accounts stopped because their money ran out";
     RECONNECTS = Counter "tollgate_reconnects_total", "Stopped accounts brought back by a credit";

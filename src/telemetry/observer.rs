@@ -16,7 +16,7 @@ use metrics::Counter;
 
 use super::{MoneyMetrics, UnitMetrics, names};
 use crate::{
-    charging::{ClosingCause, Credited, Event, HistoryKind, Measure, Notice, NoticeKind, Step},
+    charging::{ClosingCause, Credited, Event, EventAction, HistoryKind, Measure, Notice, NoticeKind, Step},
     ids::AccountId,
     journal::Disk,
     rating::Catalog,
@@ -37,12 +37,14 @@ pub struct MetricsObserver {
     money: MoneyMetrics,
     thresholds: Box<[(Arc<str>, Counter)]>,
     /// In the order of [`cause_index`].
-    closed: [Counter; 4],
+    closed: [Counter; 6],
     expired: Counter,
     top_ups: Counter,
     credit_stops: Counter,
     reconnects: Counter,
     orphan_usage: Counter,
+    late_usage: Counter,
+    refunds: Counter,
     retransmissions: Counter,
     conflicts: Counter,
     started: Instant,
@@ -70,13 +72,15 @@ impl MetricsObserver {
                 .map(|kind| UnitMetrics::of_service("other", kind)),
             money: MoneyMetrics::of_currency(catalog.currency().code()),
             thresholds: catalog.thresholds().iter().map(threshold).collect(),
-            closed: ["terminated", "refused", "expired", "lost"]
+            closed: ["terminated", "refused", "expired", "lost", "main_ended", "client_restarted"]
                 .map(|cause| metrics::counter!(names::SESSIONS_CLOSED, "cause" => cause)),
             expired: metrics::counter!(names::SESSIONS_EXPIRED),
             top_ups: metrics::counter!(names::TOP_UPS),
             credit_stops: metrics::counter!(names::CREDIT_STOPS),
             reconnects: metrics::counter!(names::RECONNECTS),
             orphan_usage: metrics::counter!(names::ORPHAN_USAGE),
+            late_usage: metrics::counter!(names::LATE_USAGE),
+            refunds: metrics::counter!(names::REFUNDS),
             retransmissions: metrics::counter!(names::RETRANSMISSIONS),
             conflicts: metrics::counter!(names::IDENTITY_CONFLICTS),
             started: Instant::now(),
@@ -108,13 +112,6 @@ impl MetricsObserver {
         }
         if charged > 0 {
             self.money.charged(Money::from_micros(charged));
-        }
-    }
-
-    fn closed(&self, cause: ClosingCause) {
-        self.closed[cause_index(cause)].increment(1);
-        if cause == ClosingCause::Expired {
-            self.expired.increment(1);
         }
     }
 
@@ -152,20 +149,37 @@ impl Observer for MetricsObserver {
         match event {
             Event::Interrogated(event) => {
                 self.steps(&event.steps);
-                if let Some(cause) = event.closes {
-                    self.closed(cause);
-                }
+            }
+            Event::EventCharged(event) if event.action == EventAction::Refund => {
+                let money = event.steps.iter().fold(Money::ZERO, |sum, step| sum.saturating_add(step.charged));
+                self.money.credited(money);
+                self.refunds.increment(1);
             }
             Event::EventCharged(event) => self.steps(&event.steps),
             Event::Credited(event) => self.credited(event),
-            Event::OrphanUsage(_) => self.orphan_usage.increment(1),
-            Event::SessionClosed { cause, .. } => self.closed(*cause),
+            Event::OrphanUsage(event) => {
+                self.orphan_usage.increment(1);
+                if !event.steps.is_empty() {
+                    self.late_usage.increment(1);
+                    self.steps(&event.steps);
+                }
+            }
             Event::AccountCreated { .. }
             | Event::SubscriberCreated { .. }
             | Event::StateChanged { .. }
-            | Event::ReAuthorise { .. } => {}
+            | Event::ReAuthorise { .. }
+            | Event::Abort { .. }
+            | Event::ClientState { .. }
+            | Event::SessionClosed { .. } => {}
         }
         event.notices().iter().for_each(|notice| self.notice(notice));
+    }
+
+    fn session_ended(&self, cause: ClosingCause) {
+        self.closed[cause_index(cause)].increment(1);
+        if cause == ClosingCause::Expired {
+            self.expired.increment(1);
+        }
     }
 
     fn repeated(&self) {
@@ -192,6 +206,8 @@ const fn cause_index(cause: ClosingCause) -> usize {
         ClosingCause::Refused => 1,
         ClosingCause::Expired => 2,
         ClosingCause::Lost => 3,
+        ClosingCause::MainEnded => 4,
+        ClosingCause::ClientRestarted => 5,
     }
 }
 
@@ -289,7 +305,7 @@ mod tests {
             notices: Vec::new(),
         };
         observer.happened(&Event::Credited(Box::new(credited)), &catalog);
-        observer.closed(ClosingCause::Lost);
+        observer.session_ended(ClosingCause::Lost);
         observer.conflict(AccountId(1), AccountId(2));
         let text = metrics.render();
         assert!(text.contains("tollgate_granted_units_total{kind=\"octets\",service=\"observed\"} 22\n"), "{text}");

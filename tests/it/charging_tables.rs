@@ -1,26 +1,27 @@
 //! Charging as text tables that a charging engineer can read: each command, and below it, indented, what came of it.
 //!
-//! The tables are in `tests/it/charging_tables`. `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each
+//! The tables are in `tests/it/charging_tables`; one with a catalog beside it of its own name is charged by that. `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each
 //! command into the files; read the difference before you keep it.
 
 use std::{fmt::Write as _, fs, path::Path};
 
 use tollgate::{
     charging::{
-        AccountSpec, AccountState, Command, CreditCommand, CreditKind, Event, EventAction, EventRequest, Interrogation,
-        Measure, NoticeKind, Outcome, RequestKind, Retention, ServiceRequest, State, Used, Verdict, Want, WantedUnits,
-        decide,
+        AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command, CreditCommand,
+        CreditKind, Event, EventAction, EventRequest, Interrogation, Measure, NoticeKind, Outcome, ReplyExtras,
+        RequestKind, Retention, ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits, decide,
     },
-    ids::{AccountId, QuotaKey, SessionKey},
+    ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
     rating::Catalog,
     time::Timestamp,
     units::{Money, UnitKind},
 };
 
-const CATALOG: &str = include_str!("charging_tables/catalog.toml");
-
 struct Table {
     catalog: Catalog,
+    /// The switches of the client whose requests follow.
+    client: ClientNeeds,
+    retention: Retention,
     state: State,
     now: Timestamp,
     events: Vec<Event>,
@@ -42,10 +43,27 @@ fn services(words: &[&str]) -> Vec<ServiceRequest> {
             "used" => service.used = Some(used(value)),
             "want" if value.is_empty() => service.want = Some(Want::Any),
             "want" => service.want = Some(wanted(value)),
+            // Refund-Information: `E1.0`, with `!` if nobody has been told of it.
+            "debit" => {
+                let (session, number) = value.trim_end_matches('!').split_once('.').unwrap();
+                let secret = [u64::from(value.ends_with('!')), 0];
+                service.refund = Some(RefundToken::new(session_key(session), number.parse().unwrap(), secret));
+            }
+            "state" | "may-refund" => {}
             _ => panic!("`{word}` is not understood"),
         }
     }
     services
+}
+
+/// `S1/2` is sub-session 2 of S1.
+fn session(text: &str) -> (&str, u64) {
+    text.split_once('/').map_or((text, 0), |(id, sub)| (id, sub.parse().unwrap()))
+}
+
+fn session_key(text: &str) -> SessionKey {
+    let (id, sub_session) = session(text);
+    SessionKey::of_sub_session(id.as_bytes(), sub_session)
 }
 
 fn amount(text: &str) -> (u64, &str) {
@@ -76,10 +94,12 @@ fn wanted(text: &str) -> Want {
 }
 
 impl Table {
-    fn new() -> Self {
-        let catalog = Catalog::from_toml(CATALOG).unwrap_or_else(|problems| panic!("{problems:?}"));
+    fn new(catalog: &str) -> Self {
+        let catalog = Catalog::from_toml(catalog).unwrap_or_else(|problems| panic!("{problems:?}"));
         Self {
             catalog,
+            client: ClientNeeds::default(),
+            retention: Retention::default(),
             state: State::new(Retention::default()),
             now: Timestamp::from_secs(1_000_000),
             events: Vec::new(),
@@ -104,11 +124,14 @@ impl Table {
                 });
                 self.execute(&command)
             }
-            [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), session, account, number, rest @ ..] => {
+            [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), name, account, number, rest @ ..] => {
                 let at_command_level = rest.contains(&"none");
+                let state = rest.iter().find_map(|word| word.strip_prefix("state="));
                 let command = Command::Interrogate(Interrogation {
-                    session_id: session.as_bytes(),
-                    key: SessionKey::of(session.as_bytes()),
+                    session_id: session(name).0.as_bytes(),
+                    sub_session: session(name).1,
+                    key: session_key(name),
+                    incarnation: state.map_or(0, |id| id.parse().unwrap()),
                     account: account.parse().ok().map(AccountId),
                     kind: match *kind {
                         "ccr-i" => RequestKind::Initial,
@@ -123,14 +146,17 @@ impl Table {
                     services: services(rest),
                     at_command_level,
                     short_validity: false,
+                    client: self.client,
                     ..Interrogation::default()
                 });
                 self.execute(&command)
             }
-            ["ccr-e", session, account, number, action, rest @ ..] => {
+            ["ccr-e", name, account, number, action, rest @ ..] => {
                 let command = Command::ChargeEvent(EventRequest {
-                    session_id: session.as_bytes(),
-                    key: SessionKey::of(session.as_bytes()),
+                    session_id: session(name).0.as_bytes(),
+                    sub_session: session(name).1,
+                    key: session_key(name),
+                    unlinked_refunds: rest.contains(&"may-refund"),
                     number: number.parse().unwrap(),
                     account: account.parse().ok().map(AccountId),
                     action: match *action {
@@ -142,16 +168,17 @@ impl Table {
                     context: self.catalog.context("32274@3gpp.org"),
                     services: services(rest),
                     at_command_level: rest.contains(&"none"),
+                    client: self.client,
                     ..EventRequest::default()
                 });
                 self.execute(&command)
             }
             [kind @ ("topup" | "adjust" | "give"), account, what, id] => {
-                let catalog = Catalog::from_toml(CATALOG).unwrap();
+                let allowance = self.catalog.allowance(what).cloned();
                 let kind = match *kind {
                     "topup" => CreditKind::TopUp(what.parse().unwrap()),
                     "adjust" => CreditKind::Adjustment(what.parse().unwrap(), "table"),
-                    _ => CreditKind::Allowance(catalog.allowance(what).unwrap()),
+                    _ => CreditKind::Allowance(allowance.as_ref().unwrap()),
                 };
                 let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog.currency()));
                 self.execute(&Command::Credit(CreditCommand { account, kind, currency, request_id: id }))
@@ -166,6 +193,30 @@ impl Table {
                 let account = AccountId(account.parse().unwrap());
                 self.execute(&Command::SetState { account, state, reason: "table" })
             }
+            ["charge-late-usage"] => {
+                self.retention.charge_late_usage = true;
+                self.state = State::new(self.retention);
+                String::new()
+            }
+            ["client", host, state_id] => {
+                self.execute(&Command::ClientState { host, state_id: state_id.parse().unwrap() })
+            }
+            ["abort", name] => self.execute(&Command::Abort(session_key(name))),
+            ["reauthorise", name] => self.execute(&Command::ReAuthorise(session_key(name), None)),
+            ["reauthorise", name, group] => {
+                self.execute(&Command::ReAuthorise(session_key(name), Some(group.parse().unwrap())))
+            }
+            ["lost", name] => self.execute(&Command::SessionLost(session_key(name))),
+            // What clients are to be asked.
+            ["requests"] => {
+                let mut out = String::new();
+                for session in self.state.waiting_for_reauthorisation() {
+                    let what = if session.abort { "asr" } else { "rar" };
+                    let group = session.reauthorise_group.map_or_else(String::new, |group| format!(" rg={group}"));
+                    let _ = writeln!(out, "  {what} {}{group}", told_session(session));
+                }
+                out
+            }
             ["wait", secs] => {
                 self.now = self.now.plus_secs(secs.parse().unwrap());
                 let mut out = String::new();
@@ -174,7 +225,18 @@ impl Table {
                     self.execute(&Command::ExpireSession(no));
                     let _ = writeln!(out, "  {id} expired");
                 }
+                let start = (Timestamp::EPOCH, SessionNo(0));
+                for no in self.state.left_behind(start, usize::MAX, self.now).0 {
+                    let id = told_session(self.state.session(no).unwrap());
+                    let _ = writeln!(out, "  {id} left behind");
+                    self.execute(&Command::CloseLeftBehind(no));
+                }
                 out
+            }
+            ["client", switches @ ..] => {
+                self.client = ClientNeeds::default();
+                switches.iter().for_each(|word| switch(&mut self.client, word));
+                String::new()
             }
             ["show", account] => self.show(account.parse().unwrap()),
             _ => panic!("`{line}` is not understood"),
@@ -198,6 +260,9 @@ impl Table {
                 }
                 if answer.cost != Money::ZERO {
                     let _ = write!(out, ", cost {}", answer.cost);
+                }
+                if let Some(extras) = &answer.extras {
+                    let _ = write!(out, "{}", told_extras(extras));
                 }
                 let _ = writeln!(out);
                 for reply in &answer.replies {
@@ -224,11 +289,35 @@ impl Table {
                 }
                 Event::OrphanUsage(orphan) => {
                     let _ = writeln!(out, "  orphan usage: {} report(s)", orphan.usage.len());
+                    for step in &orphan.steps {
+                        let _ = writeln!(out, "  charged late: {} for {}", step.charged, step.service);
+                    }
+                }
+                Event::EventCharged(event) if !event.reauthorise.is_empty() => {
+                    let _ = writeln!(out, "  rar: {} session(s)", event.reauthorise.len());
+                }
+                Event::Interrogated(event) if !event.wake.is_empty() => {
+                    let _ = writeln!(out, "  rar: {} session(s)", event.wake.len());
+                }
+                Event::SessionClosed { wake, .. } if !wake.is_empty() => {
+                    let _ = writeln!(out, "  rar: {} session(s)", wake.len());
                 }
                 _ => {}
             }
         }
+        let ended = self.state.take_ended().into_iter();
+        let along = ended.filter(|(_, cause)| *cause == ClosingCause::MainEnded).count();
+        if along > 0 {
+            let _ = writeln!(out, "  {along} sub-session(s) ended with it");
+        }
         out
+    }
+
+    /// The events replayed are the state.
+    fn replay(&self) {
+        let mut replayed = State::new(self.retention);
+        self.events.iter().for_each(|event| replayed.apply(event));
+        self.state.same_as(&replayed).unwrap();
     }
 
     fn show(&self, id: u64) -> String {
@@ -239,6 +328,11 @@ impl Table {
         }
         out
     }
+}
+
+fn told_session(session: &tollgate::charging::Session) -> String {
+    let sub = Some(session.sub_session).filter(|sub| *sub != 0).map_or_else(String::new, |sub| format!("/{sub}"));
+    format!("{}{sub}", session.id)
 }
 
 fn told_reply(reply: &tollgate::charging::Reply) -> String {
@@ -269,8 +363,71 @@ fn told_reply(reply: &tollgate::charging::Reply) -> String {
     if reply.threshold > 0 {
         let _ = write!(out, " threshold {}", reply.threshold);
     }
+    if let Some(secs) = reply.holding_secs {
+        let _ = write!(out, " holding {secs}");
+    }
     if let Some(action) = &reply.final_action {
         let _ = write!(out, " final {action:?}");
+    }
+    if let Some(extras) = &reply.extras {
+        let ReplyExtras { pool, consumption_secs, time_mechanism, envelopes, announcement, .. } = &**extras;
+        if let Some(pool) = pool {
+            let _ = write!(out, " pool {} x{}", pool.id, pool.multiplier);
+        }
+        if let Some(secs) = consumption_secs {
+            let _ = write!(out, " consumption {secs}");
+        }
+        if let Some(mechanism) = time_mechanism {
+            let kind = if mechanism.continuous { "continuous" } else { "discrete" };
+            let _ = write!(out, " {kind} {}", mechanism.base_secs);
+        }
+        if let Some(envelopes) = envelopes {
+            let _ = write!(out, " envelopes {envelopes:?}");
+        }
+        if let Some(announcement) = announcement {
+            let _ = write!(out, " announce {} at {}", announcement.id, announcement.before_end_secs);
+        }
+    }
+    out
+}
+
+/// Sets a switch of the client: `no-` and its name for off, its name for on.
+fn switch(client: &mut ClientNeeds, word: &str) {
+    let (name, on) = word.strip_prefix("no-").map_or((word, true), |name| (name, false));
+    match name {
+        "redirects" => client.redirects = on,
+        "thresholds" => client.thresholds = on,
+        "4011" => client.free_of_charge_4011 = on,
+        "pools" => client.pools = on,
+        "remaining" => client.remaining_balance = on,
+        "low-balance" => client.low_balance = on,
+        "announcements" => client.announcements = on,
+        "advice=full" => client.advice = AdviceWanted::Full,
+        "advice=cost" => client.advice = AdviceWanted::Cost,
+        "advice=tariff" => client.advice = AdviceWanted::Tariff,
+        _ => panic!("a client has no switch `{name}`"),
+    }
+}
+
+fn told_extras(extras: &AnswerExtras) -> String {
+    let mut out = String::new();
+    if let Some(remaining) = extras.remaining {
+        let _ = write!(out, ", remaining {remaining}");
+    }
+    if let Some(low) = extras.low_balance {
+        let _ = write!(out, ", low balance {low}");
+    }
+    if let Some(advice) = &extras.advice {
+        if let Some(cost) = advice.incremental {
+            let _ = write!(out, ", this request {cost}");
+        }
+        if let Some(tariff) = advice.tariff {
+            let TariffAdvice { kind, units, digits, scale, setup } = tariff;
+            let _ = write!(out, ", tariff {digits}e-{scale} per {units} {kind} and {setup} at the start");
+        }
+    }
+    if let Some(unit) = &extras.cost_unit {
+        let _ = write!(out, ", cost unit {unit}");
     }
     out
 }
@@ -300,19 +457,22 @@ fn charging_tables() {
         }
         tables += 1;
         let text = fs::read_to_string(&path).unwrap();
-        let mut table = Table::new();
+        let own = path.with_extension("toml");
+        let catalog = if own.exists() { own } else { directory.join("catalog.toml") };
+        let catalog = fs::read_to_string(catalog).unwrap();
+        let mut table = Table::new(&catalog);
         let mut actual = String::new();
         for line in text.lines().filter(|line| !line.starts_with("  ")) {
             let _ = writeln!(actual, "{line}");
             if line.starts_with('=') {
-                table = Table::new();
+                // Each story is replayed, not only the last one of a file.
+                table.replay();
+                table = Table::new(&catalog);
             } else {
                 actual += &table.run(line);
             }
         }
-        let mut replayed = State::new(Retention::default());
-        table.events.iter().for_each(|event| replayed.apply(event));
-        table.state.same_as(&replayed).unwrap();
+        table.replay();
         if std::env::var_os("UPDATE_TABLES").is_some() {
             fs::write(&path, &actual).unwrap();
         } else if actual != text {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a test's way to fail")]
 #![allow(dead_code, reason = "not every test needs all of `support`")]
 
+mod answer_rules;
 mod bad_input;
 mod base_rules;
 mod bounds;
@@ -11,6 +12,7 @@ mod charging_order;
 mod charging_property;
 mod charging_tables;
 mod client;
+mod client_restarts;
 mod closed_output;
 mod credit_rules;
 mod demo;
@@ -27,8 +29,10 @@ mod process;
 mod profiles;
 mod reauthorise;
 mod recorder;
+mod refunds;
 mod restart;
 mod rules;
+mod server_requests;
 mod simulation;
 mod store_crash;
 mod store_rules;

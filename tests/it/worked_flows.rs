@@ -224,9 +224,8 @@ async fn voice_by_the_started_minute() {
     play("C-F8", &[DATA_CONTEXT, VOICE]).await;
 }
 
-// when it runs, tests: C-F9 C-170 C-171 C-172 C-175
+// tests: C-F9 C-170 C-171 C-172 C-175
 #[tokio::test]
-#[ignore = "waits for credit pools"]
 async fn pools_of_credit() {
     let service = |name: &str, key: &str, price: &str, (per, block): (&str, &str), slice: &str, pool: u32| {
         format!(

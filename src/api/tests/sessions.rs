@@ -61,7 +61,7 @@ async fn sessions_are_marked_for_reauthorisation() {
     node.create(1, "1").await;
     node.interrogate(1, "s1", RequestKind::Initial, 0, 0).await;
     let mut sessions = node.sessions().await;
-    let ask = |id: &str| v1::ReAuthoriseRequest { session_id: id.to_owned() };
+    let ask = |id: &str| v1::ReAuthoriseRequest { session_id: id.to_owned(), ..Default::default() };
     sessions.re_authorise(ask("s1")).await.unwrap();
     let all = sessions.list_sessions(v1::ListSessionsRequest::default()).await.unwrap().into_inner();
     assert!(all.sessions[0].reauthorisation_pending);

@@ -1,13 +1,8 @@
 //! What was used is charged.
 
-use std::sync::Arc;
-
-use super::{Interrogator, line::Line};
+use super::{Interrogator, grant::name_of, line::Line};
 use crate::{
-    charging::{
-        Measure, Step,
-        quota::{Demand, Tariff},
-    },
+    charging::{Measure, Step, quota::Demand},
     ids::QuotaKey,
     units::UnitKind,
 };
@@ -18,17 +13,14 @@ impl<'a> Interrogator<'a> {
         let measure = line.tariff.map_or(Measure::Units(UnitKind::Octets), |tariff| tariff.measure());
         let mut step = Step {
             key: line.quota,
-            service: match line.tariff {
-                Some(Tariff::Service(service)) => Arc::clone(&service.name),
-                Some(Tariff::Money) => "money".into(),
-                None => "".into(),
-            },
+            service: name_of(line.tariff),
             measure,
             used: line.used.map_or(0, |used| used.amount(measure)),
             ..Step::default()
         };
         if let (Some(tariff), true) = (line.tariff, step.used > 0) {
             let rated = self.rated(line.quota, measure);
+            self.take_from_pool(line, tariff, rated, step.used);
             match self.ledger.allocate(tariff, rated, step.used, Demand::All) {
                 Ok(allocation) => {
                     self.ledger.debit(&allocation);

@@ -17,6 +17,8 @@ pub(super) struct Line<'a> {
     pub(super) tariff: Option<Tariff<'a>>,
     /// Money that cannot be charged was reported: another currency, or more than can be counted (spec C-54, C-55).
     pub(super) unusable: bool,
+    /// It is about money that the client rated itself.
+    pub(super) in_money: bool,
 }
 
 impl<'a> Interrogator<'a> {
@@ -63,7 +65,7 @@ impl<'a> Interrogator<'a> {
                 .map(Tariff::Service)
         };
         let unusable = unusable || (in_money && tariff.is_none() && used.is_some());
-        Line { key, quota, used, want, tariff, unusable }
+        Line { key, quota, used, want, tariff, unusable, in_money }
     }
 
     pub(super) fn quota(&self, key: QuotaKey) -> Option<&'a Quota> {

@@ -36,10 +36,10 @@ macro_rules! numbered {
 }
 
 numbered!(Verdict, "verdict": Success ServiceDenied CreditLimitReached RatingFailed UserUnknown UnknownSession
-    ResourcesExceeded UnableToComply InvalidValue);
+    ResourcesExceeded UnableToComply InvalidValue NotApplicable OtherContext UnitNotRated MoneyNotRated TooBusy);
 numbered!(RequestKind, "request kind": Initial Update Termination Event);
 numbered!(EventAction, "event action": Debit Refund CheckBalance PriceEnquiry);
-numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost);
+numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost MainEnded ClientRestarted);
 numbered!(AccountState, "account state": Active Stopped Suspended Terminated);
 numbered!(HistoryKind, "history kind": Usage TopUp Adjustment Allowance Opening Refund);
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::{Entry, RecordError, numbers::Numbered, proto, rare};
 use crate::{
     charging::{
-        Answer, Bucket, ClosingCause, Credited, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated, Notice,
-        NoticeKind, Opening, Origin, OrphanUsage, Reply, Step, Subscriber, Used,
+        Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
+        Notice, NoticeKind, Opening, Origin, OrphanUsage, Reply, Step, Subscriber, Used, Verdict,
     },
-    ids::{AccountId, BucketId, Identity, IdentityKind, PartitionId, QuotaKey, SessionId, SessionNo},
+    ids::{AccountId, BucketId, Identity, IdentityKind, PartitionId, QuotaKey, SessionId, SessionKey, SessionNo},
     time::Timestamp,
     units::{Currency, Money},
 };
@@ -43,10 +43,17 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
         Wire::EventCharged(wire) => Event::EventCharged(Box::new(event_charged(wire, at)?)),
         Wire::Credited(wire) => Event::Credited(Box::new(credited(wire, at)?)),
         Wire::OrphanUsage(wire) => Event::OrphanUsage(Box::new(orphan_usage(wire, at)?)),
-        Wire::SessionClosed(wire) => {
-            Event::SessionClosed { session: SessionNo(wire.session), cause: ClosingCause::from_number(wire.cause)?, at }
+        Wire::SessionClosed(wire) => Event::SessionClosed {
+            session: SessionNo(wire.session),
+            cause: ClosingCause::from_number(wire.cause)?,
+            wake: sessions(wire.wake),
+            at,
+        },
+        Wire::ReAuthorise(wire) => {
+            Event::ReAuthorise { session: SessionNo(wire.session), wanted: wire.wanted, group: wire.group, at }
         }
-        Wire::ReAuthorise(wire) => Event::ReAuthorise { session: SessionNo(wire.session), wanted: wire.wanted, at },
+        Wire::Abort(wire) => Event::Abort { session: SessionNo(wire.session), wanted: wire.wanted, at },
+        Wire::ClientState(wire) => Event::ClientState { host: wire.host.into(), state_id: wire.state_id, at },
         Wire::ConsumerAcknowledged(wire) => {
             return Ok(Entry::Acknowledged { consumer: wire.consumer.into(), cursor: wire.cursor, at });
         }
@@ -71,6 +78,8 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         notices: all(wire.notices, notice)?,
         moved_to: wire.moved_to.map(|to| Box::new(Origin { host: to.host.into(), realm: to.realm.into() })),
         attributes: wire.attributes.map(rare::attributes).transpose()?,
+        incarnation: wire.incarnation,
+        wake: sessions(wire.wake),
     })
 }
 
@@ -94,7 +103,22 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         steps: all(wire.steps, step)?,
         answer: required_answer(wire.answer)?,
         notices: all(wire.notices, notice)?,
+        refund_of: wire.refund_of.map(debit_ref).transpose()?,
+        reauthorise: sessions(wire.reauthorise),
     })
+}
+
+fn debit_ref(wire: proto::DebitRef) -> Result<DebitRef> {
+    Ok(DebitRef { key: session_key(wire.key)?, number: wire.number })
+}
+
+pub(in crate::journal) fn session_key(wire: Option<proto::SessionKey>) -> Result<SessionKey> {
+    let wire = wire.ok_or(RecordError::Missing("key of a Session-Id"))?;
+    Ok(SessionKey::from_halves(wire.high, wire.low))
+}
+
+fn sessions(wire: Vec<u64>) -> Vec<SessionNo> {
+    wire.into_iter().map(SessionNo).collect()
 }
 
 fn credited(wire: proto::Credited, at: Timestamp) -> Result<Credited> {
@@ -108,7 +132,7 @@ fn credited(wire: proto::Credited, at: Timestamp) -> Result<Credited> {
         request_id: wire.request_id.into(),
         reason: wire.reason.into(),
         balance: Money::from_micros(wire.balance),
-        reauthorise: wire.reauthorise.into_iter().map(SessionNo).collect(),
+        reauthorise: sessions(wire.reauthorise),
         notices: all(wire.notices, notice)?,
     })
 }
@@ -127,10 +151,18 @@ fn orphan_usage(wire: proto::OrphanUsage, at: Timestamp) -> Result<OrphanUsage> 
         kind: Numbered::from_number(wire.kind)?,
         number: wire.number,
         usage: wire.usage.into_iter().map(usage).collect(),
+        sub_session: wire.sub_session,
+        steps: all(wire.steps, step)?,
+        // Older records do not say it: there was no other.
+        verdict: match Numbered::from_number(wire.verdict)? {
+            Verdict::Success => Verdict::UnknownSession,
+            verdict => verdict,
+        },
+        notices: all(wire.notices, notice)?,
     })
 }
 
-fn step(wire: proto::Step) -> Result<Step> {
+pub(in crate::journal) fn step(wire: proto::Step) -> Result<Step> {
     Ok(Step {
         key: quota_key(wire.rating_group, wire.service_identifier, wire.further),
         service: wire.service.into(),
@@ -147,6 +179,7 @@ fn step(wire: proto::Step) -> Result<Step> {
         tariff: wire.tariff.map(Arc::from),
         terms: wire.terms.map(rare::terms),
         pool: wire.pool,
+        slice: wire.slice,
     })
 }
 
@@ -163,7 +196,7 @@ pub(in crate::journal) fn answer(wire: proto::Answer) -> Result<Arc<Answer>> {
         at_command_level: wire.at_command_level,
         cost: Money::from_micros(wire.cost),
         enough_credit: wire.enough_credit,
-        extras: wire.extras.map(rare::answer_extras),
+        extras: wire.extras.map(rare::answer_extras).transpose()?,
     }))
 }
 
@@ -182,7 +215,7 @@ fn reply(wire: proto::Reply) -> Result<Reply> {
             (None, Some(wire)) => FinalUnits::Restrict { rules: texts(wire.rules), filters: texts(wire.filters) },
             (None, None) => FinalUnits::Terminate,
         }),
-        extras: wire.extras.map(rare::reply_extras),
+        extras: wire.extras.map(rare::reply_extras).transpose()?,
     })
 }
 

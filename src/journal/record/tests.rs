@@ -171,6 +171,8 @@ fn typical_update() -> Event {
         notices: Vec::new(),
         moved_to: None,
         attributes: None,
+        incarnation: None,
+        wake: Vec::new(),
     }))
 }
 

@@ -6,7 +6,7 @@ use crate::{
         Answer, Bucket, Credited, Draw, Event, EventCharged, FinalUnits, Interrogated, Notice, NoticeKind, OrphanUsage,
         Reply, Step, Subscriber, Used,
     },
-    ids::{Identity, PartitionId, QuotaKey},
+    ids::{Identity, PartitionId, QuotaKey, SessionKey, SessionNo},
     time::Timestamp,
 };
 
@@ -34,13 +34,23 @@ pub(super) fn event(w: &mut Writer<'_>, partition: PartitionId, event: &Event) {
         Event::EventCharged(event) => w.message(7, |w| event_charged(w, event)),
         Event::Credited(event) => w.message(8, |w| credited(w, event)),
         Event::OrphanUsage(event) => w.message(9, |w| orphan_usage(w, event)),
-        Event::SessionClosed { session, cause, .. } => w.message(10, |w| {
+        Event::SessionClosed { session, cause, wake, .. } => w.message(10, |w| {
             w.uint(1, session.0);
             w.uint(2, cause.number());
+            sessions(w, 20, wake);
         }),
-        Event::ReAuthorise { session, wanted, .. } => w.message(11, |w| {
+        Event::ReAuthorise { session, wanted, group, .. } => w.message(11, |w| {
             w.uint(1, session.0);
             w.bool(2, *wanted);
+            w.optional(20, *group);
+        }),
+        Event::Abort { session, wanted, .. } => w.message(14, |w| {
+            w.uint(1, session.0);
+            w.bool(2, *wanted);
+        }),
+        Event::ClientState { host, state_id, .. } => w.message(15, |w| {
+            w.bytes(1, host.as_bytes());
+            w.uint(2, *state_id);
         }),
     }
 }
@@ -64,7 +74,9 @@ fn at(event: &Event) -> Timestamp {
         | Event::SubscriberCreated { at, .. }
         | Event::StateChanged { at, .. }
         | Event::SessionClosed { at, .. }
-        | Event::ReAuthorise { at, .. } => *at,
+        | Event::ReAuthorise { at, .. }
+        | Event::Abort { at, .. }
+        | Event::ClientState { at, .. } => *at,
         Event::Interrogated(event) => event.at,
         Event::EventCharged(event) => event.at,
         Event::Credited(event) => event.at,
@@ -99,6 +111,14 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     if let Some(attributes) = &event.attributes {
         w.message(10, |w| rare::write_attributes(w, attributes));
     }
+    w.optional(20, event.incarnation);
+    sessions(w, 21, &event.wake);
+}
+
+fn sessions(w: &mut Writer<'_>, field: u32, sessions: &[SessionNo]) {
+    if !sessions.is_empty() {
+        w.message(field, |w| sessions.iter().for_each(|session| w.packed(session.0)));
+    }
 }
 
 fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
@@ -109,6 +129,21 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     w.message(5, |w| answer(w, &event.answer));
     event.notices.iter().for_each(|each| w.message(6, |w| notice(w, each)));
     w.uint(7, event.sub_session);
+    if let Some(debit) = event.refund_of {
+        w.message(20, |w| {
+            session_key(w, 1, debit.key);
+            w.uint(2, debit.number);
+        });
+    }
+    sessions(w, 21, &event.reauthorise);
+}
+
+pub(in crate::journal) fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {
+    let (high, low) = key.halves();
+    w.message(field, |w| {
+        w.fixed64(1, high);
+        w.fixed64(2, low);
+    });
 }
 
 fn credited(w: &mut Writer<'_>, event: &Credited) {
@@ -122,9 +157,7 @@ fn credited(w: &mut Writer<'_>, event: &Credited) {
     w.bytes(6, event.request_id.as_bytes());
     w.bytes(7, event.reason.as_bytes());
     w.sint(8, event.balance.micros());
-    if !event.reauthorise.is_empty() {
-        w.message(9, |w| event.reauthorise.iter().for_each(|session| w.packed(session.0)));
-    }
+    sessions(w, 9, &event.reauthorise);
     event.notices.iter().for_each(|each| w.message(10, |w| notice(w, each)));
 }
 
@@ -145,6 +178,10 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
             w.uint(7, key.further);
         });
     }
+    w.uint(20, event.sub_session);
+    event.steps.iter().for_each(|each| w.message(21, |w| step(w, each)));
+    w.uint(22, event.verdict.number());
+    event.notices.iter().for_each(|each| w.message(23, |w| notice(w, each)));
 }
 
 #[inline]
@@ -154,7 +191,7 @@ pub(in crate::journal) fn quota_key(w: &mut Writer<'_>, key: QuotaKey) {
 }
 
 #[inline]
-fn step(w: &mut Writer<'_>, step: &Step) {
+pub(in crate::journal) fn step(w: &mut Writer<'_>, step: &Step) {
     quota_key(w, step.key);
     w.bytes(3, step.service.as_bytes());
     w.uint(4, step.measure.number());
@@ -175,6 +212,7 @@ fn step(w: &mut Writer<'_>, step: &Step) {
         w.message(16, |w| rare::write_terms(w, terms));
     }
     w.optional(17, step.pool);
+    w.uint(30, step.slice);
 }
 
 #[inline]

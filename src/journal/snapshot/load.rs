@@ -5,15 +5,15 @@ use prost::Message as _;
 use super::{PartitionHeader, SnapshotError};
 use crate::{
     charging::{
-        Account, Closed, HistoryLine, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent, Retention, Session,
-        State,
+        Account, Client, Closed, Grown, HistoryLine, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent,
+        Retention, Session, State,
     },
-    ids::{AccountId, BucketId, PartitionId, SessionKey, SessionNo},
+    ids::{AccountId, BucketId, PartitionId, SessionNo},
     journal::record::{
         RecordError,
         numbers::Numbered,
         proto, rare,
-        read::{all, answer, bucket, currency, draws, partition, quota_key, session_id, subscriber},
+        read::{all, answer, bucket, currency, draws, partition, quota_key, session_id, session_key, step, subscriber},
     },
     time::Timestamp,
     units::Money,
@@ -25,8 +25,8 @@ pub struct PartitionLoader {
     state: State,
     header: Option<Header>,
     next_chunk: u64,
-    /// Accounts, sessions, ended sessions, events, credits.
-    found: [u64; 5],
+    /// Accounts, sessions, ended sessions, events, credits, clients.
+    found: [u64; 6],
 }
 
 /// What the first chunk promises.
@@ -34,18 +34,18 @@ pub struct PartitionLoader {
 struct Header {
     public: PartitionHeader,
     /// As in [`PartitionLoader::found`].
-    counts: [u64; 5],
+    counts: [u64; 6],
     /// As in `State::totals`.
     totals: [i128; 4],
 }
 
-const COUNTED: [&str; 5] = ["accounts", "sessions", "ended sessions", "one-time events", "credits"];
+const COUNTED: [&str; 6] = ["accounts", "sessions", "ended sessions", "one-time events", "credits", "clients"];
 const SUMMED: [&str; 4] = ["credited", "debited", "balances", "reserved"];
 
 impl PartitionLoader {
     /// Nothing is loaded yet.
     pub fn new(retention: Retention) -> Self {
-        Self { state: State::new(retention), header: None, next_chunk: 0, found: [0; 5] }
+        Self { state: State::new(retention), header: None, next_chunk: 0, found: [0; 6] }
     }
 
     /// Takes in the next chunk.
@@ -71,7 +71,9 @@ impl PartitionLoader {
         }
         self.next_chunk += 1;
         let counts = [chunk.accounts.len(), chunk.sessions.len(), chunk.closed.len(), chunk.events.len()];
-        for (found, count) in self.found.iter_mut().zip(counts.into_iter().chain([chunk.credits.len()])) {
+        for (found, count) in
+            self.found.iter_mut().zip(counts.into_iter().chain([chunk.credits.len(), chunk.clients.len()]))
+        {
             *found += count as u64;
         }
         chunk.accounts.into_iter().try_for_each(|wire| self.account(wire))?;
@@ -84,6 +86,10 @@ impl PartitionLoader {
         }
         for wire in chunk.credits {
             self.state.restore_credit(credit(wire)?);
+        }
+        for wire in chunk.clients {
+            let restarted = wire.restarted_ms.map(Timestamp::from_millis);
+            self.state.restore_client(wire.host.into(), Client { state_id: wire.state_id, restarted });
         }
         Ok(())
     }
@@ -137,7 +143,7 @@ fn header(wire: proto::SnapshotHeader) -> Result<Header, RecordError> {
     let PartitionId(partitions) = partition(wire.partitions)?;
     Ok(Header {
         public: PartitionHeader { partition: partition(wire.partition)?, partitions, position: wire.position },
-        counts: [wire.accounts, wire.sessions, wire.closed, wire.events, wire.credits],
+        counts: [wire.accounts, wire.sessions, wire.closed, wire.events, wire.credits, wire.clients],
         totals: [wide(totals.credited)?, wide(totals.debited)?, wide(totals.balances)?, wide(totals.reserved)?],
     })
 }
@@ -193,6 +199,10 @@ fn session(wire: proto::Session) -> Result<Session, RecordError> {
     session.attributes = wire.attributes.map(rare::attributes).transpose()?;
     let pool = |wire: proto::Pool| Pool { id: wire.id, holds: draws(wire.holds) };
     session.pools = wire.pools.into_iter().map(pool).collect();
+    session.incarnation = wire.incarnation;
+    session.abort = wire.abort;
+    session.reauthorise_group = wire.reauthorise_group;
+    session.woken = Timestamp::from_millis(wire.woken_ms);
     Ok(session)
 }
 
@@ -217,24 +227,22 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
             .collect(),
         terms: wire.terms.map(rare::terms),
         pool: wire.pool,
+        grown: wire.grown.map(|wire| Box::new(Grown { slice: wire.slice, at: Timestamp::from_millis(wire.at_ms) })),
     })
 }
 
 fn closed(wire: proto::Closed) -> Result<Closed, RecordError> {
     let answer = wire.answer.map(answer).transpose()?;
     let (account, at) = (AccountId(wire.account), Timestamp::from_millis(wire.at_ms));
-    Ok(Closed::new(session_key(wire.key)?, account, at, answer.as_ref()))
+    let closed = Closed::new(session_key(wire.key)?, account, at, answer.as_ref());
+    Ok(closed.with_updates(wire.highest_update, wire.seen_updates))
 }
 
 fn event(wire: proto::RememberedEvent) -> Result<RememberedEvent, RecordError> {
     let answer = answer(wire.answer.ok_or(RecordError::Missing("answer"))?)?;
     let (account, at) = (AccountId(wire.account), Timestamp::from_millis(wire.at_ms));
-    Ok(RememberedEvent::new(session_key(wire.key)?, account, at, &answer))
-}
-
-fn session_key(wire: Option<proto::SessionKey>) -> Result<SessionKey, RecordError> {
-    let wire = wire.ok_or(RecordError::Missing("key of a Session-Id"))?;
-    Ok(SessionKey::from_halves(wire.high, wire.low))
+    let left = all(wire.left, step)?;
+    Ok(RememberedEvent::restored(session_key(wire.key)?, account, at, &answer, wire.refunded, left))
 }
 
 fn credit(wire: proto::RememberedCredit) -> Result<RememberedCredit, RecordError> {

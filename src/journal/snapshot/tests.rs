@@ -37,7 +37,13 @@ fn load(chunks: &[Vec<u8>]) -> Result<State, SnapshotError> {
 }
 
 fn retention() -> Retention {
-    Retention { event_secs: 3_600, request_id_secs: 7_200, history_entries: 5, ..Retention::default() }
+    Retention {
+        event_secs: 3_600,
+        request_id_secs: 7_200,
+        history_entries: 5,
+        charge_late_usage: true,
+        ..Retention::default()
+    }
 }
 
 /// A state after these wishes.
@@ -263,12 +269,13 @@ const EVERYTHING: &[&str] = &[
     "orphan usage", "session closed", "re-authorise", "re-authorise after credit", "top-up", "credit stop", "reconnect",
     "threshold", "overdraft", "Success", "CreditLimitReached", "final units", "two draws", "remembered sessions",
     "remembered events", "remembered credits", "running sessions", "waiting sessions", "reserved micro-units",
+    "refund", "late usage", "abort", "client state", "sub-sessions",
 ];
 
 /// The random life is worth nothing if it misses what can happen.
 #[test]
 fn a_random_life_has_everything_in_it() {
-    use crate::charging::{Event, NoticeKind};
+    use crate::charging::{Event, EventAction, NoticeKind};
     use proptest::{strategy::ValueTree as _, test_runner::TestRunner};
     use std::collections::BTreeMap;
     let mut runner = TestRunner::deterministic();
@@ -288,14 +295,18 @@ fn a_random_life_has_everything_in_it() {
                     saw("two draws", event.steps.iter().filter(|step| step.holds.len() > 1).count());
                     "interrogated"
                 }
+                Event::EventCharged(event) if event.action == EventAction::Refund => "refund",
                 Event::EventCharged(_) => "event charged",
                 Event::Credited(event) => {
                     saw("re-authorise after credit", event.reauthorise.len());
                     "credited"
                 }
+                Event::OrphanUsage(event) if !event.steps.is_empty() => "late usage",
                 Event::OrphanUsage(_) => "orphan usage",
                 Event::SessionClosed { .. } => "session closed",
                 Event::ReAuthorise { .. } => "re-authorise",
+                Event::Abort { .. } => "abort",
+                Event::ClientState { .. } => "client state",
             };
             saw(kind, 1);
             for notice in event.notices() {
@@ -313,6 +324,7 @@ fn a_random_life_has_everything_in_it() {
         saw("remembered events", state.events().count());
         saw("remembered credits", state.credits().count());
         saw("running sessions", state.sessions().count());
+        saw("sub-sessions", state.sessions().filter(|session| session.sub_session != 0).count());
         saw("waiting sessions", state.waiting_for_reauthorisation().count());
         saw("reserved micro-units", usize::from(state.reserved_money() > 0));
     }

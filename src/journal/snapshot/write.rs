@@ -2,14 +2,14 @@
 
 use super::{PartitionHeader, chunks::Chunks};
 use crate::{
-    charging::{Account, Closed, HistoryLine, Quota, RememberedCredit, RememberedEvent, Session, State},
-    ids::SessionKey,
+    charging::{Account, Client, Closed, HistoryLine, Quota, RememberedCredit, RememberedEvent, Session, State},
     journal::record::{
         numbers::Numbered as _,
         rare,
-        write::{answer, bucket, draw, quota_key, subscriber},
+        write::{answer, bucket, draw, quota_key, session_key, step, subscriber},
         writer::Writer,
     },
+    time::Timestamp,
 };
 
 /// Writes a partition as chunks of about [`super::CHUNK_OCTETS`], in the order in which they must be loaded.
@@ -31,6 +31,7 @@ pub fn write_partition<E>(
     state.closed().try_for_each(|each| chunks.item(6, |w| closed(w, each)))?;
     state.events().try_for_each(|each| chunks.item(7, |w| event(w, each)))?;
     state.credits().try_for_each(|each| chunks.item(8, |w| credit(w, each)))?;
+    state.clients().try_for_each(|each| chunks.item(20, |w| client(w, each)))?;
     chunks.finish()
 }
 
@@ -51,6 +52,13 @@ fn write_header(w: &mut Writer<'_>, state: &State, header: &PartitionHeader) {
     for (field, count) in (6..).zip(counts.into_iter().chain(state.remembered())) {
         w.uint(field, count as u64);
     }
+    w.uint(20, state.clients().count() as u64);
+}
+
+fn client(w: &mut Writer<'_>, (host, client): (&str, &Client)) {
+    w.bytes(1, host.as_bytes());
+    w.uint(2, client.state_id);
+    w.optional(3, client.restarted.map(Timestamp::millis));
 }
 
 fn account(w: &mut Writer<'_>, account: &Account) {
@@ -109,6 +117,10 @@ fn session(w: &mut Writer<'_>, session: &Session) {
             pool.holds.iter().for_each(|each| w.message(2, |w| draw(w, each)));
         });
     }
+    w.uint(30, session.incarnation);
+    w.bool(31, session.abort);
+    w.optional(32, session.reauthorise_group);
+    w.uint(33, session.woken.millis());
 }
 
 fn quota(w: &mut Writer<'_>, quota: &Quota) {
@@ -135,6 +147,12 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
         w.message(16, |w| rare::write_terms(w, terms));
     }
     w.optional(17, quota.pool);
+    if let Some(grown) = &quota.grown {
+        w.message(30, |w| {
+            w.uint(1, grown.slice);
+            w.uint(2, grown.at.millis());
+        });
+    }
 }
 
 fn closed(w: &mut Writer<'_>, closed: &Closed) {
@@ -143,7 +161,9 @@ fn closed(w: &mut Writer<'_>, closed: &Closed) {
     if let Some(last) = closed.answer() {
         w.message(4, |w| answer(w, &last));
     }
-    session_key(w, 5, closed.key);
+    session_key(w, 5, closed.key());
+    w.uint(6, closed.highest_update);
+    w.uint(7, closed.seen_updates);
 }
 
 fn event(w: &mut Writer<'_>, event: &RememberedEvent) {
@@ -151,14 +171,8 @@ fn event(w: &mut Writer<'_>, event: &RememberedEvent) {
     w.message(4, |w| answer(w, &event.answer()));
     session_key(w, 5, event.key);
     w.uint(6, event.account.0);
-}
-
-fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {
-    let (high, low) = key.halves();
-    w.message(field, |w| {
-        w.fixed64(1, high);
-        w.fixed64(2, low);
-    });
+    w.bool(7, event.is_refunded());
+    event.items().iter().for_each(|each| w.message(8, |w| step(w, each)));
 }
 
 fn credit(w: &mut Writer<'_>, credit: &RememberedCredit) {

@@ -1,6 +1,6 @@
 use super::{segments::copy, *};
 
-const META: Meta = Meta { format: 1, partitions: 16 };
+const META: Meta = Meta { format: 1, partitions: 16, origin: Origin { state_id: 5, secret: [6, 7] } };
 
 #[test]
 fn what_is_fixed_stays() {

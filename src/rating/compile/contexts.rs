@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::section::{self, Field, Section};
 use crate::rating::{
     catalog::{ContextTable, specification_number},
+    failure::{FailurePolicy, OnFailure},
     problem::{Problems, Span, quoted},
     service::ContextId,
 };
@@ -30,6 +31,7 @@ pub(super) struct ContextText<'a> {
     pub(super) span: Span,
     pub(super) default: Option<Field<&'a str>>,
     pub(super) fallback: Option<Field<&'a str>>,
+    pub(super) failure: FailurePolicy,
 }
 
 impl<'a> Contexts<'a> {
@@ -63,7 +65,8 @@ impl<'a> Contexts<'a> {
             let default = section.get("default_service", problems, section::name);
             let fallback = section.get("fallback_service", problems, section::name);
             let (span, name) = (section.span.clone(), name.map_or("", |name| name.value));
-            contexts.list.push(ContextText { name, span, default, fallback });
+            let failure = failure_policy(&mut section, problems);
+            contexts.list.push(ContextText { name, span, default, fallback, failure });
             section.finish(problems);
         }
         contexts.table = names.table();
@@ -89,6 +92,27 @@ impl<'a> Contexts<'a> {
         }
         self.by_name.insert(name.value, (id, name.span.clone()));
         true
+    }
+}
+
+/// What clients are told to do when they cannot reach us (spec C-150..C-154).
+fn failure_policy(section: &mut Section<'_>, problems: &mut Problems<'_>) -> FailurePolicy {
+    let handling = section.get("failure_handling", problems, |value| match section::text(value)? {
+        "terminate" => Ok(OnFailure::Terminate),
+        "continue" => Ok(OnFailure::Continue),
+        "retry-and-terminate" => Ok(OnFailure::RetryAndTerminate),
+        _ => Err("write \"terminate\", \"continue\" or \"retry-and-terminate\"".into()),
+    });
+    let failover = section.get("session_failover", problems, section::truth);
+    let debiting = section.get("direct_debiting_failure_handling", problems, |value| match section::text(value)? {
+        "terminate-or-buffer" => Ok(false),
+        "continue" => Ok(true),
+        _ => Err("write \"terminate-or-buffer\" or \"continue\"".into()),
+    });
+    FailurePolicy {
+        handling: handling.map_or(OnFailure::default(), |field| field.value),
+        session_failover: failover.is_some_and(|field| field.value),
+        direct_debiting_continue: debiting.map(|field| field.value),
     }
 }
 

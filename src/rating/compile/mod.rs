@@ -3,6 +3,8 @@
 
 mod allowances;
 mod contexts;
+mod granting;
+mod pools;
 mod section;
 mod services;
 
@@ -61,6 +63,8 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         services: services.list,
         keys: services.keys,
         allowances,
+        low_balance: thresholds.iter().filter_map(|threshold| threshold.kind.money()).max(),
         thresholds,
+        failure: contexts.list.iter().map(|context| context.failure).collect(),
     })
 }

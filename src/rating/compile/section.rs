@@ -196,6 +196,8 @@ pub(super) fn duration(least: u64) -> impl FnOnce(&DeValue<'_>) -> Result<u32, S
     move |value| {
         let expected = format!("write a time of at least {least} s, such as \"1 h\" (s, min, h or d)");
         match quantity(value) {
+            // A quantity is never nothing; a time may be, where it switches something off.
+            _ if least == 0 && value.as_str() == Some("0 s") => Ok(0),
             Ok((UnitKind::Seconds, secs)) if secs >= least => u32::try_from(secs).map_err(|_| expected),
             _ => Err(expected),
         }

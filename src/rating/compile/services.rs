@@ -10,6 +10,8 @@ use toml::de::DeValue;
 
 use super::{
     contexts::Contexts,
+    granting::Granting,
+    pools,
     section::{self, Field, Section},
 };
 use crate::{
@@ -17,16 +19,13 @@ use crate::{
         catalog::{ContextServices, ServiceKey},
         price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError},
         problem::{Problems, Span, quoted},
-        service::{ContextId, FinalAction, Service, ServiceId},
+        service::{ContextId, Service, ServiceId},
     },
     units::{Money, UnitKind},
 };
 
 /// What numbers of 16 bits name, with room to spare; a price list for people has tens.
 const SERVICES_MAX: usize = 10_000;
-
-/// Redirect-Server-Address goes into every answer that carries it.
-const REDIRECT_OCTETS_MAX: usize = 255;
 
 /// The services as read. [`ServiceId`]s count those without problems, and mean something only if there are none.
 #[derive(Default)]
@@ -55,7 +54,7 @@ impl<'a> Services<'a> {
         }
         let mut services = Self::default();
         let mut keys = BTreeMap::new();
-        let mut unreachable = Vec::new();
+        let (mut unreachable, mut pooled) = (Vec::new(), Vec::new());
         for (index, mut section) in sections.into_iter().enumerate() {
             if index == SERVICES_MAX {
                 problems.add(&section.span, format!("a catalog has at most {SERVICES_MAX} services"));
@@ -79,12 +78,15 @@ impl<'a> Services<'a> {
                     Entry::Vacant(_) => unreachable.extend(text.name.clone()),
                 }
             }
+            let pool = text.granting.pool.clone();
             if let Some(service) = text.service(id) {
+                pooled.extend(pool.map(|pool| (services.list.len(), pool)));
                 services.list.push(service);
             }
             section.finish(problems);
         }
         services.keys.sort();
+        pools::resolve(&mut services.list, &pooled, problems);
         services.resolve(contexts, problems);
         services.check_reachable(contexts, &unreachable, problems);
         services
@@ -168,10 +170,9 @@ struct ServiceText<'a> {
     validity_secs: u32,
     short_validity_secs: u32,
     threshold_percent: u8,
-    quota_holding_secs: Option<u32>,
-    final_action: FinalAction,
     restricted_validity_secs: u32,
     counted: bool,
+    granting: Granting,
 }
 
 impl<'a> ServiceText<'a> {
@@ -195,10 +196,9 @@ impl<'a> ServiceText<'a> {
         let validity_secs = seconds("validity", 60, 3_600);
         let short_validity_secs = seconds("short_validity", 1, 60);
         let restricted_validity_secs = seconds("restricted_validity", 60, 300);
-        let quota_holding_secs = section.get("quota_holding", problems, section::duration(1)).map(|field| field.value);
         let threshold = section.get("threshold_percent", problems, section::number(0, 50));
-        let redirect = section.get("redirect_to", problems, redirect);
         let counted = section.get("counted", problems, section::truth);
+        let granting = Granting::read(section, price.map(|(kind, _)| kind), slice, problems);
         Self {
             name,
             context,
@@ -210,10 +210,9 @@ impl<'a> ServiceText<'a> {
             short_validity_secs,
             // At most 50.
             threshold_percent: threshold.map_or(20, |field| field.value as u8),
-            quota_holding_secs,
-            final_action: redirect.map_or(FinalAction::Terminate, |field| field.value),
             restricted_validity_secs,
             counted: counted.is_none_or(|field| field.value),
+            granting,
         }
     }
 
@@ -253,8 +252,17 @@ impl<'a> ServiceText<'a> {
             validity_secs: self.validity_secs,
             short_validity_secs: self.short_validity_secs,
             threshold_percent: self.threshold_percent,
-            quota_holding_secs: self.quota_holding_secs,
-            final_action: self.final_action,
+            minimum_grant: self.granting.minimum_grant,
+            slice_max: self.granting.slice_max,
+            quota_holding_secs: self.granting.quota_holding_secs,
+            consumption_secs: self.granting.consumption_secs,
+            time_mechanism: self.granting.time_mechanism,
+            envelopes: self.granting.envelopes,
+            // Known when all services of the pool are.
+            pool: None,
+            announcement: self.granting.announcement,
+            cost_unit: self.granting.cost_unit,
+            final_action: self.granting.final_action,
             restricted_validity_secs: self.restricted_validity_secs,
             counted: self.counted,
         })
@@ -297,7 +305,9 @@ fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(Un
         Some(field) => field.value.1,
         None => default_slice(kind),
     };
-    let block_units = block.as_ref().map_or(per_units, |field| field.value.1);
+    // In a pool every unit counts.
+    let whole = if section.has("pool") { 1 } else { per_units };
+    let block_units = block.as_ref().map_or(whole, |field| field.value.1);
     let fee = setup.as_ref().map_or(Money::ZERO, |field| field.value);
     let price = amount.and_then(|amount| {
         Price::new(kind, amount.value, per_units, block_units, fee)
@@ -336,13 +346,4 @@ fn decimal(value: &DeValue<'_>) -> Result<Decimal, String> {
         return Err(PriceError::Scale.to_string());
     }
     Decimal::from_str_exact(text).ok().filter(|price| *price <= Decimal::from(PRICE_MAX)).ok_or_else(expected)
-}
-
-/// Where the user is sent.
-fn redirect(value: &DeValue<'_>) -> Result<FinalAction, String> {
-    let address = section::text(value)?;
-    if address.len() > REDIRECT_OCTETS_MAX || !address.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(format!("write a URL, SIP URI or IP address of up to {REDIRECT_OCTETS_MAX} ASCII characters"));
-    }
-    Ok(FinalAction::Redirect { address: Arc::from(address) })
 }

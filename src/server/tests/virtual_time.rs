@@ -20,7 +20,7 @@ use crate::{
     ids::{PartitionId, SessionId, SessionNo},
     server::{
         connection::{self, Link, Role},
-        registry::{Command, Errand, Outcome, SessionRef},
+        registry::{Command, Errand, Outcome, SessionRef, What},
         signal::Handle,
     },
     time::Timestamp,
@@ -192,7 +192,9 @@ fn rar() -> (Command, mpsc::Receiver<(SessionRef, u64, Outcome)>) {
     let (outcomes, receiver) = mpsc::channel(1);
     let errand = Errand { session: (PartitionId(0), SessionNo(1)), round: 1, outcomes };
     let session = SessionId::new(b"gw.example;1;1");
-    (Command::ReAuthorise { session, host: GATEWAY.into(), realm: "example".into(), errand }, receiver)
+    let (host, realm) = (GATEWAY.into(), "example".into());
+    let what = What::ReAuthorise { group: None };
+    (Command { what, session, sub_session: 0, host, realm, errand }, receiver)
 }
 
 // tests: B-135 B-167

@@ -78,7 +78,7 @@ impl World {
             Outcome::Answer(answer) => answer,
             _ => Arc::new(Answer::bare(RequestKind::Event, 0, Verdict::UnableToComply)),
         };
-        Answered { answer, currency, repeated: decided.repeated }
+        Answered { answer, currency, repeated: decided.repeated, refund: None }
     }
 
     /// The one account that these identities name.

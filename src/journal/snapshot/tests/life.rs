@@ -92,7 +92,7 @@ pub(super) struct Wish {
 
 pub(super) fn wishes() -> impl Strategy<Value = Wish> {
     let pause = prop_oneof![8 => 0..5_000u64, 1 => 0..4_000_000u64, 1 => 0..90_000_000u64];
-    (0..40u8, 1..5u64, 0..8u8, 1..5u32, 0..20_000_000u64, 0..4u32, pause).prop_map(
+    (0..48u8, 1..5u64, 0..8u8, 1..5u32, 0..20_000_000u64, 0..4u32, pause).prop_map(
         |(what, account, session, group, amount, number, pause_ms)| Wish {
             what,
             account,
@@ -119,9 +119,11 @@ impl Life {
 
     /// What is decided on a wish.
     pub(super) fn decide(&self, state: &State, wish: Wish) -> Decided {
-        let session_id = format!("gw.example;{};{}", wish.account, wish.session);
+        // The last two are sub-sessions of the first two.
+        let session_id = format!("gw.example;{};{}", wish.account, wish.session % 6);
+        let sub_session = u64::from(wish.session / 6);
         let request_id = format!("r{}-{}", wish.number, wish.session);
-        let key = SessionKey::of(session_id.as_bytes());
+        let key = SessionKey::of_sub_session(session_id.as_bytes(), sub_session);
         let account = AccountId(wish.account);
         // Mostly the next number; now and then one that was used before, or a jump.
         let number = if wish.number == 0 { self.requests / 2 } else { self.requests };
@@ -164,8 +166,10 @@ impl Life {
         let interrogate = |kind, services: Vec<ServiceRequest>| {
             Command::Interrogate(Interrogation {
                 session_id: session_id.as_bytes(),
+                sub_session,
                 key,
                 account: Some(account),
+                incarnation: wish.number / 3 * 5,
                 kind,
                 number: if kind == RequestKind::Initial { 0 } else { number },
                 context: self.catalog.context("32251@3gpp.org"),
@@ -214,12 +218,18 @@ impl Life {
                 let services = services.into_iter().map(|service| ServiceRequest { want: None, ..service });
                 interrogate(RequestKind::Termination, services.collect())
             }
-            24..=27 => Command::ChargeEvent(EventRequest {
+            24..=27 | 40..=43 => Command::ChargeEvent(EventRequest {
                 session_id: session_id.as_bytes(),
+                sub_session,
                 key,
                 number: wish.number,
                 account: Some(account),
-                action: if wish.group == 4 { EventAction::CheckBalance } else { EventAction::Debit },
+                action: match (wish.what, wish.group) {
+                    (40.., _) => EventAction::Refund,
+                    (_, 4) => EventAction::CheckBalance,
+                    _ => EventAction::Debit,
+                },
+                unlinked_refunds: wish.group == 4,
                 context: self.catalog.context("32274@3gpp.org"),
                 services: Vec::new(),
                 at_command_level: wish.group == 1,
@@ -232,7 +242,17 @@ impl Life {
             34 if wish.number == 0 => Command::SetState { account, state: AccountState::Suspended, reason: "lost" },
             34 => Command::SetState { account, state: AccountState::Active, reason: "found" },
             35 => Command::SessionLost(key),
-            36 => Command::ReAuthorise(key),
+            36 => Command::ReAuthorise(key, Some(wish.group).filter(|group| *group != 4)),
+            44 if wish.number == 0 => Command::AbortDone(crate::ids::SessionNo(wish.amount % 20)),
+            44 => Command::Abort(key),
+            45 => Command::ClientState { host: "GW.example", state_id: wish.number + 2 * wish.group },
+            // The queue of supervision may be in another order after a restart: only what is found counts.
+            46..=47 => {
+                match state.sessions().filter(|session| state.is_left_behind(session, self.now)).map(|s| s.no).min() {
+                    Some(no) => Command::CloseLeftBehind(no),
+                    None => interrogate(RequestKind::Initial, services),
+                }
+            }
             _ => match state.waiting_for_reauthorisation().next() {
                 Some(session) if wish.what == 37 => Command::ReAuthorisationDone(session.no),
                 _ => match due(state, self.now) {

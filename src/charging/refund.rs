@@ -1,0 +1,320 @@
+//! Decides refunds (REFUND_ACCOUNT): what a debit took goes back to where it came from, once and at most in full (spec
+//! C-136, G-12, G-83).
+//!
+//! A refund names its debit by a token, or by the debit's Session-Id. One that names none is paid into the main bucket at
+//! the price of today, where the client may do that. Of a debit in units, what money paid for goes back first, since it was
+//! taken last; units go back to their allowance, or, where that has gone, to another one that can pay for the service.
+
+use std::sync::Arc;
+
+use super::{
+    Account, AccountState, Answer, BucketKind, DebitRef, Decided, Draw, Event, EventAction, EventCharged, EventRequest,
+    Grant, Measure, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
+    quota::{Allocation, BALANCE_MAX, Ledger, Tariff},
+};
+use crate::{
+    ids::{BucketId, SessionId},
+    rating::Catalog,
+    time::Timestamp,
+    units::Money,
+};
+
+pub(super) fn decide(
+    state: &State,
+    catalog: &Catalog,
+    request: &EventRequest<'_>,
+    account: &Account,
+    now: Timestamp,
+) -> Decided {
+    let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
+    // Whoever is suspended gets back what is his; an account that has ended gets nothing any more.
+    if account.state == AccountState::Terminated {
+        return bare(Verdict::ServiceDenied);
+    }
+    let mut left = match linked(state, account, request) {
+        Link::Debit(debit, left) => Some((debit, left)),
+        Link::None if request.unlinked_refunds => None,
+        Link::None | Link::Forged => return bare(Verdict::ServiceDenied),
+    };
+    let default = [ServiceRequest::default()];
+    let services = if request.services.is_empty() { &default[..] } else { &request.services };
+    let refunder = Refunder { catalog, request, account, now };
+    let (mut steps, mut replies) = (Vec::new(), Vec::with_capacity(services.len()));
+    for service in services {
+        let given = match &mut left {
+            Some((debit, left))
+                if service.refund.is_none_or(|token| (token.key, token.number) == (debit.key, debit.number)) =>
+            {
+                refunder.from_debit(left, service)
+            }
+            Some(_) => Err(Verdict::ServiceDenied),
+            None => refunder.unlinked(service),
+        };
+        let (verdict, grant) = match given {
+            Ok(step) => {
+                let grant = Grant { measure: step.measure, amount: step.used };
+                steps.push(step);
+                (Verdict::Success, Some(grant))
+            }
+            Err(verdict) => (verdict, None),
+        };
+        replies.push(Reply { key: service.key, verdict, grant, ..Reply::default() });
+    }
+    if let Some(failed) = replies.iter().map(|reply| reply.verdict).find(|verdict| *verdict != Verdict::Success)
+        && (request.at_command_level || steps.is_empty())
+    {
+        // Nothing has changed: it need not be remembered (spec C-144).
+        return bare(failed);
+    }
+    let cost = steps.iter().fold(Money::ZERO, |sum, step| sum.saturating_add(step.charged));
+    if !stays_in_range(account, &steps, cost) {
+        return bare(Verdict::UnableToComply);
+    }
+    let mut ledger = Ledger::new(account, now);
+    for step in &steps {
+        let draws = step.debits.iter().map(|draw| Draw { amount: -draw.amount, ..*draw }).collect();
+        ledger.debit(&Allocation { draws, ..Allocation::default() });
+    }
+    let helps = !lifecycle::is_exhausted(account, &ledger);
+    let mut notices = Vec::new();
+    if account.credit_stopped && helps {
+        notices.push(Notice { account: account.id, at: now, balance: ledger.balance(), kind: NoticeKind::Reconnect });
+    }
+    let answer = Arc::new(Answer {
+        cost,
+        at_command_level: request.at_command_level,
+        replies,
+        ..Answer::bare(RequestKind::Event, request.number, Verdict::Success)
+    });
+    let event = Event::EventCharged(Box::new(EventCharged {
+        at: now,
+        account: account.id,
+        session_id: SessionId::new(request.session_id),
+        sub_session: request.sub_session,
+        action: EventAction::Refund,
+        steps,
+        answer: Arc::clone(&answer),
+        notices,
+        refund_of: left.map(|(debit, _)| debit),
+        reauthorise: if helps { lifecycle::waiting(state, account) } else { Vec::new() },
+    }));
+    Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
+}
+
+/// What remains of a debit when these steps have been given back.
+pub(super) fn left_after(mut left: Vec<Step>, given: &[Step]) -> Vec<Step> {
+    for step in given {
+        let Some(line) = left.iter_mut().find(|line| line.key == step.key) else { continue };
+        if step.measure == line.measure {
+            line.used = line.used.saturating_sub(step.used);
+            line.rated = line.rated.saturating_sub(step.rated);
+        }
+        line.charged = line.charged.saturating_sub(step.charged);
+        // Where it was taken from, if that is not where it went.
+        let taken = if step.holds.is_empty() { &step.debits } else { &step.holds };
+        for draw in taken {
+            if let Some(known) = line.debits.iter_mut().find(|known| known.bucket == draw.bucket) {
+                known.amount = known.amount.saturating_sub(draw.amount);
+            }
+        }
+        line.debits.retain(|draw| draw.amount > 0);
+        if line.measure == Measure::Money && line.charged == Money::ZERO {
+            line.used = 0;
+        }
+    }
+    left.retain(|line| {
+        line.used > 0 && (line.charged.is_positive() || line.rated < line.used || line.debits.is_empty())
+    });
+    left
+}
+
+enum Link {
+    /// To this debit, of which so much is left.
+    Debit(DebitRef, Vec<Step>),
+    /// To none that is known.
+    None,
+    /// To one that no answer has told of.
+    Forged,
+}
+
+/// The debit that a refund names.
+fn linked(state: &State, account: &Account, request: &EventRequest<'_>) -> Link {
+    let left_of = |key, number| {
+        let debit = state.charged_event(key, account.id, number)?;
+        Some(Link::Debit(DebitRef { key, number }, debit.left()))
+    };
+    if let Some(token) = request.services.iter().find_map(|service| service.refund) {
+        if !token.is_genuine(state.retention.secret) {
+            return Link::Forged;
+        }
+        return left_of(token.key, token.number).unwrap_or(Link::None);
+    }
+    // Clients count their requests on, or begin each with 0 (spec C-11, C-135).
+    let numbers = [Some(request.number), request.number.checked_sub(1), Some(0)];
+    numbers.into_iter().flatten().find_map(|number| left_of(request.key, number)).unwrap_or(Link::None)
+}
+
+/// Whether buckets and totals can count it.
+fn stays_in_range(account: &Account, steps: &[Step], money: Money) -> bool {
+    let fits = |value: Option<i64>| value.is_some_and(|value| value.unsigned_abs() <= BALANCE_MAX.unsigned_abs());
+    let credited = account.credited.checked_add(money).map(Money::micros);
+    let balance = account.balance().checked_add(money).map(Money::micros);
+    fits(credited)
+        && fits(balance)
+        && account.buckets.iter().all(|bucket| {
+            let draws = steps.iter().flat_map(|step| &step.debits).filter(|draw| draw.bucket == bucket.id);
+            fits(draws.map(|draw| draw.amount).try_fold(bucket.amount, i64::checked_add))
+        })
+}
+
+struct Refunder<'a> {
+    catalog: &'a Catalog,
+    request: &'a EventRequest<'a>,
+    account: &'a Account,
+    now: Timestamp,
+}
+
+impl Refunder<'_> {
+    /// Takes what is wanted out of what is left of a debit.
+    fn from_debit(&self, left: &mut [Step], service: &ServiceRequest) -> Result<Step, Verdict> {
+        let alone = left.len() == 1;
+        let line = left.iter_mut().find(|line| line.key == service.key || alone).ok_or(Verdict::ServiceDenied)?;
+        let mut step = Step { key: line.key, measure: line.measure, ..Step::default() };
+        step.service = self.service_name(line);
+        match (service.want, line.measure) {
+            (Some(Want::Unusable), _) => return Err(Verdict::RatingFailed),
+            (Some(Want::Money(_)), _) if service.currency.is_some_and(|currency| currency != self.account.currency) => {
+                return Err(Verdict::RatingFailed);
+            }
+            (Some(Want::Money(money)), _) => {
+                step.measure = Measure::Money;
+                step.charged = money.min(line.charged);
+                step.used = u64::try_from(step.charged.micros()).unwrap_or(0);
+            }
+            (Some(Want::Units(_)), Measure::Money) => return Err(Verdict::RatingFailed),
+            (_, Measure::Money) => {
+                step.charged = line.charged;
+                step.used = u64::try_from(step.charged.micros()).unwrap_or(0);
+            }
+            (want, Measure::Units(kind)) => {
+                step.used = match want {
+                    Some(Want::Units(units)) => units.of(kind).ok_or(Verdict::RatingFailed)?.min(line.used),
+                    _ => line.used,
+                };
+                // What money paid for was taken last.
+                step.rated = step.used.min(line.rated);
+                step.charged = share(line.charged, step.rated, line.rated);
+            }
+        }
+        self.draws(line, &mut step);
+        if step.used == 0 {
+            return Err(Verdict::ServiceDenied);
+        }
+        let given = std::slice::from_ref(&step);
+        if let Some(rest) = left_after(vec![line.clone()], given).pop() {
+            *line = rest;
+        } else {
+            (line.used, line.rated, line.charged) = (0, 0, Money::ZERO);
+            line.debits.clear();
+        }
+        Ok(step)
+    }
+
+    /// Where it goes: last taken, first given back.
+    fn draws(&self, line: &Step, step: &mut Step) {
+        let units = if step.measure == Measure::Money { 0 } else { step.used - step.rated };
+        let (mut money, mut units) = (step.charged.micros(), i64::try_from(units).unwrap_or(i64::MAX));
+        let mut moved = false;
+        for draw in line.debits.iter().rev() {
+            let bucket = self.account.bucket(draw.bucket);
+            let is_money = bucket.is_some_and(|bucket| bucket.kind == BucketKind::Money);
+            let open = if is_money { &mut money } else { &mut units };
+            let amount = draw.amount.min(*open);
+            let to = match bucket {
+                Some(bucket) => Some(bucket.id),
+                None => self.substitute(step),
+            };
+            if let Some(to) = to.filter(|_| amount > 0) {
+                *open -= amount;
+                moved |= to != draw.bucket;
+                step.debits.push(Draw { bucket: to, amount });
+                step.holds.push(Draw { amount, ..*draw });
+            }
+        }
+        if !moved {
+            step.holds.clear();
+        }
+        // No allowance takes them any more.
+        step.used -= u64::try_from(units).unwrap_or(0).min(step.used);
+    }
+
+    /// Another allowance that can pay for the service, where the one that did has gone.
+    fn substitute(&self, step: &Step) -> Option<BucketId> {
+        let service = self.catalog.service_by_name(&step.service)?;
+        let takes = |bucket: &&super::Bucket| {
+            bucket.kind != BucketKind::Money && bucket.is_valid(self.now) && Tariff::Service(service).takes(bucket)
+        };
+        self.account.buckets.iter().find(takes).map(|bucket| bucket.id)
+    }
+
+    fn service_name(&self, line: &Step) -> Arc<str> {
+        if !line.service.is_empty() {
+            return Arc::clone(&line.service);
+        }
+        if line.measure == Measure::Money {
+            return "money".into();
+        }
+        let (context, key) = (self.request.context, line.key);
+        let found = context.and_then(|context| self.catalog.service(context, key.rating_group, key.service_identifier));
+        found.map_or_else(|| "".into(), |service| Arc::clone(&service.name))
+    }
+
+    /// A refund that names no debit: its price, into the main bucket (spec C-131, C-136).
+    fn unlinked(&self, service: &ServiceRequest) -> Result<Step, Verdict> {
+        let mut step = Step { key: service.key, ..Step::default() };
+        match service.want {
+            Some(Want::Unusable) => return Err(Verdict::RatingFailed),
+            Some(Want::Money(money)) => {
+                let other = service.currency.is_some_and(|currency| currency != self.account.currency);
+                if other || !money.is_positive() {
+                    return Err(Verdict::RatingFailed);
+                }
+                (step.service, step.measure, step.charged) = ("money".into(), Measure::Money, money);
+                step.used = money.micros().unsigned_abs();
+            }
+            want => {
+                let key = service.key;
+                let found = self
+                    .request
+                    .context
+                    .and_then(|context| self.catalog.service(context, key.rating_group, key.service_identifier))
+                    .ok_or(Verdict::RatingFailed)?;
+                step.used = match want {
+                    Some(Want::Units(units)) => {
+                        units.of(found.kind).filter(|amount| *amount > 0).ok_or(Verdict::RatingFailed)?
+                    }
+                    _ => 1,
+                };
+                (step.service, step.measure) = (Arc::clone(&found.name), Measure::Units(found.kind));
+                step.charged = found.price.cost(step.used).map_err(|_| Verdict::RatingFailed)?;
+            }
+        }
+        if step.charged > Money::MAX_INPUT {
+            return Err(Verdict::RatingFailed);
+        }
+        step.rated = step.used;
+        if step.charged.is_positive() {
+            step.debits.push(Draw { bucket: BucketId::MAIN, amount: step.charged.micros() });
+        }
+        Ok(step)
+    }
+}
+
+/// The part of a sum that belongs to `part` of `whole` units; rounded down, so that parts never add up to more.
+fn share(sum: Money, part: u64, whole: u64) -> Money {
+    if part == whole {
+        return sum;
+    }
+    let micros = i128::from(sum.micros()) * i128::from(part) / i128::from(whole.max(1));
+    Money::from_micros(i64::try_from(micros).unwrap_or(0))
+}

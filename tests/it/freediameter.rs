@@ -17,6 +17,7 @@ const DWR: u32 = 280;
 const DPR: u32 = 282;
 const RAR: u32 = 258;
 const CCR: u32 = 272;
+const ASR: u32 = 274;
 
 /// The messages of this command.
 fn only(messages: Vec<Message>, command: u32, request: bool) -> Vec<Message> {
@@ -100,6 +101,16 @@ async fn a_session_through_a_relay_with_re_authorisation() {
     assert_eq!(rars[0].text(code::DESTINATION_HOST), Some("flows.client.example"));
     assert_eq!(rars[0].text(code::DESTINATION_REALM), Some("client.example"));
     assert_eq!(only(recorder.from_clients(), RAR, false)[0].result(), 2002);
+}
+
+// tests: B-135 B-200 C-106
+#[tokio::test]
+async fn a_session_through_a_relay_is_aborted() {
+    let Some(recorder) = relayed("abort", worked_flows::VOLUME).await else { return };
+    let asrs = only(recorder.from_server(), ASR, true);
+    assert_eq!(asrs.len(), 1);
+    assert_eq!(asrs[0].text(code::DESTINATION_HOST), Some("flows.client.example"));
+    assert_eq!(only(recorder.from_clients(), ASR, false)[0].result(), 2001);
 }
 
 // tests: B-81 B-136 C-F2

@@ -187,9 +187,8 @@ fn price_that_changed() -> (String, String) {
     ([DATA, &dearer].concat(), (minute * 60).to_string())
 }
 
-// when it runs, tests: C-F6 C-130 C-131 C-132 C-133 C-136
+// tests: C-F6 C-130 C-131 C-132 C-133 C-136
 #[tokio::test]
-#[ignore = "waits for refunds"]
 async fn events_of_all_four_actions() {
     play("C-F6", &[SMS]).await;
 }

@@ -10,12 +10,13 @@ use super::{
     interrogate::extras::answer_extras,
     lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
+    rate::{Priced, Rate},
     refund,
     state::event_key,
 };
 use crate::{
     ids::SessionId,
-    rating::{Catalog, Service},
+    rating::{Attributes, Catalog, Service},
     time::Timestamp,
     units::{Currency, Money},
 };
@@ -30,7 +31,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let enquiry = request.action == EventAction::PriceEnquiry;
     let Some(account) = request.account.and_then(|id| state.account(id)) else {
         return if enquiry && request.account.is_none() {
-            enquiry::price(catalog, request)
+            enquiry::price(catalog, request, now)
         } else {
             bare(Verdict::UserUnknown)
         };
@@ -38,13 +39,15 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     if request.context.is_none() {
         return bare(Verdict::RatingFailed);
     }
+    let emergency = request.attributes.as_ref().is_some_and(|told| told.emergency);
     if request.action == EventAction::Refund {
         return refund::decide(state, catalog, request, account, now);
     }
-    if !enquiry && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
+    if !enquiry && !emergency && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
         return bare(Verdict::ServiceDenied);
     }
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
+    let (moment, untimely) = catalog.moment(request.happened, now);
     let mut ledger = Ledger::new(account, now);
     let (mut cost, mut enough) = (Money::ZERO, true);
     // A request that names no service means one unit of the context's default service.
@@ -52,16 +55,16 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
     let (mut steps, mut replies) = (Vec::with_capacity(services.len()), Vec::with_capacity(services.len()));
     for service in services {
-        let rated = rate(catalog, &ledger, account, request, service, demand);
+        let rated = rate(catalog, &ledger, account, request, service, (demand, moment));
         let (verdict, grant) = match rated {
-            Ok((tariff, ..)) if tariff.is_free() && request.client.free_of_charge_4011 => {
+            Ok((tariff, priced, ..)) if priced.is_free(tariff) && request.client.free_of_charge_4011 => {
                 (Verdict::NotApplicable, None)
             }
-            Ok((tariff, allocation, want)) if allocation.units == want => {
+            Ok((tariff, priced, allocation, want)) if allocation.units == want => {
                 ledger.debit(&allocation);
                 cost = cost.saturating_add(allocation.cost);
                 let grant = Grant { measure: tariff.measure(), amount: want };
-                steps.push(step(service, tariff, allocation));
+                steps.push(step(service, tariff, priced, allocation));
                 (Verdict::Success, Some(grant))
             }
             Ok(_) => {
@@ -73,7 +76,10 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         replies.push(Reply { key: service.key, verdict, grant, ..Reply::default() });
     }
     let failed = replies.iter().map(|reply| reply.verdict).find(|verdict| *verdict != Verdict::Success);
-    let priced = services.iter().find_map(|service| service_of(catalog, request, service));
+    let priced = services.iter().find_map(|service| {
+        let found = service_of(catalog, request, service)?;
+        Some((found, priced(Tariff::Service(found), request, moment).price))
+    });
     let mut answer = Answer {
         cost,
         at_command_level: request.at_command_level,
@@ -108,6 +114,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         notices,
         refund_of: None,
         reauthorise: Vec::new(),
+        untimely: request.happened.filter(|_| untimely),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }
@@ -156,23 +163,37 @@ fn rate<'a>(
     account: &Account,
     request: &EventRequest<'_>,
     service: &ServiceRequest,
-    demand: Demand,
-) -> Result<(Tariff<'a>, Allocation, u64), Verdict> {
+    (demand, moment): (Demand, Timestamp),
+) -> Result<(Tariff<'a>, Priced<'a>, Allocation, u64), Verdict> {
     let (tariff, want) = tariff_of(catalog, request, service, account.currency)?;
-    if account.state == AccountState::Stopped && !tariff.is_free() && demand == Demand::Affordable {
-        return Ok((tariff, Allocation::default(), want.max(1)));
+    let priced = priced(tariff, request, moment);
+    let rate = Rate::new(tariff, priced.price, 0);
+    if account.state == AccountState::Stopped && !rate.is_free() && demand == Demand::Affordable {
+        return Ok((tariff, priced, Allocation::default(), want.max(1)));
     }
-    let allocation = ledger.allocate(tariff, 0, want, demand).map_err(|_| Verdict::RatingFailed)?;
-    Ok((tariff, allocation, want))
+    let allocation = ledger.allocate(rate, want, demand).map_err(|_| Verdict::RatingFailed)?;
+    Ok((tariff, priced, allocation, want))
 }
 
-fn step(service: &ServiceRequest, tariff: Tariff<'_>, allocation: Allocation) -> Step {
+/// The price that applies.
+fn priced<'a>(tariff: Tariff<'a>, request: &EventRequest<'_>, moment: Timestamp) -> Priced<'a> {
+    let Tariff::Service(service) = tariff else { return Priced::free() };
+    match request.attributes.as_deref() {
+        Some(told) if told.emergency => Priced::free(),
+        _ if service.tariffs().is_empty() => Priced::by(service, None),
+        Some(told) => Priced::by(service, service.tariff_at(told, moment)),
+        None => Priced::by(service, service.tariff_at(&Attributes::default(), moment)),
+    }
+}
+
+fn step(service: &ServiceRequest, tariff: Tariff<'_>, priced: Priced<'_>, allocation: Allocation) -> Step {
     Step {
         key: service.key,
         service: match tariff {
             Tariff::Service(service) => Arc::clone(&service.name),
             Tariff::Money => "money".into(),
         },
+        tariff: priced.name.cloned(),
         measure: tariff.measure(),
         used: allocation.units,
         rated: allocation.rated,

@@ -7,6 +7,7 @@ mod grant;
 mod line;
 mod pool;
 mod slice;
+mod tariffs;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     ids::{SessionId, SessionNo},
-    rating::{Catalog, ContextId},
+    rating::{Attributes, Catalog, ContextId},
     time::Timestamp,
     units::Money,
 };
@@ -77,7 +78,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         if account.sessions.len() >= state.retention.account_sessions_max {
             return Decided::unchanged(bare(Verdict::ResourcesExceeded));
         }
-        if barred(account) {
+        if barred(account) && !is_emergency(session, request) {
             return Decided::unchanged(bare(Verdict::ServiceDenied));
         }
     }
@@ -102,7 +103,8 @@ fn orphan(
     let usage: Vec<_> = request
         .services
         .iter()
-        .filter_map(|service| service.used.filter(|used| !used.is_zero()).map(|used| (service.key, used)))
+        .map(|service| (service.key, service.all_used()))
+        .filter(|(_, used)| !used.is_zero())
         .collect();
     if usage.is_empty() {
         return Decided::unchanged(answer);
@@ -119,7 +121,7 @@ fn orphan(
         account = Some(closed.account);
         if state.retention.charge_late_usage {
             let late = Interrogator::new(state, catalog, request, now, payer, None, request.context);
-            (steps, notices) = late.charge();
+            (steps, notices) = late.charge_late();
         }
     }
     let event = Event::OrphanUsage(Box::new(OrphanUsage {
@@ -142,6 +144,12 @@ fn barred(account: &Account) -> bool {
     matches!(account.state, AccountState::Suspended | AccountState::Terminated)
 }
 
+/// An emergency is never refused, whoever calls and whatever is left (spec G-104).
+fn is_emergency(session: Option<&Session>, request: &Interrogation<'_>) -> bool {
+    let known = session.and_then(|session| session.attributes.as_deref());
+    known.is_some_and(|known| known.emergency) || request.attributes.as_ref().is_some_and(|told| told.emergency)
+}
+
 fn same_context(session: &Session, catalog: &Catalog, request: &Interrogation<'_>) -> bool {
     *session.context == *request.context_name
         || request.context.is_some_and(|context| catalog.context(&session.context) == Some(context))
@@ -156,6 +164,13 @@ struct Interrogator<'a> {
     account: &'a Account,
     session: Option<&'a Session>,
     context: Option<ContextId>,
+    /// When what is reported happened (spec C-24).
+    moment: Timestamp,
+    /// The client's own time was too far off.
+    untimely: bool,
+    /// The conditions from now on, if any are known.
+    attributes: Option<Arc<Attributes>>,
+    emergency: bool,
     ledger: Ledger<'a>,
     /// What pools hold.
     pools: Vec<Pool>,
@@ -177,11 +192,28 @@ impl<'a> Interrogator<'a> {
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let pools = session.map_or_else(Vec::new, |session| session.pools.clone());
-        Self { state, catalog, request, now, account, session, context, ledger, pools, steps, replies }
+        let (moment, untimely) = catalog.moment(request.happened, now);
+        Self {
+            state,
+            catalog,
+            request,
+            now,
+            account,
+            session,
+            context,
+            moment,
+            untimely,
+            attributes: from_now_on(session, request),
+            emergency: is_emergency(session, request),
+            ledger,
+            pools,
+            steps,
+            replies,
+        }
     }
 
     /// Debits what is reported and grants nothing: for a session that has ended.
-    fn charge(mut self) -> (Vec<Step>, Vec<super::Notice>) {
+    fn charge_late(mut self) -> (Vec<Step>, Vec<super::Notice>) {
         for line in &self.lines() {
             self.debit(line);
         }
@@ -223,7 +255,7 @@ impl<'a> Interrogator<'a> {
         } else {
             Vec::new()
         };
-        let barred = barred(self.account);
+        let barred = barred(self.account) && !self.emergency;
         let stopped = self.account.state == AccountState::Stopped
             || notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
         if self.request.kind != RequestKind::Termination && !barred {
@@ -237,7 +269,9 @@ impl<'a> Interrogator<'a> {
     }
 
     fn conclude(self, barred: bool, notices: Vec<super::Notice>, extras: Option<Box<AnswerExtras>>) -> Decided {
-        let Self { state, request, now, account, session, steps, mut replies, ref ledger, .. } = self;
+        let Self {
+            state, request, now, account, session, attributes, untimely, steps, mut replies, ref ledger, ..
+        } = self;
         let charged = steps
             .iter()
             .fold(session.map_or(Money::ZERO, Session::charged), |sum, step| sum.saturating_add(step.charged));
@@ -306,9 +340,10 @@ impl<'a> Interrogator<'a> {
             closes,
             notices,
             moved_to,
-            attributes: None,
+            attributes: attributes.filter(|new| known_attributes(session).is_none_or(|known| known != new)),
             incarnation: incarnation.then_some(request.incarnation),
             wake,
+            untimely: request.happened.filter(|_| untimely),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
     }
@@ -317,6 +352,19 @@ impl<'a> Interrogator<'a> {
 /// Whether a request of a session leaves more for the others of its account.
 fn frees(ledger: &Ledger<'_>, session: &Session, closes: Option<ClosingCause>) -> bool {
     ledger.has_freed() || closes.is_some() && session.quotas.iter().any(|quota| !quota.holds.is_empty())
+}
+
+fn known_attributes(session: Option<&Session>) -> Option<&Arc<Attributes>> {
+    session.and_then(|session| session.attributes.as_ref())
+}
+
+/// The conditions that hold from this request on: it may tell only what has changed (spec G-96).
+fn from_now_on(session: Option<&Session>, request: &Interrogation<'_>) -> Option<Arc<Attributes>> {
+    match (known_attributes(session), request.attributes.as_deref()) {
+        (known, None) => known.cloned(),
+        (None, Some(told)) => Some(Arc::new(told.clone())),
+        (Some(known), Some(told)) => Some(Arc::new(told.clone().merged_into(known))),
+    }
 }
 
 /// Tcc: twice the largest Validity-Time that is open in the session, or the default (spec C-72).

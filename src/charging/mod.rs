@@ -20,6 +20,7 @@ mod kept;
 mod lifecycle;
 mod memory;
 mod quota;
+mod rate;
 mod refund;
 mod restore;
 mod session;

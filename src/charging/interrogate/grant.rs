@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Interrogator, line::Line};
+use super::{Interrogator, line::Line, tariffs::Offer};
 use crate::{
     charging::{
         Draw, Grant, Reply, Step, Verdict, Want,
         quota::{Allocation, Demand, Tariff},
+        rate::Rate,
     },
     ids::QuotaKey,
     rating::Service,
@@ -49,14 +50,15 @@ impl<'a> Interrogator<'a> {
             Tariff::Service(service) => Some(service),
             Tariff::Money => None,
         };
-        if tariff.is_free() && self.request.client.free_of_charge_4011 {
+        let offer = service.map_or_else(|| Offer::plain(Rate::money()), |service| self.offer(line, service));
+        if offer.rate.is_free() && self.request.client.free_of_charge_4011 {
             return self.reply(line, Verdict::NotApplicable);
         }
-        slice.units = self.room_in_pool(line, tariff, slice.units);
-        let reserved = if stopped && !tariff.is_free() {
+        slice.units = self.room_in_pool(line, offer.rate, slice.units);
+        let reserved = if stopped && !offer.rate.is_free() {
             Reserved::default()
         } else {
-            match self.reserve(line, tariff, slice.units) {
+            match self.reserve(line, offer.rate, slice.units) {
                 Ok(reserved) => reserved,
                 Err(_) => return self.reply(line, Verdict::RatingFailed),
             }
@@ -67,20 +69,20 @@ impl<'a> Interrogator<'a> {
         let cut = reserved.units < slice.units;
         // Money that others hold may come back: then these are not the last units (spec C-81).
         let is_final = cut && !self.reserved_by_others(tariff, &reserved);
-        self.confirm(line, service, reserved, slice.grown, cut, is_final);
+        self.confirm(line, service, &offer, reserved, slice.grown, (cut, is_final));
     }
 
     fn confirm(
         &mut self,
         line: &Line<'a>,
         service: Option<&'a Service>,
+        offer: &Offer<'a>,
         reserved: Reserved,
         grown: u64,
-        cut: bool,
-        is_final: bool,
+        (cut, is_final): (bool, bool),
     ) {
         let Reserved { units, holds, pool } = reserved;
-        let validity_secs = self.validity(service, &holds, cut, is_final);
+        let validity_secs = self.validity(service, &holds, cut, is_final).min(offer.validity_max);
         // In a pool the units left of one quota say nothing.
         let threshold = match service {
             Some(service) if !is_final && pool.is_none() && self.request.client.thresholds => {
@@ -97,13 +99,14 @@ impl<'a> Interrogator<'a> {
             threshold,
             holding_secs: service.and_then(|service| service.quota_holding_secs),
             final_action: is_final.then(|| self.final_units(service)),
-            extras: service.and_then(|service| self.reply_extras(line, service, pool, is_final)),
+            extras: service.and_then(|service| self.reply_extras(line, service, offer, pool, is_final)),
         });
         if let Some(step) = self.step(line.quota) {
             step.granted = units;
             step.holds = holds;
             step.validity_secs = validity_secs;
             step.final_units = is_final;
+            step.terms.clone_from(&offer.terms);
             step.pool = pool;
             step.slice = grown;
         }
@@ -114,18 +117,17 @@ impl<'a> Interrogator<'a> {
     fn reserve(
         &mut self,
         line: &Line<'a>,
-        tariff: Tariff<'a>,
+        rate: Rate<'a>,
         units: u64,
     ) -> Result<Reserved, crate::rating::PriceOverflow> {
-        let least = match tariff {
+        let least = match rate.tariff {
             Tariff::Service(service) => service.minimum_grant.min(units),
             Tariff::Money => 0,
         };
-        if let Some(pool) = self.pool_of(line, tariff) {
-            return self.reserve_in_pool(pool, tariff, units, least);
+        if let Some(pool) = self.pool_of(line, rate.tariff) {
+            return self.reserve_in_pool(pool, rate.tariff, units, least);
         }
-        let rated = self.rated(line.quota, tariff.measure());
-        let allocation = self.ledger.allocate(tariff, rated, units, Demand::Affordable)?;
+        let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
         if allocation.units < least {
             return Ok(Reserved::default());
         }

@@ -10,6 +10,7 @@ use crate::{
     charging::{
         Draw, Pool, PoolShare,
         quota::{Demand, Tariff},
+        rate::Rate,
     },
     ids::QuotaKey,
     rating::{PoolTerms, PriceOverflow, Service},
@@ -23,7 +24,7 @@ const POOL_SLICES_MAX: i64 = 4;
 impl<'a> Interrogator<'a> {
     /// The terms by which a service's grants are pooled in this request. A pool stands in MSCCs only.
     pub(super) fn pool_terms(&self, service: &Service) -> Option<PoolTerms> {
-        service.pool.filter(|_| self.request.client.pools && !self.request.at_command_level)
+        service.pool.filter(|_| self.request.client.pools && !self.request.at_command_level && !self.emergency)
     }
 
     /// The pool that a grant is to draw from. A quota that is in a pool already stays in its account of it until it ends,
@@ -50,10 +51,9 @@ impl<'a> Interrogator<'a> {
 
     /// The consumed share of a quota leaves its pool: it pays for the usage (spec C-172). More than the pool holds is usage
     /// above the grant.
-    pub(super) fn take_from_pool(&mut self, line: &Line<'a>, tariff: Tariff<'a>, rated: u64, used: u64) {
+    pub(super) fn take_from_pool(&mut self, line: &Line<'a>, rate: Rate<'a>, used: u64) {
         let Some(id) = self.left_in_pool(line.quota) else { return };
-        let after = rated.saturating_add(used);
-        let Ok(cost) = tariff.charge(rated, after) else { return };
+        let Ok(cost) = rate.charge(used) else { return };
         let Some(pool) = self.pools.iter_mut().find(|pool| pool.id == id) else { return };
         let mut due = cost.micros();
         for hold in &mut pool.holds {
@@ -65,11 +65,11 @@ impl<'a> Interrogator<'a> {
     }
 
     /// How many of `units` to grant at best, for what the pool holds already.
-    pub(super) fn room_in_pool(&self, line: &Line<'a>, tariff: Tariff<'a>, units: u64) -> u64 {
-        let Some(id) = self.pool_of(line, tariff) else { return units };
+    pub(super) fn room_in_pool(&self, line: &Line<'a>, rate: Rate<'a>, units: u64) -> u64 {
+        let Some(id) = self.pool_of(line, rate.tariff) else { return units };
         let Some(pool) = self.pools.iter().find(|pool| pool.id == id) else { return units };
         let held = pool.holds.iter().fold(0i64, |sum, hold| sum.saturating_add(hold.amount));
-        let slice = tariff.charge(0, units).map_or(i64::MAX, Money::micros);
+        let slice = Rate::own(rate.tariff, 0).charge(units).map_or(i64::MAX, Money::micros);
         if held >= slice.saturating_mul(POOL_SLICES_MAX) { units.min(1) } else { units }
     }
 
@@ -82,7 +82,7 @@ impl<'a> Interrogator<'a> {
         least: u64,
     ) -> Result<Reserved, PriceOverflow> {
         // Each grant by itself: which quota will use the money, and after how much of its own, nobody knows.
-        let allocation = self.ledger.allocate(tariff, 0, units, Demand::Affordable)?;
+        let allocation = self.ledger.allocate(Rate::own(tariff, 0), units, Demand::Affordable)?;
         if allocation.units == 0 || allocation.units < least {
             return Ok(Reserved::default());
         }

@@ -56,10 +56,9 @@ impl<'a> Interrogator<'a> {
             slice = slice.saturating_mul(2).min(most);
         }
         if slice > service.slice {
-            let tariff = Tariff::Service(service);
-            let rated = self.rated(line.quota, tariff.measure());
+            let rate = self.offer(line, service).rate;
             let whole = slice.saturating_mul(SHARE_OF_BALANCE);
-            let payable = self.ledger.allocate(tariff, rated, whole, Demand::Affordable).map_or(0, |found| found.units);
+            let payable = self.ledger.allocate(rate, whole, Demand::Affordable).map_or(0, |found| found.units);
             slice = slice.min(payable / SHARE_OF_BALANCE).max(service.slice);
         }
         slice

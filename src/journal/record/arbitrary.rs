@@ -343,14 +343,14 @@ fn openings() -> BoxedStrategy<Box<Opening>> {
 }
 
 fn interrogated() -> BoxedStrategy<Event> {
-    let when = (moments(), moments());
+    let when = (moments(), moments(), option::of(moments()));
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
     let others = (option::of(u32s()), vec(sessions(), 0..3));
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
             |(
-                (at, expires),
+                (at, expires, untimely),
                 account,
                 session,
                 (opening, closes, moved_to, attributes),
@@ -374,6 +374,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                     attributes,
                     incarnation,
                     wake,
+                    untimely,
                 }))
             },
         )
@@ -385,10 +386,10 @@ fn event_charged() -> BoxedStrategy<Event> {
     let halves = || (1..u64::MAX).boxed();
     let debits = (halves(), halves(), u32s())
         .prop_map(|(high, low, number)| DebitRef { key: SessionKey::from_halves(high, low), number });
-    let refund = (option::of(debits), vec(sessions(), 0..3));
+    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()));
     (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3), refund)
         .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices, refund)| {
-            let (refund_of, reauthorise) = refund;
+            let (refund_of, reauthorise, untimely) = refund;
             Event::EventCharged(Box::new(EventCharged {
                 at,
                 account,
@@ -400,6 +401,7 @@ fn event_charged() -> BoxedStrategy<Event> {
                 notices,
                 refund_of,
                 reauthorise,
+                untimely,
             }))
         })
         .boxed()

@@ -80,6 +80,7 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         attributes: wire.attributes.map(rare::attributes).transpose()?,
         incarnation: wire.incarnation,
         wake: sessions(wire.wake),
+        untimely: wire.untimely_ms.map(Timestamp::from_millis),
     })
 }
 
@@ -105,6 +106,7 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         notices: all(wire.notices, notice)?,
         refund_of: wire.refund_of.map(debit_ref).transpose()?,
         reauthorise: sessions(wire.reauthorise),
+        untimely: wire.untimely_ms.map(Timestamp::from_millis),
     })
 }
 

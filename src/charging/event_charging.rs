@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, NoticeKind, Reply,
-    RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
+    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
+    Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
     refund,
     state::event_key,
@@ -16,7 +16,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let key = event_key(request.key, request.action);
     let known = request.account.and_then(|account| state.charged_event(key, account, request.number));
     if let Some(known) = known {
-        return Decided::repeated(known.answer());
+        let answer = known.answer();
+        let altered = is_altered(request, &answer);
+        return Decided::repeated(answer).altered(altered);
     }
     let Some(account) = request.account.and_then(|id| state.account(id)) else { return bare(Verdict::UserUnknown) };
     if request.context.is_none() {
@@ -92,6 +94,25 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         reauthorise: Vec::new(),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
+}
+
+/// Whether a repetition asks for something else than what was answered: other services, other amounts (spec C-140). Of what
+/// was not granted nothing is known.
+fn is_altered(request: &EventRequest<'_>, answer: &Answer) -> bool {
+    let wants_else = |service: &ServiceRequest, reply: &Reply| {
+        let granted = reply.grant.filter(|_| request.action == EventAction::Debit);
+        service.key != reply.key
+            || granted.is_some_and(|grant| match (service.want, grant.measure) {
+                (Some(Want::Money(money)), Measure::Money) => u64::try_from(money.micros()) != Ok(grant.amount),
+                (Some(Want::Units(units)), Measure::Units(kind)) => units.of(kind) != Some(grant.amount),
+                (None | Some(Want::Any), _) => false,
+                _ => true,
+            })
+    };
+    answer.verdict == Verdict::Success
+        && !answer.replies.is_empty()
+        && (request.services.len() != answer.replies.len()
+            || request.services.iter().zip(&answer.replies).any(|(service, reply)| wants_else(service, reply)))
 }
 
 /// The tariff, who would pay, and for how many units.

@@ -54,7 +54,7 @@ pub struct RatingGroup(pub u32);
 pub struct QuotaKey {
     /// Rating-Group as received.
     pub rating_group: Option<u32>,
-    /// Service-Identifier as received; the lowest, if there are several.
+    /// Service-Identifier as received; the smallest, if there are several.
     pub service_identifier: Option<u32>,
     /// A digest of the further Service-Identifiers, in ascending order; 0 = there are none (spec C-30).
     pub further: u32,
@@ -70,14 +70,19 @@ impl QuotaKey {
                 let mut several = several.to_vec();
                 several.sort_unstable();
                 several.dedup();
-                // FNV-1a, which is spread well enough over the few keys of one session.
-                let mix = |hash: u32, octet: u8| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
-                let further = several.get(1..).unwrap_or_default().iter().flat_map(|id| id.to_be_bytes());
-                let digest = further.fold(0x811c_9dc5, mix);
-                (several.first().copied(), if several.len() > 1 { digest.max(1) } else { 0 })
+                (several.first().copied(), several.get(1..).map_or(0, Self::digest))
             }
         };
         Self { rating_group, service_identifier, further }
+    }
+
+    /// A digest of the further Service-Identifiers, which are in ascending order (FNV-1a); never 0 where there are any.
+    pub fn digest(identifiers: &[u32]) -> u32 {
+        if identifiers.is_empty() {
+            return 0;
+        }
+        let octets = identifiers.iter().flat_map(|id| id.to_be_bytes());
+        octets.fold(0x811c_9dc5, |hash: u32, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193)).max(1)
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Interrogation<'a> {
     pub short_validity: bool,
     /// What the client understands and wants to be told.
     pub client: ClientNeeds,
+    /// The client may be told of a change of tariff within a grant (spec C-60); else the grant ends there (spec C-66).
+    pub tariff_time_change: bool,
     /// The conditions from now on; `None` = the request says nothing of them, or nobody wants to know.
     pub attributes: Option<Box<Attributes>>,
     /// Event-Timestamp (spec C-24).
@@ -160,6 +162,16 @@ pub struct ServiceRequest {
     pub unusable: bool,
     /// Reporting-Reason (spec G-40).
     pub reason: Option<u32>,
+    /// 3GPP-RAT-Type of this quota, where it has its own (spec G-35).
+    pub access: Option<u8>,
+}
+
+impl ServiceRequest {
+    /// All that was used, on whichever side of a tariff change.
+    pub fn all_used(&self) -> Used {
+        let split = self.split.as_ref().map(|split| split.total()).unwrap_or_default();
+        self.used.unwrap_or_default().plus(split)
+    }
 }
 
 /// Usage on both sides of a tariff change (Tariff-Change-Usage, spec C-62).
@@ -171,6 +183,22 @@ pub struct SplitUsage {
     pub after: Option<Used>,
     /// On either side.
     pub either: Option<Used>,
+}
+
+impl SplitUsage {
+    /// Both together, side by side.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            before: Used::both(self.before, other.before),
+            after: Used::both(self.after, other.after),
+            either: Used::both(self.either, other.either),
+        }
+    }
+
+    /// All of it, on whichever side.
+    pub fn total(&self) -> Used {
+        [self.before, self.after, self.either].iter().flatten().fold(Used::default(), |sum, used| sum.plus(*used))
+    }
 }
 
 /// Reported usage in all units that the client counted; the tariff's unit is charged (spec C-52).
@@ -204,6 +232,14 @@ impl Used {
             seconds: self.seconds.saturating_add(other.seconds),
             events: self.events.saturating_add(other.events),
             money: self.money.saturating_add(other.money),
+        }
+    }
+
+    /// What both say.
+    pub(super) fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.plus(other)),
+            (one, other) => one.or(other),
         }
     }
 

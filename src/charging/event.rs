@@ -138,6 +138,8 @@ pub struct Interrogated {
     pub moved_to: Option<Box<Origin>>,
     /// Set if the conditions are others than before.
     pub attributes: Option<Arc<Attributes>>,
+    /// The client's Event-Timestamp, if it was too far off to be rated by (spec C-24).
+    pub untimely: Option<Timestamp>,
 }
 
 /// A Diameter node.
@@ -205,6 +207,8 @@ pub struct EventCharged {
     pub answer: Arc<Answer>,
     /// What provisioning must hear.
     pub notices: Vec<Notice>,
+    /// The client's Event-Timestamp, if it was too far off to be rated by (spec C-24).
+    pub untimely: Option<Timestamp>,
 }
 
 /// A credit or an adjustment.

@@ -10,10 +10,11 @@ use super::{
     interrogate::extras::answer_extras,
     lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
+    rate::{Priced, Rate},
 };
 use crate::{
     ids::SessionId,
-    rating::{Catalog, Service},
+    rating::{Attributes, Catalog, Service},
     time::Timestamp,
     units::{Currency, Money},
 };
@@ -27,7 +28,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let enquiry = request.action == EventAction::PriceEnquiry;
     let Some(account) = request.account.and_then(|id| state.account(id)) else {
         return if enquiry && request.account.is_none() {
-            enquiry::price(catalog, request)
+            enquiry::price(catalog, request, now)
         } else {
             bare(Verdict::UserUnknown)
         };
@@ -35,7 +36,8 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     if request.context.is_none() {
         return bare(Verdict::RatingFailed);
     }
-    if !enquiry && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
+    let emergency = request.attributes.as_ref().is_some_and(|told| told.emergency);
+    if !enquiry && !emergency && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
         return bare(Verdict::ServiceDenied);
     }
     if request.action == EventAction::Refund {
@@ -43,6 +45,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         return bare(Verdict::ServiceDenied);
     }
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
+    let (moment, untimely) = catalog.moment(request.happened, now);
     let mut ledger = Ledger::new(account, now);
     let (mut cost, mut enough) = (Money::ZERO, true);
     // A request that names no service means one unit of the context's default service.
@@ -50,16 +53,16 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
     let (mut steps, mut replies) = (Vec::with_capacity(services.len()), Vec::with_capacity(services.len()));
     for service in services {
-        let rated = rate(catalog, &ledger, account, request, service, demand);
+        let rated = rate(catalog, &ledger, account, request, service, (demand, moment));
         let (verdict, grant) = match rated {
-            Ok((tariff, ..)) if tariff.is_free() && request.client.free_of_charge_4011 => {
+            Ok((tariff, priced, ..)) if is_free(tariff, priced) && request.client.free_of_charge_4011 => {
                 (Verdict::NotApplicable, None)
             }
-            Ok((tariff, allocation, want)) if allocation.units == want => {
+            Ok((tariff, priced, allocation, want)) if allocation.units == want => {
                 ledger.debit(&allocation);
                 cost = cost.saturating_add(allocation.cost);
                 let grant = Grant { measure: tariff.measure(), amount: want };
-                steps.push(step(service, tariff, allocation));
+                steps.push(step(service, tariff, priced, allocation));
                 (Verdict::Success, Some(grant))
             }
             Ok(_) => {
@@ -72,6 +75,8 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     }
     let failed = replies.iter().map(|reply| reply.verdict).find(|verdict| *verdict != Verdict::Success);
     let priced = services.iter().find_map(|service| service_of(catalog, request, service));
+    let priced =
+        priced.map(|found| (found, price_of(Tariff::Service(found), request.attributes.as_deref(), moment).price));
     let mut answer = Answer {
         cost,
         at_command_level: request.at_command_level,
@@ -104,6 +109,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         steps,
         answer: Arc::clone(&answer),
         notices,
+        untimely: request.happened.filter(|_| untimely),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }
@@ -145,30 +151,48 @@ fn service_of<'a>(catalog: &'a Catalog, request: &EventRequest<'_>, service: &Se
     request.context.and_then(|context| catalog.service(context, key.rating_group, key.service_identifier))
 }
 
-/// The tariff, who would pay, and for how many units.
+/// The price of what is charged at a moment, under what is told of the conditions.
+fn price_of<'a>(tariff: Tariff<'a>, told: Option<&Attributes>, moment: Timestamp) -> Priced<'a> {
+    let Tariff::Service(service) = tariff else { return Priced::free() };
+    match told {
+        Some(told) if told.emergency => Priced::free(),
+        _ if service.tariffs().is_empty() => Priced::by(service, None),
+        Some(told) => Priced::by(service, service.tariff_at(told, moment)),
+        None => Priced::by(service, service.tariff_at(&Attributes::default(), moment)),
+    }
+}
+
+fn is_free(tariff: Tariff<'_>, priced: Priced<'_>) -> bool {
+    Rate::new(tariff, priced.price, 0).is_free()
+}
+
+/// The tariff, its price, who would pay, and for how many units.
 fn rate<'a>(
     catalog: &'a Catalog,
     ledger: &Ledger<'_>,
     account: &Account,
     request: &EventRequest<'_>,
     service: &ServiceRequest,
-    demand: Demand,
-) -> Result<(Tariff<'a>, Allocation, u64), Verdict> {
+    (demand, moment): (Demand, Timestamp),
+) -> Result<(Tariff<'a>, Priced<'a>, Allocation, u64), Verdict> {
     let (tariff, want) = tariff_of(catalog, request, service, account.currency)?;
-    if account.state == AccountState::Stopped && !tariff.is_free() && demand == Demand::Affordable {
-        return Ok((tariff, Allocation::default(), want.max(1)));
+    let priced = price_of(tariff, request.attributes.as_deref(), moment);
+    let rate = Rate::new(tariff, priced.price, 0);
+    if account.state == AccountState::Stopped && !rate.is_free() && demand == Demand::Affordable {
+        return Ok((tariff, priced, Allocation::default(), want.max(1)));
     }
-    let allocation = ledger.allocate(tariff, 0, want, demand).map_err(|_| Verdict::RatingFailed)?;
-    Ok((tariff, allocation, want))
+    let allocation = ledger.allocate(rate, want, demand).map_err(|_| Verdict::RatingFailed)?;
+    Ok((tariff, priced, allocation, want))
 }
 
-fn step(service: &ServiceRequest, tariff: Tariff<'_>, allocation: Allocation) -> Step {
+fn step(service: &ServiceRequest, tariff: Tariff<'_>, priced: Priced<'_>, allocation: Allocation) -> Step {
     Step {
         key: service.key,
         service: match tariff {
             Tariff::Service(service) => Arc::clone(&service.name),
             Tariff::Money => "money".into(),
         },
+        tariff: priced.name.cloned(),
         measure: tariff.measure(),
         used: allocation.units,
         rated: allocation.rated,

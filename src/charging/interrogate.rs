@@ -7,6 +7,7 @@ mod grant;
 mod line;
 mod pool;
 mod slice;
+mod tariffs;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     ids::{SessionId, SessionNo},
-    rating::{Catalog, ContextId},
+    rating::{Attributes, Catalog, ContextId},
     time::Timestamp,
     units::Money,
 };
@@ -68,7 +69,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         if account.sessions.len() >= state.retention.account_sessions_max {
             return Decided::unchanged(bare(Verdict::ResourcesExceeded));
         }
-        if barred(account) {
+        if barred(account) && !is_emergency(session, request) {
             return Decided::unchanged(bare(Verdict::ServiceDenied));
         }
     }
@@ -80,7 +81,8 @@ fn orphan(request: &Interrogation<'_>, now: Timestamp, answer: Arc<Answer>) -> D
     let usage: Vec<_> = request
         .services
         .iter()
-        .filter_map(|service| service.used.filter(|used| !used.is_zero()).map(|used| (service.key, used)))
+        .map(|service| (service.key, service.all_used()))
+        .filter(|(_, used)| !used.is_zero())
         .collect();
     if usage.is_empty() {
         return Decided::unchanged(answer);
@@ -101,6 +103,12 @@ fn barred(account: &Account) -> bool {
     matches!(account.state, AccountState::Suspended | AccountState::Terminated)
 }
 
+/// An emergency is never refused, whoever calls and whatever is left (spec G-104).
+fn is_emergency(session: Option<&Session>, request: &Interrogation<'_>) -> bool {
+    let known = session.and_then(|session| session.attributes.as_deref());
+    known.is_some_and(|known| known.emergency) || request.attributes.as_ref().is_some_and(|told| told.emergency)
+}
+
 fn same_context(session: &Session, catalog: &Catalog, request: &Interrogation<'_>) -> bool {
     *session.context == *request.context_name
         || request.context.is_some_and(|context| catalog.context(&session.context) == Some(context))
@@ -115,6 +123,13 @@ struct Interrogator<'a> {
     account: &'a Account,
     session: Option<&'a Session>,
     context: Option<ContextId>,
+    /// When what is reported happened (spec C-24).
+    moment: Timestamp,
+    /// The client's own time was too far off.
+    untimely: bool,
+    /// The conditions from now on, if any are known.
+    attributes: Option<Arc<Attributes>>,
+    emergency: bool,
     ledger: Ledger<'a>,
     /// What pools hold.
     pools: Vec<Pool>,
@@ -136,7 +151,24 @@ impl<'a> Interrogator<'a> {
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let pools = session.map_or_else(Vec::new, |session| session.pools.clone());
-        Self { state, catalog, request, now, account, session, context, ledger, pools, steps, replies }
+        let (moment, untimely) = catalog.moment(request.happened, now);
+        Self {
+            state,
+            catalog,
+            request,
+            now,
+            account,
+            session,
+            context,
+            moment,
+            untimely,
+            attributes: from_now_on(session, request),
+            emergency: is_emergency(session, request),
+            ledger,
+            pools,
+            steps,
+            replies,
+        }
     }
 
     fn run(mut self) -> Decided {
@@ -172,7 +204,7 @@ impl<'a> Interrogator<'a> {
         } else {
             Vec::new()
         };
-        let barred = barred(self.account);
+        let barred = barred(self.account) && !self.emergency;
         let stopped = self.account.state == AccountState::Stopped
             || notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
         if self.request.kind != RequestKind::Termination && !barred {
@@ -186,7 +218,7 @@ impl<'a> Interrogator<'a> {
     }
 
     fn conclude(self, barred: bool, notices: Vec<super::Notice>, extras: Option<Box<AnswerExtras>>) -> Decided {
-        let Self { state, request, now, account, session, steps, mut replies, .. } = self;
+        let Self { state, request, now, account, session, attributes, untimely, steps, mut replies, .. } = self;
         let charged = steps
             .iter()
             .fold(session.map_or(Money::ZERO, Session::charged), |sum, step| sum.saturating_add(step.charged));
@@ -242,9 +274,23 @@ impl<'a> Interrogator<'a> {
             closes,
             notices,
             moved_to,
-            attributes: None,
+            attributes: attributes.filter(|new| known_attributes(session).is_none_or(|known| known != new)),
+            untimely: request.happened.filter(|_| untimely),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
+    }
+}
+
+fn known_attributes(session: Option<&Session>) -> Option<&Arc<Attributes>> {
+    session.and_then(|session| session.attributes.as_ref())
+}
+
+/// The conditions that hold from this request on: it may tell only what has changed (spec G-96).
+fn from_now_on(session: Option<&Session>, request: &Interrogation<'_>) -> Option<Arc<Attributes>> {
+    match (known_attributes(session), request.attributes.as_deref()) {
+        (known, None) => known.cloned(),
+        (None, Some(told)) => Some(Arc::new(told.clone())),
+        (Some(known), Some(told)) => Some(Arc::new(told.clone().merged_into(known))),
     }
 }
 

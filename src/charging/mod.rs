@@ -20,6 +20,7 @@ mod kept;
 mod lifecycle;
 mod memory;
 mod quota;
+mod rate;
 mod restore;
 mod session;
 mod state;

@@ -78,7 +78,7 @@ fn credit_control_answer(
     }
     if answer.at_command_level {
         if let Some(reply) = answer.replies.first() {
-            cca.granted = reply.grant.map(|grant| quota::granted(grant, currency));
+            cca.granted = reply.grant.map(|grant| quota::granted(grant, reply, currency));
             cca.validity_time = quota::validity(reply);
             cca.final_unit = reply.final_action.as_ref().map(quota::final_unit);
             let qos = cca.final_unit.as_ref().filter(|_| client.qos_final_unit).and_then(|action| action.to_qos_form());

@@ -4,13 +4,17 @@
 //! arithmetic is on integers.
 
 mod attributes;
+mod calendar;
 mod catalog;
 mod compile;
+mod dial_plan;
 mod filter_rule;
 mod price;
 mod problem;
 mod quantity;
 mod service;
+mod settings;
+mod tariff;
 
 pub use attributes::{Attributes, Role};
 pub use catalog::Catalog;
@@ -22,6 +26,8 @@ pub use service::{
     Allowance, Announcement, ContextId, EnvelopeReporting, FinalAction, PoolTerms, Service, ServiceId, Threshold,
     ThresholdKind, TimeMechanism,
 };
+pub use settings::{Domain, Indeterminate};
+pub use tariff::Tariff;
 
 #[cfg(test)]
 mod tests;

@@ -133,6 +133,12 @@ impl Price {
         (self.written.mantissa, self.written.scale as u8, self.written.per)
     }
 
+    /// What one block costs, rounded up.
+    pub fn block_cost(&self) -> Money {
+        // At most `i64::MAX`, as the numerator is.
+        Money::from_micros(i64::try_from(self.numerator.div_ceil(self.denominator)).unwrap_or(i64::MAX))
+    }
+
     /// What is charged with the first unit of a session, beside the units.
     pub const fn setup(&self) -> Money {
         Money::from_micros(self.setup)

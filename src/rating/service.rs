@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::price::Price;
+use super::{price::Price, tariff::Tariffs};
 use crate::units::{Money, UnitKind};
 
 /// A service context of one compiled catalog. Not stable from one catalog to the next.
@@ -66,6 +66,11 @@ pub struct Service {
     pub restricted_validity_secs: u32,
     /// Whether its usage counts for usage counters (spending, fair use). A zero-rated service may be left out of them.
     pub counted: bool,
+    /// It is time that passes whether or not anything is done with it, such as a call's: what was used lies before the
+    /// report, so that a change of tariff needs no help of the client (spec C-60).
+    pub continuous: bool,
+    /// Prices under conditions; `None` where there are none, which costs nothing.
+    pub(super) tariffs: Option<Box<Tariffs>>,
 }
 
 impl Service {
@@ -181,7 +186,7 @@ impl Allowance {
     /// never paid from it, nor are those of a credit pool, which counts money alone.
     pub fn covers(&self, service: &Service) -> bool {
         let named = self.services.is_empty() || self.services.contains(&service.name);
-        self.kind == service.kind && named && !service.price.is_free() && service.pool.is_none()
+        self.kind == service.kind && named && !service.is_free() && service.pool.is_none()
     }
 }
 

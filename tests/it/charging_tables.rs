@@ -1,7 +1,8 @@
 //! Charging as text tables that a charging engineer can read: each command, and below it, indented, what came of it.
 //!
-//! The tables are in `tests/it/charging_tables`; one with a catalog beside it of its own name is charged by that. `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each
-//! command into the files; read the difference before you keep it.
+//! The tables are in `tests/it/charging_tables`; one with a catalog beside it of its own name is charged by that.
+//! `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each command into the files; read the difference before
+//! you keep it.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -12,12 +13,13 @@ use tollgate::{
         ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits, decide,
     },
     ids::{AccountId, QuotaKey, SessionKey},
-    rating::Catalog,
+    rating::{Attributes, Catalog, Role},
     time::Timestamp,
     units::{Money, UnitKind},
 };
 
 struct Table {
+    text: String,
     catalog: Catalog,
     /// The switches of the client whose requests follow.
     client: ClientNeeds,
@@ -40,12 +42,50 @@ fn services(words: &[&str]) -> Vec<ServiceRequest> {
             "none" => {}
             "si" => service.key.service_identifier = Some(value.parse().unwrap()),
             "used" => service.used = Some(used(value)),
+            "before" => service.split.get_or_insert_default().before = Some(used(value)),
+            "after" => service.split.get_or_insert_default().after = Some(used(value)),
+            "either" => service.split.get_or_insert_default().either = Some(used(value)),
+            "its-rat" => service.access = Some(value.parse().unwrap()),
             "want" if value.is_empty() => service.want = Some(Want::Any),
             "want" => service.want = Some(wanted(value)),
             _ => panic!("`{word}` is not understood"),
         }
     }
     services
+}
+
+/// The conditions in a command, `rat=6 net=26201`, and the words that are none.
+fn conditions<'w>(words: &[&'w str]) -> (Option<Box<Attributes>>, Vec<&'w str>) {
+    let mut told = Attributes::default();
+    let rest = words.iter().copied().filter(|word| {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        match name {
+            "rat" => told.access = Some(value.parse().unwrap()),
+            "net" => told.serving_network = Some(value.into()),
+            "cell" => told.cell = Some(value.parse().unwrap()),
+            "zone" => told.time_zone = Some(value.parse().unwrap()),
+            "other" => told.other_party = Some(value.into()),
+            "type" => told.message_type = Some(value.parse().unwrap()),
+            "size" => told.size = Some(value.parse().unwrap()),
+            "role" => {
+                told.role = Some(match value {
+                    "originating" => Role::Originating,
+                    "terminating" => Role::Terminating,
+                    _ => Role::Forwarding,
+                });
+            }
+            "emergency" => told.emergency = true,
+            _ => return true,
+        }
+        false
+    });
+    let rest = rest.collect();
+    (Some(Box::new(told)).filter(|told| **told != Attributes::default()), rest)
+}
+
+/// `19:50` or `19:50:30`, in seconds.
+fn time_of_day(text: &str) -> u64 {
+    text.split(':').map(|part| part.parse::<u64>().unwrap()).zip([3_600, 60, 1]).map(|(part, unit)| part * unit).sum()
 }
 
 fn amount(text: &str) -> (u64, &str) {
@@ -76,9 +116,10 @@ fn wanted(text: &str) -> Want {
 }
 
 impl Table {
-    fn new(catalog: &str) -> Self {
-        let catalog = Catalog::from_toml(catalog).unwrap_or_else(|problems| panic!("{problems:?}"));
+    fn new(text: &str) -> Self {
+        let catalog = Catalog::from_toml(text).unwrap_or_else(|problems| panic!("{problems:?}"));
         Self {
+            text: text.into(),
             catalog,
             client: ClientNeeds::default(),
             state: State::new(Retention::default()),
@@ -107,6 +148,9 @@ impl Table {
             }
             [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), session, account, number, rest @ ..] => {
                 let at_command_level = rest.contains(&"none");
+                let (attributes, rest) = conditions(rest);
+                let (switches, rest): (Vec<_>, Vec<_>) =
+                    rest.iter().partition(|word| **word == "told" || word.starts_with("event="));
                 let command = Command::Interrogate(Interrogation {
                     session_id: session.as_bytes(),
                     key: SessionKey::of(session.as_bytes()),
@@ -121,15 +165,19 @@ impl Table {
                     context_name: "32251@3gpp.org",
                     origin_host: "pgw.example",
                     origin_realm: "example",
-                    services: services(rest),
+                    services: services(&rest),
                     at_command_level,
                     short_validity: false,
                     client: self.client,
+                    tariff_time_change: switches.contains(&"told"),
+                    attributes,
+                    happened: switches.iter().find_map(|word| Some(self.today(word.strip_prefix("event=")?))),
                     ..Interrogation::default()
                 });
                 self.execute(&command)
             }
             ["ccr-e", session, account, number, action, rest @ ..] => {
+                let (attributes, rest) = conditions(rest);
                 let command = Command::ChargeEvent(EventRequest {
                     session_id: session.as_bytes(),
                     key: SessionKey::of(session.as_bytes()),
@@ -142,19 +190,20 @@ impl Table {
                         _ => EventAction::PriceEnquiry,
                     },
                     context: self.catalog.context("32274@3gpp.org"),
-                    services: services(rest),
+                    services: services(&rest),
                     at_command_level: rest.contains(&"none"),
                     client: self.client,
+                    attributes,
                     ..EventRequest::default()
                 });
                 self.execute(&command)
             }
             [kind @ ("topup" | "adjust" | "give"), account, what, id] => {
-                let allowance = self.catalog.allowance(what).cloned();
+                let catalog = Catalog::from_toml(&self.text).unwrap();
                 let kind = match *kind {
                     "topup" => CreditKind::TopUp(what.parse().unwrap()),
                     "adjust" => CreditKind::Adjustment(what.parse().unwrap(), "table"),
-                    _ => CreditKind::Allowance(allowance.as_ref().unwrap()),
+                    _ => CreditKind::Allowance(catalog.allowance(what).unwrap()),
                 };
                 let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog.currency()));
                 self.execute(&Command::Credit(CreditCommand { account, kind, currency, request_id: id }))
@@ -184,9 +233,19 @@ impl Table {
                 switches.iter().for_each(|word| switch(&mut self.client, word));
                 String::new()
             }
+            ["clock", time] => {
+                // Forward to when the clock shows this, in UTC.
+                let then = self.today(time);
+                self.now = if then < self.now { then.plus_secs(86_400) } else { then };
+                format!("  {}\n", self.now)
+            }
             ["show", account] => self.show(account.parse().unwrap()),
             _ => panic!("`{line}` is not understood"),
         }
+    }
+
+    fn today(&self, time: &str) -> Timestamp {
+        Timestamp::from_secs(self.now.secs() / 86_400 * 86_400 + time_of_day(time))
     }
 
     fn execute(&mut self, command: &Command<'_>) -> String {
@@ -228,6 +287,16 @@ impl Table {
         if let Some(event) = &decided.event {
             for notice in event.notices() {
                 let _ = writeln!(out, "  event: {}", told_notice(&notice.kind));
+            }
+            let steps = match event {
+                Event::Interrogated(event) => &event.steps[..],
+                Event::EventCharged(event) => &event.steps[..],
+                _ => &[],
+            };
+            for step in steps {
+                if let Some(tariff) = &step.tariff {
+                    let _ = writeln!(out, "  {tariff}: {} for {}", step.used, step.charged);
+                }
             }
             match event {
                 Event::Credited(credited) if !credited.reauthorise.is_empty() => {
@@ -311,6 +380,12 @@ fn told_reply(reply: &tollgate::charging::Reply) -> String {
         if let Some(announcement) = announcement {
             let _ = write!(out, " announce {} at {}", announcement.id, announcement.before_end_secs);
         }
+        if let Some(at) = extras.tariff_change {
+            let _ = write!(out, " change {at}");
+        }
+        if let Some(triggers) = &extras.triggers {
+            let _ = write!(out, " triggers {triggers:?}");
+        }
     }
     out
 }
@@ -381,6 +456,7 @@ fn charging_tables() {
         }
         tables += 1;
         let text = fs::read_to_string(&path).unwrap();
+        // A table may have a price list of its own.
         let own = path.with_extension("toml");
         let catalog = if own.exists() { own } else { directory.join("catalog.toml") };
         let catalog = fs::read_to_string(catalog).unwrap();

@@ -33,6 +33,8 @@ mod simulation;
 mod store_crash;
 mod store_rules;
 mod support;
+mod tariff_property;
+mod tariff_rules;
 mod tidy;
 mod tls;
 mod tools;

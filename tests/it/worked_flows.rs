@@ -148,17 +148,15 @@ async fn nothing_left_at_the_start_without_redirect() {
     play("C-F4-terminate", VOLUME).await;
 }
 
-// when it runs, tests: C-F5 C-60 C-61 C-62
+// tests: C-F5 C-60 C-61 C-62
 #[tokio::test]
-#[ignore = "waits for prices that change with the time of day"]
 async fn a_tariff_change_with_one_quota() {
     let (services, switch) = price_that_changed();
     play_with("C-F5", &[DATA_CONTEXT, &services], &["--switch", &switch]).await;
 }
 
-// when it runs, tests: C-F5 C-62
+// tests: C-F5 C-62
 #[tokio::test]
-#[ignore = "waits for prices that change with the time of day"]
 async fn a_tariff_change_within_a_report() {
     let (services, switch) = price_that_changed();
     play_with("C-F5-indeterminate", &[DATA_CONTEXT, &services], &["--switch", &switch]).await;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::tariff_of;
+use super::{price_of, tariff_of};
 use crate::{
-    charging::{Answer, Decided, EventRequest, Reply, RequestKind, ServiceRequest, Verdict},
+    charging::{Answer, Decided, EventRequest, Reply, RequestKind, ServiceRequest, Verdict, rate::Rate},
     rating::Catalog,
+    time::Timestamp,
     units::Money,
 };
 
@@ -29,7 +30,8 @@ pub(super) fn conclude(answer: &mut Answer, enough: Option<bool>) {
 }
 
 /// The price for somebody who is not named: by the price list alone (spec C-162).
-pub(super) fn price(catalog: &Catalog, request: &EventRequest<'_>) -> Decided {
+pub(super) fn price(catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
+    let (moment, _) = catalog.moment(request.happened, now);
     let mut answer = Answer {
         at_command_level: request.at_command_level,
         ..Answer::bare(RequestKind::Event, request.number, Verdict::Success)
@@ -41,8 +43,10 @@ pub(super) fn price(catalog: &Catalog, request: &EventRequest<'_>) -> Decided {
     let default = [ServiceRequest::default()];
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
     for service in services {
-        let cost = tariff_of(catalog, request, service, catalog.currency())
-            .and_then(|(tariff, units)| tariff.charge(0, units).map_err(|_| Verdict::RatingFailed));
+        let cost = tariff_of(catalog, request, service, catalog.currency()).and_then(|(tariff, units)| {
+            let priced = price_of(tariff, request.attributes.as_deref(), moment);
+            Rate::new(tariff, priced.price, 0).charge(units).map_err(|_| Verdict::RatingFailed)
+        });
         let verdict = match cost {
             Ok(cost) => {
                 answer.cost = answer.cost.saturating_add(cost);

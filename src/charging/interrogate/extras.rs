@@ -1,12 +1,12 @@
 //! What few answers say beside grants: pools, how time counts, announcements; balances and advice of charge.
 
-use super::{Interrogator, line::Line};
+use super::{Interrogator, line::Line, tariffs::Offer};
 use crate::{
     charging::{
         Account, Advice, AdviceWanted, AnswerExtras, ClientNeeds, ReplyExtras, TariffAdvice,
         quota::{Ledger, Tariff},
     },
-    rating::{Catalog, Service},
+    rating::{Catalog, Price, Service},
     units::Money,
 };
 
@@ -17,6 +17,7 @@ impl<'a> Interrogator<'a> {
         line: &Line<'a>,
         service: &Service,
         pool: Option<u32>,
+        offer: &Offer<'a>,
         is_final: bool,
     ) -> Option<Box<ReplyExtras>> {
         let pool = self.pool_share(service, pool);
@@ -24,14 +25,25 @@ impl<'a> Interrogator<'a> {
         // What to report is said once, with the first grant of a quota (spec G-71).
         let envelopes = service.envelopes.filter(|_| self.quota(line.quota).is_none());
         let Service { consumption_secs, time_mechanism, .. } = *service;
+        let triggers = service.triggers();
         let any = pool.is_some()
+            || offer.told.is_some()
+            || !triggers.is_empty()
             || announcement.is_some()
             || envelopes.is_some()
             || consumption_secs.is_some()
             || time_mechanism.is_some();
         any.then(|| {
-            let extras =
-                ReplyExtras { pool, announcement, envelopes, consumption_secs, time_mechanism, ..Default::default() };
+            let extras = ReplyExtras {
+                tariff_change: offer.told,
+                triggers: (!triggers.is_empty()).then(|| triggers.into()),
+                pool,
+                announcement,
+                envelopes,
+                consumption_secs,
+                time_mechanism,
+                ..Default::default()
+            };
             Box::new(extras)
         })
     }
@@ -49,41 +61,48 @@ impl<'a> Interrogator<'a> {
             _ => None,
         });
         let charged = || self.steps.iter().fold(Money::ZERO, |sum, step| sum.saturating_add(step.charged));
-        answer_extras(self.request.client, self.account, &self.ledger, self.catalog, charged, priced)
+        let price = priced.map(|service| match service.tariffs().is_empty() || self.emergency {
+            true => (service, &service.price),
+            false => {
+                let known = self.attributes.as_deref().cloned().unwrap_or_default();
+                (service, service.tariff_at(&known, self.moment).map_or(&service.price, |tariff| &tariff.price))
+            }
+        });
+        answer_extras(self.request.client, self.account, &self.ledger, self.catalog, charged, price)
     }
 }
 
 /// What an answer says beside its result, as far as the client wants to be told. `priced` is the service that advice is
-/// about; `charged` tells what the request cost.
+/// about, with the price in force; `charged` tells what the request cost.
 pub(in crate::charging) fn answer_extras(
     client: ClientNeeds,
     account: &Account,
     ledger: &Ledger<'_>,
     catalog: &Catalog,
     charged: impl FnOnce() -> Money,
-    priced: Option<&Service>,
+    priced: Option<(&Service, &Price)>,
 ) -> Option<Box<AnswerExtras>> {
     let remaining = client.remaining_balance.then(|| ledger.remaining());
     // Absent means no (spec G-80).
     let is_low = |limit| !account.never_stop && ledger.balance() <= limit;
     let low_balance = catalog.low_balance().filter(|limit| client.low_balance && is_low(*limit)).map(|_| true);
     let advice = advice(client.advice, charged, priced);
-    let cost_unit = priced.and_then(|service| service.cost_unit.clone());
+    let cost_unit = priced.and_then(|(service, _)| service.cost_unit.clone());
     let any = remaining.is_some() || low_balance.is_some() || advice.is_some() || cost_unit.is_some();
     any.then(|| Box::new(AnswerExtras { remaining, low_balance, advice, cost_unit }))
 }
 
 /// Advice of charge, by what was asked for (spec G-85, G-86).
-fn advice(wanted: AdviceWanted, charged: impl FnOnce() -> Money, priced: Option<&Service>) -> Option<Advice> {
+fn advice(wanted: AdviceWanted, charged: impl FnOnce() -> Money, priced: Option<(&Service, &Price)>) -> Option<Advice> {
     let (cost, tariff) = match wanted {
         AdviceWanted::Nothing => return None,
         AdviceWanted::Full => (true, true),
         AdviceWanted::Cost => (true, false),
         AdviceWanted::Tariff => (false, true),
     };
-    let told = |service: &Service| {
-        let (digits, scale, units) = service.price.as_written();
-        TariffAdvice { kind: service.kind, units, digits, scale, setup: service.price.setup() }
+    let told = |(service, price): (&Service, &Price)| {
+        let (digits, scale, units) = price.as_written();
+        TariffAdvice { kind: service.kind, units, digits, scale, setup: price.setup() }
     };
     Some(Advice { incremental: cost.then(charged), tariff: priced.filter(|_| tariff).map(told) })
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Interrogator, line::Line};
+use super::{Interrogator, line::Line, tariffs::Offer};
 use crate::{
     charging::{
         Draw, Grant, Reply, Step, Verdict, Want,
         quota::{Allocation, Demand, Tariff},
+        rate::Rate,
     },
     ids::QuotaKey,
-    rating::Service,
+    rating::{PriceOverflow, Service},
 };
 
 /// Validity-Time of money that the client rates itself, for which no service says another: whole, and short (spec G-115).
@@ -23,6 +24,17 @@ pub(super) struct Reserved {
     pub(super) holds: Vec<Draw>,
     /// The pool that it draws from.
     pub(super) pool: Option<u32>,
+}
+
+/// How far a grant goes.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// The slice that it was made by, where slices grow; else 0.
+    grown: u64,
+    /// It is less than the slice.
+    cut: bool,
+    /// Nothing can follow.
+    is_final: bool,
 }
 
 impl<'a> Interrogator<'a> {
@@ -41,22 +53,23 @@ impl<'a> Interrogator<'a> {
         if new && self.session.is_some_and(|session| session.quotas.len() >= quotas_max) {
             return self.reply(line, Verdict::ResourcesExceeded);
         }
-        let (tariff, mut slice) = match self.wanted(line, want) {
-            Ok(wanted) => wanted,
+        let service = match line.tariff {
+            Some(Tariff::Service(service)) => Some(service),
+            Some(Tariff::Money) | None => None,
+        };
+        let offer = service.map_or_else(|| Offer::plain(Rate::money()), |service| self.offer(line, service));
+        let mut slice = match self.wanted(line, want, offer.rate) {
+            Ok(slice) => slice,
             Err(verdict) => return self.reply(line, verdict),
         };
-        let service = match tariff {
-            Tariff::Service(service) => Some(service),
-            Tariff::Money => None,
-        };
-        if tariff.is_free() && self.request.client.free_of_charge_4011 {
+        if offer.rate.is_free() && self.request.client.free_of_charge_4011 {
             return self.reply(line, Verdict::NotApplicable);
         }
-        slice.units = self.room_in_pool(line, tariff, slice.units);
-        let reserved = if stopped && !tariff.is_free() {
+        slice.units = self.room_in_pool(line, offer.rate, slice.units);
+        let reserved = if stopped && !offer.rate.is_free() {
             Reserved::default()
         } else {
-            match self.reserve(line, tariff, slice.units) {
+            match self.reserve(line, offer.rate, slice.units) {
                 Ok(reserved) => reserved,
                 Err(_) => return self.reply(line, Verdict::RatingFailed),
             }
@@ -66,8 +79,8 @@ impl<'a> Interrogator<'a> {
         }
         let cut = reserved.units < slice.units;
         // Money that others hold may come back: then these are not the last units (spec C-81).
-        let is_final = cut && !self.reserved_by_others(tariff, &reserved);
-        self.confirm(line, service, reserved, slice.grown, cut, is_final);
+        let is_final = cut && !self.ledger.anything_reserved_beside(offer.rate.tariff, &reserved.holds);
+        self.confirm(line, service, reserved, offer, Extent { grown: slice.grown, cut, is_final });
     }
 
     fn confirm(
@@ -75,12 +88,12 @@ impl<'a> Interrogator<'a> {
         line: &Line<'a>,
         service: Option<&'a Service>,
         reserved: Reserved,
-        grown: u64,
-        cut: bool,
-        is_final: bool,
+        offer: Offer<'a>,
+        extent: Extent,
     ) {
         let Reserved { units, holds, pool } = reserved;
-        let validity_secs = self.validity(service, &holds, cut, is_final);
+        let Extent { grown, cut, is_final } = extent;
+        let validity_secs = self.validity(service, &holds, cut, is_final).min(offer.validity_max);
         // In a pool the units left of one quota say nothing.
         let threshold = match service {
             Some(service) if !is_final && pool.is_none() && self.request.client.thresholds => {
@@ -97,7 +110,7 @@ impl<'a> Interrogator<'a> {
             threshold,
             holding_secs: service.and_then(|service| service.quota_holding_secs),
             final_action: is_final.then(|| self.final_units(service)),
-            extras: service.and_then(|service| self.reply_extras(line, service, pool, is_final)),
+            extras: service.and_then(|service| self.reply_extras(line, service, pool, &offer, is_final)),
         });
         if let Some(step) = self.step(line.quota) {
             step.granted = units;
@@ -106,37 +119,27 @@ impl<'a> Interrogator<'a> {
             step.final_units = is_final;
             step.pool = pool;
             step.slice = grown;
+            step.terms = offer.terms;
         }
     }
 
     /// Reserves at most `units`, in a pool or alone. Nothing is reserved if nothing, or less than the service's least grant,
     /// can be paid (spec G-117).
-    fn reserve(
-        &mut self,
-        line: &Line<'a>,
-        tariff: Tariff<'a>,
-        units: u64,
-    ) -> Result<Reserved, crate::rating::PriceOverflow> {
-        let least = match tariff {
+    fn reserve(&mut self, line: &Line<'a>, rate: Rate<'a>, units: u64) -> Result<Reserved, PriceOverflow> {
+        let least = match rate.tariff {
             Tariff::Service(service) => service.minimum_grant.min(units),
             Tariff::Money => 0,
         };
-        if let Some(pool) = self.pool_of(line, tariff) {
-            return self.reserve_in_pool(pool, tariff, units, least);
+        if let Some(pool) = self.pool_of(line, rate) {
+            return self.reserve_in_pool(pool, rate.from_zero(), units, least);
         }
-        let rated = self.rated(line.quota, tariff.measure());
-        let allocation = self.ledger.allocate(tariff, rated, units, Demand::Affordable)?;
+        let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
         if allocation.units < least {
             return Ok(Reserved::default());
         }
         self.ledger.hold(&allocation);
         let Allocation { units, draws, .. } = allocation;
         Ok(Reserved { units, holds: draws, pool: None })
-    }
-
-    /// Whether anything that could pay for the service is reserved beside what was just reserved for it.
-    fn reserved_by_others(&self, tariff: Tariff<'_>, reserved: &Reserved) -> bool {
-        self.ledger.anything_reserved_beside(tariff, &reserved.holds)
     }
 
     /// The last step of a quota: a quota has several if a request names it by several keys; the grant goes to one.

@@ -10,6 +10,7 @@ use crate::{
     charging::{
         Draw, Pool, PoolShare,
         quota::{Demand, Tariff},
+        rate::Rate,
     },
     ids::QuotaKey,
     rating::{PoolTerms, PriceOverflow, Service},
@@ -28,13 +29,23 @@ impl<'a> Interrogator<'a> {
 
     /// The pool that a grant is to draw from. A quota that is in a pool already stays in its account of it until it ends,
     /// although the client may not be told.
-    pub(super) fn pool_of(&self, line: &Line<'a>, tariff: Tariff<'_>) -> Option<u32> {
-        if let Tariff::Service(service) = tariff
+    pub(super) fn pool_of(&self, line: &Line<'a>, rate: Rate<'_>) -> Option<u32> {
+        if let Tariff::Service(service) = rate.tariff
+            && !rate.is_free()
             && let Some(terms) = self.pool_terms(service)
         {
             return Some(terms.id);
         }
         self.left_in_pool(line.quota)
+    }
+
+    /// The pool that a grant for a line would draw from, as far as its service tells.
+    fn pool_it_joins(&self, line: &Line<'a>) -> Option<u32> {
+        let terms = match line.tariff {
+            Some(Tariff::Service(service)) => self.pool_terms(service),
+            Some(Tariff::Money) | None => None,
+        };
+        terms.map(|terms| terms.id).or_else(|| self.left_in_pool(line.quota))
     }
 
     /// The pool in which a quota has an outstanding grant.
@@ -50,10 +61,9 @@ impl<'a> Interrogator<'a> {
 
     /// The consumed share of a quota leaves its pool: it pays for the usage (spec C-172). More than the pool holds is usage
     /// above the grant.
-    pub(super) fn take_from_pool(&mut self, line: &Line<'a>, tariff: Tariff<'a>, rated: u64, used: u64) {
+    pub(super) fn take_from_pool(&mut self, line: &Line<'a>, rate: Rate<'a>, used: u64) {
         let Some(id) = self.left_in_pool(line.quota) else { return };
-        let after = rated.saturating_add(used);
-        let Ok(cost) = tariff.charge(rated, after) else { return };
+        let Ok(cost) = rate.charge(used) else { return };
         let Some(pool) = self.pools.iter_mut().find(|pool| pool.id == id) else { return };
         let mut due = cost.micros();
         for hold in &mut pool.holds {
@@ -65,11 +75,11 @@ impl<'a> Interrogator<'a> {
     }
 
     /// How many of `units` to grant at best, for what the pool holds already.
-    pub(super) fn room_in_pool(&self, line: &Line<'a>, tariff: Tariff<'a>, units: u64) -> u64 {
-        let Some(id) = self.pool_of(line, tariff) else { return units };
+    pub(super) fn room_in_pool(&self, line: &Line<'a>, rate: Rate<'a>, units: u64) -> u64 {
+        let Some(id) = self.pool_of(line, rate) else { return units };
         let Some(pool) = self.pools.iter().find(|pool| pool.id == id) else { return units };
         let held = pool.holds.iter().fold(0i64, |sum, hold| sum.saturating_add(hold.amount));
-        let slice = tariff.charge(0, units).map_or(i64::MAX, Money::micros);
+        let slice = rate.from_zero().charge(units).map_or(i64::MAX, Money::micros);
         if held >= slice.saturating_mul(POOL_SLICES_MAX) { units.min(1) } else { units }
     }
 
@@ -77,12 +87,12 @@ impl<'a> Interrogator<'a> {
     pub(super) fn reserve_in_pool(
         &mut self,
         id: u32,
-        tariff: Tariff<'a>,
+        rate: Rate<'a>,
         units: u64,
         least: u64,
     ) -> Result<Reserved, PriceOverflow> {
         // Each grant by itself: which quota will use the money, and after how much of its own, nobody knows.
-        let allocation = self.ledger.allocate(tariff, 0, units, Demand::Affordable)?;
+        let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
         if allocation.units == 0 || allocation.units < least {
             return Ok(Reserved::default());
         }
@@ -101,7 +111,7 @@ impl<'a> Interrogator<'a> {
         self.release_pools_unless(|this, id| {
             let joins = |line: &Line<'a>| {
                 let asks = line.want.is_some() || this.asks_silently(line.key);
-                asks && line.tariff.and_then(|tariff| this.pool_of(line, tariff)).is_some_and(|pool| pool == id)
+                asks && this.pool_it_joins(line) == Some(id)
             };
             lines.iter().any(joins)
         });

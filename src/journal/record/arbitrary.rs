@@ -342,12 +342,20 @@ fn openings() -> BoxedStrategy<Box<Opening>> {
 }
 
 fn interrogated() -> BoxedStrategy<Event> {
-    let when = (moments(), moments());
+    let when = (moments(), moments(), option::of(moments()));
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3))
         .prop_map(
-            |((at, expires), account, session, (opening, closes, moved_to, attributes), steps, answer, notices)| {
+            |(
+                (at, expires, untimely),
+                account,
+                session,
+                (opening, closes, moved_to, attributes),
+                steps,
+                answer,
+                notices,
+            )| {
                 Event::Interrogated(Box::new(Interrogated {
                     at,
                     account,
@@ -360,6 +368,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                     notices,
                     moved_to,
                     attributes,
+                    untimely,
                 }))
             },
         )
@@ -368,8 +377,9 @@ fn interrogated() -> BoxedStrategy<Event> {
 
 fn event_charged() -> BoxedStrategy<Event> {
     let session = (session_ids(), u64s());
-    (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3))
-        .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices)| {
+    let when = (moments(), option::of(moments()));
+    (when, accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3))
+        .prop_map(|((at, untimely), account, (session_id, sub_session), action, steps, answer, notices)| {
             Event::EventCharged(Box::new(EventCharged {
                 at,
                 account,
@@ -379,6 +389,7 @@ fn event_charged() -> BoxedStrategy<Event> {
                 steps,
                 answer,
                 notices,
+                untimely,
             }))
         })
         .boxed()

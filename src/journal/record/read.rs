@@ -71,6 +71,7 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         notices: all(wire.notices, notice)?,
         moved_to: wire.moved_to.map(|to| Box::new(Origin { host: to.host.into(), realm: to.realm.into() })),
         attributes: wire.attributes.map(rare::attributes).transpose()?,
+        untimely: wire.untimely_ms.map(Timestamp::from_millis),
     })
 }
 
@@ -94,6 +95,7 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         steps: all(wire.steps, step)?,
         answer: required_answer(wire.answer)?,
         notices: all(wire.notices, notice)?,
+        untimely: wire.untimely_ms.map(Timestamp::from_millis),
     })
 }
 

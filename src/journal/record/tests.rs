@@ -171,6 +171,7 @@ fn typical_update() -> Event {
         notices: Vec::new(),
         moved_to: None,
         attributes: None,
+        untimely: None,
     }))
 }
 

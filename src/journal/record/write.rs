@@ -99,6 +99,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     if let Some(attributes) = &event.attributes {
         w.message(10, |w| rare::write_attributes(w, attributes));
     }
+    w.optional(16, event.untimely.map(Timestamp::millis));
 }
 
 fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
@@ -109,6 +110,7 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     w.message(5, |w| answer(w, &event.answer));
     event.notices.iter().for_each(|each| w.message(6, |w| notice(w, each)));
     w.uint(7, event.sub_session);
+    w.optional(16, event.untimely.map(Timestamp::millis));
 }
 
 fn credited(w: &mut Writer<'_>, event: &Credited) {

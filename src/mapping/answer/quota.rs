@@ -26,7 +26,7 @@ pub(super) fn service(
         rating_group: reply.key.rating_group,
         service_identifier: reply.key.service_identifier,
         result_code: Some(result_code(reply.verdict)),
-        granted: reply.grant.map(|grant| granted(grant, currency)),
+        granted: reply.grant.map(|grant| granted(grant, reply, currency)),
         validity_time: validity(reply),
         final_unit: reply.final_action.as_ref().map(final_unit),
         quota_holding_time: reply.holding_secs,
@@ -67,6 +67,8 @@ fn add_extras(service: &mut ServiceAnswer, extras: &ReplyExtras, grant: Option<G
         unit,
         multiplier: UnitValue::whole(i64::try_from(pool.multiplier).unwrap_or(i64::MAX)),
     }));
+    // What the price depends on, and nothing more (spec G-50, G-53).
+    service.triggers = extras.triggers.as_deref().map(Arc::from);
     service.quota_consumption_time = extras.consumption_secs;
     service.time_quota_mechanism = extras.time_mechanism.map(|mechanism| TimeQuotaMechanism {
         kind: if mechanism.continuous { TimeQuotaType::Continuous } else { TimeQuotaType::Discrete },
@@ -100,15 +102,17 @@ pub(super) fn validity(reply: &Reply) -> Option<u32> {
     Some(reply.validity_secs).filter(|secs| *secs > 0)
 }
 
-pub(super) fn granted(grant: Grant, currency: Option<Currency>) -> GrantedUnits {
-    match grant.measure {
+pub(super) fn granted(grant: Grant, reply: &Reply, currency: Option<Currency>) -> GrantedUnits {
+    let granted = match grant.measure {
         Measure::Units(kind) => GrantedUnits::of(Units { kind, amount: grant.amount }),
         Measure::Money => {
             let micros = i64::try_from(grant.amount).unwrap_or(i64::MAX);
             let money = CcMoney::from_money(Money::from_micros(micros), currency.map(Currency::number));
             GrantedUnits::of_money(money)
         }
-    }
+    };
+    // One quota for both sides of the change: which part was used on which side is the client's to say (spec C-61).
+    GrantedUnits { tariff_time_change: reply.extras.as_ref().and_then(|extras| extras.tariff_change), ..granted }
 }
 
 pub(super) fn final_unit(action: &FinalUnits) -> FinalUnitAction {

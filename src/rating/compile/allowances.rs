@@ -80,7 +80,7 @@ fn covered(
             let message = format!("service {name} counts {}, which `amount` does not", service.kind);
             problems.add(&field.span, message);
         }
-        if service.price.is_free() {
+        if service.is_free() {
             problems.add(&field.span, format!("service {name} is free: no allowance is needed for it"));
         }
         if service.pool.is_some() {

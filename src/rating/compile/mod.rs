@@ -7,6 +7,8 @@ mod granting;
 mod pools;
 mod section;
 mod services;
+mod settings;
+mod tariffs;
 
 use std::sync::Arc;
 
@@ -51,10 +53,13 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         section::text(value)?.parse::<Currency>().map_err(|error| error.to_string())
     });
     let contexts = Contexts::read(&mut root, problems);
-    let services = Services::read(&mut root, &contexts, problems);
+    let mut services = Services::read(&mut root, &contexts, problems);
+    let settings = settings::settings(&mut root, problems);
+    tariffs::tariffs(&mut root, &mut services, &settings, problems);
     let allowances = allowances::allowances(&mut root, &services, problems);
     let thresholds = allowances::thresholds(&mut root, problems);
     root.finish(problems);
+    let of_contexts = contexts.settings(&services.list);
     Some(Catalog {
         currency: currency?.value,
         contexts: contexts.table,
@@ -65,5 +70,7 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         allowances,
         low_balance: thresholds.iter().filter_map(|threshold| threshold.kind.money()).max(),
         thresholds,
+        settings,
+        of_contexts,
     })
 }

@@ -31,6 +31,8 @@ const SERVICES_MAX: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Services<'a> {
     pub(super) list: Vec<Service>,
+    /// Whether each of them goes by the user's clock, where that is known (spec G-94).
+    pub(super) user_zone: Vec<bool>,
     pub(super) keys: Vec<(ServiceKey, ServiceId)>,
     /// By context.
     pub(super) of_contexts: Vec<ContextServices>,
@@ -79,9 +81,11 @@ impl<'a> Services<'a> {
                 }
             }
             let pool = text.granting.pool.clone();
+            let user_zone = text.user_zone;
             if let Some(service) = text.service(id) {
                 pooled.extend(pool.map(|pool| (services.list.len(), pool)));
                 services.list.push(service);
+                services.user_zone.push(user_zone);
             }
             section.finish(problems);
         }
@@ -173,6 +177,8 @@ struct ServiceText<'a> {
     restricted_validity_secs: u32,
     counted: bool,
     granting: Granting,
+    continuous: bool,
+    user_zone: bool,
 }
 
 impl<'a> ServiceText<'a> {
@@ -199,6 +205,13 @@ impl<'a> ServiceText<'a> {
         let threshold = section.get("threshold_percent", problems, section::number(0, 50));
         let counted = section.get("counted", problems, section::truth);
         let granting = Granting::read(section, price.map(|(kind, _)| kind), slice, problems);
+        let kind = price.as_ref().map(|(kind, _)| *kind);
+        let continuous = section.get("continuous", problems, section::truth);
+        if let Some(field) = continuous.as_ref().filter(|field| field.value && kind != Some(UnitKind::Seconds)) {
+            problems
+                .add(&field.span, "only time is used continuously: `continuous` is for a service that counts seconds");
+        }
+        let user_zone = section.get("user_time_zone", problems, section::truth);
         Self {
             name,
             context,
@@ -212,7 +225,11 @@ impl<'a> ServiceText<'a> {
             threshold_percent: threshold.map_or(20, |field| field.value as u8),
             restricted_validity_secs,
             counted: counted.is_none_or(|field| field.value),
+            // A client that is told how time is consumed does not consume all of it (spec C-60, G-65, G-70).
+            continuous: continuous
+                .map_or(kind == Some(UnitKind::Seconds) && granting.counts_all_time(), |field| field.value),
             granting,
+            user_zone: user_zone.is_some_and(|field| field.value),
         }
     }
 
@@ -265,21 +282,16 @@ impl<'a> ServiceText<'a> {
             final_action: self.granting.final_action,
             restricted_validity_secs: self.restricted_validity_secs,
             counted: self.counted,
+            continuous: self.continuous,
+            tariffs: None,
         })
     }
 }
 
 /// Reads price and slice together: they must count the same thing.
 fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(UnitKind, Price)>, Option<u64>) {
-    let free = section.get("free", problems, section::truth).is_some_and(|field| field.value);
     let slice = section.get("slice", problems, section::quantity);
-    if free {
-        for key in ["price", "per", "block", "setup"] {
-            if section.get(key, problems, |_| Ok(())).is_some() {
-                problems
-                    .add(&section.key_span(key), format!("`free = true` and `{key}` do not go together: take one out"));
-            }
-        }
+    if is_free(section, problems) {
         if !section.has("slice") {
             problems.add(
                 &section.span,
@@ -289,22 +301,36 @@ fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(Un
         let price = slice.as_ref().map(|field| (field.value.0, Price::free_of(field.value.0)));
         return (price, slice.map(|field| field.value.1));
     }
+    let Some((kind, price)) = price(section, problems) else { return (None, None) };
+    if let Some(field) = slice.as_ref().filter(|field| field.value.0 != kind) {
+        let other = field.value.0;
+        problems.add(&field.span, format!("`slice` counts {other} and `per` counts {kind}: they must be the same"));
+    }
+    (price.map(|price| (kind, price)), Some(slice.map_or_else(|| default_slice(kind), |field| field.value.1)))
+}
+
+/// Whether the section says `free = true`; then it says nothing else of a price.
+pub(super) fn is_free(section: &mut Section<'_>, problems: &mut Problems<'_>) -> bool {
+    let free = section.get("free", problems, section::truth).is_some_and(|field| field.value);
+    for key in ["price", "per", "block", "setup"].into_iter().filter(|_| free) {
+        if section.get(key, problems, |_| Ok(())).is_some() {
+            problems.add(&section.key_span(key), format!("`free = true` and `{key}` do not go together: take one out"));
+        }
+    }
+    free
+}
+
+/// Reads a price and what it counts; the price itself is missing if its figures are wrong.
+pub(super) fn price(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<(UnitKind, Option<Price>)> {
     let amount = section.require("price", "price = \"0.01\"` or `free = true", problems, decimal);
     let per = section.require("per", "per = \"1 MB\"", problems, section::quantity);
     let block = section.get("block", problems, section::quantity);
     let setup = section.get("setup", problems, section::money);
-    let Some(per) = per else { return (None, None) };
-    let (kind, per_units) = per.value;
-    for (key, field) in [("block", &block), ("slice", &slice)] {
-        if let Some(field) = field.as_ref().filter(|field| field.value.0 != kind) {
-            let other = field.value.0;
-            problems.add(&field.span, format!("`{key}` counts {other} and `per` counts {kind}: they must be the same"));
-        }
+    let (kind, per_units) = per?.value;
+    if let Some(field) = block.as_ref().filter(|field| field.value.0 != kind) {
+        let other = field.value.0;
+        problems.add(&field.span, format!("`block` counts {other} and `per` counts {kind}: they must be the same"));
     }
-    let slice = match slice {
-        Some(field) => field.value.1,
-        None => default_slice(kind),
-    };
     // In a pool every unit counts.
     let whole = if section.has("pool") { 1 } else { per_units };
     let block_units = block.as_ref().map_or(whole, |field| field.value.1);
@@ -321,7 +347,7 @@ fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(Un
             })
             .ok()
     });
-    (price.map(|price| (kind, price)), Some(slice))
+    Some((kind, price))
 }
 
 /// The slice of a service that says nothing about it.

@@ -406,7 +406,6 @@ mod tests {
         assert_eq!((services[0].unusable, services[0].used.unwrap().money.micros()), (false, 50_000));
     }
 
-    // tests: C-23
     #[test]
     fn sub_sessions_are_refused_rather_than_mixed_up() {
         let error = translated(|request| request.sub_session_id = Some(2)).unwrap_err();

@@ -66,7 +66,6 @@ fn the_dictionary_knows_sizes_vendors_and_m_bits() {
     w.i64(&d::VALUE_DIGITS, -5);
     w.i32(&d::EXPONENT, -2);
     w.u32(&d::CC_TIME, 0x0102_0304);
-    drop(w);
     let expected = [
         "000001bf40000010fffffffffffffffb", // -5 in eight octets, the highest first
         "000001ad4000000cfffffffe",
@@ -161,6 +160,24 @@ async fn padding_is_not_looked_at_and_is_sent_as_zero() {
     // Reading the answer's AVPs checks its padding.
     assert_eq!((answer.result(), answer.services()[0].octets()), (2001, Some(10 * MB)));
     assert_eq!(answer.text(code::SESSION_ID), Some("pgw.example;1;1;x"));
+}
+
+// tests: B-22
+#[tokio::test]
+async fn a_vendor_bit_without_a_vendor_matters_only_where_it_must_be_understood() {
+    let node = TestNode::demo().await;
+    let mut client = Client::open(node.diameter(), "pgw.example").await;
+    let nobodys = |flags| avp_of(code::CC_TIME, flags, Some(0), &[0, 0, 0, 9]);
+    let group_of = |member| mscc(&[number(code::RATING_GROUP, 1), any(), member]);
+    for (n, (request, result)) in (0..).zip([
+        (ccr_of(1, "pgw.example;0", INITIAL, 0).with(wanted(1)).with(nobodys(0x40)), 3009),
+        (ccr_of(1, "pgw.example;1", INITIAL, 0).with(wanted(1)).with(nobodys(0)), 2001),
+        (ccr_of(1, "pgw.example;2", INITIAL, 0).with(group_of(nobodys(0))), 2001),
+        (ccr_of(1, "pgw.example;3", INITIAL, 0).with(group_of(nobodys(0x40))), 2001),
+    ]) {
+        let answer = ask(&mut client, request).await;
+        assert_eq!((answer.result(), answer.is_error()), (result, result == 3009), "{n}");
+    }
 }
 
 // tests: B-101 B-103

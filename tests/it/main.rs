@@ -25,6 +25,7 @@ mod kill9;
 mod neighbours;
 mod peers;
 mod process;
+mod profiles;
 mod reauthorise;
 mod recorder;
 mod restart;

@@ -40,7 +40,7 @@ impl<'a> Interrogator<'a> {
     }
 
     /// The conditions from now on, for one quota (spec G-35).
-    fn from_now_on(&self, line: &Line<'a>) -> Arc<Attributes> {
+    fn henceforth(&self, line: &Line<'a>) -> Arc<Attributes> {
         let known = self.attributes.as_ref().map_or_else(Default::default, Arc::clone);
         match line.access {
             Some(access) if known.access != Some(access) => {
@@ -153,7 +153,7 @@ impl<'a> Interrogator<'a> {
         if service.tariffs().is_empty() {
             return Offer::plain(rate(Priced::by(service, None)));
         }
-        let attributes = self.from_now_on(line);
+        let attributes = self.henceforth(line);
         // By the client's clock, as its usage will be (spec C-24).
         let start = self.moment;
         let validity = u64::from(service.validity_secs);

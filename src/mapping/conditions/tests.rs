@@ -46,8 +46,11 @@ fn catalog(plain: bool) -> Catalog {
     Catalog::from_toml(&text).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
+/// A group and what writes its members.
+type Group<'a> = (&'a AvpDef, &'a dyn Fn(&mut Writer<'_>));
+
 /// The groups, as Service-Information has them.
-fn groups(groups: &[(&AvpDef, &dyn Fn(&mut Writer<'_>))]) -> Vec<u8> {
+fn groups(groups: &[Group<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut w = Writer::bare(&mut out);
     groups.iter().for_each(|(def, write)| w.group(def, |w| write(w)));

@@ -67,17 +67,15 @@ impl<'a> Rate<'a> {
         Self::new(Tariff::Money, &FREE, 0)
     }
 
-    /// By a service's own price, or by the client's.
-    pub(super) fn own(tariff: Tariff<'a>, rated: u64) -> Self {
-        match tariff {
-            Tariff::Service(service) => Self::new(tariff, &service.price, rated),
-            Tariff::Money => Self::money(),
-        }
-    }
-
     /// Any part of the units may be charged by this price instead.
     pub(super) fn or(self, price: &'a Price, rated: u64) -> Self {
         Self { later: Some(Side { price, rated }), ..self }
+    }
+
+    /// The same for one who has used nothing yet.
+    pub(super) fn from_zero(self) -> Self {
+        let zero = |side: Side<'a>| Side { rated: 0, ..side };
+        Self { now: zero(self.now), later: self.later.map(zero), ..self }
     }
 
     fn sides(&self) -> impl Iterator<Item = Side<'a>> {

@@ -263,6 +263,55 @@ fn every_mistake_is_told_with_its_place() {
             "per = \"1 MB\"\nredirect_to = \"a b\"",
             "12:15 `redirect_to = \"a b\"`: write a URL, SIP URI or IP",
         ),
+        ("per = \"1 MB\"", "per = \"1 MB\"\nslice_max = \"1 MB\"", "12:13 `slice_max` is less than `slice`"),
+        ("per = \"1 MB\"", "per = \"1 MB\"\nminimum_grant = \"1 GB\"", "12:17 `minimum_grant` is more than `slice`"),
+        (
+            "per = \"1 MB\"",
+            "per = \"1 MB\"\nconsumption_time = \"9 s\"",
+            "12:1 `consumption_time` is for services that count time",
+        ),
+        (
+            "per = \"1 MB\"",
+            "per = \"1 MB\"\ntime_quota = \"discrete\"",
+            "6:1 `time_quota` and `base_interval` go together",
+        ),
+        (
+            "per = \"1 MB\"",
+            "per = \"1 MB\"\nenvelopes = \"all\"",
+            "12:13 `envelopes = \"all\"`: write \"plain\", \"volume\"",
+        ),
+        (
+            "per = \"1 MB\"",
+            "per = \"1 MB\"\nannouncement_before_end = \"9 s\"",
+            "12:27 `announcement_before_end` says when",
+        ),
+        (
+            "per = \"1 MB\"",
+            "per = \"1 MB\"\nrestrict_to = \"permit in tcp from any to any\"",
+            "12:15 in `restrict_to`: `tcp` stands where the rule needs `ip` or a protocol number",
+        ),
+        (
+            "per = \"1 MB\"",
+            "per = \"1 MB\"\nredirect_to = \"http://a\"\nrestrict_filters = \"walled\"",
+            "12:1 a user is redirected or restricted, not both",
+        ),
+        // Credit pools count money, by the unit.
+        (
+            "per = \"1 MB\"",
+            "per = \"1 MB\"\npool = 1\nblock = \"1 kB\"",
+            "12:8 service `internet` is priced by the block",
+        ),
+        ("per = \"1 MB\"", "per = \"1 MB\"\npool = 1\nsetup = \"1\"", "12:8 service `internet` has a `setup` fee"),
+        (
+            "price = \"0.01\"\nper = \"1 MB\"",
+            "free = true\nslice = \"1 MB\"\npool = 1",
+            "12:8 service `internet` is free",
+        ),
+        (
+            "per = \"1 MB\"",
+            "per = \"1 MB\"\npool = 1",
+            "16:13 service `internet` draws from a credit pool, which counts money",
+        ),
         (
             "per = \"1 MB\"",
             "per = \"1 MB\"\ncounted = \"no\"",

@@ -1,7 +1,8 @@
 //! Charging as text tables that a charging engineer can read: each command, and below it, indented, what came of it.
 //!
-//! The tables are in `tests/it/charging_tables`; one with a catalog beside it of its own name is charged by that. `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each
-//! command into the files; read the difference before you keep it.
+//! The tables are in `tests/it/charging_tables`; one with a catalog beside it of its own name is charged by that.
+//! `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each command into the files; read the difference before
+//! you keep it.
 
 use std::{fmt::Write as _, fs, path::Path};
 

@@ -16,8 +16,8 @@ impl<'a> Interrogator<'a> {
         &self,
         line: &Line<'a>,
         service: &Service,
-        offer: &Offer<'_>,
         pool: Option<u32>,
+        offer: &Offer<'a>,
         is_final: bool,
     ) -> Option<Box<ReplyExtras>> {
         let pool = self.pool_share(service, pool);
@@ -25,18 +25,17 @@ impl<'a> Interrogator<'a> {
         // What to report is said once, with the first grant of a quota (spec G-71).
         let envelopes = service.envelopes.filter(|_| self.quota(line.quota).is_none());
         let Service { consumption_secs, time_mechanism, .. } = *service;
-        // Changes of its conditions that matter (spec G-53).
-        let (tariff_change, triggers) = (offer.told, service.triggers());
+        let triggers = service.triggers();
         let any = pool.is_some()
-            || tariff_change.is_some()
+            || offer.told.is_some()
             || !triggers.is_empty()
             || announcement.is_some()
             || envelopes.is_some()
             || consumption_secs.is_some()
             || time_mechanism.is_some();
         any.then(|| {
-            Box::new(ReplyExtras {
-                tariff_change,
+            let extras = ReplyExtras {
+                tariff_change: offer.told,
                 triggers: (!triggers.is_empty()).then(|| triggers.into()),
                 pool,
                 announcement,
@@ -44,7 +43,8 @@ impl<'a> Interrogator<'a> {
                 consumption_secs,
                 time_mechanism,
                 ..Default::default()
-            })
+            };
+            Box::new(extras)
         })
     }
 
@@ -57,16 +57,23 @@ impl<'a> Interrogator<'a> {
     /// What the answer says of the balance and of costs.
     pub(super) fn answer_extras(&self, lines: &[Line<'a>]) -> Option<Box<AnswerExtras>> {
         let priced = lines.iter().find_map(|line| match line.tariff {
-            Some(Tariff::Service(service)) => Some((service, self.price_now(line, service))),
+            Some(Tariff::Service(service)) => Some(service),
             _ => None,
         });
         let charged = || self.steps.iter().fold(Money::ZERO, |sum, step| sum.saturating_add(step.charged));
-        answer_extras(self.request.client, self.account, &self.ledger, self.catalog, charged, priced)
+        let price = priced.map(|service| match service.tariffs().is_empty() || self.emergency {
+            true => (service, &service.price),
+            false => {
+                let known = self.attributes.as_deref().cloned().unwrap_or_default();
+                (service, service.tariff_at(&known, self.moment).map_or(&service.price, |tariff| &tariff.price))
+            }
+        });
+        answer_extras(self.request.client, self.account, &self.ledger, self.catalog, charged, price)
     }
 }
 
 /// What an answer says beside its result, as far as the client wants to be told. `priced` is the service that advice is
-/// about; `charged` tells what the request cost.
+/// about, with the price in force; `charged` tells what the request cost.
 pub(in crate::charging) fn answer_extras(
     client: ClientNeeds,
     account: &Account,

@@ -10,7 +10,7 @@ use crate::{
         rate::Rate,
     },
     ids::QuotaKey,
-    rating::Service,
+    rating::{PriceOverflow, Service},
 };
 
 /// Validity-Time of money that the client rates itself, for which no service says another: whole, and short (spec G-115).
@@ -24,6 +24,17 @@ pub(super) struct Reserved {
     pub(super) holds: Vec<Draw>,
     /// The pool that it draws from.
     pub(super) pool: Option<u32>,
+}
+
+/// How far a grant goes.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// The slice that it was made by, where slices grow; else 0.
+    grown: u64,
+    /// It is less than the slice.
+    cut: bool,
+    /// Nothing can follow.
+    is_final: bool,
 }
 
 impl<'a> Interrogator<'a> {
@@ -42,15 +53,15 @@ impl<'a> Interrogator<'a> {
         if new && self.session.is_some_and(|session| session.quotas.len() >= quotas_max) {
             return self.reply(line, Verdict::ResourcesExceeded);
         }
-        let (tariff, mut slice) = match self.wanted(line, want) {
-            Ok(wanted) => wanted,
-            Err(verdict) => return self.reply(line, verdict),
-        };
-        let service = match tariff {
-            Tariff::Service(service) => Some(service),
-            Tariff::Money => None,
+        let service = match line.tariff {
+            Some(Tariff::Service(service)) => Some(service),
+            Some(Tariff::Money) | None => None,
         };
         let offer = service.map_or_else(|| Offer::plain(Rate::money()), |service| self.offer(line, service));
+        let mut slice = match self.wanted(line, want, offer.rate) {
+            Ok(slice) => slice,
+            Err(verdict) => return self.reply(line, verdict),
+        };
         if offer.rate.is_free() && self.request.client.free_of_charge_4011 {
             return self.reply(line, Verdict::NotApplicable);
         }
@@ -68,20 +79,20 @@ impl<'a> Interrogator<'a> {
         }
         let cut = reserved.units < slice.units;
         // Money that others hold may come back: then these are not the last units (spec C-81).
-        let is_final = cut && !self.reserved_by_others(tariff, &reserved);
-        self.confirm(line, service, &offer, reserved, slice.grown, (cut, is_final));
+        let is_final = cut && !self.ledger.anything_reserved_beside(offer.rate.tariff, &reserved.holds);
+        self.confirm(line, service, reserved, offer, Extent { grown: slice.grown, cut, is_final });
     }
 
     fn confirm(
         &mut self,
         line: &Line<'a>,
         service: Option<&'a Service>,
-        offer: &Offer<'a>,
         reserved: Reserved,
-        grown: u64,
-        (cut, is_final): (bool, bool),
+        offer: Offer<'a>,
+        extent: Extent,
     ) {
         let Reserved { units, holds, pool } = reserved;
+        let Extent { grown, cut, is_final } = extent;
         let validity_secs = self.validity(service, &holds, cut, is_final).min(offer.validity_max);
         // In a pool the units left of one quota say nothing.
         let threshold = match service {
@@ -99,33 +110,28 @@ impl<'a> Interrogator<'a> {
             threshold,
             holding_secs: service.and_then(|service| service.quota_holding_secs),
             final_action: is_final.then(|| self.final_units(service)),
-            extras: service.and_then(|service| self.reply_extras(line, service, offer, pool, is_final)),
+            extras: service.and_then(|service| self.reply_extras(line, service, pool, &offer, is_final)),
         });
         if let Some(step) = self.step(line.quota) {
             step.granted = units;
             step.holds = holds;
             step.validity_secs = validity_secs;
             step.final_units = is_final;
-            step.terms.clone_from(&offer.terms);
             step.pool = pool;
             step.slice = grown;
+            step.terms = offer.terms;
         }
     }
 
     /// Reserves at most `units`, in a pool or alone. Nothing is reserved if nothing, or less than the service's least grant,
     /// can be paid (spec G-117).
-    fn reserve(
-        &mut self,
-        line: &Line<'a>,
-        rate: Rate<'a>,
-        units: u64,
-    ) -> Result<Reserved, crate::rating::PriceOverflow> {
+    fn reserve(&mut self, line: &Line<'a>, rate: Rate<'a>, units: u64) -> Result<Reserved, PriceOverflow> {
         let least = match rate.tariff {
             Tariff::Service(service) => service.minimum_grant.min(units),
             Tariff::Money => 0,
         };
-        if let Some(pool) = self.pool_of(line, rate.tariff) {
-            return self.reserve_in_pool(pool, rate.tariff, units, least);
+        if let Some(pool) = self.pool_of(line, rate) {
+            return self.reserve_in_pool(pool, rate.from_zero(), units, least);
         }
         let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
         if allocation.units < least {
@@ -134,11 +140,6 @@ impl<'a> Interrogator<'a> {
         self.ledger.hold(&allocation);
         let Allocation { units, draws, .. } = allocation;
         Ok(Reserved { units, holds: draws, pool: None })
-    }
-
-    /// Whether anything that could pay for the service is reserved beside what was just reserved for it.
-    fn reserved_by_others(&self, tariff: Tariff<'_>, reserved: &Reserved) -> bool {
-        self.ledger.anything_reserved_beside(tariff, &reserved.holds)
     }
 
     /// The last step of a quota: a quota has several if a request names it by several keys; the grant goes to one.

@@ -24,18 +24,28 @@ const POOL_SLICES_MAX: i64 = 4;
 impl<'a> Interrogator<'a> {
     /// The terms by which a service's grants are pooled in this request. A pool stands in MSCCs only.
     pub(super) fn pool_terms(&self, service: &Service) -> Option<PoolTerms> {
-        service.pool.filter(|_| self.request.client.pools && !self.request.at_command_level && !self.emergency)
+        service.pool.filter(|_| self.request.client.pools && !self.request.at_command_level)
     }
 
     /// The pool that a grant is to draw from. A quota that is in a pool already stays in its account of it until it ends,
     /// although the client may not be told.
-    pub(super) fn pool_of(&self, line: &Line<'a>, tariff: Tariff<'_>) -> Option<u32> {
-        if let Tariff::Service(service) = tariff
+    pub(super) fn pool_of(&self, line: &Line<'a>, rate: Rate<'_>) -> Option<u32> {
+        if let Tariff::Service(service) = rate.tariff
+            && !rate.is_free()
             && let Some(terms) = self.pool_terms(service)
         {
             return Some(terms.id);
         }
         self.left_in_pool(line.quota)
+    }
+
+    /// The pool that a grant for a line would draw from, as far as its service tells.
+    fn pool_it_joins(&self, line: &Line<'a>) -> Option<u32> {
+        let terms = match line.tariff {
+            Some(Tariff::Service(service)) => self.pool_terms(service),
+            Some(Tariff::Money) | None => None,
+        };
+        terms.map(|terms| terms.id).or_else(|| self.left_in_pool(line.quota))
     }
 
     /// The pool in which a quota has an outstanding grant.
@@ -66,10 +76,10 @@ impl<'a> Interrogator<'a> {
 
     /// How many of `units` to grant at best, for what the pool holds already.
     pub(super) fn room_in_pool(&self, line: &Line<'a>, rate: Rate<'a>, units: u64) -> u64 {
-        let Some(id) = self.pool_of(line, rate.tariff) else { return units };
+        let Some(id) = self.pool_of(line, rate) else { return units };
         let Some(pool) = self.pools.iter().find(|pool| pool.id == id) else { return units };
         let held = pool.holds.iter().fold(0i64, |sum, hold| sum.saturating_add(hold.amount));
-        let slice = Rate::own(rate.tariff, 0).charge(units).map_or(i64::MAX, Money::micros);
+        let slice = rate.from_zero().charge(units).map_or(i64::MAX, Money::micros);
         if held >= slice.saturating_mul(POOL_SLICES_MAX) { units.min(1) } else { units }
     }
 
@@ -77,12 +87,12 @@ impl<'a> Interrogator<'a> {
     pub(super) fn reserve_in_pool(
         &mut self,
         id: u32,
-        tariff: Tariff<'a>,
+        rate: Rate<'a>,
         units: u64,
         least: u64,
     ) -> Result<Reserved, PriceOverflow> {
         // Each grant by itself: which quota will use the money, and after how much of its own, nobody knows.
-        let allocation = self.ledger.allocate(Rate::own(tariff, 0), units, Demand::Affordable)?;
+        let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
         if allocation.units == 0 || allocation.units < least {
             return Ok(Reserved::default());
         }
@@ -101,7 +111,7 @@ impl<'a> Interrogator<'a> {
         self.release_pools_unless(|this, id| {
             let joins = |line: &Line<'a>| {
                 let asks = line.want.is_some() || this.asks_silently(line.key);
-                asks && line.tariff.and_then(|tariff| this.pool_of(line, tariff)).is_some_and(|pool| pool == id)
+                asks && this.pool_it_joins(line) == Some(id)
             };
             lines.iter().any(joins)
         });

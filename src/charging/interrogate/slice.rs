@@ -5,6 +5,7 @@ use crate::{
     charging::{
         Quota, Verdict, Want,
         quota::{Demand, Tariff},
+        rate::Rate,
     },
     rating::Service,
     units::UnitKind,
@@ -23,29 +24,29 @@ pub(super) struct Slice {
 }
 
 impl<'a> Interrogator<'a> {
-    /// What a line that wants something is rated by, and how many units it is to get at best.
-    pub(super) fn wanted(&self, line: &Line<'a>, want: Want) -> Result<(Tariff<'a>, Slice), Verdict> {
+    /// How many units a line that wants something is to get at best, at this rate.
+    pub(super) fn wanted(&self, line: &Line<'a>, want: Want, rate: Rate<'a>) -> Result<Slice, Verdict> {
         match (line.tariff, want) {
             (_, Want::Unusable) => Err(Verdict::MoneyNotRated),
             (None, _) if line.in_money => Err(Verdict::MoneyNotRated),
             (None, _) => Err(Verdict::RatingFailed),
-            (Some(tariff @ Tariff::Money), Want::Money(money)) if money.is_positive() => {
-                Ok((tariff, Slice { units: money.micros().unsigned_abs(), grown: 0 }))
+            (Some(Tariff::Money), Want::Money(money)) if money.is_positive() => {
+                Ok(Slice { units: money.micros().unsigned_abs(), grown: 0 })
             }
             // The quota was in money so far; its unit does not change within a session (spec C-46).
             (Some(Tariff::Money), Want::Units(_)) => Err(Verdict::UnitNotRated),
             (Some(Tariff::Money), _) => Err(Verdict::MoneyNotRated),
-            (Some(tariff @ Tariff::Service(service)), want) => {
-                let slice = self.slice(line, service);
+            (Some(Tariff::Service(service)), want) => {
+                let slice = self.slice(line, service, rate);
                 let units = wanted_of(service, want, slice).ok_or(Verdict::UnitNotRated)?;
-                Ok((tariff, Slice { units, grown: service.slice_max.map_or(0, |_| slice) }))
+                Ok(Slice { units, grown: service.slice_max.map_or(0, |_| slice) })
             }
         }
     }
 
     /// The service's slice, grown if the client uses slices up fast. A large grant is for a large balance only: towards its
     /// end, slices fall back to the service's own (spec G-116).
-    fn slice(&self, line: &Line<'a>, service: &'a Service) -> u64 {
+    fn slice(&self, line: &Line<'a>, service: &'a Service, rate: Rate<'a>) -> u64 {
         let Some(most) = service.slice_max else { return service.slice };
         let last = self.quota(line.quota).and_then(|quota| Some((quota, quota.grown.as_deref()?)));
         let mut slice = last.map_or(service.slice, |(_, grown)| grown.slice).clamp(service.slice, most);
@@ -56,7 +57,6 @@ impl<'a> Interrogator<'a> {
             slice = slice.saturating_mul(2).min(most);
         }
         if slice > service.slice {
-            let rate = self.offer(line, service).rate;
             let whole = slice.saturating_mul(SHARE_OF_BALANCE);
             let payable = self.ledger.allocate(rate, whole, Demand::Affordable).map_or(0, |found| found.units);
             slice = slice.min(payable / SHARE_OF_BALANCE).max(service.slice);

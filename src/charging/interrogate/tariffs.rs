@@ -13,7 +13,7 @@ use crate::{
         rate::{Priced, Rate},
     },
     ids::QuotaKey,
-    rating::{Attributes, Indeterminate, Price, Service},
+    rating::{Attributes, Indeterminate, Service},
     time::Timestamp,
 };
 
@@ -180,14 +180,6 @@ impl<'a> Interrogator<'a> {
         }
         offer.terms = (terms != Terms::default()).then(|| Arc::new(terms));
         offer
-    }
-
-    /// The price that applies to a service from now on.
-    pub(super) fn price_now(&self, line: &Line<'a>, service: &'a Service) -> &'a Price {
-        if service.tariffs().is_empty() {
-            return &service.price;
-        }
-        Priced::by(service, service.tariff_at(&self.henceforth(line), self.moment)).price
     }
 
     /// The same for a session every time, and different from one session to the next.

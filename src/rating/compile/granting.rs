@@ -86,6 +86,13 @@ impl Granting {
     }
 }
 
+impl Granting {
+    /// Whether time counts from the grant to the report, traffic or not.
+    pub(super) fn counts_all_time(&self) -> bool {
+        self.consumption_secs.is_none() && self.time_mechanism.is_none()
+    }
+}
+
 /// How time is consumed (spec G-65, G-70): the one or the other way, and only where time is counted.
 fn time(
     section: &mut Section<'_>,

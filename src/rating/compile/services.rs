@@ -224,8 +224,10 @@ impl<'a> ServiceText<'a> {
             threshold_percent: threshold.map_or(20, |field| field.value as u8),
             restricted_validity_secs,
             counted: counted.is_none_or(|field| field.value),
+            // A client that is told how time is consumed does not consume all of it (spec C-60, G-65, G-70).
+            continuous: continuous
+                .map_or(kind == Some(UnitKind::Seconds) && granting.counts_all_time(), |field| field.value),
             granting,
-            continuous: kind == Some(UnitKind::Seconds) && continuous.is_none_or(|field| field.value),
             user_zone: user_zone.is_some_and(|field| field.value),
         }
     }

@@ -78,7 +78,12 @@ pub(super) fn tariffs(
         let service = section.require("service", "service = \"internet\"", problems, section::name);
         let name = section.require("name", "name = \"night\"", problems, section::name);
         let place = service.as_ref().and_then(|field| services.find(field, problems)?.id).map(|id| usize::from(id.0));
-        let kind = place.and_then(|place| services.list.get(place)).map(|service| service.kind);
+        let of_service = place.and_then(|place| services.list.get(place));
+        if let (Some(name), true) = (&service, of_service.is_some_and(|service| service.pool.is_some())) {
+            let message = "draws from a credit pool, which counts by one price: it can have no tariffs";
+            problems.add(&name.span, format!("service {} {message}", quoted(name.value)));
+        }
+        let kind = of_service.map(|service| service.kind);
         let price = price(&mut section, kind, problems);
         let conditions = conditions(&mut section, settings, problems);
         if conditions == Conditions::default() && problems.is_empty() {

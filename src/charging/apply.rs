@@ -113,6 +113,7 @@ impl State {
                 abort: false,
                 reauthorise_group: None,
                 woken: Timestamp::EPOCH,
+                reported: 0,
             };
             self.insert_session(session);
         }
@@ -140,6 +141,7 @@ impl State {
             session.queued = event.expires;
         }
         session.expires = event.expires;
+        session.reported = event.steps.iter().fold(0, |sum, step| sum.wrapping_add(step.used));
         session.remember(Arc::clone(&event.answer));
         if event.answer.kind == RequestKind::Update && session.reauthorise {
             self.mark_reauthorise(event.session, false, None);

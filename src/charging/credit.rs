@@ -57,7 +57,7 @@ fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
     };
     Some(if same {
         let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
-        Decided { event: None, outcome, repeated: true, account: None }
+        Decided { event: None, outcome, repeated: true, altered: false, account: None }
     } else {
         Decided::refused(Refusal::RequestIdReused(command.request_id.into()))
     })
@@ -201,5 +201,6 @@ fn finish(state: &State, account: &Account, command: &CreditCommand<'_>, now: Ti
         reauthorise,
         notices,
     }));
-    Decided { event: Some(event), outcome: Outcome::Credited { balance, bucket }, repeated: false, account: None }
+    let outcome = Outcome::Credited { balance, bucket };
+    Decided { event: Some(event), outcome, repeated: false, altered: false, account: None }
 }

@@ -25,6 +25,8 @@ pub struct Decided {
     pub outcome: Outcome,
     /// The request was seen before: this is the answer that it got then.
     pub repeated: bool,
+    /// It was seen before with other content: it is answered as before, and somebody should know (spec C-140).
+    pub altered: bool,
     /// Who pays, for charging requests of a known account.
     pub account: Option<AccountId>,
 }
@@ -95,11 +97,16 @@ pub enum Refusal {
 
 impl Decided {
     pub(super) fn unchanged(answer: Arc<Answer>) -> Self {
-        Self { event: None, outcome: Outcome::Answer(answer), repeated: false, account: None }
+        Self { event: None, outcome: Outcome::Answer(answer), repeated: false, altered: false, account: None }
     }
 
     pub(super) fn repeated(answer: Arc<Answer>) -> Self {
         Self { repeated: true, ..Self::unchanged(answer) }
+    }
+
+    /// Says whether the repetition has other content.
+    pub(super) fn altered(self, altered: bool) -> Self {
+        Self { altered, ..self }
     }
 
     /// Says who pays.
@@ -108,11 +115,11 @@ impl Decided {
     }
 
     pub(super) fn refused(refusal: Refusal) -> Self {
-        Self { event: None, outcome: Outcome::Refused(refusal), repeated: false, account: None }
+        Self { event: None, outcome: Outcome::Refused(refusal), repeated: false, altered: false, account: None }
     }
 
     pub(super) fn done(event: Option<Event>) -> Self {
-        Self { repeated: event.is_none(), event, outcome: Outcome::Done, account: None }
+        Self { repeated: event.is_none(), event, outcome: Outcome::Done, altered: false, account: None }
     }
 }
 

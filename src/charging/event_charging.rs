@@ -5,8 +5,8 @@ mod enquiry;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, NoticeKind, Reply,
-    RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
+    Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
     interrogate::extras::answer_extras,
     lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
@@ -26,7 +26,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let key = event_key(request.key, request.action);
     let known = request.account.and_then(|account| state.charged_event(key, account, request.number));
     if let Some(known) = known {
-        return Decided::repeated(known.answer());
+        let answer = known.answer();
+        let altered = is_altered(request, &answer);
+        return Decided::repeated(answer).altered(altered);
     }
     let enquiry = request.action == EventAction::PriceEnquiry;
     let Some(account) = request.account.and_then(|id| state.account(id)) else {
@@ -154,6 +156,25 @@ fn service_of<'a>(catalog: &'a Catalog, request: &EventRequest<'_>, service: &Se
     }
     let key = service.key;
     request.context.and_then(|context| catalog.service(context, key.rating_group, key.service_identifier))
+}
+
+/// Whether a repetition asks for something else than what was answered: other services, other amounts (spec C-140). Of what
+/// was not granted nothing is known.
+fn is_altered(request: &EventRequest<'_>, answer: &Answer) -> bool {
+    let wants_else = |service: &ServiceRequest, reply: &Reply| {
+        let granted = reply.grant.filter(|_| request.action == EventAction::Debit);
+        service.key != reply.key
+            || granted.is_some_and(|grant| match (service.want, grant.measure) {
+                (Some(Want::Money(money)), Measure::Money) => u64::try_from(money.micros()) != Ok(grant.amount),
+                (Some(Want::Units(units)), Measure::Units(kind)) => units.of(kind) != Some(grant.amount),
+                (None | Some(Want::Any), _) => false,
+                _ => true,
+            })
+    };
+    answer.verdict == Verdict::Success
+        && !answer.replies.is_empty()
+        && (request.services.len() != answer.replies.len()
+            || request.services.iter().zip(&answer.replies).any(|(service, reply)| wants_else(service, reply)))
 }
 
 /// The tariff, who would pay, and for how many units.

@@ -34,7 +34,10 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
                 return Decided::unchanged(bare(Verdict::UnableToComply));
             }
             Novelty::New => {}
-            Novelty::Answered(answer) => return Decided::repeated(answer).paid_by(session.account),
+            Novelty::Answered(answer) => {
+                let altered = is_altered(state, catalog, request, now, session, &answer);
+                return Decided::repeated(answer).paid_by(session.account).altered(altered);
+            }
             Novelty::Forgotten => {
                 return Decided { repeated: true, ..Decided::unchanged(bare(Verdict::UnableToComply)) };
             }
@@ -83,6 +86,23 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         }
     }
     Interrogator::new(state, catalog, request, now, account, session, context).run()
+}
+
+/// Whether a repetition of the last request reports other usage (spec C-140). Of earlier ones that is not known.
+fn is_altered(
+    state: &State,
+    catalog: &Catalog,
+    request: &Interrogation<'_>,
+    now: Timestamp,
+    session: &Session,
+    answer: &Arc<Answer>,
+) -> bool {
+    if session.answers.back() != Some(answer) {
+        return false;
+    }
+    let Some(account) = state.account(session.account) else { return false };
+    let context = request.context.or_else(|| catalog.context(&session.context));
+    Interrogator::new(state, catalog, request, now, account, Some(session), context).used() != session.reported
 }
 
 /// Usage in a request that was refused before it could be decided (spec C-90).
@@ -210,6 +230,14 @@ impl<'a> Interrogator<'a> {
             steps,
             replies,
         }
+    }
+
+    /// All that is reported, in whatever unit each service counts.
+    fn used(mut self) -> u64 {
+        for line in &self.lines() {
+            self.debit(line);
+        }
+        self.steps.iter().fold(0, |sum, step| sum.wrapping_add(step.used))
     }
 
     /// Debits what is reported and grants nothing: for a session that has ended.

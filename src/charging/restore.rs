@@ -39,6 +39,7 @@ impl Session {
             abort: false,
             reauthorise_group: None,
             woken: Timestamp::EPOCH,
+            reported: 0,
         }
     }
 }

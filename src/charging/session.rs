@@ -69,6 +69,8 @@ pub struct Session {
     pub abort: bool,
     /// The re-authorisation is about this Rating-Group only (spec C-100).
     pub reauthorise_group: Option<u32>,
+    /// All usage in its last request, in whatever unit each service counts: to tell a copy of it from another request.
+    pub reported: u64,
     /// When it was last asked to come again because another session had released something (spec C-104).
     pub woken: Timestamp,
 }

@@ -31,14 +31,6 @@ fn known(ids: &[SubscriptionId<'_>]) -> impl Iterator<Item = Identity> {
     ids.iter().filter_map(|id| identity(IdentityKind::from_subscription_id_type(id.kind)?, id.data))
 }
 
-/// Whether a request names its subscriber only in ways that nobody knows (spec C-165).
-pub(super) fn is_of_unknown_type(request: &CreditControlRequest<'_>) -> bool {
-    let ids = &request.subscription_ids;
-    request.user_name.is_none()
-        && !ids.is_empty()
-        && ids.iter().all(|id| IdentityKind::from_subscription_id_type(id.kind).is_none())
-}
-
 fn identity(kind: IdentityKind, text: &str) -> Option<Identity> {
     if kind == IdentityKind::SipUri
         && let Some(number) = telephone_number(text)

@@ -74,12 +74,6 @@ pub fn charge<'a>(
     catalog: &Catalog,
     client: ClientTraits,
 ) -> Result<Charge<'a>, RequestError> {
-    if matches!(request.request_type, RequestType::Initial | RequestType::Event)
-        && identity::is_of_unknown_type(request)
-    {
-        return Err(RequestError::new(ResultCode::INVALID_AVP_VALUE, "no such Subscription-Id-Type")
-            .with_failed_avp(super::answer::copy_of(request.body, &d::SUBSCRIPTION_ID)));
-    }
     let sub_session = request.sub_session_id.unwrap_or(0);
     let key = SessionKey::of_sub_session(request.session_id, sub_session);
     let context = catalog.context(request.service_context_id);

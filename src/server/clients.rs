@@ -40,6 +40,9 @@ struct Client {
     route: Option<Arc<Route>>,
     /// The Origin-State-Id that it told last, over whatever connection.
     incarnation: Arc<AtomicU32>,
+    /// The one that it told when it opened this connection, 0 if none: what comes over it is of that incarnation, also when
+    /// another connection has told of a later one since.
+    told_here: u32,
 }
 
 impl Clients {
@@ -52,6 +55,9 @@ impl Clients {
         self.direct = self.traits_of(shared, host);
         let client = self.request_from(shared, host, false);
         restarted(shared, host, client, state_id);
+        if let Some(client) = self.known.get_mut(host) {
+            client.told_here = state_id;
+        }
     }
 
     /// A request came: what is known of the client that it names as its origin; of the connected peer, if it names none.
@@ -62,7 +68,10 @@ impl Clients {
     /// A request of a client came: what is known of it. `open` = requests of ours may go this way from now on.
     pub(super) fn request_from(&mut self, shared: &Shared, host: &str, open: bool) -> ClientTraits {
         if let Some(client) = self.known.get_mut(host) {
-            let incarnation = client.incarnation.load(Ordering::Relaxed);
+            let incarnation = match client.told_here {
+                0 => client.incarnation.load(Ordering::Relaxed),
+                told => told,
+            };
             let is_way = |route: &Arc<Route>| route.used(self.commands.connection);
             if open && !client.route.as_ref().is_some_and(is_way) {
                 client.route = Some(shared.registry.route(host, &self.commands));
@@ -74,7 +83,7 @@ impl Clients {
         let incarnation = told.load(Ordering::Relaxed);
         if self.known.len() < CLIENTS_MAX {
             let route = open.then(|| shared.registry.route(host, &self.commands));
-            self.known.insert(host.into(), Client { traits, route, incarnation: told });
+            self.known.insert(host.into(), Client { traits, route, incarnation: told, told_here: 0 });
         }
         ClientTraits { incarnation, ..traits }
     }
@@ -107,8 +116,11 @@ pub(super) fn restarted(shared: &Shared, host: &str, client: ClientTraits, state
     if state_id <= client.incarnation {
         return client;
     }
-    shared.store.client_state(host, state_id);
-    if client.incarnation > 0 {
+    let known = shared.store.incarnation(host).load(Ordering::Relaxed);
+    if state_id > known {
+        shared.store.client_state(host, state_id);
+    }
+    if state_id > known && known > 0 {
         metrics::counter!(names::CLIENT_RESTARTS).increment(1);
         tracing::info!(client = host, "the client has restarted: the sessions that it has left behind will be closed");
     }

@@ -26,6 +26,8 @@ pub trait Observer: Send + Sync + 'static {
     fn session_ended(&self, cause: ClosingCause);
     /// A request was answered from what is remembered.
     fn repeated(&self);
+    /// That request had other content than the one that it repeats (spec C-140).
+    fn altered(&self, account: Option<AccountId>);
     /// Two identities of one request name two accounts.
     fn conflict(&self, first: AccountId, second: AccountId);
 }
@@ -38,6 +40,7 @@ impl Observer for SilentObserver {
     fn happened(&self, _: &Event, _: &Catalog) {}
     fn session_ended(&self, _: ClosingCause) {}
     fn repeated(&self) {}
+    fn altered(&self, _: Option<AccountId>) {}
     fn conflict(&self, _: AccountId, _: AccountId) {}
 }
 
@@ -256,6 +259,9 @@ impl<D: Disk> Store<D> {
             self.observer.happened(event, &self.catalog);
         } else if decided.repeated {
             self.observer.repeated();
+            if decided.altered {
+                self.observer.altered(decided.account);
+            }
         }
         (decided, cell.last)
     }

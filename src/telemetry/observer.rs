@@ -50,6 +50,8 @@ pub struct MetricsObserver {
     started: Instant,
     /// The second in which a conflict was last logged.
     conflict_logged: AtomicU64,
+    altered: Counter,
+    altered_logged: AtomicU64,
 }
 
 impl MetricsObserver {
@@ -85,7 +87,15 @@ impl MetricsObserver {
             conflicts: metrics::counter!(names::IDENTITY_CONFLICTS),
             started: Instant::now(),
             conflict_logged: AtomicU64::new(0),
+            altered: metrics::counter!(names::ALTERED_REPETITIONS),
+            altered_logged: AtomicU64::new(0),
         }
+    }
+
+    /// One line a second: a client that does such things may do them with every request.
+    fn is_first_in_second(&self, logged: &AtomicU64) -> bool {
+        let second_now = self.started.elapsed().as_secs() + 1;
+        logged.swap(second_now, Relaxed) != second_now
     }
 
     fn service(&self, name: &Arc<str>, kind: UnitKind) -> &UnitMetrics {
@@ -186,11 +196,20 @@ impl Observer for MetricsObserver {
         self.retransmissions.increment(1);
     }
 
+    fn altered(&self, account: Option<AccountId>) {
+        self.altered.increment(1);
+        if self.is_first_in_second(&self.altered_logged) {
+            let account = account.map_or(0, |account| account.0);
+            tracing::warn!(
+                account,
+                "a request has the numbers of an earlier one and other content: answered as before"
+            );
+        }
+    }
+
     fn conflict(&self, first: AccountId, second: AccountId) {
         self.conflicts.increment(1);
-        // One line a second: a client that does this may do it with every request.
-        let second_now = self.started.elapsed().as_secs() + 1;
-        if self.conflict_logged.swap(second_now, Relaxed) != second_now {
+        if self.is_first_in_second(&self.conflict_logged) {
             tracing::warn!(first = first.0, second = second.0, "the identities of a request name two accounts");
         }
     }
@@ -307,11 +326,17 @@ mod tests {
         observer.happened(&Event::Credited(Box::new(credited)), &catalog);
         observer.session_ended(ClosingCause::Lost);
         observer.conflict(AccountId(1), AccountId(2));
+        observer.altered(None);
         let text = metrics.render();
         assert!(text.contains("tollgate_granted_units_total{kind=\"octets\",service=\"observed\"} 22\n"), "{text}");
         assert!(text.contains("tollgate_charged_units_total{kind=\"octets\",service=\"observed\"} 14\n"));
         assert!(text.contains("tollgate_charged_units_total{kind=\"octets\",service=\"other\"} 7\n"));
-        for series in ["sessions_closed_total{cause=\"lost\"} ", "identity_conflicts_total ", "top_ups_total "] {
+        for series in [
+            "sessions_closed_total{cause=\"lost\"} ",
+            "identity_conflicts_total ",
+            "top_ups_total ",
+            "altered_repetitions_total ",
+        ] {
             assert!(text.contains(&format!("tollgate_{series}")), "{series}");
         }
     }

@@ -306,7 +306,11 @@ impl Table {
         }
         self.state.check().unwrap_or_else(|violation| panic!("{command:?}: {violation}"));
         let mut out = String::new();
-        let again = if decided.repeated { " (again)" } else { "" };
+        let again = match (decided.repeated, decided.altered) {
+            (true, true) => " (again, altered)",
+            (true, false) => " (again)",
+            _ => "",
+        };
         match &decided.outcome {
             Outcome::Answer(answer) => {
                 let _ = write!(out, "  {}{again}", code(answer.verdict));

@@ -53,6 +53,8 @@ async fn until_gone(node: &TestNode, session: &str) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it still runs");
+    let store = &node.node.store;
+    store.mark().wait_for(store.last_position()).await.unwrap();
 }
 
 /// A connection that says its Origin-State-Id in CER. It stays open as long as it is held.

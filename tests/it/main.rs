@@ -33,6 +33,7 @@ mod refunds;
 mod restart;
 mod rules;
 mod server_requests;
+mod session_rules;
 mod simulation;
 mod store_crash;
 mod store_rules;

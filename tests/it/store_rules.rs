@@ -134,6 +134,43 @@ fn a_session_is_found_without_its_subscriber_and_so_is_an_ended_one() {
     assert_eq!(balance(&store, 3), (9_980_000, 0));
 }
 
+/// A request that waited for more than two seconds is told to go elsewhere, and moves nothing, now or later.
+// tests: C-21
+#[test]
+fn what_waited_for_too_long_is_not_decided_any_more() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
+    let store = provisioned(MemoryDisk::new(), &clock);
+    let id = b"gw.example;8;8";
+    let key = SessionKey::of(id);
+    let asked = |received: Timestamp| {
+        let pending = store.charge_in_time(received, &[e164(2)], key, RequestKind::Initial, 0, |account| {
+            Command::Interrogate(Interrogation {
+                session_id: id,
+                key,
+                account,
+                context: store.catalog().context("32251@3gpp.org"),
+                context_name: "32251@3gpp.org",
+                services: vec![ServiceRequest {
+                    key: QuotaKey { rating_group: Some(1), ..QuotaKey::default() },
+                    want: Some(Want::Any),
+                    ..ServiceRequest::default()
+                }],
+                ..Interrogation::default()
+            })
+        });
+        store.mark().wait_for_blocking(pending.position()).unwrap();
+        store.mark().admit(pending).unwrap().into_inner().answer.verdict
+    };
+    let received = Timestamp::from_secs(1_000_000);
+    clock.advance_secs(3);
+    assert_eq!(asked(received), Verdict::TooBusy);
+    assert_eq!(tollgate::mapping::result_code(Verdict::TooBusy).0, 3_004);
+    assert_eq!((balance(&store, 2), store.totals().sessions), ((10_000_000, 0), 0));
+    // Its copy is a request like any other.
+    assert_eq!(asked(received.plus_secs(1)), Verdict::Success);
+    assert_eq!((balance(&store, 2), store.totals().sessions), ((10_000_000, 100_000), 1));
+}
+
 /// A failure of the server ends no session: the client may go on. Where it does not, what was reserved comes back.
 // tests: C-22
 #[test]

@@ -79,8 +79,7 @@ impl TestNode {
     }
     /// An account as it is, all of it durable.
     pub(crate) fn account(&self, account: u64) -> Account {
-        let account = self.node.store.account(AccountId(account)).unwrap();
-        self.node.store.mark().admit(account).unwrap_or_else(|_| panic!("not durable yet")).into_inner()
+        self.durable(self.node.store.account(AccountId(account)).unwrap())
     }
 
     /// A new account with a subscriber, in the catalog's currency. Micro-units.

@@ -54,6 +54,25 @@ async fn sessions_are_told_in_pages() {
     node.stop().await;
 }
 
+// tests: C-106
+#[tokio::test]
+async fn sessions_are_marked_to_be_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "1").await;
+    node.interrogate(1, "s1", RequestKind::Initial, 0, 0).await;
+    let mut sessions = node.sessions().await;
+    let end = |id: &str| v1::TerminateSessionRequest { session_id: id.to_owned(), ..Default::default() };
+    sessions.terminate_session(end("s1")).await.unwrap();
+    sessions.terminate_session(end("s1")).await.unwrap();
+    let all = sessions.list_sessions(v1::ListSessionsRequest::default()).await.unwrap().into_inner();
+    assert!(all.sessions[0].abort_pending && !all.sessions[0].reauthorisation_pending);
+    let other = v1::TerminateSessionRequest { sub_session_id: 1, ..end("s1") };
+    refused(sessions.terminate_session(other).await, Code::NotFound, "session_id: there is no such session");
+    refused(sessions.terminate_session(end("")).await, Code::InvalidArgument, "session_id: ");
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn sessions_are_marked_for_reauthorisation() {
     let directory = tempfile::tempdir().unwrap();

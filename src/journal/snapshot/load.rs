@@ -203,6 +203,7 @@ fn session(wire: proto::Session) -> Result<Session, RecordError> {
     session.abort = wire.abort;
     session.reauthorise_group = wire.reauthorise_group;
     session.woken = Timestamp::from_millis(wire.woken_ms);
+    session.reported = wire.reported;
     Ok(session)
 }
 

@@ -121,6 +121,7 @@ fn session(w: &mut Writer<'_>, session: &Session) {
     w.bool(31, session.abort);
     w.optional(32, session.reauthorise_group);
     w.uint(33, session.woken.millis());
+    w.uint(34, session.reported);
 }
 
 fn quota(w: &mut Writer<'_>, quota: &Quota) {

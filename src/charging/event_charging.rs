@@ -197,7 +197,7 @@ fn rate<'a>(
 }
 
 /// The price that applies.
-fn priced<'a>(tariff: Tariff<'a>, request: &EventRequest<'_>, moment: Timestamp) -> Priced<'a> {
+pub(super) fn priced<'a>(tariff: Tariff<'a>, request: &EventRequest<'_>, moment: Timestamp) -> Priced<'a> {
     let Tariff::Service(service) = tariff else { return Priced::free() };
     match request.attributes.as_deref() {
         Some(told) if told.emergency => Priced::free(),

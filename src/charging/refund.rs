@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, BucketKind, DebitRef, Decided, Draw, Event, EventAction, EventCharged, EventRequest,
-    Grant, Measure, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
+    Grant, Measure, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want, event_charging,
+    lifecycle,
     quota::{Allocation, BALANCE_MAX, Ledger, Tariff},
 };
 use crate::{
@@ -297,7 +298,10 @@ impl Refunder<'_> {
                     _ => 1,
                 };
                 (step.service, step.measure) = (Arc::clone(&found.name), Measure::Units(found.kind));
-                step.charged = found.price.cost(step.used).map_err(|_| Verdict::RatingFailed)?;
+                let (moment, _) = self.catalog.moment(self.request.happened, self.now);
+                let priced = event_charging::priced(Tariff::Service(found), self.request, moment);
+                step.tariff = priced.name.cloned();
+                step.charged = priced.price.cost(step.used).map_err(|_| Verdict::RatingFailed)?;
             }
         }
         if step.charged > Money::MAX_INPUT {

@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["charging", "rating", "journal"]),
     ("config", &["rating"]),
     ("telemetry", &["config", "journal", "store", "charging", "rating"]),
-    ("server", &["diameter", "charging", "mapping", "journal", "store", "config", "telemetry"]),
+    ("server", &["diameter", "rating", "charging", "mapping", "journal", "store", "config", "telemetry"]),
     ("api", &["charging", "rating", "journal", "store", "config", "telemetry"]),
     ("load", &["diameter"]),
     ("cli", &["diameter", "charging", "rating", "store", "config", "api", "app", "telemetry"]),

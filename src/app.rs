@@ -13,6 +13,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::{
     api,
     charging::{AccountSpec, Command, Retention, Subscriber, SubscriberSpec},
+    cli,
     config::{self, Config},
     ids::{AccountId, Identity, IdentityKind},
     journal::{Commit, FileDisk},
@@ -81,6 +82,7 @@ impl Node {
             }
         })];
         let catalog = read_catalog(config.catalog_path()).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+        cli::check::unfit(&config, &catalog)?;
         let catalog = Arc::new(catalog);
         let (store, recovery) = open_store(&config, catalog, &health).await?;
         seed(&store, &config.seed).await?;

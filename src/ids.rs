@@ -52,16 +52,37 @@ impl PartitionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RatingGroup(pub u32);
 
-/// The key of a quota inside a session (spec C-31): Rating-Group and Service-Identifier, as received. Both may be absent
+/// The key of a quota inside a session (spec C-31): Rating-Group and the set of Service-Identifiers. Both may be absent
 /// (spec I-9): then the default rating group of the service context applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct QuotaKey {
     /// Rating-Group as received.
     pub rating_group: Option<u32>,
-    /// Service-Identifier as received; the first, if there are several.
+    /// Service-Identifier as received; the lowest, if there are several.
     pub service_identifier: Option<u32>,
     /// A digest of the further Service-Identifiers, in ascending order; 0 = there are none (spec C-30).
     pub further: u32,
+}
+
+impl QuotaKey {
+    /// The key of a rating group and of services in any order (spec C-30: a set).
+    pub fn of(rating_group: Option<u32>, service_identifiers: &[u32]) -> Self {
+        let (service_identifier, further) = match service_identifiers {
+            [] => (None, 0),
+            [one] => (Some(*one), 0),
+            several => {
+                let mut several = several.to_vec();
+                several.sort_unstable();
+                several.dedup();
+                // FNV-1a, which is spread well enough over the few keys of one session.
+                let mix = |hash: u32, octet: u8| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
+                let further = several.get(1..).unwrap_or_default().iter().flat_map(|id| id.to_be_bytes());
+                let digest = further.fold(0x811c_9dc5, mix);
+                (several.first().copied(), if several.len() > 1 { digest.max(1) } else { 0 })
+            }
+        };
+        Self { rating_group, service_identifier, further }
+    }
 }
 
 /// A Diameter Session-Id: opaque octets, compared octet by octet (RFC 6733 8.8, spec B-100).

@@ -75,9 +75,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let path = config;
             let config = Config::load(path.as_deref(), &SystemEnvironment)?;
             logs::init(log_format(config.log.format), &config.log.level)?;
-            let checked = cli::check::check_loaded(path.as_deref(), config, &SystemEnvironment);
-            let report = checked.map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
-            app::run(report.config).await?;
+            app::run(config).await.map_err(|error| match error.downcast::<cli::check::Unfit>() {
+                Ok(unfit) => anyhow::anyhow!(unfit.located(path.as_deref(), &SystemEnvironment).join("\n")),
+                Err(error) => error,
+            })?;
         }
         Command::Demo(options) => {
             // The story is told in readable lines; of the log only what should not be.

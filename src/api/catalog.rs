@@ -50,12 +50,19 @@ fn price(catalog: &Catalog, request: &v1::PriceRequest) -> Result<v1::PriceRespo
     })?;
     let before = request.units_before;
     let after = before.checked_add(request.units).ok_or_else(|| invalid("units", "and units_before are too many"))?;
-    let cost = service.price.charge(before, after).map_err(|overflow| Status::out_of_range(overflow.to_string()))?;
+    let price = match request.tariff.as_str() {
+        "" => &service.price,
+        name => service.tariff_by_name(name).map(|tariff| &tariff.price).ok_or_else(|| {
+            let known: Vec<&str> = service.tariffs().iter().map(|tariff| &*tariff.name).collect();
+            not_found("tariff", format_args!("{} has no such tariff; it has [{}]", service.name, known.join(", ")))
+        })?,
+    };
+    let cost = price.charge(before, after).map_err(|overflow| Status::out_of_range(overflow.to_string()))?;
     let currency = catalog.currency();
     Ok(v1::PriceResponse {
         price: Some(money_of(cost, currency)),
         kind: kind_of(service.kind).into(),
         service: service.name.to_string(),
-        explanation: service.price.explain(before, after, currency),
+        explanation: price.explain(before, after, currency),
     })
 }

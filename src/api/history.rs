@@ -93,6 +93,14 @@ fn explain_rated(line: &HistoryLine<'_>, kind: UnitKind, rated: u64, currency: C
     };
     match service.price.cost(rated) {
         Ok(cost) if cost == -line.amount => service.price.explain(0, rated, currency),
+        _ if !service.tariffs().is_empty() => {
+            // By one tariff alone, or by several: then each has counted its own part.
+            let alone = service.tariffs().iter().find(|tariff| tariff.price.cost(rated) == Ok(-line.amount));
+            match alone {
+                Some(tariff) => format!("{}, by tariff {}", tariff.price.explain(0, rated, currency), tariff.name),
+                None => format!("{units} charged {charged} by the tariffs that applied when they were used"),
+            }
+        }
         Ok(cost) => {
             let now = Said(cost, currency);
             format!("{units} charged {charged} at the price of that time; the price has changed, now it would be {now}")
@@ -107,5 +115,35 @@ struct Said(Money, Currency);
 impl std::fmt::Display for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.0, self.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn a_charge_by_tariffs_is_explained_by_them() {
+        let text = "currency = \"EUR\"\n[[context]]\nname = \"data\"\nservice_context_id = \"32251@3gpp.org\"\n\
+                    [[service]]\nname = \"internet\"\ncontext = \"data\"\nrating_group = 1\nprice = \"0.01\"\nper = \"1 MB\"\n\
+                    [[tariff]]\nservice = \"internet\"\nname = \"night\"\nfrom = \"22:00\"\nprice = \"0.005\"\nper = \"1 MB\"\n";
+        let catalog = Catalog::from_toml(text).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let told = |charged: &str| {
+            let line = HistoryLine {
+                units: 2_000_000,
+                unit_kind: Some(UnitKind::Octets),
+                service: Cow::Borrowed("internet"),
+                ..HistoryLine::money(Timestamp::EPOCH, HistoryKind::Usage, -charged.parse::<Money>().unwrap())
+            };
+            explain_usage(&line, catalog.currency(), &catalog)
+        };
+        assert_eq!(told("0.02"), "internet: 2,000,000 octets = 2 blocks of 1 MB at 0.01 EUR per MB: 0.02 EUR.");
+        let night = "internet: 2,000,000 octets = 2 blocks of 1 MB at 0.005 EUR per MB: 0.01 EUR, by tariff night.";
+        assert_eq!(told("0.01"), night);
+        let both = "internet: 2000000 octets charged 0.015 EUR by the tariffs that applied when they were used.";
+        assert_eq!(told("0.015"), both);
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::{Measure, RequestKind};
 use crate::{
     ids::{QuotaKey, RefundToken},
+    rating::{Announcement, EnvelopeReporting, TimeMechanism},
     time::Timestamp,
-    units::{Currency, Money},
+    units::{Currency, Money, UnitKind},
 };
 
 /// The result of a request or of one service in it. The mapping to Result-Codes is `mapping`'s.
@@ -21,6 +22,12 @@ pub enum Verdict {
     CreditLimitReached,
     /// There is no price for it (5031).
     RatingFailed,
+    /// It was asked for in units that the service is not counted in (5031, spec C-35).
+    UnitNotRated,
+    /// It is about money that cannot be counted here, such as of another currency (5031, spec C-54, C-55).
+    MoneyNotRated,
+    /// It costs nothing: the service goes on without credit control (4011, spec C-59, C-137).
+    NotApplicable,
     /// No such subscriber (5030).
     UserUnknown,
     /// No such session (5002).
@@ -29,10 +36,19 @@ pub enum Verdict {
     ResourcesExceeded,
     /// The request contradicts the session's state (5012).
     UnableToComply,
-    /// The request names another subscriber or service context than its session (5004).
+    /// The request names another subscriber than its session (5004, spec C-164).
     InvalidValue,
+    /// The request names another service context than its session (5004, spec C-6).
+    OtherContext,
     /// It waited for too long before it was decided (3004).
     TooBusy,
+}
+
+impl Verdict {
+    /// Whether rating is what failed: Failed-AVP then shows what could not be rated (spec C-121).
+    pub const fn is_unrated(self) -> bool {
+        matches!(self, Self::RatingFailed | Self::UnitNotRated | Self::MoneyNotRated)
+    }
 }
 
 /// Units that a client may use.
@@ -78,6 +94,12 @@ pub struct ReplyExtras {
     pub triggers: Option<Box<[u32]>>,
     /// Refund-Information: what a later refund may name (spec G-83).
     pub refund_token: Option<Box<[u8]>>,
+    /// Time-Quota-Mechanism (spec G-70).
+    pub time_mechanism: Option<TimeMechanism>,
+    /// Envelope-Reporting (spec G-71).
+    pub envelopes: Option<EnvelopeReporting>,
+    /// Announcement-Information (spec G-88).
+    pub announcement: Option<Announcement>,
 }
 
 /// A quota's share in a credit pool (G-S-U-Pool-Reference, spec C-170).
@@ -133,6 +155,35 @@ pub struct AnswerExtras {
     pub remaining: Option<Money>,
     /// Low-Balance-Indication (spec G-80).
     pub low_balance: Option<bool>,
+    /// AoC-Information (spec G-85).
+    pub advice: Option<Advice>,
+    /// Cost-Unit of the cost (spec C-56).
+    pub cost_unit: Option<Arc<str>>,
+}
+
+/// Advice of charge (AoC-Information, spec G-85).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Advice {
+    /// What this request was charged (Incremental-Cost); the answer's cost is the accumulated one. `None` = costs were not
+    /// asked for.
+    pub incremental: Option<Money>,
+    /// The tariff in force (Current-Tariff), if it was asked for.
+    pub tariff: Option<TariffAdvice>,
+}
+
+/// A price in the words of Tariff-Information (spec G-86).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TariffAdvice {
+    /// What is counted.
+    pub kind: UnitKind,
+    /// Unit-Value: the cost is for so many units.
+    pub units: u64,
+    /// Unit-Cost in units of 10^-`scale` of the currency.
+    pub digits: u64,
+    /// See `digits`.
+    pub scale: u8,
+    /// What is charged once, at the start.
+    pub setup: Money,
 }
 
 /// An answer with what its encoding needs besides.

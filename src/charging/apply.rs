@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{
     Account, AccountState, Answer, BucketKind, Client, Closed, ClosingCause, Credited, DebitRef, Draw, Event,
-    EventAction, EventCharged, HistoryKind, HistoryLine, Interrogated, Notice, NoticeKind, OrphanUsage, Quota,
+    EventAction, EventCharged, Grown, HistoryKind, HistoryLine, Interrogated, Notice, NoticeKind, OrphanUsage, Quota,
     RememberedCredit, RememberedEvent, RequestKind, Retention, Session, State, Step,
     history::unit_kind,
     refund,
@@ -118,7 +118,7 @@ impl State {
             self.insert_session(session);
         }
         for step in &event.steps {
-            self.apply_step(event.session, event.account, step);
+            self.apply_step(event, step);
         }
         self.apply_notices(event.account, &event.notices);
         self.wake(&event.wake, event.at);
@@ -166,7 +166,8 @@ impl State {
         self.sessions.insert(session.no, session);
     }
 
-    fn apply_step(&mut self, no: SessionNo, account: AccountId, step: &Step) {
+    fn apply_step(&mut self, event: &Interrogated, step: &Step) {
+        let (no, account) = (event.session, event.account);
         let service = self.intern(&step.service);
         let Some(session) = self.sessions.get_mut(&no) else { return };
         let index = session.quotas.iter().position(|quota| quota.key == step.key).unwrap_or_else(|| {
@@ -179,7 +180,8 @@ impl State {
             session.quotas.len() - 1
         });
         let Some(quota) = session.quotas.get_mut(index) else { return };
-        let released = std::mem::replace(&mut quota.holds, step.holds.clone());
+        let own = if step.pool.is_none() { step.holds.clone() } else { Vec::new() };
+        let mut released = std::mem::replace(&mut quota.holds, own);
         quota.service = service;
         if quota.measure != step.measure {
             // The service counts something else now: the price begins anew, what was charged stays.
@@ -198,6 +200,10 @@ impl State {
         quota.refused = step.refused;
         quota.terms.clone_from(&step.terms);
         quota.pool = step.pool;
+        quota.grown = (step.slice > 0).then(|| Box::new(Grown { slice: step.slice, at: event.at }));
+        if let Some(pool) = step.pool {
+            released.append(&mut session.replace_pool(pool, &step.holds));
+        }
         self.reserve(account, &released, -1);
         let from_allowance = self.debit(account, &step.debits, step.charged);
         self.reserve(account, &step.holds, 1);
@@ -447,6 +453,9 @@ impl State {
         self.supervision.remove(&(session.queued, no));
         for quota in &session.quotas {
             self.reserve(session.account, &quota.holds, -1);
+        }
+        for pool in &session.pools {
+            self.reserve(session.account, &pool.holds, -1);
         }
         let keep = self.retention.history_entries;
         if let Some(account) = self.accounts.get_mut(&session.account) {

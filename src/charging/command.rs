@@ -99,12 +99,68 @@ pub struct Interrogation<'a> {
     pub at_command_level: bool,
     /// The client does not act on RAR: it gets a short Validity-Time with its last units (spec I-15).
     pub short_validity: bool,
+    /// What the client understands and wants to be told.
+    pub client: ClientNeeds,
     /// The conditions from now on; `None` = the request says nothing of them, or nobody wants to know.
     pub attributes: Option<Box<Attributes>>,
     /// Event-Timestamp (spec C-24).
     pub happened: Option<Timestamp>,
     /// The client's Origin-State-Id: of the request, or the last that it told; 0 = none (spec B-191).
     pub incarnation: u32,
+}
+
+/// The switches of a client that change what it is granted or told: part of the decision, so that a retransmission gets
+/// what the first copy got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientNeeds {
+    /// It acts on REDIRECT and RESTRICT_ACCESS (spec C-80).
+    pub redirects: bool,
+    /// It acts on thresholds (spec G-60).
+    pub thresholds: bool,
+    /// A service that costs nothing is answered 4011 (spec C-59, C-114).
+    pub free_of_charge_4011: bool,
+    /// It acts on credit pools (spec C-176).
+    pub pools: bool,
+    /// It may be told of a change of tariff within a grant (spec C-60); else the grant ends there (spec C-66).
+    pub tariff_time_change: bool,
+    /// It is told what is left (spec G-81).
+    pub remaining_balance: bool,
+    /// It is told when little is left (spec G-80).
+    pub low_balance: bool,
+    /// It plays announcements (spec G-88).
+    pub announcements: bool,
+    /// What the request wants to know of costs, if the client is told (AoC-Request-Type, spec G-85).
+    pub advice: AdviceWanted,
+}
+
+impl Default for ClientNeeds {
+    fn default() -> Self {
+        Self {
+            redirects: true,
+            thresholds: true,
+            free_of_charge_4011: false,
+            pools: true,
+            tariff_time_change: true,
+            remaining_balance: false,
+            low_balance: false,
+            announcements: false,
+            advice: AdviceWanted::Nothing,
+        }
+    }
+}
+
+/// AoC-Request-Type (spec G-85).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AdviceWanted {
+    /// Not requested.
+    #[default]
+    Nothing,
+    /// Costs and tariff.
+    Full,
+    /// Costs.
+    Cost,
+    /// The tariff.
+    Tariff,
 }
 
 /// One service of a request (one MSCC).
@@ -126,6 +182,16 @@ pub struct ServiceRequest {
     pub reason: Option<u32>,
     /// Refund-Information: the debit that is to be given back (spec G-83).
     pub refund: Option<RefundToken>,
+    /// 3GPP-RAT-Type of this quota, where it has its own (spec G-35).
+    pub access: Option<u8>,
+}
+
+impl ServiceRequest {
+    /// All that was used, on whichever side of a tariff change.
+    pub fn all_used(&self) -> Used {
+        let split = self.split.as_ref().map(|split| split.total()).unwrap_or_default();
+        self.used.unwrap_or_default().plus(split)
+    }
 }
 
 /// Usage on both sides of a tariff change (Tariff-Change-Usage, spec C-62).
@@ -137,6 +203,22 @@ pub struct SplitUsage {
     pub after: Option<Used>,
     /// On either side.
     pub either: Option<Used>,
+}
+
+impl SplitUsage {
+    /// Both together, side by side.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            before: Used::both(self.before, other.before),
+            after: Used::both(self.after, other.after),
+            either: Used::both(self.either, other.either),
+        }
+    }
+
+    /// All of it, on whichever side.
+    pub fn total(&self) -> Used {
+        [self.before, self.after, self.either].iter().flatten().fold(Used::default(), |sum, used| sum.plus(*used))
+    }
 }
 
 /// Reported usage in all units that the client counted; the tariff's unit is charged (spec C-52).
@@ -170,6 +252,14 @@ impl Used {
             seconds: self.seconds.saturating_add(other.seconds),
             events: self.events.saturating_add(other.events),
             money: self.money.saturating_add(other.money),
+        }
+    }
+
+    /// What both say.
+    pub(super) fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.plus(other)),
+            (one, other) => one.or(other),
         }
     }
 
@@ -260,6 +350,8 @@ pub struct EventRequest<'a> {
     pub services: Vec<ServiceRequest>,
     /// The units stood at command level, not in MSCCs.
     pub at_command_level: bool,
+    /// What the client understands and wants to be told.
+    pub client: ClientNeeds,
     /// The conditions, if anybody wants to know.
     pub attributes: Option<Box<Attributes>>,
     /// Event-Timestamp (spec C-24).

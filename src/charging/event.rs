@@ -169,6 +169,8 @@ pub struct Interrogated {
     pub incarnation: Option<u32>,
     /// Other sessions of the account that wait for what is released here, and should ask again now (spec C-104).
     pub wake: Vec<SessionNo>,
+    /// The client's Event-Timestamp, if it was too far off to be rated by (spec C-24).
+    pub untimely: Option<Timestamp>,
 }
 
 /// A Diameter node.
@@ -213,6 +215,8 @@ pub struct Step {
     pub terms: Option<Arc<Terms>>,
     /// The pool that the quota is in: `holds` is then what the pool as a whole holds from now on (spec C-175).
     pub pool: Option<u32>,
+    /// The slice that the new grant was made by, where slices grow (spec G-116); 0 = a fixed slice.
+    pub slice: u64,
 }
 
 /// A one-time event.
@@ -238,6 +242,8 @@ pub struct EventCharged {
     pub refund_of: Option<DebitRef>,
     /// For a refund: sessions that should ask again now.
     pub reauthorise: Vec<SessionNo>,
+    /// The client's Event-Timestamp, if it was too far off to be rated by (spec C-24).
+    pub untimely: Option<Timestamp>,
 }
 
 /// Names a debit among the one-time events of an account.

@@ -1,15 +1,25 @@
 //! Decides one-time events (CCR event): debit in one step, all or nothing (spec C-130), balance check, price enquiry.
 
+mod enquiry;
+
 use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
-    Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want, lifecycle,
+    Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    interrogate::extras::answer_extras,
+    lifecycle,
     quota::{Allocation, Demand, Ledger, Tariff},
+    rate::{Priced, Rate},
     refund,
     state::event_key,
 };
-use crate::{ids::SessionId, rating::Catalog, time::Timestamp, units::Money};
+use crate::{
+    ids::SessionId,
+    rating::{Attributes, Catalog, Service},
+    time::Timestamp,
+    units::{Currency, Money},
+};
 
 pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
@@ -20,18 +30,26 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         let altered = is_altered(request, &answer);
         return Decided::repeated(answer).altered(altered);
     }
-    let Some(account) = request.account.and_then(|id| state.account(id)) else { return bare(Verdict::UserUnknown) };
+    let enquiry = request.action == EventAction::PriceEnquiry;
+    let Some(account) = request.account.and_then(|id| state.account(id)) else {
+        return if enquiry && request.account.is_none() {
+            enquiry::price(catalog, request, now)
+        } else {
+            bare(Verdict::UserUnknown)
+        };
+    };
     if request.context.is_none() {
         return bare(Verdict::RatingFailed);
     }
+    let emergency = request.attributes.as_ref().is_some_and(|told| told.emergency);
     if request.action == EventAction::Refund {
         return refund::decide(state, catalog, request, account, now);
     }
-    let enquiry = request.action == EventAction::PriceEnquiry;
-    if !enquiry && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
+    if !enquiry && !emergency && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
         return bare(Verdict::ServiceDenied);
     }
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
+    let (moment, untimely) = catalog.moment(request.happened, now);
     let mut ledger = Ledger::new(account, now);
     let (mut cost, mut enough) = (Money::ZERO, true);
     // A request that names no service means one unit of the context's default service.
@@ -39,13 +57,16 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
     let (mut steps, mut replies) = (Vec::with_capacity(services.len()), Vec::with_capacity(services.len()));
     for service in services {
-        let rated = rate(catalog, &ledger, account, request, service, demand);
+        let rated = rate(catalog, &ledger, account, request, service, (demand, moment));
         let (verdict, grant) = match rated {
-            Ok((tariff, allocation, want)) if allocation.units == want => {
+            Ok((tariff, priced, ..)) if priced.is_free(tariff) && request.client.free_of_charge_4011 => {
+                (Verdict::NotApplicable, None)
+            }
+            Ok((tariff, priced, allocation, want)) if allocation.units == want => {
                 ledger.debit(&allocation);
                 cost = cost.saturating_add(allocation.cost);
                 let grant = Grant { measure: tariff.measure(), amount: want };
-                steps.push(step(service, tariff, allocation));
+                steps.push(step(service, tariff, priced, allocation));
                 (Verdict::Success, Some(grant))
             }
             Ok(_) => {
@@ -57,18 +78,21 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         replies.push(Reply { key: service.key, verdict, grant, ..Reply::default() });
     }
     let failed = replies.iter().map(|reply| reply.verdict).find(|verdict| *verdict != Verdict::Success);
+    let priced = services.iter().find_map(|service| {
+        let found = service_of(catalog, request, service)?;
+        Some((found, priced(Tariff::Service(found), request, moment).price))
+    });
     let mut answer = Answer {
         cost,
         at_command_level: request.at_command_level,
         replies,
+        extras: answer_extras(request.client, account, &ledger, catalog, || cost, priced),
         ..Answer::bare(RequestKind::Event, request.number, Verdict::Success)
     };
     if request.action != EventAction::Debit {
-        // Check and enquiry leave no trace; lack of credit is a result of a check, not a failure of it (spec C-132, C-133).
-        answer.replies.clear();
-        answer.enough_credit = (request.action == EventAction::CheckBalance).then_some(enough);
-        answer.verdict = failed.filter(|verdict| *verdict != Verdict::CreditLimitReached).unwrap_or(Verdict::Success);
-        return Decided::unchanged(Arc::new(answer));
+        let is_check = request.action == EventAction::CheckBalance;
+        enquiry::conclude(&mut answer, is_check.then_some(enough));
+        return Decided::unchanged(Arc::new(answer)).paid_by(account.id);
     }
     if let (true, Some(failed)) = (request.at_command_level, failed) {
         answer.verdict = failed;
@@ -92,6 +116,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         notices,
         refund_of: None,
         reauthorise: Vec::new(),
+        untimely: request.happened.filter(|_| untimely),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }
@@ -115,6 +140,43 @@ fn is_altered(request: &EventRequest<'_>, answer: &Answer) -> bool {
             || request.services.iter().zip(&answer.replies).any(|(service, reply)| wants_else(service, reply)))
 }
 
+/// What a service is rated by, and how many units it is about: one if nothing is said (spec C-131, G-124).
+fn tariff_of<'a>(
+    catalog: &'a Catalog,
+    request: &EventRequest<'_>,
+    service: &ServiceRequest,
+    currency: Currency,
+) -> Result<(Tariff<'a>, u64), Verdict> {
+    match service.want {
+        Some(Want::Unusable) => Err(Verdict::MoneyNotRated),
+        Some(Want::Money(money)) => {
+            let micros = u64::try_from(money.micros()).ok().filter(|micros| *micros > 0);
+            // Nothing is converted (spec C-55).
+            let micros = micros.filter(|_| service.currency.is_none_or(|given| given == currency));
+            Ok((Tariff::Money, micros.ok_or(Verdict::MoneyNotRated)?))
+        }
+        want => {
+            let found = service_of(catalog, request, service).ok_or(Verdict::RatingFailed)?;
+            let units = match want {
+                Some(Want::Units(units)) => {
+                    units.of(found.kind).filter(|amount| *amount > 0).ok_or(Verdict::UnitNotRated)?
+                }
+                _ => 1,
+            };
+            Ok((Tariff::Service(found), units))
+        }
+    }
+}
+
+/// The service of the catalog that a request's service is, if it is not rated as money.
+fn service_of<'a>(catalog: &'a Catalog, request: &EventRequest<'_>, service: &ServiceRequest) -> Option<&'a Service> {
+    if matches!(service.want, Some(Want::Money(_) | Want::Unusable)) {
+        return None;
+    }
+    let key = service.key;
+    request.context.and_then(|context| catalog.service(context, key.rating_group, key.service_identifier))
+}
+
 /// The tariff, who would pay, and for how many units.
 fn rate<'a>(
     catalog: &'a Catalog,
@@ -122,43 +184,37 @@ fn rate<'a>(
     account: &Account,
     request: &EventRequest<'_>,
     service: &ServiceRequest,
-    demand: Demand,
-) -> Result<(Tariff<'a>, Allocation, u64), Verdict> {
-    let (tariff, want) = match service.want {
-        Some(Want::Money(money)) if service.currency.is_none_or(|currency| currency == account.currency) => (
-            Tariff::Money,
-            u64::try_from(money.micros()).ok().filter(|micros| *micros > 0).ok_or(Verdict::RatingFailed)?,
-        ),
-        want => {
-            let key = service.key;
-            let found = request
-                .context
-                .and_then(|context| catalog.service(context, key.rating_group, key.service_identifier))
-                .ok_or(Verdict::RatingFailed)?;
-            let want = match want {
-                None | Some(Want::Any) => 1,
-                Some(Want::Units(units)) => {
-                    units.of(found.kind).filter(|amount| *amount > 0).ok_or(Verdict::RatingFailed)?
-                }
-                Some(Want::Money(_) | Want::Unusable) => return Err(Verdict::RatingFailed),
-            };
-            (Tariff::Service(found), want)
-        }
-    };
-    if account.state == AccountState::Stopped && !tariff.is_free() && demand == Demand::Affordable {
-        return Ok((tariff, Allocation::default(), want.max(1)));
+    (demand, moment): (Demand, Timestamp),
+) -> Result<(Tariff<'a>, Priced<'a>, Allocation, u64), Verdict> {
+    let (tariff, want) = tariff_of(catalog, request, service, account.currency)?;
+    let priced = priced(tariff, request, moment);
+    let rate = Rate::new(tariff, priced.price, 0);
+    if account.state == AccountState::Stopped && !rate.is_free() && demand == Demand::Affordable {
+        return Ok((tariff, priced, Allocation::default(), want.max(1)));
     }
-    let allocation = ledger.allocate(tariff, 0, want, demand).map_err(|_| Verdict::RatingFailed)?;
-    Ok((tariff, allocation, want))
+    let allocation = ledger.allocate(rate, want, demand).map_err(|_| Verdict::RatingFailed)?;
+    Ok((tariff, priced, allocation, want))
 }
 
-fn step(service: &ServiceRequest, tariff: Tariff<'_>, allocation: Allocation) -> Step {
+/// The price that applies.
+fn priced<'a>(tariff: Tariff<'a>, request: &EventRequest<'_>, moment: Timestamp) -> Priced<'a> {
+    let Tariff::Service(service) = tariff else { return Priced::free() };
+    match request.attributes.as_deref() {
+        Some(told) if told.emergency => Priced::free(),
+        _ if service.tariffs().is_empty() => Priced::by(service, None),
+        Some(told) => Priced::by(service, service.tariff_at(told, moment)),
+        None => Priced::by(service, service.tariff_at(&Attributes::default(), moment)),
+    }
+}
+
+fn step(service: &ServiceRequest, tariff: Tariff<'_>, priced: Priced<'_>, allocation: Allocation) -> Step {
     Step {
         key: service.key,
         service: match tariff {
             Tariff::Service(service) => Arc::clone(&service.name),
             Tariff::Money => "money".into(),
         },
+        tariff: priced.name.cloned(),
         measure: tariff.measure(),
         used: allocation.units,
         rated: allocation.rated,

@@ -1,21 +1,26 @@
 //! Decides requests of sessions: debit what was used, reserve what is wanted, as one atomic step (spec C-16, C-44, I-7).
 
 mod debit;
+pub(super) mod extras;
+mod final_units;
 mod grant;
 mod line;
+mod pool;
+mod slice;
+mod tariffs;
 
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, Closed, ClosingCause, Decided, Event, Interrogated, Interrogation, Opening, Origin,
-    OrphanUsage, Reply, RequestKind, Session, State, Step, Verdict, lifecycle,
+    Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Decided, Event, Interrogated, Interrogation,
+    Opening, Origin, OrphanUsage, Pool, Reply, RequestKind, Session, State, Step, Verdict, lifecycle,
     quota::Ledger,
     session::{Novelty, SESSION_QUOTAS_USED_MAX},
     state::report_key,
 };
 use crate::{
     ids::{SessionId, SessionNo},
-    rating::{Catalog, ContextId},
+    rating::{Attributes, Catalog, ContextId},
     time::Timestamp,
     units::Money,
 };
@@ -39,9 +44,11 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
             // It may be a copy, so it is not charged; it may be none, so it is recorded.
             Novelty::TooOld => return orphan(state, request, now, Verdict::UnableToComply, None),
         }
-        if request.account.is_some_and(|account| account != session.account) || !same_context(session, catalog, request)
-        {
+        if request.account.is_some_and(|account| account != session.account) {
             return orphan(state, request, now, Verdict::InvalidValue, None);
+        }
+        if !same_context(session, catalog, request) {
+            return orphan(state, request, now, Verdict::OtherContext, None);
         }
     } else if let Some(closed) = state.closed_session(request.key) {
         if let Some(answer) = closed.answer().filter(|a| a.kind == request.kind && a.number == request.number) {
@@ -74,7 +81,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
         if account.sessions.len() >= state.retention.account_sessions_max {
             return Decided::unchanged(bare(Verdict::ResourcesExceeded));
         }
-        if barred(account) {
+        if barred(account) && !is_emergency(session, request) {
             return Decided::unchanged(bare(Verdict::ServiceDenied));
         }
     }
@@ -116,13 +123,14 @@ fn orphan(
     let usage: Vec<_> = request
         .services
         .iter()
-        .filter_map(|service| service.used.filter(|used| !used.is_zero()).map(|used| (service.key, used)))
+        .map(|service| (service.key, service.all_used()))
+        .filter(|(_, used)| !used.is_zero())
         .collect();
     if usage.is_empty() {
         return Decided::unchanged(answer);
     }
     let reported = state.closed_session(report_key(request.key, request.kind, request.number));
-    if let Some(answer) = reported.and_then(Closed::answer) {
+    if reported.is_some() {
         return Decided::repeated(answer);
     }
     let (mut account, mut steps, mut notices) = (request.account, Vec::new(), Vec::new());
@@ -133,7 +141,7 @@ fn orphan(
         account = Some(closed.account);
         if state.retention.charge_late_usage {
             let late = Interrogator::new(state, catalog, request, now, payer, None, request.context);
-            (steps, notices) = late.charge();
+            (steps, notices) = late.charge_late();
         }
     }
     let event = Event::OrphanUsage(Box::new(OrphanUsage {
@@ -156,6 +164,12 @@ fn barred(account: &Account) -> bool {
     matches!(account.state, AccountState::Suspended | AccountState::Terminated)
 }
 
+/// An emergency is never refused, whoever calls and whatever is left (spec G-104).
+fn is_emergency(session: Option<&Session>, request: &Interrogation<'_>) -> bool {
+    let known = session.and_then(|session| session.attributes.as_deref());
+    known.is_some_and(|known| known.emergency) || request.attributes.as_ref().is_some_and(|told| told.emergency)
+}
+
 fn same_context(session: &Session, catalog: &Catalog, request: &Interrogation<'_>) -> bool {
     *session.context == *request.context_name
         || request.context.is_some_and(|context| catalog.context(&session.context) == Some(context))
@@ -170,7 +184,16 @@ struct Interrogator<'a> {
     account: &'a Account,
     session: Option<&'a Session>,
     context: Option<ContextId>,
+    /// When what is reported happened (spec C-24).
+    moment: Timestamp,
+    /// The client's own time was too far off.
+    untimely: bool,
+    /// The conditions from now on, if any are known.
+    attributes: Option<Arc<Attributes>>,
+    emergency: bool,
     ledger: Ledger<'a>,
+    /// What pools hold.
+    pools: Vec<Pool>,
     steps: Vec<Step>,
     replies: Vec<Reply>,
 }
@@ -188,7 +211,25 @@ impl<'a> Interrogator<'a> {
         let ledger = Ledger::new(account, now);
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        Self { state, catalog, request, now, account, session, context, ledger, steps, replies }
+        let pools = session.map_or_else(Vec::new, |session| session.pools.clone());
+        let (moment, untimely) = catalog.moment(request.happened, now);
+        Self {
+            state,
+            catalog,
+            request,
+            now,
+            account,
+            session,
+            context,
+            moment,
+            untimely,
+            attributes: from_now_on(session, request),
+            emergency: is_emergency(session, request),
+            ledger,
+            pools,
+            steps,
+            replies,
+        }
     }
 
     /// All that is reported, in whatever unit each service counts.
@@ -200,7 +241,7 @@ impl<'a> Interrogator<'a> {
     }
 
     /// Debits what is reported and grants nothing: for a session that has ended.
-    fn charge(mut self) -> (Vec<Step>, Vec<super::Notice>) {
+    fn charge_late(mut self) -> (Vec<Step>, Vec<super::Notice>) {
         for line in &self.lines() {
             self.debit(line);
         }
@@ -220,6 +261,9 @@ impl<'a> Interrogator<'a> {
             for quota in self.session.map_or(&[][..], |session| &session.quotas) {
                 self.ledger.release(&quota.holds);
             }
+            for pool in std::mem::take(&mut self.pools) {
+                self.ledger.release(&pool.holds);
+            }
         } else {
             for (index, line) in lines.iter().enumerate() {
                 let first = lines.iter().take(index).all(|earlier| earlier.quota != line.quota);
@@ -231,6 +275,7 @@ impl<'a> Interrogator<'a> {
         for line in &lines {
             self.debit(line);
         }
+        self.release_idle_pools(&lines);
         self.ledger.settle();
         let debited = self.steps.iter().any(|step| !step.debits.is_empty());
         let notices = if debited {
@@ -238,19 +283,23 @@ impl<'a> Interrogator<'a> {
         } else {
             Vec::new()
         };
-        let barred = barred(self.account);
+        let barred = barred(self.account) && !self.emergency;
         let stopped = self.account.state == AccountState::Stopped
             || notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
         if self.request.kind != RequestKind::Termination && !barred {
             for line in &lines {
-                self.grant(line, stopped);
+                self.grant(line, &lines, stopped);
             }
         }
-        self.conclude(barred, notices)
+        self.settle_pools();
+        let extras = self.answer_extras(&lines);
+        self.conclude(barred, notices, extras)
     }
 
-    fn conclude(self, barred: bool, notices: Vec<super::Notice>) -> Decided {
-        let Self { state, request, now, account, session, steps, mut replies, ref ledger, .. } = self;
+    fn conclude(self, barred: bool, notices: Vec<super::Notice>, extras: Option<Box<AnswerExtras>>) -> Decided {
+        let Self {
+            state, request, now, account, session, attributes, untimely, steps, mut replies, ref ledger, ..
+        } = self;
         let charged = steps
             .iter()
             .fold(session.map_or(Money::ZERO, Session::charged), |sum, step| sum.saturating_add(step.charged));
@@ -273,7 +322,7 @@ impl<'a> Interrogator<'a> {
             at_command_level: request.at_command_level,
             cost: charged,
             enough_credit: None,
-            extras: None,
+            extras,
         });
         let closes = match (request.kind, verdict) {
             (RequestKind::Termination, _) => Some(ClosingCause::Terminated),
@@ -319,9 +368,10 @@ impl<'a> Interrogator<'a> {
             closes,
             notices,
             moved_to,
-            attributes: None,
+            attributes: attributes.filter(|new| known_attributes(session).is_none_or(|known| known != new)),
             incarnation: incarnation.then_some(request.incarnation),
             wake,
+            untimely: request.happened.filter(|_| untimely),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
     }
@@ -329,7 +379,20 @@ impl<'a> Interrogator<'a> {
 
 /// Whether a request of a session leaves more for the others of its account.
 fn frees(ledger: &Ledger<'_>, session: &Session, closes: Option<ClosingCause>) -> bool {
-    ledger.has_freed() || closes.is_some() && session.quotas.iter().any(|quota| !quota.holds.is_empty())
+    ledger.has_freed() || closes.is_some() && session.holds_anything()
+}
+
+fn known_attributes(session: Option<&Session>) -> Option<&Arc<Attributes>> {
+    session.and_then(|session| session.attributes.as_ref())
+}
+
+/// The conditions that hold from this request on: it may tell only what has changed (spec G-96).
+fn from_now_on(session: Option<&Session>, request: &Interrogation<'_>) -> Option<Arc<Attributes>> {
+    match (known_attributes(session), request.attributes.as_deref()) {
+        (known, None) => known.cloned(),
+        (None, Some(told)) => Some(Arc::new(told.clone())),
+        (Some(known), Some(told)) => Some(Arc::new(told.clone().merged_into(known))),
+    }
 }
 
 /// Tcc: twice the largest Validity-Time that is open in the session, or the default (spec C-72).

@@ -62,7 +62,8 @@ impl State {
         let (mut balances, mut reserved, mut credited, mut debited) = (0i128, 0i128, 0i128, 0i128);
         let mut held: NumberMap<AccountId, Vec<(BucketId, i64)>> = NumberMap::default();
         for session in self.sessions.values() {
-            for draw in session.quotas.iter().flat_map(|quota| &quota.holds) {
+            let pooled = session.pools.iter().flat_map(|pool| &pool.holds);
+            for draw in session.quotas.iter().flat_map(|quota| &quota.holds).chain(pooled) {
                 held.entry(session.account).or_default().push((draw.bucket, draw.amount));
             }
         }

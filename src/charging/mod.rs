@@ -20,17 +20,20 @@ mod kept;
 mod lifecycle;
 mod memory;
 mod quota;
+mod rate;
 mod refund;
 mod restore;
 mod session;
 mod state;
 
 pub use account::{Account, AccountState, Subscriber};
-pub use answer::{Answer, AnswerExtras, Answered, FinalUnits, Grant, PoolShare, Reply, ReplyExtras, Verdict};
+pub use answer::{
+    Advice, Answer, AnswerExtras, Answered, FinalUnits, Grant, PoolShare, Reply, ReplyExtras, TariffAdvice, Verdict,
+};
 pub use bucket::{Bucket, BucketKind, Draw};
 pub use command::{
-    AccountSpec, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation, RequestKind,
-    ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
+    AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,
+    Interrogation, RequestKind, ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
 pub use decide::{Decided, Outcome, Refusal, decide};
 pub use event::{
@@ -39,6 +42,6 @@ pub use event::{
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
-pub use quota::{Measure, Pool, Quota, RatedBy, TariffChange, Terms};
+pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};

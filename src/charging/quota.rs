@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Account, Bucket, BucketKind, Draw};
+use super::{Account, Bucket, BucketKind, Draw, rate::Rate};
 use crate::{
     ids::{BucketId, QuotaKey},
     rating::{PriceOverflow, Service},
@@ -60,8 +60,19 @@ pub struct Quota {
     pub refused: bool,
     /// Under which terms the outstanding grant was made; `None` = the service's own price, and no change is near.
     pub terms: Option<Arc<Terms>>,
-    /// The pool that it is in, which holds what it reserves.
+    /// The pool that the outstanding grant draws from, which holds what it reserves.
     pub pool: Option<u32>,
+    /// Where slices grow: by which one the outstanding grant was made.
+    pub grown: Option<Box<Grown>>,
+}
+
+/// A slice that may grow (spec G-116).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grown {
+    /// Units; a grant may have been less.
+    pub slice: u64,
+    /// When it was granted.
+    pub at: Timestamp,
 }
 
 /// Usage that a tariff of the service was charged for.
@@ -101,6 +112,14 @@ pub struct Pool {
 }
 
 impl Quota {
+    /// Units that were charged to money by a tariff; `None` = by the service's own price.
+    pub(super) fn rated_as(&self, tariff: Option<&Arc<str>>) -> u64 {
+        match tariff {
+            None => self.rated,
+            Some(name) => self.rated_by.iter().find(|rated| rated.tariff == *name).map_or(0, |rated| rated.units),
+        }
+    }
+
     /// Counts units that a tariff other than the service's own price was charged for.
     pub(super) fn add_rated_by(&mut self, tariff: &Arc<str>, units: u64) {
         if let Some(rated) = self.rated_by.iter_mut().find(|rated| rated.tariff == *tariff) {
@@ -141,34 +160,15 @@ impl Tariff<'_> {
         }
     }
 
-    pub(super) fn is_free(&self) -> bool {
-        matches!(self, Self::Service(service) if service.price.is_free())
-    }
-
-    /// Whether a bucket may pay for the service.
+    /// Whether a bucket may pay for the service. A credit pool counts money alone.
     pub(super) fn takes(&self, bucket: &Bucket) -> bool {
         match bucket.kind {
             BucketKind::Money => true,
             BucketKind::Units(kind) => {
                 self.measure() == Measure::Units(kind)
+                    && !matches!(self, Self::Service(service) if service.pool.is_some())
                     && (bucket.services.is_empty() || bucket.services.iter().any(|name| **name == *self.name()))
             }
-        }
-    }
-
-    fn charge(&self, before: u64, after: u64) -> Result<Money, PriceOverflow> {
-        match self {
-            Self::Service(service) => service.price.charge(before, after),
-            Self::Money => {
-                i64::try_from(after.saturating_sub(before)).map(Money::from_micros).map_err(|_| PriceOverflow)
-            }
-        }
-    }
-
-    fn affordable(&self, before: u64, money: Money, want: u64) -> u64 {
-        match self {
-            Self::Service(service) => service.price.affordable(before, money, want),
-            Self::Money => want.min(u64::try_from(money.micros()).unwrap_or(0)),
         }
     }
 }
@@ -275,9 +275,23 @@ impl<'a> Ledger<'a> {
         })
     }
 
-    /// Whether anything that could pay for this service is reserved, by whichever session: it may come back (spec C-81).
-    pub(super) fn anything_reserved(&self, tariff: Tariff<'_>) -> bool {
-        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| line.reserved > 0 && tariff.takes(bucket))
+    /// Money that is neither spent nor reserved: below zero if the account is in debt.
+    pub(super) fn remaining(&self) -> Money {
+        let lines = self.account.buckets.iter().zip(&self.lines);
+        lines
+            .filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.is_valid(self.now))
+            .fold(Money::ZERO, |sum, (_, line)| {
+                sum.saturating_add(Money::from_micros(line.amount.saturating_sub(line.reserved)))
+            })
+    }
+
+    /// Whether anything that could pay for this service is reserved beside `own`, by whichever session: it may come back
+    /// (spec C-81).
+    pub(super) fn anything_reserved_beside(&self, tariff: Tariff<'_>, own: &[Draw]) -> bool {
+        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
+            let own = own.iter().filter(|draw| draw.bucket == bucket.id).map(|draw| draw.amount).sum();
+            line.reserved > own && tariff.takes(bucket)
+        })
     }
 
     /// Money of all buckets, reservations not subtracted.
@@ -321,18 +335,14 @@ impl<'a> Ledger<'a> {
         free.saturating_add(self.account.credit_limit.micros()).max(0)
     }
 
-    /// Finds who pays for `want` more units of a service, of which the session has had `rated` charged to money so far.
+    /// Finds who pays for `want` more units. Where a change of tariff may cut a grant in two, what that can cost beside the
+    /// dearer price is drawn too, as far as it is there; it is no part of the cost.
     ///
     /// # Errors
     /// The price of so many units is beyond what money can count.
-    pub(super) fn allocate(
-        &self,
-        tariff: Tariff<'_>,
-        rated: u64,
-        want: u64,
-        demand: Demand,
-    ) -> Result<Allocation, PriceOverflow> {
-        if tariff.is_free() || want == 0 {
+    pub(super) fn allocate(&self, rate: Rate<'_>, want: u64, demand: Demand) -> Result<Allocation, PriceOverflow> {
+        let tariff = rate.tariff;
+        if rate.is_free() || want == 0 {
             return Ok(Allocation { units: want, ..Allocation::default() });
         }
         let mut allocation = Allocation::default();
@@ -356,7 +366,7 @@ impl<'a> Ledger<'a> {
                 }
                 BucketKind::Money => {
                     purse = purse.saturating_add(Money::from_micros(available));
-                    let affordable = tariff.affordable(rated, purse, bought.saturating_add(open));
+                    let affordable = rate.affordable(purse, bought.saturating_add(open));
                     open -= affordable.saturating_sub(bought);
                     bought = bought.max(affordable);
                 }
@@ -368,8 +378,9 @@ impl<'a> Ledger<'a> {
         }
         allocation.units = want - open;
         allocation.rated = bought;
-        allocation.cost = tariff.charge(rated, rated.checked_add(bought).ok_or(PriceOverflow)?)?;
-        self.draw_money(&mut allocation);
+        allocation.cost = rate.charge(bought)?;
+        let margin = if demand == Demand::Affordable && bought > 0 { rate.margin() } else { Money::ZERO };
+        self.draw_money(&mut allocation, margin);
         if self.stays_in_range(&allocation) { Ok(allocation) } else { Err(PriceOverflow) }
     }
 
@@ -385,9 +396,17 @@ impl<'a> Ledger<'a> {
             })
     }
 
-    /// Spreads the cost over the money buckets; what they cannot pay goes to the main bucket.
-    fn draw_money(&self, allocation: &mut Allocation) {
+    /// Spreads the cost over the money buckets; what they cannot pay goes to the main bucket. The margin is taken only as
+    /// far as it is there.
+    fn draw_money(&self, allocation: &mut Allocation, margin: Money) {
         let mut due = allocation.cost.micros();
+        if margin != Money::ZERO {
+            let money =
+                |index: &usize| self.account.buckets.get(*index).is_some_and(|bucket| bucket.kind == BucketKind::Money);
+            let indices = (0..self.account.buckets.len()).filter(money);
+            let free = indices.fold(0i64, |sum, index| sum.saturating_add(self.available(index)));
+            due = due.saturating_add(margin.micros().min(free.saturating_sub(due)).max(0));
+        }
         for (index, bucket) in self.account.buckets.iter().enumerate() {
             if bucket.kind != BucketKind::Money || bucket.id == BucketId::MAIN {
                 continue;

@@ -97,6 +97,7 @@ pub(super) fn decide(
         notices,
         refund_of: left.map(|(debit, _)| debit),
         reauthorise: if helps { lifecycle::waiting(state, account) } else { Vec::new() },
+        untimely: None,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
 }

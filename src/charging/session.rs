@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    Answer, Pool, Quota, RequestKind,
+    Answer, Draw, Pool, Quota, RequestKind,
     kept::{Final, Kept},
     memory::Remembered,
 };
@@ -99,6 +99,27 @@ impl Session {
         SessionKey::of_sub_session(self.id.as_bytes(), self.sub_session)
     }
 
+    /// The pool with this id.
+    pub fn pool(&self, id: u32) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.id == id)
+    }
+
+    /// Sets what a pool holds, and returns what it held. A pool that holds nothing is none.
+    pub(super) fn replace_pool(&mut self, id: u32, holds: &[Draw]) -> Vec<Draw> {
+        let place = self.pools.iter().position(|pool| pool.id == id);
+        let held = place.map_or_else(Vec::new, |place| self.pools.swap_remove(place).holds);
+        if !holds.is_empty() {
+            self.pools.push(Pool { id, holds: holds.to_vec() });
+        }
+        held
+    }
+
+    /// Whether anything is reserved for it.
+    pub(super) fn holds_anything(&self) -> bool {
+        let mut holds = self.quotas.iter().map(|quota| &quota.holds).chain(self.pools.iter().map(|pool| &pool.holds));
+        holds.any(|holds| !holds.is_empty())
+    }
+
     /// Money charged so far.
     pub fn charged(&self) -> Money {
         self.quotas.iter().fold(Money::ZERO, |sum, quota| sum.saturating_add(quota.charged))
@@ -106,7 +127,7 @@ impl Session {
 
     /// The key of the quota that a report belongs to: the exact key, else the rating group alone (spec C-31, G-30).
     pub(super) fn resolve(&self, key: QuotaKey) -> QuotaKey {
-        let group = QuotaKey { service_identifier: None, ..key };
+        let group = QuotaKey { service_identifier: None, further: 0, ..key };
         if self.quota(key).is_none() && key.rating_group.is_some() && self.quota(group).is_some() { group } else { key }
     }
 

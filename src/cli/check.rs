@@ -61,11 +61,7 @@ pub fn check(config_path: Option<&Path>, environment: &dyn Environment) -> Resul
     check_loaded(path, config, environment)
 }
 
-/// The same for a configuration that has been read: the catalog, and whether they fit together.
-///
-/// # Errors
-/// As [`check`].
-pub fn check_loaded(
+fn check_loaded(
     path: Option<&Path>,
     config: Config,
     environment: &dyn Environment,
@@ -77,18 +73,29 @@ pub fn check_loaded(
         let why = format!("{catalog_path}: prices are in {prices}, `seed.balance` is in {SEED_CURRENCY}");
         return Err(vec![why]);
     }
-    let problems: Vec<_> = unserved_peers(&config, &catalog)
-        .into_iter()
-        .map(|(key, message)| Config::problem_at(path, environment, &key, message).to_string())
-        .collect();
-    if !problems.is_empty() {
-        return Err(problems);
-    }
+    unfit(&config, &catalog).map_err(|unfit| unfit.located(path, environment))?;
     Ok(CheckReport { path: path.map(Path::to_owned), config, catalog: Arc::new(catalog) })
 }
 
-/// Peers that the catalog does not fit: each with its key and what would be right.
-fn unserved_peers(config: &Config, catalog: &Catalog) -> Vec<(String, String)> {
+/// Configuration and catalog do not fit together.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(|(key, message)| format!("{key}: {message}")).collect::<Vec<_>>().join("\n"))]
+pub struct Unfit(Vec<(String, String)>);
+
+impl Unfit {
+    /// One line for each problem: `file:line:column: message`.
+    pub fn located(self, path: Option<&Path>, environment: &dyn Environment) -> Vec<String> {
+        let locate =
+            |(key, message): (String, String)| Config::problem_at(path, environment, &key, message).to_string();
+        self.0.into_iter().map(locate).collect()
+    }
+}
+
+/// Whether the catalog has what the peers of the configuration need.
+///
+/// # Errors
+/// Each peer that it does not fit, and what would be right.
+pub fn unfit(config: &Config, catalog: &Catalog) -> Result<(), Unfit> {
     let mut problems = Vec::new();
     for (index, peer) in config.diameter.peers.iter().enumerate() {
         let problem = match peer.profile {
@@ -99,7 +106,7 @@ fn unserved_peers(config: &Config, catalog: &Catalog) -> Vec<(String, String)> {
             problems.push((format!("diameter.peers.{index}"), format!("peer `{}`: {problem}", peer.origin_host)));
         }
     }
-    problems
+    if problems.is_empty() { Ok(()) } else { Err(Unfit(problems)) }
 }
 
 /// Open5GS names no rating group, so that only one service is for it (spec I-9); and it counts octets and seconds only: of

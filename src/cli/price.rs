@@ -26,6 +26,9 @@ pub struct Price {
     /// Units already charged in the same session
     #[arg(long, default_value_t = 0, value_name = "UNITS")]
     before: u64,
+    /// A tariff of the service, in place of its own price
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+    tariff: String,
 }
 
 pub(super) async fn run(client: &Client, verb: Price, out: &mut Output<'_>) -> anyhow::Result<()> {
@@ -35,6 +38,7 @@ pub(super) async fn run(client: &Client, verb: Price, out: &mut Output<'_>) -> a
         service_identifier: verb.service_identifier,
         units: verb.units,
         units_before: verb.before,
+        tariff: verb.tariff,
     };
     let price = answer(client.catalog().price(request).await)?;
     let json = || {

@@ -40,6 +40,51 @@ fn documented_defaults_are_the_defaults() {
     assert_eq!(loaded, expected);
 }
 
+// tests: B-180
+#[test]
+fn the_registered_ports_are_the_defaults() {
+    let diameter = Diameter::default();
+    let ports = |listen: &Listen| listen.endpoints().iter().map(|endpoint| endpoint.address.port()).collect::<Vec<_>>();
+    assert_eq!((ports(&diameter.listen), ports(&diameter.tls.listen)), (vec![3868], vec![5868]));
+    let other = parse("[diameter.tls]\nlisten = \"[::1]:5658\"\n").unwrap();
+    assert_eq!(ports(&other.diameter.tls.listen), [5658]);
+}
+
+#[test]
+fn tables_inside_a_section_are_checked_and_overridden_key_by_key() {
+    let text = "[diameter.tls]\nlisen = 1\nlisten = \"x\"\n";
+    assert_eq!(
+        report(text),
+        "t.toml:2:1: unknown key `lisen`; did you mean `listen`?\n\
+         t.toml:3:1: `listen`: not an address such as \"127.0.0.1:3868\", nor a list of them"
+    );
+    assert_eq!(report("[diameter]\ntls = 1\n"), "t.toml:2:1: write `[diameter.tls]` and the keys below it");
+    let config = with(&[("TOLLGATE__DIAMETER__TLS__LISTEN", "127.0.0.1:1")]).unwrap();
+    assert_eq!(config.diameter.tls.listen, "127.0.0.1:1".parse::<std::net::SocketAddr>().unwrap().into());
+    assert_eq!(
+        with(&[("TOLLGATE__DIAMETER__TLS__KEI", "x")]).unwrap_err().to_string(),
+        "TOLLGATE__DIAMETER__TLS__KEI: unknown key `kei` in [diameter.tls]; did you mean `key`?"
+    );
+}
+
+#[test]
+fn how_peers_are_reached_must_make_sense() {
+    let text = "[diameter]\nidle_secs = 60\npeers = [\n{ origin_host = \"*.a.example\", connect = \"a\" },\n\
+                { origin_host = \"b.example\", tls = true },\n{ origin_host = \"OCS1.tollgate.example\", connect = \"c\" },\n\
+                { origin_host = \"d.example\", connect = \"d:x\" },\n]\n[diameter.tls]\nlisten = []\n";
+    assert_eq!(report(text), "t.toml:7:1: peer 4: `d:x` is not `host`, `host:port` or `[address]:port`");
+    assert_eq!(
+        report(&text.replace("d:x", "d:1").replace("listen = []", "key = \"k\"\nlisten = \"sctp://[::1]:1\"")),
+        "t.toml:2:1: `idle_secs` is 60, must be 0 (never) or 300 to 86400\n\
+         t.toml:4:32: peer `*.a.example`: `connect` needs the one Origin-Host that answers there, not a pattern\n\
+         t.toml:5:30: peer `b.example`: `tls` needs certificates: fill in [diameter.tls]\n\
+         t.toml:6:42: peer `OCS1.tollgate.example` is this node itself\n\
+         t.toml:9:11: `certificate` is empty: TLS needs `certificate`, `key` and `ca`, or none of them\n\
+         t.toml:9:11: `ca` is empty: TLS needs `certificate`, `key` and `ca`, or none of them\n\
+         t.toml:11:1: `listen`: TLS goes over TCP only; DTLS over SCTP is not built in"
+    );
+}
+
 #[test]
 fn documented_file_names_every_key() {
     let text = fs::read_to_string(shipped("tollgate.toml")).unwrap();

@@ -221,7 +221,6 @@ mod tests {
         }
     }
 
-    // tests: C-106
     #[test]
     fn an_abort_has_no_re_auth_type_and_no_scope() {
         let mut out = Vec::new();

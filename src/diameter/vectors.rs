@@ -350,7 +350,7 @@ fn ccr_update_vector() {
     assert_eq!(out, frame.as_bytes());
 }
 
-// tests: G-V21 (C-96, G-121)
+// tests: G-V21 (C-96)
 #[test]
 fn ccr_event_vector() {
     let frame = frame(CCR_E);

@@ -325,14 +325,11 @@ impl Neighbour {
         for octet in request.iter().cycle() {
             self.stream.write_all(&[*octet]).await?;
             // Watchdogs stay without an answer, but not without traffic, which is as good.
-            match tokio::time::timeout(PAUSE, self.stream.read_buf(&mut inbox)).await {
-                Ok(read) => {
-                    if read? == 0 {
-                        bail!("closed by the server");
-                    }
-                    inbox.clear();
+            if let Ok(read) = tokio::time::timeout(PAUSE, self.stream.read_buf(&mut inbox)).await {
+                if read? == 0 {
+                    bail!("closed by the server");
                 }
-                Err(_) => {}
+                inbox.clear();
             }
         }
         Ok(())

@@ -1,14 +1,15 @@
 //! Between Diameter and charging: a CCR becomes a command, a decision becomes a CCA. The only place that knows both.
 //!
-//! Pure: no IO, no clock, no state. What a service domain has of its own is in a file of its own (`sms`); the rest is the
-//! same for all of them.
+//! Pure: no IO, no clock, no state. What a service domain has of its own is in a file of its own (`conditions`); the rest is
+//! the same for all of them.
 
 mod answer;
 mod client;
+mod conditions;
 mod identity;
+mod keys;
 mod request;
 mod salvage;
-mod sms;
 
 pub use answer::{encode_answer, result_code};
 pub use client::{ClientTraits, ServicesRead};

@@ -1,17 +1,20 @@
 //! A CCR becomes a command of the charging core.
 
-use super::{ClientTraits, identity, sms};
+use super::{ClientTraits, client::ServicesRead, conditions, identity};
 use crate::{
     charging::{
-        Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest, Used, Want, WantedUnits,
+        AdviceWanted, ClientNeeds, Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest,
+        SplitUsage, Used, Want, WantedUnits,
     },
     diameter::{
         CreditControlRequest, RequestError, ResultCode,
-        credit_control::{CcMoney, MultipleServices, RequestType, ServiceUnits, UsedUnits},
+        credit_control::{
+            AocRequestType, CcMoney, MultipleServices, RequestType, ServiceUnits, TariffChangeUsage, UsedUnits,
+        },
         dictionary as d,
     },
     ids::{AccountId, Identity, QuotaKey, RefundToken, SessionKey},
-    rating::Catalog,
+    rating::{Catalog, ContextId, Domain},
     units::{Currency, Money, UnitKind},
 };
 
@@ -85,6 +88,7 @@ pub fn charge<'a>(
     if client.grant_without_request && kind == RequestKind::Update {
         ask_silently(&mut services, request);
     }
+    // Units at command level count only where there is no MSCC (spec C-97).
     if request.is_command_level() {
         services.push(command_level(request));
         if client.grant_without_request && kind == RequestKind::Update {
@@ -95,7 +99,7 @@ pub fn charge<'a>(
         if services.is_empty() {
             services.push(command_level(request));
         }
-        count_messages(&mut services, request);
+        count_messages(&mut services, request, catalog, context);
         Request::Event(EventRequest {
             session_id: request.session_id,
             sub_session,
@@ -106,8 +110,9 @@ pub fn charge<'a>(
             context,
             services,
             at_command_level,
-            attributes: None,
-            happened: None,
+            client: needs(request, client),
+            attributes: conditions::attributes(request, catalog, context),
+            happened: request.event_timestamp,
             unlinked_refunds: client.unlinked_refunds,
         })
     } else {
@@ -125,12 +130,35 @@ pub fn charge<'a>(
             services,
             at_command_level: at_command_level && request.is_command_level(),
             short_validity: client.ignores_reauthorisation,
-            attributes: None,
-            happened: None,
+            client: needs(request, client),
+            attributes: conditions::attributes(request, catalog, context),
+            happened: request.event_timestamp,
             incarnation: request.origin_state_id.filter(|id| *id != 0).unwrap_or(client.incarnation),
         })
     };
     Ok(Charge { identities: identity::identities(request), key, request: translated })
+}
+
+/// What the decision has to know of the client.
+fn needs(request: &CreditControlRequest<'_>, client: ClientTraits) -> ClientNeeds {
+    let advice = match request.aoc_request.filter(|_| client.advice_of_charge) {
+        Some(AocRequestType::Full) => AdviceWanted::Full,
+        Some(AocRequestType::CostOnly) => AdviceWanted::Cost,
+        Some(AocRequestType::TariffOnly) => AdviceWanted::Tariff,
+        Some(AocRequestType::NotRequested) | None => AdviceWanted::Nothing,
+    };
+    ClientNeeds {
+        redirects: client.redirects,
+        thresholds: client.thresholds,
+        free_of_charge_4011: client.free_of_charge_4011,
+        // A client that reads one MSCC of an answer knows of no pool of several.
+        pools: client.services_read == ServicesRead::All,
+        tariff_time_change: client.tariff_time_change,
+        remaining_balance: client.remaining_balance,
+        low_balance: client.low_balance_indication,
+        announcements: client.announcements,
+        advice,
+    }
 }
 
 /// Requested-Action counts in event requests only: one SMF sends it in every CCR (spec C-95, C-96, I-10).
@@ -147,13 +175,17 @@ fn action(request: &CreditControlRequest<'_>) -> Result<EventAction, RequestErro
 }
 
 fn service(mscc: &MultipleServices<'_>) -> ServiceRequest {
-    let key = QuotaKey {
-        rating_group: mscc.rating_group,
-        service_identifier: mscc.service_identifier,
-        ..QuotaKey::default()
+    let key = if mscc.more_service_identifiers.is_empty() {
+        QuotaKey { rating_group: mscc.rating_group, service_identifier: mscc.service_identifier, further: 0 }
+    } else {
+        QuotaKey::of(mscc.rating_group, &mscc.service_identifiers().collect::<Vec<_>>())
     };
-    let refund = mscc.refund_information.map(RefundToken::read_or_invalid);
-    ServiceRequest { refund, ..from_units(key, mscc.requested.as_ref(), mscc.all_used()) }
+    ServiceRequest {
+        refund: mscc.refund_information.map(RefundToken::read_or_invalid),
+        reason: mscc.any_reporting_reason(),
+        access: mscc.rat_type,
+        ..from_units(key, mscc.requested.as_ref(), mscc.all_used())
+    }
 }
 
 /// For clients that leave Requested-Service-Unit out although they go on (spec C-34). What the client says it hands back or
@@ -162,7 +194,7 @@ fn ask_silently(services: &mut [ServiceRequest], request: &CreditControlRequest<
     for (service, mscc) in services.iter_mut().zip(&request.services) {
         let reason = mscc.any_reporting_reason();
         let ends = matches!(reason, Some(d::reporting_reason::QHT | d::reporting_reason::FINAL));
-        if service.used.is_some() && !ends {
+        if (service.used.is_some() || service.split.is_some()) && !ends {
             service.want = service.want.or(Some(Want::Any));
         }
     }
@@ -177,24 +209,32 @@ fn command_level(request: &CreditControlRequest<'_>) -> ServiceRequest {
 fn from_units<'u>(
     key: QuotaKey,
     requested: Option<&ServiceUnits>,
-    used: impl Iterator<Item = &'u UsedUnits>,
+    reports: impl Iterator<Item = &'u UsedUnits>,
 ) -> ServiceRequest {
     let (mut currency, mut unusable) = (None, false);
-    // Every Used-Service-Unit counts, not only the first (spec C-37, I-9).
-    let used = used.fold(None, |sum: Option<Used>, used| {
-        let money = used.units.money.and_then(|money| {
+    let mut used = None;
+    let mut split: Option<Box<SplitUsage>> = None;
+    // Every Used-Service-Unit counts, not only the first, each on its side of a change of tariff (spec C-37, C-62, I-9).
+    for report in reports {
+        let money = report.units.money.and_then(|money| {
             let counted = money_of(money, &mut currency);
             unusable |= counted.is_none();
             counted
         });
         let this = Used {
-            octets: used.units.octets().unwrap_or(0),
-            seconds: used.units.amount(UnitKind::Seconds).unwrap_or(0),
-            events: used.units.amount(UnitKind::Events).unwrap_or(0),
+            octets: report.units.octets().unwrap_or(0),
+            seconds: report.units.amount(UnitKind::Seconds).unwrap_or(0),
+            events: report.units.amount(UnitKind::Events).unwrap_or(0),
             money: money.unwrap_or(Money::ZERO),
         };
-        Some(sum.unwrap_or_default().plus(this))
-    });
+        let place = match report.tariff_change {
+            None => &mut used,
+            Some(TariffChangeUsage::Before) => &mut split.get_or_insert_default().before,
+            Some(TariffChangeUsage::After) => &mut split.get_or_insert_default().after,
+            Some(TariffChangeUsage::Indeterminate) => &mut split.get_or_insert_default().either,
+        };
+        *place = Some(place.unwrap_or_default().plus(this));
+    }
     let want = requested.map(|units| match units.money {
         Some(money) => money_of(money, &mut currency).map_or(Want::Unusable, Want::Money),
         None if units.is_empty() => Want::Any,
@@ -204,7 +244,7 @@ fn from_units<'u>(
             events: units.amount(UnitKind::Events),
         }),
     });
-    ServiceRequest { key, used, want, currency, unusable, ..ServiceRequest::default() }
+    ServiceRequest { key, used, split, want, currency, unusable, ..ServiceRequest::default() }
 }
 
 /// The amount, if it can be counted; the currency is noted. A currency that is not known makes it uncountable.
@@ -215,11 +255,20 @@ fn money_of(money: CcMoney, currency: &mut Option<Currency>) -> Option<Money> {
     money.to_money().filter(|money| !money.is_negative())
 }
 
-/// Where the client does not say how many units an event is about, the messages are counted (spec G-124).
-fn count_messages(services: &mut [ServiceRequest], request: &CreditControlRequest<'_>) {
+/// Where the client does not say how many units an event is about, the messages are counted (spec G-124, G-132).
+fn count_messages(
+    services: &mut [ServiceRequest],
+    request: &CreditControlRequest<'_>,
+    catalog: &Catalog,
+    context: Option<ContextId>,
+) {
+    let quantity = match context.and_then(|context| catalog.domain(context, request.service_context_id)) {
+        Some(Domain::Mms) => conditions::mms::quantity,
+        _ => conditions::sms::quantity,
+    };
     let silent = |want: Option<Want>| matches!(want, None | Some(Want::Any));
     if services.iter().any(|service| silent(service.want))
-        && let Some(messages) = sms::quantity(request.service_information)
+        && let Some(messages) = quantity(request.service_information)
     {
         let units = Want::Units(WantedUnits { events: Some(messages), ..WantedUnits::default() });
         services.iter_mut().filter(|service| silent(service.want)).for_each(|service| service.want = Some(units));
@@ -271,6 +320,73 @@ mod tests {
         .unwrap();
         assert_eq!(services[0].used, Some(Used { octets: 13, ..Used::default() }));
         assert_eq!(services[0].want, None);
+    }
+
+    // tests: C-37, C-62
+    #[test]
+    fn sides_of_a_tariff_change_stay_apart() {
+        let on = |amount, side| UsedUnits {
+            tariff_change: side,
+            ..used(ServiceUnits { total_octets: Some(amount), ..ServiceUnits::default() })
+        };
+        let octets = |octets| Some(Used { octets, ..Used::default() });
+        let services = translated(|request| {
+            request.services = vec![MultipleServices {
+                rating_group: Some(1),
+                used: Some(on(1, Some(TariffChangeUsage::Before))),
+                more_used: vec![
+                    on(2, Some(TariffChangeUsage::After)),
+                    on(4, None),
+                    on(8, Some(TariffChangeUsage::Indeterminate)),
+                    on(16, Some(TariffChangeUsage::After)),
+                ],
+                ..MultipleServices::default()
+            }];
+        })
+        .unwrap();
+        assert_eq!(services[0].used, octets(4));
+        let split = SplitUsage { before: octets(1), after: octets(18), either: octets(8) };
+        assert_eq!(services[0].split.as_deref(), Some(&split));
+        assert_eq!(services[0].all_used().octets, 31);
+    }
+
+    // tests: G-35, G-41
+    #[test]
+    fn a_group_may_have_a_radio_and_reasons_of_its_own() {
+        let services = translated(|request| {
+            let report = UsedUnits { reporting_reason: Some(6), ..UsedUnits::default() };
+            request.services = vec![
+                MultipleServices { rat_type: Some(2), reporting_reason: Some(4), ..MultipleServices::default() },
+                MultipleServices { used: Some(report), ..MultipleServices::default() },
+            ];
+        })
+        .unwrap();
+        assert_eq!((services[0].access, services[0].reason), (Some(2), Some(4)));
+        assert_eq!((services[1].access, services[1].reason), (None, Some(6)));
+    }
+
+    // tests: C-30, C-31
+    #[test]
+    fn a_key_is_the_set_of_its_service_identifiers() {
+        let key = |identifiers: &[u32]| {
+            let services = translated(|request| {
+                request.services = vec![MultipleServices {
+                    rating_group: Some(1),
+                    service_identifier: identifiers.first().copied(),
+                    more_service_identifiers: identifiers.get(1..).unwrap_or_default().to_vec(),
+                    ..MultipleServices::default()
+                }];
+            });
+            services.unwrap()[0].key
+        };
+        assert_eq!(key(&[7, 9, 8]), key(&[9, 8, 7]));
+        assert_eq!(key(&[7, 9, 9]), key(&[7, 9]));
+        assert_eq!(key(&[7]), QuotaKey { rating_group: Some(1), service_identifier: Some(7), further: 0 });
+        assert_eq!(key(&[9, 7]).service_identifier, Some(7));
+        let different = [key(&[]), key(&[7]), key(&[7, 8]), key(&[7, 9]), key(&[7, 8, 9]), key(&[8, 9])];
+        for (index, one) in different.iter().enumerate() {
+            assert!(different.iter().skip(index + 1).all(|other| other != one), "{one:?}");
+        }
     }
 
     // tests: C-54, C-55

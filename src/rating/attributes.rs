@@ -30,6 +30,25 @@ pub struct Attributes {
     pub emergency: bool,
 }
 
+impl Attributes {
+    /// What is known now: what a request told, and of the rest what was known before (spec G-96). An emergency stays one.
+    pub fn merged_into(self, known: &Self) -> Self {
+        Self {
+            access: self.access.or(known.access),
+            serving_network: self.serving_network.or_else(|| known.serving_network.clone()),
+            area: self.area.or(known.area),
+            cell: self.cell.or(known.cell),
+            apn: self.apn.or_else(|| known.apn.clone()),
+            other_party: self.other_party.or_else(|| known.other_party.clone()),
+            role: self.role.or(known.role),
+            message_type: self.message_type.or(known.message_type),
+            size: self.size.or(known.size),
+            time_zone: self.time_zone.or(known.time_zone),
+            emergency: self.emergency || known.emergency,
+        }
+    }
+}
+
 /// Whose side of a call or message is charged (Role-Of-Node, Interface-Type).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {

@@ -1,14 +1,18 @@
 //! The compiled catalog: immutable tables, made once and looked up for every request.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use super::{
     compile,
     failure::FailurePolicy,
     problem::Problem,
     service::{Allowance, ContextId, Service, ServiceId, Threshold},
+    settings::{ContextSettings, Domain, Indeterminate, Settings},
 };
-use crate::units::Currency;
+use crate::{
+    time::Timestamp,
+    units::{Currency, Money},
+};
 
 /// A price list, compiled: what is sold, at what price, and how requests find it. Immutable and shared freely.
 #[derive(Debug)]
@@ -24,8 +28,13 @@ pub struct Catalog {
     pub(super) services_by_name: BTreeMap<Arc<str>, ServiceId>,
     pub(super) allowances: BTreeMap<Arc<str>, Allowance>,
     pub(super) thresholds: Vec<Threshold>,
+    /// The highest of the thresholds that are about money.
+    pub(super) low_balance: Option<Money>,
     /// By [`ContextId`].
     pub(super) failure: Vec<FailurePolicy>,
+    pub(super) settings: Settings,
+    /// By [`ContextId`].
+    pub(super) of_contexts: Vec<ContextSettings>,
 }
 
 /// What a request's keys are matched with. Absent is less than any number.
@@ -90,6 +99,57 @@ impl Catalog {
         self.failure.get(usize::from(context.0)).copied().unwrap_or_default()
     }
 
+    /// Whether Service-Information must be read in this context: a price depends on it, or an emergency call may be told of
+    /// there (spec G-29, G-104).
+    pub fn reads_attributes(&self, context: ContextId) -> bool {
+        let of_context = self.of_contexts.get(usize::from(context.0));
+        of_context.is_some_and(|of_context| of_context.priced_by_attributes || of_context.calls)
+    }
+
+    /// Whether a price in this context depends on what Service-Information tells.
+    pub fn prices_by_attributes(&self, context: ContextId) -> bool {
+        self.of_contexts.get(usize::from(context.0)).is_some_and(|of_context| of_context.priced_by_attributes)
+    }
+
+    /// The network that a visitor register or a switch with this number belongs to, MCC and MNC (spec G-141).
+    pub fn network_of_number(&self, digits: &str) -> Option<&str> {
+        let fits = |entry: &&(Box<str>, Box<str>)| digits.starts_with(&*entry.0);
+        self.settings.visited_networks.iter().filter(fits).max_by_key(|entry| entry.0.len()).map(|entry| &*entry.1)
+    }
+
+    /// The domain of a request of this context: by the number of its specification (spec G-28), else what the catalog says
+    /// of the context.
+    pub fn domain(&self, context: ContextId, service_context_id: &str) -> Option<Domain> {
+        let by_number = specification_number(service_context_id).and_then(Domain::of_specification);
+        by_number.or_else(|| self.of_contexts.get(usize::from(context.0))?.domain)
+    }
+
+    /// The moment by which a request is rated: the client's Event-Timestamp if it is near enough to our own time, else our
+    /// own (spec C-24). And whether the client's was far off.
+    pub fn moment(&self, happened: Option<Timestamp>, now: Timestamp) -> (Timestamp, bool) {
+        let Settings { event_past_secs, event_future_secs, .. } = self.settings;
+        match happened {
+            None => (now, false),
+            Some(at) if at.plus_secs(event_past_secs) >= now && at <= now.plus_secs(event_future_secs) => (at, false),
+            Some(_) => (now, true),
+        }
+    }
+
+    /// How usage is rated of which the client does not know on which side of a tariff change it was (spec C-62).
+    pub fn indeterminate_usage(&self) -> Indeterminate {
+        self.settings.indeterminate
+    }
+
+    /// Validity-Times that end at a change of tariff are spread over so many seconds after it (spec C-68).
+    pub fn validity_jitter_secs(&self) -> u32 {
+        self.settings.validity_jitter_secs
+    }
+
+    /// A dialled number in its international form, by the dial plan (spec G-103); `None` if it is no number at all.
+    pub fn international<'n>(&self, number: &'n str) -> Option<Cow<'n, str>> {
+        self.settings.dial_plan.international(number)
+    }
+
     /// The service with this number, which must come from this catalog.
     pub fn service_by_id(&self, id: ServiceId) -> Option<&Service> {
         self.services.get(usize::from(id.0))
@@ -118,6 +178,12 @@ impl Catalog {
     /// All thresholds, in the order of the text.
     pub fn thresholds(&self) -> &[Threshold] {
         &self.thresholds
+    }
+
+    /// The balance from which on downwards clients are told that little is left (spec G-80): the highest threshold that is
+    /// about money.
+    pub fn low_balance(&self) -> Option<Money> {
+        self.low_balance
     }
 }
 

@@ -4,13 +4,18 @@
 //! arithmetic is on integers.
 
 mod attributes;
+mod calendar;
 mod catalog;
 mod compile;
+mod dial_plan;
 mod failure;
+mod filter_rule;
 mod price;
 mod problem;
 mod quantity;
 mod service;
+mod settings;
+mod tariff;
 
 pub use attributes::{Attributes, Role};
 pub use catalog::Catalog;
@@ -19,7 +24,12 @@ pub use failure::{FailurePolicy, OnFailure};
 pub use price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceOverflow};
 pub use problem::Problem;
 pub use quantity::QUANTITY_MAX;
-pub use service::{Allowance, ContextId, FinalAction, Service, ServiceId, Threshold, ThresholdKind};
+pub use service::{
+    Allowance, Announcement, ContextId, EnvelopeReporting, FinalAction, PoolTerms, Service, ServiceId, Threshold,
+    ThresholdKind, TimeMechanism,
+};
+pub use settings::{Domain, Indeterminate};
+pub use tariff::Tariff;
 
 #[cfg(test)]
 mod tests;

@@ -122,6 +122,23 @@ impl Price {
         self.block
     }
 
+    /// What one unit of a block of one costs, in micro-units: a fraction in lowest terms.
+    pub(super) const fn per_unit(&self) -> (u64, u64) {
+        (self.numerator, self.denominator)
+    }
+
+    /// The price as a person wrote it: `mantissa / 10^scale` of the currency for so many units.
+    pub const fn as_written(&self) -> (u64, u8, u64) {
+        // At most PRICE_SCALE_MAX.
+        (self.written.mantissa, self.written.scale as u8, self.written.per)
+    }
+
+    /// What one block costs, rounded up.
+    pub fn block_cost(&self) -> Money {
+        // At most `i64::MAX`, as the numerator is.
+        Money::from_micros(i64::try_from(self.numerator.div_ceil(self.denominator)).unwrap_or(i64::MAX))
+    }
+
     /// What is charged with the first unit of a session, beside the units.
     pub const fn setup(&self) -> Money {
         Money::from_micros(self.setup)
@@ -241,8 +258,8 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// Euclid's; `b` is above 0.
-fn greatest_common_divisor(mut a: u128, mut b: u128) -> u128 {
+/// Euclid's; not both are 0.
+pub(super) fn greatest_common_divisor(mut a: u128, mut b: u128) -> u128 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -133,7 +133,7 @@ fn an_exact_name_comes_before_the_rule() {
     assert_eq!((service("9.32251@3gpp.org"), service("8.32251@3gpp.org")), ("roaming", "internet"));
 }
 
-// tests: C-4, I-9, G-118
+// tests: C-4, I-9
 #[test]
 fn the_most_specific_service_wins() {
     let service = |name: &str, keys: &str| {
@@ -178,7 +178,6 @@ fn thresholds_are_less_than_grants() {
     assert_eq!(service.threshold_for(1_000), None);
 }
 
-// tests: C-89
 #[test]
 fn redirect_addresses_have_types() {
     for (address, code) in

@@ -2,13 +2,12 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::io::split;
-
 use super::{
     Shared,
     closing::Closing,
-    connection::{self, Link, Role},
+    connection::Role,
     signal::Handle,
+    streams::{self, Guest},
     transport,
 };
 use crate::{
@@ -84,27 +83,24 @@ async fn call(shared: &Arc<Shared>, callee: &Callee) -> Ending {
         Ok(stream) => stream,
         Err(error) => {
             tracing::warn!(peer = &*callee.host, target = %callee.target, %error, "a peer cannot be reached");
+            // A connection of the peer's that waits for this comes in, also when our own was not refused but went nowhere.
+            tell(Event::Refused);
             let late = error.kind() == io::ErrorKind::TimedOut;
-            tell(if late { Event::TimedOut } else { Event::Refused });
             return if late { Ending::Timeout } else { Ending::Unreachable };
         }
     };
     let role = Role::Called(handle.clone(), callee.host.clone());
-    let (Ok(address), Ok(local)) = (stream.peer_addr(), stream.local_addr().map(|address| address.ip())) else {
+    let Ok(address) = stream.peer_addr() else {
         tell(Event::Refused);
         return Ending::Unreachable;
     };
-    let local = Some(local);
+    let guest = Guest { address, place, role };
     let connection = match (&shared.tls, callee.tls) {
         (Some(keys), true) => {
             let secured = tokio::time::timeout(patience, transport::secure(keys, &callee.host, stream)).await;
             match secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok(stream) => {
-                    // Its name was checked, since it is the one that was called.
-                    let (reader, writer) = split(stream);
-                    let link = Link { reader, writer, address, local, certificate: None, place };
-                    tokio::spawn(connection::run(Arc::clone(shared), link, role))
-                }
+                // Its name was checked, since it is the one that was called.
+                Ok(stream) => tokio::spawn(streams::secured(Arc::clone(shared), stream.into(), None, guest)),
                 Err(error) => {
                     tracing::warn!(peer = &*callee.host, target = %callee.target, %error, "no TLS with a peer");
                     tell(Event::Refused);
@@ -112,11 +108,7 @@ async fn call(shared: &Arc<Shared>, callee: &Callee) -> Ending {
                 }
             }
         }
-        _ => {
-            let (reader, writer) = stream.into_split();
-            let link = Link { reader, writer, address, local, certificate: None, place };
-            tokio::spawn(connection::run(Arc::clone(shared), link, role))
-        }
+        _ => tokio::spawn(streams::plain(Arc::clone(shared), stream, callee.target.transport, guest)),
     };
     match connection.await {
         Ok((_, true)) => Ending::Connected,

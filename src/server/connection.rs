@@ -19,6 +19,7 @@ use super::{
     clients::Clients,
     closing::Closing,
     outgoing::{self, Outgoing, Queue, WriterEnd, bound_hit},
+    overload,
     registry::{self, Command, Errand, Outcome, Place, What},
     router,
     signal::Handle,
@@ -181,18 +182,26 @@ impl Connection {
                 self.closing = Some(Closing::Writer);
                 return;
             }
-            let full = self.queue.in_flight() >= in_flight_max;
+            let in_flight = self.queue.in_flight();
+            let full = in_flight >= in_flight_max;
+            // Where they wait for the disk, and not for the peer to read, more are read to be refused (spec I-6).
+            let crowded = full && shared.overload.is_on() && in_flight < 2 * in_flight_max;
             buffer.reserve(READ_SIZE);
             let deadline = self.until_deadline();
+            // While nothing is read nothing else may look how far the disk is.
+            let deadline = if full { deadline.min(overload::LOOK_EVERY) } else { deadline };
             tokio::select! {
                 // A peer that asks faster than it is answered is not read from meanwhile (spec B-186).
-                read = reader.read_buf(&mut buffer), if !full => match read {
+                read = reader.read_buf(&mut buffer), if !full || crowded => match read {
                     Ok(0) | Err(_) => self.closing = Some(Closing::Gone),
                     Ok(_) => self.work_off(&mut buffer),
                 },
                 () = self.queue.room(in_flight_max), if full => bound_hit("in_flight_max"),
                 () = self.queue.ended() => self.closing = Some(Closing::Writer),
-                () = tokio::time::sleep(deadline) => self.step(Input::Tick),
+                () = tokio::time::sleep(deadline) => {
+                    self.look(Instant::now());
+                    self.step(Input::Tick);
+                }
                 _ = stopping.wait_for(|stopping| *stopping), if !stop_seen => {
                     stop_seen = true;
                     self.step(Input::Stop(DisconnectCause::Rebooting));
@@ -209,16 +218,21 @@ impl Connection {
         self.peer.deadline().map_or(Duration::ZERO, |deadline| deadline.since(now))
     }
 
-    /// Takes every whole message off the buffer.
-    fn work_off(&mut self, buffer: &mut BytesMut) {
-        let received = Instant::now();
-        let now = self.shared.store.clock().now();
+    /// Looks how far the disk is behind, if it is time.
+    fn look(&self, now: Instant) {
         let store = &self.shared.store;
-        self.shared.overload.look(received, || {
+        self.shared.overload.look(now, || {
             // In this order: what is durable was given out.
             let durable = store.mark().current();
             (store.last_position(), durable)
         });
+    }
+
+    /// Takes every whole message off the buffer.
+    fn work_off(&mut self, buffer: &mut BytesMut) {
+        let received = Instant::now();
+        let now = self.shared.store.clock().now();
+        self.look(received);
         while self.closing.is_none() {
             match split(buffer, self.shared.config.message_octets_max) {
                 Ok(Some(frame)) => self.message(&frame, received, now),
@@ -250,7 +264,10 @@ impl Connection {
         let open = self.peer.may_ask();
         let (shared, clients) = (&self.shared, &mut self.clients);
         let traits = |host: Option<&str>| clients.sender(shared, host, open);
-        self.batch.push(router::credit_control(shared, frame, received, now, traits));
+        // As many as may wait for the disk do so already.
+        let in_flight = || self.queue.in_flight() + self.batch.len();
+        let crowded = shared.overload.is_on() && in_flight() >= shared.config.in_flight_max;
+        self.batch.push(router::credit_control(shared, frame, received, now, crowded, traits));
     }
 
     /// The stream has lost its framing: say so if that can be said, then close, and only this connection (spec B-3).

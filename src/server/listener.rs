@@ -8,9 +8,9 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Shared,
     admission::Certificate,
-    connection::{self, Link, Role},
-    registry::Place,
+    connection::Role,
     signal::Handle,
+    streams::{self, Guest},
     transport::Listener,
 };
 use crate::telemetry::names;
@@ -30,31 +30,27 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: Listener) {
             tracing::warn!(%address, max = shared.config.connections_max, "connection refused: too many are open");
             continue;
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
-        }
         let now = shared.store.clock().now();
         let role = Role::Accepted(Handle::new(shared.next_connection()), now);
-        let guest = Guest { stream, address, place, role };
-        match &acceptor {
-            None => drop(tokio::spawn(welcome(Arc::clone(&shared), guest))),
-            Some(acceptor) => drop(tokio::spawn(welcome_securely(Arc::clone(&shared), guest, acceptor.clone()))),
+        let guest = Guest { address, place, role };
+        let shared = Arc::clone(&shared);
+        match acceptor.clone() {
+            None => drop(tokio::spawn(streams::plain(shared, stream, listener.transport, guest))),
+            Some(acceptor) => drop(tokio::spawn(welcome_securely(shared, stream, guest, acceptor))),
         }
     }
-}
-
-/// A connection that was just accepted.
-struct Guest {
-    stream: TcpStream,
-    address: SocketAddr,
-    place: Place,
-    role: Role,
 }
 
 async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok(accepted) => return accepted,
+            Ok((stream, address)) => {
+                // Answers are gathered here, so nothing is won by waiting for more (spec B-183). SCTP has no such option.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY was not set");
+                }
+                return (stream, address);
+            }
             Err(error) => {
                 // Out of descriptors, most likely: connections that end make room.
                 tracing::error!(%error, "a connection could not be accepted");
@@ -64,16 +60,9 @@ async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-async fn welcome(shared: Arc<Shared>, Guest { stream, address, place, role }: Guest) {
-    let local = stream.local_addr().map(|address| address.ip()).ok();
-    let (reader, writer) = stream.into_split();
-    connection::run(shared, Link { reader, writer, address, local, certificate: None, place }, role).await;
-}
-
 /// TLS comes first, and its time counts as the peer's time for its CER.
-async fn welcome_securely(shared: Arc<Shared>, guest: Guest, acceptor: TlsAcceptor) {
-    let Guest { stream, address, place, role } = guest;
-    let local = stream.local_addr().map(|address| address.ip()).ok();
+async fn welcome_securely(shared: Arc<Shared>, stream: TcpStream, guest: Guest, acceptor: TlsAcceptor) {
+    let address = guest.address;
     let patience = Duration::from_millis(shared.timers.handshake_ms);
     let mut stopping = shared.stopping.subscribe();
     let secured = tokio::select! {
@@ -95,7 +84,22 @@ async fn welcome_securely(shared: Arc<Shared>, guest: Guest, acceptor: TlsAccept
         // TLS here demands one: this does not happen.
         return tracing::error!(%address, "connection closed: no certificate");
     };
-    let certificate = Some(certificate);
-    let (reader, writer) = tokio::io::split(stream);
-    connection::run(shared, Link { reader, writer, address, local, certificate, place }, role).await;
+    streams::secured(shared, stream.into(), Some(certificate), guest).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Transport, server::transport::connect};
+
+    // tests: B-183
+    #[tokio::test]
+    async fn what_is_written_leaves_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let target = at.to_string().parse().unwrap();
+        let (called, (accepted, _)) = tokio::join!(connect(&target, false, Duration::from_secs(5)), next(&listener));
+        assert_eq!(target.transport, Transport::Tcp);
+        assert!(called.unwrap().nodelay().unwrap() && accepted.nodelay().unwrap());
+    }
 }

@@ -6,6 +6,7 @@ mod clients;
 mod closing;
 mod connection;
 mod listener;
+mod one_by_one;
 mod outgoing;
 mod overload;
 mod peers;
@@ -13,6 +14,7 @@ mod reauthorise;
 mod registry;
 mod router;
 mod signal;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod transport;

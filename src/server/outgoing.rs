@@ -1,5 +1,5 @@
 //! What a connection sends, in order: an answer leaves when what it rests on is durable, and all that is ready leaves in
-//! one write. Only refusals overtake: they rest on nothing, and a refusal for want of durability must not wait for it.
+//! one write. Only refusals and the watchdog overtake: they rest on nothing, and must not wait for what does.
 
 use std::{
     collections::VecDeque,
@@ -23,6 +23,9 @@ use crate::{
 
 /// Octets gathered before they are written: as much as a socket's buffer takes at once.
 const WRITE_SIZE: usize = 128 << 10;
+
+/// The command code of DWR and DWA, as a header has it.
+const WATCHDOG: [u8; 3] = [0, 1, 0x18];
 
 /// Something to be sent.
 #[derive(Debug)]
@@ -72,8 +75,7 @@ impl Queue {
         let mut items = self.lock();
         items.in_flight += batch.len();
         for item in batch.drain(..) {
-            let overtakes = matches!(item, Outgoing::Refusal { .. });
-            if overtakes { &mut items.refusals } else { &mut items.waiting }.push_back(item);
+            if item.overtakes() { &mut items.refusals } else { &mut items.waiting }.push_back(item);
         }
         let (open, refused) = (!items.closed, !items.refusals.is_empty());
         drop(items);
@@ -284,6 +286,16 @@ impl Writer {
 }
 
 impl Outgoing {
+    /// What rests on no state need not wait for what does: refusals, and the watchdog, whose silence would tell the peer
+    /// that this node is dead when only its disk is slow (spec B-169). The rest keeps its order: a goodbye comes last.
+    fn overtakes(&self) -> bool {
+        match self {
+            Self::Refusal { .. } => true,
+            Self::Message(bytes) => bytes.get(5..8) == Some(&WATCHDOG),
+            Self::Decision { .. } | Self::Close => false,
+        }
+    }
+
     fn position(&self) -> Position {
         match self {
             Self::Decision { answered, .. } => answered.position(),

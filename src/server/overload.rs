@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How often it is looked: often enough that a backlog cannot grow far beyond its bound unseen.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a report holds unless a newer one comes: the standard's default (RFC 7683 7.5).
 const REPORT_VALIDITY_SECS: u32 = 30;
 /// A report that still holds is made anew in time, so that its reader does not let go in between.
@@ -99,9 +99,14 @@ impl Overload {
         self.set(watch.judge(now, last, durable), millis);
     }
 
-    /// The refusal of a request, if its kind is refused now, and that kind. The request is looked into no further than that
-    /// takes; one whose kind cannot be made out is left to the reader.
-    pub(super) fn refusal(&self, frame: &Frame) -> Option<(RequestError, RequestKind)> {
+    /// Whether anything is refused.
+    pub(super) fn is_on(&self) -> bool {
+        self.found.load(Ordering::Relaxed) != 0
+    }
+
+    /// The refusal of a request, if its kind is refused now, and that kind; on a crowded connection every kind is. The
+    /// request is looked into no further than that takes; one whose kind cannot be made out is left to the reader.
+    pub(super) fn refusal(&self, frame: &Frame, crowded: bool) -> Option<(RequestError, RequestKind)> {
         let (level, reason) = found(self.found.load(Ordering::Relaxed))?;
         let kind = glance::request_type(frame)?;
         let refused_from = match kind {
@@ -109,7 +114,7 @@ impl Overload {
             RequestType::Update if glance::asks_for_units(frame) => Level::Grants,
             RequestType::Update | RequestType::Termination => Level::Reports,
         };
-        if level < refused_from {
+        if level < refused_from && !crowded {
             return None;
         }
         let kind = RequestKind::of_cc_request_type(kind as u32);
@@ -276,7 +281,7 @@ mod tests {
             let overload = overload();
             overload.hold(Some((level, Reason::Backlog)).filter(|(level, _)| *level > Level::Nothing));
             for (at, (kind, asks)) in kinds.into_iter().enumerate() {
-                let answer = overload.refusal(&request(kind, asks)).map(|(error, _)| error.result_code);
+                let answer = overload.refusal(&request(kind, asks), false).map(|(error, _)| error.result_code);
                 let expected = (at < refused).then_some(ResultCode::TOO_BUSY);
                 assert_eq!(answer, expected, "{kind:?} {asks} at {level:?}");
             }

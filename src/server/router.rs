@@ -17,16 +17,17 @@ use crate::{
 };
 
 /// Takes a CCR to a decision, or to the error that answers it. Never waits. `traits` tells what is known of the client that
-/// a request comes from.
+/// a request comes from; `crowded`, that its connection has too many requests in work.
 pub(super) fn credit_control(
     shared: &Shared,
     frame: &Frame,
     received: std::time::Instant,
     read_at: Timestamp,
+    crowded: bool,
     traits: impl FnOnce(Option<&str>) -> ClientTraits,
 ) -> Outgoing {
     // Refused before it is read: that is what makes it cheap.
-    if let Some((busy, kind)) = shared.overload.refusal(frame) {
+    if let Some((busy, kind)) = shared.overload.refusal(frame, crowded) {
         return refusal(shared, frame, &busy, kind, received);
     }
     // How it is read depends on whose it is.

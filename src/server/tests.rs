@@ -1,6 +1,7 @@
 //! The server over real connections, where a test must reach inside of it.
 
 mod slow_disk;
+mod virtual_time;
 
 use std::{
     path::Path,
@@ -33,7 +34,7 @@ use crate::{
     rating::Catalog,
     store::{Settings, SilentObserver, Store},
     telemetry,
-    time::SystemClock,
+    time::{Clock, SystemClock},
     units::Money,
 };
 
@@ -47,10 +48,20 @@ fn server(directory: &Path) -> Server {
 
 /// A server with the demo's price list that accepts everyone.
 fn server_with(directory: &Path, config: config::Diameter, on_commit: impl FnMut(&Commit) + Send + 'static) -> Server {
+    server_at(directory, Arc::new(SystemClock), config, on_commit)
+}
+
+/// The same by another clock.
+fn server_at(
+    directory: &Path,
+    clock: Arc<dyn Clock>,
+    config: config::Diameter,
+    on_commit: impl FnMut(&Commit) + Send + 'static,
+) -> Server {
     let disk = FileDisk::open(directory).unwrap();
     let settings = Settings { partitions: 1, segment_bytes: 1 << 20, retention: Retention::default(), outbox_keep: 10 };
     let catalog = Arc::new(Catalog::from_toml(include_str!("../../config/demo/catalog.toml")).unwrap());
-    let (clock, observer) = (Arc::new(SystemClock), Arc::new(SilentObserver));
+    let observer = Arc::new(SilentObserver);
     let store = Store::open(disk, settings, catalog, clock, observer, on_commit, |_| {}).unwrap().0;
     let config = config::Diameter { accept_unknown_peers: true, ..config };
     Server::new(Arc::new(store), &config, None)

@@ -22,6 +22,7 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Whether TLS comes before any Diameter message.
     pub tls: bool,
+    pub(super) transport: Transport,
 }
 
 /// TCP, without TLS.
@@ -30,7 +31,7 @@ impl TryFrom<TcpListener> for Listener {
 
     fn try_from(socket: TcpListener) -> io::Result<Self> {
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, tls: false })
+        Ok(Self { socket, address, tls: false, transport: Transport::Tcp })
     }
 }
 
@@ -47,7 +48,7 @@ impl Listener {
         socket.listen(BACKLOG)?;
         let socket = TcpListener::from_std(socket.into())?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, tls })
+        Ok(Self { socket, address, tls, transport: endpoint.transport })
     }
 }
 

@@ -106,6 +106,8 @@ impl<D: Disk> Store<D> {
         };
         let partition = match (partition, kind) {
             (Some(partition), _) => partition,
+            // What something costs may be asked for nobody: the core knows what else may be (spec C-162).
+            (None, RequestKind::Event) if identities.is_empty() => NOBODY,
             (None, RequestKind::Initial | RequestKind::Event) => {
                 return rests_on_nothing(Answer::bare(kind, number, Verdict::UserUnknown));
             }
@@ -125,7 +127,11 @@ impl<D: Disk> Store<D> {
             return rests_on_nothing(Answer::bare(kind, number, Verdict::UnableToComply));
         };
         let payer = decided.account.or(account);
-        let currency = payer.and_then(|payer| cell.state.account(payer)).map(|account| account.currency);
+        let currency = match payer {
+            Some(payer) => cell.state.account(payer).map(|account| account.currency),
+            // The price for nobody is the price list's.
+            None => Some(self.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
+        };
         // A debit may be given back by name; the name stands in the MSCC (spec G-83).
         let is_debit = matches!(&command, Command::ChargeEvent(event) if event.action == EventAction::Debit);
         let took = is_debit && !answer.at_command_level && answer.replies.iter().any(|reply| reply.grant.is_some());

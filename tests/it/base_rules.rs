@@ -66,7 +66,6 @@ fn the_dictionary_knows_sizes_vendors_and_m_bits() {
     w.i64(&d::VALUE_DIGITS, -5);
     w.i32(&d::EXPONENT, -2);
     w.u32(&d::CC_TIME, 0x0102_0304);
-    drop(w);
     let expected = [
         "000001bf40000010fffffffffffffffb", // -5 in eight octets, the highest first
         "000001ad4000000cfffffffe",
@@ -163,6 +162,24 @@ async fn padding_is_not_looked_at_and_is_sent_as_zero() {
     assert_eq!(answer.text(code::SESSION_ID), Some("pgw.example;1;1;x"));
 }
 
+// tests: B-22
+#[tokio::test]
+async fn a_vendor_bit_without_a_vendor_matters_only_where_it_must_be_understood() {
+    let node = TestNode::demo().await;
+    let mut client = Client::open(node.diameter(), "pgw.example").await;
+    let nobodys = |flags| avp_of(code::CC_TIME, flags, Some(0), &[0, 0, 0, 9]);
+    let group_of = |member| mscc(&[number(code::RATING_GROUP, 1), any(), member]);
+    for (n, (request, result)) in (0..).zip([
+        (ccr_of(1, "pgw.example;0", INITIAL, 0).with(wanted(1)).with(nobodys(0x40)), 3009),
+        (ccr_of(1, "pgw.example;1", INITIAL, 0).with(wanted(1)).with(nobodys(0)), 2001),
+        (ccr_of(1, "pgw.example;2", INITIAL, 0).with(group_of(nobodys(0))), 2001),
+        (ccr_of(1, "pgw.example;3", INITIAL, 0).with(group_of(nobodys(0x40))), 2001),
+    ]) {
+        let answer = ask(&mut client, request).await;
+        assert_eq!((answer.result(), answer.is_error()), (result, result == 3009), "{n}");
+    }
+}
+
 // tests: B-101 B-103
 #[tokio::test]
 async fn a_session_id_is_there_once_or_not_at_all() {
@@ -216,18 +233,19 @@ async fn a_duplicate_is_known_before_anything_else_is_asked() {
 async fn what_is_wrong_with_a_request_comes_before_what_is_wrong_with_its_session() {
     let node = TestNode::demo().await;
     let mut client = Client::open(node.diameter(), "pgw.example").await;
-    // Of a session that is not known: its usage is recorded only when the request can be read as a whole.
+    // Of a session that is not known: its usage is recorded once, as soon as it can be read (spec C-90).
     let request = || ccr_of(1, "pgw.example;unknown", UPDATE, 1).with(used_only(1, MB));
-    for (what, request, result) in [
-        ("another application", Request { application: 16_777_302, ..request() }, 3007),
-        ("another host", request().with(text(code::DESTINATION_HOST, "other.example")), 3002),
-        ("framing", request().with(vec![0, 0, 0, 1, 0x40, 0, 0, 4]), 5014),
-        ("missing", request().without(code::SERVICE_CONTEXT_ID), 5005),
-        ("too many", request().with(number(code::CC_REQUEST_NUMBER, 2)), 5009),
-        ("a value", request().replacing(code::CC_REQUEST_TYPE, number(code::CC_REQUEST_TYPE, 9)), 5004),
+    for (what, request, result, recorded) in [
+        ("another application", Request { application: 16_777_302, ..request() }, 3007, 0),
+        ("another host", request().with(text(code::DESTINATION_HOST, "other.example")), 3002, 0),
+        ("a value", request().replacing(code::CC_REQUEST_TYPE, number(code::CC_REQUEST_TYPE, 9)), 5004, 0),
+        ("framing", request().with(vec![0, 0, 0, 1, 0x40, 0, 0, 4]), 5014, 1),
+        ("missing", request().without(code::SERVICE_CONTEXT_ID), 5005, 1),
+        ("too many", request().with(number(code::CC_REQUEST_NUMBER, 2)), 5009, 1),
     ] {
         assert_eq!(client.ask_new(request).await.result(), result, "{what}");
-        assert!(node.orphans().is_empty(), "{what}");
+        node.node.store.mark().wait_for(node.node.store.last_position()).await.unwrap();
+        assert_eq!(node.orphans().len(), recorded, "{what}");
     }
     assert_eq!(client.ask_new(request()).await.result(), 5002);
     assert_eq!(node.orphans().len(), 1);

@@ -17,7 +17,7 @@ const UPDATE: u32 = 2;
 const TERMINATION: u32 = 3;
 
 /// The value of a counter as the node tells it, 0 if it does not.
-async fn counter(node: &TestNode, series: &str) -> u64 {
+pub(crate) async fn counter(node: &TestNode, series: &str) -> u64 {
     let mut stream = tokio::net::TcpStream::connect(node.node.http).await.unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut text = String::new();

@@ -1,12 +1,14 @@
 //! Random requests against the charging core: the balance identity after each step, duplicates that change nothing,
 //! reservations that never exceed what is there, and a replay of the events that gives the same state.
 
+use std::collections::BTreeMap;
+
 use proptest::{collection::vec, prelude::*};
 use tollgate::{
     charging::{
-        AccountSpec, AccountState, BucketKind, Command, CreditCommand, CreditKind, Decided, Event, EventAction,
-        EventRequest, Interrogation, Measure, Outcome, RequestKind, Retention, ServiceRequest, State, Used, Verdict,
-        Want, decide,
+        AccountSpec, AccountState, BucketKind, ClientNeeds, Command, CreditCommand, CreditKind, Decided, Event,
+        EventAction, EventRequest, Interrogation, Measure, Outcome, Quota, RequestKind, Retention, ServiceRequest,
+        State, Step as EventStep, Used, Verdict, Want, decide,
     },
     ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
     rating::Catalog,
@@ -50,6 +52,35 @@ context = "data"
 rating_group = 4
 free = true
 slice = "5 MB"
+[[service]]
+name = "thirds"
+context = "data"
+rating_group = 6
+price = "0.000001"
+per = "3 B"
+block = "1 B"
+slice = "100 kB"
+pool = 1
+[[service]]
+name = "sevenths"
+context = "data"
+rating_group = 7
+price = "0.000001"
+per = "7 B"
+block = "1 B"
+slice = "200 kB"
+pool = 1
+restrict_filters = ["walled"]
+[[service]]
+name = "stream"
+context = "data"
+rating_group = 8
+price = "0.01"
+per = "1 MB"
+block = "100 kB"
+slice = "1 MB"
+slice_max = "8 MB"
+minimum_grant = "300 kB"
 [[allowance]]
 name = "small"
 amount = "3 MB"
@@ -65,6 +96,8 @@ allowance_percent = 80
 "#;
 
 const ACCOUNTS: u64 = 3;
+/// Sessions that run at once.
+const SESSIONS: i64 = 6;
 
 fn catalog() -> Catalog {
     Catalog::from_toml(CATALOG).unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -141,7 +174,7 @@ fn service() -> impl Strategy<Value = (u32, Option<u64>, u8)> {
         1 => Just(Some(u64::MAX)),
         1 => (0u64..100).prop_map(Some),
     ];
-    (1u32..=5, used, 0u8..4)
+    (1u32..=8, used, 0u8..4)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -177,6 +210,8 @@ struct World {
     /// Highest number used in each session by honest updates.
     numbers: u32,
     honest: bool,
+    /// What each session's client believes is left in its pool, in pool units (spec C-171, C-172).
+    pools: BTreeMap<SessionNo, u128>,
     /// Money that events took, and that refunds gave back, by account.
     taken: [(i64, i64); ACCOUNTS as usize + 1],
     /// The client's incarnation.
@@ -192,6 +227,11 @@ fn session_name(session: u8) -> (String, u64) {
     (format!("gw;{}", session % 4), u64::from(session / 4))
 }
 
+/// Pool units of thirds and sevenths of a micro-unit: their prices times 21.
+const POOL_UNITS_PER_MICRO: u128 = 21;
+/// Each of the two is rounded up to the micro-unit by itself.
+const ROUNDED_UP: i64 = 2;
+
 impl World {
     fn new(honest: bool) -> Self {
         let mut world = Self {
@@ -201,6 +241,7 @@ impl World {
             now: Timestamp::from_secs(1_000_000),
             numbers: 1_000,
             honest,
+            pools: BTreeMap::new(),
             taken: Default::default(),
             incarnation: 0,
         };
@@ -221,9 +262,11 @@ impl World {
         let decided = decide(&self.state, &self.catalog, command, self.now);
         if let Some(event) = &decided.event {
             assert!(!decided.repeated, "a repetition changes nothing");
+            self.count_pool(event);
             self.state.apply(event);
             self.events.push(event.clone());
             self.check_new_holds(event);
+            self.check_pools();
             self.check_refunds(event);
         }
         self.state.check().unwrap_or_else(|violation| panic!("after {command:?}: {violation}"));
@@ -241,6 +284,52 @@ impl World {
         decided
     }
 
+    /// Keeps the client's account of its pool: consumed shares out, new grants in.
+    fn count_pool(&mut self, event: &Event) {
+        let Event::Interrogated(event) = event else { return };
+        let left = self.pools.entry(event.session).or_default();
+        let quotas = self.state.session(event.session).map_or(&[][..], |session| &session.quotas);
+        for step in &event.steps {
+            let pooled = quotas.iter().any(|quota| quota.key == step.key && quota.pool.is_some() && quota.granted > 0);
+            let service = self.catalog.service_by_name(&step.service).filter(|_| pooled);
+            if let Some(terms) = service.and_then(|service| service.pool) {
+                *left = left.saturating_sub(u128::from(step.used) * u128::from(terms.multiplier));
+            }
+        }
+        for reply in &event.answer.replies {
+            if let (Some(grant), Some(pool)) = (reply.grant, reply.extras.as_ref().and_then(|extras| extras.pool)) {
+                *left += u128::from(grant.amount) * u128::from(pool.multiplier);
+            }
+        }
+    }
+
+    /// Whatever quota of a pool uses what is left in it, the pool holds what that costs.
+    // tests: C-171, C-172, C-175
+    fn check_pools(&mut self) {
+        let state = &self.state;
+        let in_pool = |no: &SessionNo| {
+            let quotas = state.session(*no).map_or(&[][..], |session| &session.quotas);
+            quotas.iter().any(|quota| quota.pool.is_some() && quota.granted > 0)
+        };
+        self.pools.retain(|no, _| in_pool(no));
+        for session in self.state.sessions() {
+            let held = session.pools.iter().flat_map(|pool| &pool.holds).map(|hold| hold.amount).sum::<i64>();
+            assert_eq!(held > 0, in_pool(&session.no), "a pool is there as long as a quota is in it");
+            let left = self.pools.get(&session.no).copied().unwrap_or(0);
+            let covered = u128::from(held.unsigned_abs() + ROUNDED_UP.unsigned_abs()) * POOL_UNITS_PER_MICRO;
+            assert!(covered >= left, "{held} for {left} pool units");
+            for quota in session.quotas.iter().filter(|quota| quota.pool.is_some() && quota.granted > 0) {
+                // Usage that no meter reads leaves no service's name and no price.
+                let Some(service) = self.catalog.service_by_name(&quota.service) else { continue };
+                let Some(terms) = service.pool else { continue };
+                let most = u64::try_from(left / u128::from(terms.multiplier)).unwrap();
+                let Some(after) = quota.rated.checked_add(most) else { continue };
+                let cost = service.price.charge(quota.rated, after).unwrap();
+                assert!(cost.micros() <= held + ROUNDED_UP, "{held} held for {cost:?} of {}", service.name);
+            }
+        }
+    }
+
     /// A new reservation takes only what is free: afterwards no bucket that it draws from is overcommitted.
     fn check_new_holds(&self, event: &Event) {
         let Event::Interrogated(event) = event else { return };
@@ -251,7 +340,8 @@ impl World {
             "every unit that is granted is reserved, once"
         );
         let account = self.state.account(event.account).unwrap();
-        for draw in event.steps.iter().flat_map(|step| &step.holds) {
+        let new = |step: &&EventStep| step.granted > 0 || step.pool.is_none();
+        for draw in event.steps.iter().filter(new).flat_map(|step| &step.holds) {
             assert!(draw.amount > 0);
             let bucket = account.bucket(draw.bucket).unwrap();
             let limit = if bucket.kind == BucketKind::Money { account.credit_limit.micros() } else { 0 };
@@ -281,7 +371,7 @@ impl World {
                         currency: None,
                         unusable: false,
                         key: QuotaKey {
-                            rating_group: Some(*group).filter(|group| *group < 5),
+                            rating_group: Some(*group).filter(|group| *group != 5),
                             // Now and then a service of the group, which may report for the group's quota.
                             service_identifier: used.filter(|used| used % 3 == 0).map(|_| 9),
                             ..QuotaKey::default()
@@ -302,17 +392,28 @@ impl World {
                 let (id, sub_session) = session_name(*session);
                 let key = SessionKey::of_sub_session(id.as_bytes(), sub_session);
                 let session_state = self.state.session_by_id(key, id.as_bytes())?;
+                let left = self.pools.get(&session_state.no).copied().unwrap_or(0);
+                // One quota of a pool uses for all of them, and now and then is the only one that reports.
+                let user = session_state.quotas.iter().find(|quota| quota.pool.is_some() && quota.granted > 0);
+                let pooled = |quota: &Quota| {
+                    let terms = self.catalog.service_by_name(&quota.service).and_then(|service| service.pool);
+                    let all = terms.map_or(0, |terms| left / u128::from(terms.multiplier));
+                    if user == Some(quota) { u64::try_from(all).unwrap() } else { 0 }
+                };
                 let services: Vec<_> = session_state
                     .quotas
                     .iter()
-                    .map(|quota| ServiceRequest {
-                        key: quota.key,
-                        used: Some(Used { octets: quota.granted / 100 * u64::from(*share), ..Used::default() })
-                            .filter(|_| quota.measure != Measure::Money),
-                        want: again.then_some(Want::Any),
-                        currency: None,
-                        unusable: false,
-                        ..ServiceRequest::default()
+                    .filter(|quota| share % 2 == 0 || user.is_none() || user == Some(quota))
+                    .map(|quota| {
+                        let may_use =
+                            if quota.pool.is_some() && quota.granted > 0 { pooled(quota) } else { quota.granted };
+                        let octets = if *share == 100 { may_use } else { may_use / 100 * u64::from(*share) };
+                        ServiceRequest {
+                            key: quota.key,
+                            used: Some(Used { octets, ..Used::default() }).filter(|_| quota.measure != Measure::Money),
+                            want: again.then_some(Want::Any),
+                            ..ServiceRequest::default()
+                        }
                     })
                     .collect();
                 self.numbers += 1;
@@ -439,6 +540,14 @@ impl World {
             services,
             at_command_level: false,
             short_validity: session & 1 == 0,
+            client: ClientNeeds {
+                pools: session % 3 != 0,
+                redirects: session % 4 != 3,
+                free_of_charge_4011: session == 5,
+                remaining_balance: session == 2,
+                low_balance: session == 4,
+                ..ClientNeeds::default()
+            },
             ..Interrogation::default()
         }))
     }
@@ -461,7 +570,12 @@ fn picture(state: &State) -> (Vec<String>, Vec<String>) {
     accounts.sort();
     let mut sessions: Vec<_> = state
         .sessions()
-        .map(|session| format!("{:?}", (session.no, &session.id, &session.quotas, &session.answers, session.expires)))
+        .map(|session| {
+            format!(
+                "{:?}",
+                (session.no, &session.id, &session.quotas, &session.pools, &session.answers, session.expires)
+            )
+        })
         .collect();
     sessions.sort();
     (accounts, sessions)
@@ -517,7 +631,7 @@ proptest! {
     #[test]
     fn honest_clients_never_overdraw(
         steps in vec(prop_oneof![
-            (0u8..6, 1u64..=2, vec((1u32..=4, Just(None), Just(1u8)), 1..4)).prop_map(|(session, account, services)|
+            (0u8..6, 1u64..=2, vec((prop_oneof![1u32..=4, 6u32..=8], Just(None), Just(1u8)), 1..4)).prop_map(|(session, account, services)|
                 Step::Request { session, account, kind: RequestKind::Initial, number: 0, services }),
             (0u8..6, 0u8..=100, any::<bool>()).prop_map(|(session, share, again)| Step::Honest { session, share, again }),
             (1u64..=2, 1i64..100_000, 0u8..200).prop_map(|(account, micros, id)| Step::TopUp { account, micros, id }),
@@ -528,7 +642,8 @@ proptest! {
         for step in &steps {
             world.run(step);
             for account in world.state.accounts().filter(|account| !account.never_stop) {
-                prop_assert!(account.balance() >= -account.credit_limit, "{:?}", account);
+                let rounded = Money::from_micros(ROUNDED_UP * SESSIONS);
+                prop_assert!(account.balance().saturating_add(rounded) >= -account.credit_limit, "{:?}", account);
             }
             for session in world.state.sessions() {
                 for quota in &session.quotas {

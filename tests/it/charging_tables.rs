@@ -1,26 +1,26 @@
 //! Charging as text tables that a charging engineer can read: each command, and below it, indented, what came of it.
 //!
-//! The tables are in `tests/it/charging_tables`. `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each
+//! The tables are in `tests/it/charging_tables`; one with a catalog beside it of its own name is charged by that. `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each
 //! command into the files; read the difference before you keep it.
 
 use std::{fmt::Write as _, fs, path::Path};
 
 use tollgate::{
     charging::{
-        AccountSpec, AccountState, ClosingCause, Command, CreditCommand, CreditKind, Event, EventAction, EventRequest,
-        Interrogation, Measure, NoticeKind, Outcome, RequestKind, Retention, ServiceRequest, State, Used, Verdict,
-        Want, WantedUnits, decide,
+        AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command, CreditCommand,
+        CreditKind, Event, EventAction, EventRequest, Interrogation, Measure, NoticeKind, Outcome, ReplyExtras,
+        RequestKind, Retention, ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits, decide,
     },
     ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
-    rating::Catalog,
+    rating::{Attributes, Catalog, Role},
     time::Timestamp,
     units::{Money, UnitKind},
 };
 
-const CATALOG: &str = include_str!("charging_tables/catalog.toml");
-
 struct Table {
     catalog: Catalog,
+    /// The switches of the client whose requests follow.
+    client: ClientNeeds,
     retention: Retention,
     state: State,
     now: Timestamp,
@@ -41,6 +41,10 @@ fn services(words: &[&str]) -> Vec<ServiceRequest> {
             "none" => {}
             "si" => service.key.service_identifier = Some(value.parse().unwrap()),
             "used" => service.used = Some(used(value)),
+            "before" => service.split.get_or_insert_default().before = Some(used(value)),
+            "after" => service.split.get_or_insert_default().after = Some(used(value)),
+            "either" => service.split.get_or_insert_default().either = Some(used(value)),
+            "its-rat" => service.access = Some(value.parse().unwrap()),
             "want" if value.is_empty() => service.want = Some(Want::Any),
             "want" => service.want = Some(wanted(value)),
             // Refund-Information: `E1.0`, with `!` if nobody has been told of it.
@@ -64,6 +68,40 @@ fn session(text: &str) -> (&str, u64) {
 fn session_key(text: &str) -> SessionKey {
     let (id, sub_session) = session(text);
     SessionKey::of_sub_session(id.as_bytes(), sub_session)
+}
+
+/// The conditions in a command, `rat=6 net=26201`, and the words that are none.
+fn conditions<'w>(words: &[&'w str]) -> (Option<Box<Attributes>>, Vec<&'w str>) {
+    let mut told = Attributes::default();
+    let rest = words.iter().copied().filter(|word| {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        match name {
+            "rat" => told.access = Some(value.parse().unwrap()),
+            "net" => told.serving_network = Some(value.into()),
+            "cell" => told.cell = Some(value.parse().unwrap()),
+            "zone" => told.time_zone = Some(value.parse().unwrap()),
+            "other" => told.other_party = Some(value.into()),
+            "type" => told.message_type = Some(value.parse().unwrap()),
+            "size" => told.size = Some(value.parse().unwrap()),
+            "role" => {
+                told.role = Some(match value {
+                    "originating" => Role::Originating,
+                    "terminating" => Role::Terminating,
+                    _ => Role::Forwarding,
+                });
+            }
+            "emergency" => told.emergency = true,
+            _ => return true,
+        }
+        false
+    });
+    let rest = rest.collect();
+    (Some(Box::new(told)).filter(|told| **told != Attributes::default()), rest)
+}
+
+/// `19:50` or `19:50:30`, in seconds.
+fn time_of_day(text: &str) -> u64 {
+    text.split(':').map(|part| part.parse::<u64>().unwrap()).zip([3_600, 60, 1]).map(|(part, unit)| part * unit).sum()
 }
 
 fn amount(text: &str) -> (u64, &str) {
@@ -94,10 +132,11 @@ fn wanted(text: &str) -> Want {
 }
 
 impl Table {
-    fn new() -> Self {
-        let catalog = Catalog::from_toml(CATALOG).unwrap_or_else(|problems| panic!("{problems:?}"));
+    fn new(catalog: &str) -> Self {
+        let catalog = Catalog::from_toml(catalog).unwrap_or_else(|problems| panic!("{problems:?}"));
         Self {
             catalog,
+            client: ClientNeeds::default(),
             retention: Retention::default(),
             state: State::new(Retention::default()),
             now: Timestamp::from_secs(1_000_000),
@@ -126,6 +165,9 @@ impl Table {
             [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), name, account, number, rest @ ..] => {
                 let at_command_level = rest.contains(&"none");
                 let state = rest.iter().find_map(|word| word.strip_prefix("state="));
+                let (attributes, rest) = conditions(rest);
+                let (switches, rest): (Vec<_>, Vec<_>) =
+                    rest.iter().partition(|word| **word == "told" || word.starts_with("event="));
                 let command = Command::Interrogate(Interrogation {
                     session_id: session(name).0.as_bytes(),
                     sub_session: session(name).1,
@@ -142,14 +184,18 @@ impl Table {
                     context_name: "32251@3gpp.org",
                     origin_host: "pgw.example",
                     origin_realm: "example",
-                    services: services(rest),
+                    services: services(&rest),
                     at_command_level,
                     short_validity: false,
+                    client: ClientNeeds { tariff_time_change: switches.contains(&"told"), ..self.client },
+                    attributes,
+                    happened: switches.iter().find_map(|word| Some(self.today(word.strip_prefix("event=")?))),
                     ..Interrogation::default()
                 });
                 self.execute(&command)
             }
             ["ccr-e", name, account, number, action, rest @ ..] => {
+                let (attributes, rest) = conditions(rest);
                 let command = Command::ChargeEvent(EventRequest {
                     session_id: session(name).0.as_bytes(),
                     sub_session: session(name).1,
@@ -164,18 +210,20 @@ impl Table {
                         _ => EventAction::PriceEnquiry,
                     },
                     context: self.catalog.context("32274@3gpp.org"),
-                    services: services(rest),
+                    services: services(&rest),
                     at_command_level: rest.contains(&"none"),
+                    client: self.client,
+                    attributes,
                     ..EventRequest::default()
                 });
                 self.execute(&command)
             }
             [kind @ ("topup" | "adjust" | "give"), account, what, id] => {
-                let catalog = Catalog::from_toml(CATALOG).unwrap();
+                let allowance = self.catalog.allowance(what).cloned();
                 let kind = match *kind {
                     "topup" => CreditKind::TopUp(what.parse().unwrap()),
                     "adjust" => CreditKind::Adjustment(what.parse().unwrap(), "table"),
-                    _ => CreditKind::Allowance(catalog.allowance(what).unwrap()),
+                    _ => CreditKind::Allowance(allowance.as_ref().unwrap()),
                 };
                 let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog.currency()));
                 self.execute(&Command::Credit(CreditCommand { account, kind, currency, request_id: id }))
@@ -230,9 +278,24 @@ impl Table {
                 }
                 out
             }
+            ["client", switches @ ..] => {
+                self.client = ClientNeeds::default();
+                switches.iter().for_each(|word| switch(&mut self.client, word));
+                String::new()
+            }
+            ["clock", time] => {
+                // Forward to when the clock shows this, in UTC.
+                let then = self.today(time);
+                self.now = if then < self.now { then.plus_secs(86_400) } else { then };
+                format!("  {}\n", self.now)
+            }
             ["show", account] => self.show(account.parse().unwrap()),
             _ => panic!("`{line}` is not understood"),
         }
+    }
+
+    fn today(&self, time: &str) -> Timestamp {
+        Timestamp::from_secs(self.now.secs() / 86_400 * 86_400 + time_of_day(time))
     }
 
     fn execute(&mut self, command: &Command<'_>) -> String {
@@ -257,6 +320,9 @@ impl Table {
                 if answer.cost != Money::ZERO {
                     let _ = write!(out, ", cost {}", answer.cost);
                 }
+                if let Some(extras) = &answer.extras {
+                    let _ = write!(out, "{}", told_extras(extras));
+                }
                 let _ = writeln!(out);
                 for reply in &answer.replies {
                     let _ = writeln!(out, "  {}", told_reply(reply));
@@ -275,6 +341,16 @@ impl Table {
         if let Some(event) = &decided.event {
             for notice in event.notices() {
                 let _ = writeln!(out, "  event: {}", told_notice(&notice.kind));
+            }
+            let steps = match event {
+                Event::Interrogated(event) => &event.steps[..],
+                Event::EventCharged(event) => &event.steps[..],
+                _ => &[],
+            };
+            for step in steps {
+                if let Some(tariff) = &step.tariff {
+                    let _ = writeln!(out, "  {tariff}: {} for {}", step.used, step.charged);
+                }
             }
             match event {
                 Event::Credited(credited) if !credited.reauthorise.is_empty() => {
@@ -304,6 +380,13 @@ impl Table {
             let _ = writeln!(out, "  {along} sub-session(s) ended with it");
         }
         out
+    }
+
+    /// The events replayed are the state.
+    fn replay(&self) {
+        let mut replayed = State::new(self.retention);
+        self.events.iter().for_each(|event| replayed.apply(event));
+        self.state.same_as(&replayed).unwrap();
     }
 
     fn show(&self, id: u64) -> String {
@@ -349,8 +432,77 @@ fn told_reply(reply: &tollgate::charging::Reply) -> String {
     if reply.threshold > 0 {
         let _ = write!(out, " threshold {}", reply.threshold);
     }
+    if let Some(secs) = reply.holding_secs {
+        let _ = write!(out, " holding {secs}");
+    }
     if let Some(action) = &reply.final_action {
         let _ = write!(out, " final {action:?}");
+    }
+    if let Some(extras) = &reply.extras {
+        let ReplyExtras { pool, consumption_secs, time_mechanism, envelopes, announcement, .. } = &**extras;
+        if let Some(pool) = pool {
+            let _ = write!(out, " pool {} x{}", pool.id, pool.multiplier);
+        }
+        if let Some(secs) = consumption_secs {
+            let _ = write!(out, " consumption {secs}");
+        }
+        if let Some(mechanism) = time_mechanism {
+            let kind = if mechanism.continuous { "continuous" } else { "discrete" };
+            let _ = write!(out, " {kind} {}", mechanism.base_secs);
+        }
+        if let Some(envelopes) = envelopes {
+            let _ = write!(out, " envelopes {envelopes:?}");
+        }
+        if let Some(announcement) = announcement {
+            let _ = write!(out, " announce {} at {}", announcement.id, announcement.before_end_secs);
+        }
+        if let Some(at) = extras.tariff_change {
+            let _ = write!(out, " change {at}");
+        }
+        if let Some(triggers) = &extras.triggers {
+            let _ = write!(out, " triggers {triggers:?}");
+        }
+    }
+    out
+}
+
+/// Sets a switch of the client: `no-` and its name for off, its name for on.
+fn switch(client: &mut ClientNeeds, word: &str) {
+    let (name, on) = word.strip_prefix("no-").map_or((word, true), |name| (name, false));
+    match name {
+        "redirects" => client.redirects = on,
+        "thresholds" => client.thresholds = on,
+        "4011" => client.free_of_charge_4011 = on,
+        "pools" => client.pools = on,
+        "remaining" => client.remaining_balance = on,
+        "low-balance" => client.low_balance = on,
+        "announcements" => client.announcements = on,
+        "advice=full" => client.advice = AdviceWanted::Full,
+        "advice=cost" => client.advice = AdviceWanted::Cost,
+        "advice=tariff" => client.advice = AdviceWanted::Tariff,
+        _ => panic!("a client has no switch `{name}`"),
+    }
+}
+
+fn told_extras(extras: &AnswerExtras) -> String {
+    let mut out = String::new();
+    if let Some(remaining) = extras.remaining {
+        let _ = write!(out, ", remaining {remaining}");
+    }
+    if let Some(low) = extras.low_balance {
+        let _ = write!(out, ", low balance {low}");
+    }
+    if let Some(advice) = &extras.advice {
+        if let Some(cost) = advice.incremental {
+            let _ = write!(out, ", this request {cost}");
+        }
+        if let Some(tariff) = advice.tariff {
+            let TariffAdvice { kind, units, digits, scale, setup } = tariff;
+            let _ = write!(out, ", tariff {digits}e-{scale} per {units} {kind} and {setup} at the start");
+        }
+    }
+    if let Some(unit) = &extras.cost_unit {
+        let _ = write!(out, ", cost unit {unit}");
     }
     out
 }
@@ -380,19 +532,22 @@ fn charging_tables() {
         }
         tables += 1;
         let text = fs::read_to_string(&path).unwrap();
-        let mut table = Table::new();
+        let own = path.with_extension("toml");
+        let catalog = if own.exists() { own } else { directory.join("catalog.toml") };
+        let catalog = fs::read_to_string(catalog).unwrap();
+        let mut table = Table::new(&catalog);
         let mut actual = String::new();
         for line in text.lines().filter(|line| !line.starts_with("  ")) {
             let _ = writeln!(actual, "{line}");
             if line.starts_with('=') {
-                table = Table::new();
+                // Each story is replayed, not only the last one of a file.
+                table.replay();
+                table = Table::new(&catalog);
             } else {
                 actual += &table.run(line);
             }
         }
-        let mut replayed = State::new(table.retention);
-        table.events.iter().for_each(|event| replayed.apply(event));
-        table.state.same_as(&replayed).unwrap();
+        table.replay();
         if std::env::var_os("UPDATE_TABLES").is_some() {
             fs::write(&path, &actual).unwrap();
         } else if actual != text {

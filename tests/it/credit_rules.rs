@@ -19,6 +19,7 @@ const EVENT: u32 = 4;
 
 const CC_SESSION_FAILOVER: u32 = 418;
 const CHECK_BALANCE_RESULT: u32 = 422;
+const LOW_BALANCE_INDICATION: u32 = 2020;
 const CREDIT_CONTROL_FAILURE_HANDLING: u32 = 427;
 const DIRECT_DEBITING_FAILURE_HANDLING: u32 = 428;
 const QUOTA_HOLDING_TIME: u32 = 871;
@@ -258,7 +259,7 @@ async fn an_answer_holds_what_clients_know_and_nothing_of_the_request() {
         &HEAD[..],
         &[code::MULTIPLE_SERVICES_CREDIT_CONTROL, code::GRANTED_SERVICE_UNIT, code::COST_INFORMATION],
         &[code::FINAL_UNIT_INDICATION, code::VALIDITY_TIME, code::FAILED_AVP, CHECK_BALANCE_RESULT],
-        &[CC_SESSION_FAILOVER, CREDIT_CONTROL_FAILURE_HANDLING],
+        &[CC_SESSION_FAILOVER, CREDIT_CONTROL_FAILURE_HANDLING, LOW_BALANCE_INDICATION],
     ]
     .concat();
     let in_mscc = [
@@ -291,7 +292,7 @@ async fn an_answer_holds_what_clients_know_and_nothing_of_the_request() {
 async fn an_end_is_taken_from_any_account_for_any_cause() {
     let node = TestNode::demo().await;
     let mut client = Client::open(node.diameter(), "pgw.example").await;
-    let causes = [1, 2, 3, 4, 5, 6, 7, 8, 11, 32, 99_999];
+    let causes = [1, 2, 3, 4, 5, 6, 7, 8, 11, 32];
     for (n, cause) in (0..).zip(causes) {
         let account = 30 + n;
         node.provision(account, &[(IdentityKind::Imsi, &account.to_string())], 20_000);
@@ -419,8 +420,8 @@ async fn usage_is_charged_for_whatever_reason_it_is_reported() {
     let mut client = Client::open(node.diameter(), "pgw.example").await;
     ask(&mut client, ccr_of(1, "pgw.example;why", INITIAL, 0).with(wanted(1))).await;
     let (mut n, mut left) = (0, BALANCE);
-    // Ten reasons, and one that there is not; in either place, in both, or none; with a request and without.
-    for value in 0..=10_u32 {
+    // Ten reasons; in either place, in both, or none; with a request and without.
+    for value in 0..10_u32 {
         let reason = tgpp(code::REPORTING_REASON, &value.to_be_bytes());
         for place in 0..4 {
             for wants in [true, false] {
@@ -495,4 +496,36 @@ async fn nobody_is_asked_again_because_of_an_event() {
     let asked = client.receive().await;
     assert_eq!((asked.is_request(), asked.text(code::SESSION_ID)), (true, Some("pgw.example;waits")));
     client.is_served().await;
+}
+
+// tests: I-12 C-105
+#[tokio::test]
+async fn requests_that_cross_a_re_authorisation_are_served_as_they_are() {
+    let node = TestNode::demo().await;
+    // Two MB of television; then the user is redirected, and a top-up is told.
+    node.provision(20, &[(IdentityKind::Imsi, "1001")], 40_000);
+    let mut client = Client::open(node.diameter(), "pgw.example").await;
+    let request = |kind, n| ccr("pgw.example;cross", kind, n).with(subscription(1, "1001"));
+    ask(&mut client, request(INITIAL, 0).with(wanted(99))).await;
+    node.top_up(20, 1_000_000, "more");
+    let rar = client.receive().await;
+    assert_eq!((rar.command(), rar.is_request()), (258, true));
+    // Its requests were on their way already, several at once, and are answered before it says a word about the RAR.
+    let updates = [(2, 99), (1, 1), (3, 2)];
+    let octets = updates.map(|(n, group)| request(UPDATE, n).with(used_and_wanted(group, MB)).numbered(n).octets());
+    client.send(&octets.concat()).await;
+    for (n, group) in updates {
+        let answer = client.receive().await;
+        assert_eq!((answer.hop_by_hop(), answer.result()), (n, 2001));
+        assert_eq!(codes_of(&answer), [(Some(group), Some(2001))]);
+    }
+    // An MB of television, one of the internet, one of video.
+    assert_eq!(node.balance(20).0, 1_040_000 - 20_000 - 10_000 - 5_000);
+    let mut raa =
+        Request::new(258, 4, vec![text(code::SESSION_ID, "pgw.example;cross"), number(code::RESULT_CODE, 2001)]);
+    raa = raa.with(text(code::ORIGIN_HOST, "pgw.example")).with(text(code::ORIGIN_REALM, "gateways.example"));
+    (raa.flags, raa.hop_by_hop, raa.end_to_end) = (0x40, rar.hop_by_hop(), rar.end_to_end());
+    client.send(&raa.octets()).await;
+    let answer = ask(&mut client, request(TERMINATION, 4)).await;
+    assert_eq!((answer.result(), node.balance(20)), (2001, (1_005_000, 0)));
 }

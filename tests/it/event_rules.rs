@@ -176,3 +176,33 @@ async fn a_refusal_that_changed_nothing_is_thought_over_and_one_for_lack_of_cred
     let next = sms("smsc.example;2", 1, "1002", DEBIT).with(messages(1));
     assert_eq!((ask(&mut client, next).await.result(), node.balance(21)), (2001, (0, 0)));
 }
+
+// tests: C-162
+#[tokio::test]
+async fn an_enquiry_need_not_say_who_asks() {
+    let (node, mut client) = node(10).await;
+    let nobody = |n, action| {
+        ccr("smsc.example;nobody", EVENT, n)
+            .replacing(code::SERVICE_CONTEXT_ID, text(code::SERVICE_CONTEXT_ID, "32274@3gpp.org"))
+            .with(number(code::REQUESTED_ACTION, action))
+            .with(messages(3))
+    };
+    let before = node.node.store.last_position();
+    let answer = ask(&mut client, nobody(0, ENQUIRY)).await;
+    let cost = answer.part().money(&[code::COST_INFORMATION]);
+    assert_eq!((answer.result(), cost), (2001, Some((3 * PRICE, Some(156)))));
+    // What cannot be priced is not, and everything but a price is somebody's; so is the price for somebody unknown.
+    let unknown = text(code::SERVICE_CONTEXT_ID, "unknown@example");
+    let answer = ask(&mut client, nobody(1, ENQUIRY).replacing(code::SERVICE_CONTEXT_ID, unknown.clone())).await;
+    assert_eq!(answer.result(), 5031);
+    for (request, result) in [
+        (nobody(2, DEBIT), 5030),
+        (nobody(3, CHECK), 5030),
+        (nobody(4, ENQUIRY).with(subscription(1, "999")), 5030),
+        (nobody(5, ENQUIRY).with(text(code::USER_NAME, "nobody@example")), 5030),
+    ] {
+        let answer = ask(&mut client, request).await;
+        assert_eq!((answer.result(), answer.has(code::COST_INFORMATION)), (result, false));
+    }
+    assert_eq!(node.node.store.last_position(), before, "no enquiry leaves a trace");
+}

@@ -34,6 +34,7 @@ const EXECUTIONS: &[(&str, u32)] = &[
     ("peer", 2_000),
     ("session", 1_500),
     ("record", 10_000),
+    ("snapshot", 5_000),
     ("recovery", 60),
     ("catalog", 150),
 ];
@@ -153,6 +154,11 @@ fn session() {
 #[test]
 fn record() {
     fuzzed("record");
+}
+
+#[test]
+fn snapshot() {
+    fuzzed("snapshot");
 }
 
 #[test]

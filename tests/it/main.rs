@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a test's way to fail")]
 #![allow(dead_code, reason = "not every test needs all of `support`")]
 
+mod answer_rules;
 mod bad_input;
 mod base_rules;
 mod bounds;
@@ -25,6 +26,7 @@ mod kill9;
 mod neighbours;
 mod peers;
 mod process;
+mod profiles;
 mod reauthorise;
 mod recorder;
 mod refunds;
@@ -36,6 +38,8 @@ mod simulation;
 mod store_crash;
 mod store_rules;
 mod support;
+mod tariff_property;
+mod tariff_rules;
 mod tidy;
 mod tls;
 mod tools;

@@ -12,6 +12,7 @@ use tollgate::{
 };
 
 use crate::{
+    bounds::counter,
     client::{Client, PATIENCE, cer, dwr},
     interop_rules::{ccr_of, wanted},
     support::{DEMO_CATALOG, TestNode},
@@ -102,13 +103,16 @@ fn calls(config: &mut Config, host: &str, at: SocketAddr) {
 // tests: B-135 B-141 B-148 B-163
 #[tokio::test]
 async fn a_peer_that_was_called_is_served_and_asked_like_any_other() {
-    let called = Called::start("dra.example", |config| config.seed.balance = Money::from_micros(50_000)).await;
+    let called = Called::start("relay.example", |config| config.seed.balance = Money::from_micros(50_000)).await;
+    let connected = "tollgate_peer_connected{peer=\"relay.example\"}";
+    assert_eq!(counter(&called.node, connected).await, 0);
     let (mut peer, cer) = called.called().await;
     assert_eq!(cer.text(code::ORIGIN_REALM), Some("tollgate.example"));
     assert_eq!(cer.number(&[code::AUTH_APPLICATION_ID]), Some(4));
     assert_eq!(cer.part().all(code::HOST_IP_ADDRESS)[0].0, [0, 1, 127, 0, 0, 1]);
-    peer.send(&cea_for(&cer, "DRA.example")).await;
+    peer.send(&cea_for(&cer, "RELAY.example")).await;
     peer.is_served().await;
+    assert_eq!(counter(&called.node, connected).await, 1);
     // Five megabytes are all that the subscriber can pay: the session waits for a top-up.
     let cca = peer.ask_new(ccr_of(1, "pgw.example;1;1", INITIAL, 0).with(wanted(1))).await;
     assert_eq!((cca.result(), cca.services()[0].octets()), (2001, Some(5_000_000)));
@@ -261,11 +265,14 @@ fn cer_of_state(host: &str, origin_state_id: u32) -> Request {
 #[tokio::test]
 async fn a_second_connection_is_refused_and_the_first_is_asked_whether_it_lives() {
     let node = TestNode::start(DEMO_CATALOG, |config| config.diameter.connections_per_peer = 1).await;
+    let refused = "tollgate_connections_refused_total{reason=\"peer_connections\"}";
+    let before = counter(&node, refused).await;
     let mut first = Client::tcp(node.diameter()).await;
     assert_eq!(first.ask(&cer_of_state("gw.example", 7)).await.result(), 2001);
     let mut second = Client::tcp(node.diameter()).await;
     second.send(&cer_of_state("GW.example", 7).octets()).await;
     second.is_closed().await;
+    assert!(counter(&node, refused).await > before);
     let watchdog = first.receive().await;
     assert_eq!((watchdog.command(), watchdog.is_request()), (DWR, true));
     first.send(&answer(&watchdog, "gw.example", 2001, vec![])).await;

@@ -148,17 +148,15 @@ async fn nothing_left_at_the_start_without_redirect() {
     play("C-F4-terminate", VOLUME).await;
 }
 
-// when it runs, tests: C-F5 C-60 C-61 C-62
+// tests: C-F5 C-60 C-61 C-62
 #[tokio::test]
-#[ignore = "waits for prices that change with the time of day"]
 async fn a_tariff_change_with_one_quota() {
     let (services, switch) = price_that_changed();
     play_with("C-F5", &[DATA_CONTEXT, &services], &["--switch", &switch]).await;
 }
 
-// when it runs, tests: C-F5 C-62
+// tests: C-F5 C-62
 #[tokio::test]
-#[ignore = "waits for prices that change with the time of day"]
 async fn a_tariff_change_within_a_report() {
     let (services, switch) = price_that_changed();
     play_with("C-F5-indeterminate", &[DATA_CONTEXT, &services], &["--switch", &switch]).await;
@@ -215,9 +213,8 @@ async fn voice_by_the_started_minute() {
     play("C-F8", &[DATA_CONTEXT, VOICE]).await;
 }
 
-// when it runs, tests: C-F9 C-170 C-171 C-172 C-175
+// tests: C-F9 C-170 C-171 C-172 C-175
 #[tokio::test]
-#[ignore = "waits for credit pools"]
 async fn pools_of_credit() {
     let service = |name: &str, key: &str, price: &str, (per, block): (&str, &str), slice: &str, pool: u32| {
         format!(

@@ -131,7 +131,9 @@ async fn history_explains_every_line() {
 #[tokio::test]
 async fn prices_are_explained_and_touch_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path()).await;
+    let night =
+        "[[tariff]]\nservice = \"internet\"\nname = \"night\"\nfrom = \"22:00\"\nprice = \"0.005\"\nper = \"1 MB\"\n";
+    let node = Node::with(open(directory.path(), &[CATALOG, night].concat(), 1_000)).await;
     let mut catalog = v1::catalog_service_client::CatalogServiceClient::new(node.channel().await);
     let request = v1::PriceRequest {
         service_context_id: "32251@3gpp.org".into(),
@@ -143,6 +145,11 @@ async fn prices_are_explained_and_touch_nothing() {
     let price = catalog.price(request.clone()).await.unwrap().into_inner();
     assert_eq!((price.price.clone(), price.kind()), (Some(cny("0.01")), v1::UnitKind::Octets));
     assert!(price.explanation.contains("at 0.01 CNY per MB"), "{}", price.explanation);
+    let tariff = |name: &str| v1::PriceRequest { tariff: name.into(), ..request.clone() };
+    let price = catalog.price(tariff("night")).await.unwrap().into_inner();
+    assert_eq!(price.price, Some(cny("0.005")));
+    assert!(price.explanation.contains("at 0.005 CNY per MB"), "{}", price.explanation);
+    refused(catalog.price(tariff("day")).await, Code::NotFound, "tariff: ");
     let unknown = v1::PriceRequest { service_context_id: "x".into(), ..request.clone() };
     refused(catalog.price(unknown).await, Code::NotFound, "service_context_id: ");
     let beyond = v1::PriceRequest { units: u64::MAX, ..request };

@@ -2,34 +2,46 @@
 
 use std::sync::Arc;
 
-use super::{Interrogator, line::Line};
+use super::{Interrogator, grant::name_of, line::Line};
 use crate::{
     charging::{
         Measure, Step,
         quota::{Demand, Tariff},
+        rate::{Priced, Rate},
     },
     ids::QuotaKey,
     units::UnitKind,
 };
 
 impl<'a> Interrogator<'a> {
-    /// Debits what a line reports. Every line gets a step here, in order.
+    /// Debits what a line reports. Every line gets a step here, in order; one whose usage lies on both sides of a change of
+    /// tariff gets one for each price.
     pub(super) fn debit(&mut self, line: &Line<'a>) {
-        let measure = line.tariff.map_or(Measure::Units(UnitKind::Octets), |tariff| tariff.measure());
+        match line.tariff {
+            Some(Tariff::Service(service)) if self.emergency || !service.tariffs().is_empty() => {
+                self.debit_by_tariff(line, service);
+            }
+            Some(Tariff::Service(service)) => self.charge(line, line.amount(), Priced::by(service, None)),
+            Some(Tariff::Money) | None => self.charge(line, line.amount(), Priced::free()),
+        }
+    }
+
+    /// Charges a number of units by a price.
+    pub(super) fn charge(&mut self, line: &Line<'a>, used: u64, priced: Priced<'a>) {
+        let measure = line.measure();
         let mut step = Step {
             key: line.quota,
-            service: match line.tariff {
-                Some(Tariff::Service(service)) => Arc::clone(&service.name),
-                Some(Tariff::Money) => "money".into(),
-                None => "".into(),
-            },
+            service: name_of(line.tariff),
             measure,
-            used: line.used.map_or(0, |used| used.amount(measure)),
+            used,
+            tariff: priced.name.filter(|_| used > 0).cloned(),
             ..Step::default()
         };
-        if let (Some(tariff), true) = (line.tariff, step.used > 0) {
-            let rated = self.rated(line.quota, measure);
-            match self.ledger.allocate(tariff, rated, step.used, Demand::All) {
+        if let (Some(tariff), true) = (line.tariff, used > 0) {
+            let rate = Rate::new(tariff, priced.price, self.rated(line.quota, priced.name, measure));
+            self.take_from_pool(line, rate, used);
+            self.take_from_pool(line, rate, used);
+            match self.ledger.allocate(rate, used, Demand::All) {
                 Ok(allocation) => {
                     self.ledger.debit(&allocation);
                     step.rated = allocation.rated;
@@ -43,11 +55,26 @@ impl<'a> Interrogator<'a> {
         self.steps.push(step);
     }
 
-    /// Units of a quota charged to money so far, this request's included. What was counted in another measure is no part
-    /// of the price.
-    pub(super) fn rated(&self, key: QuotaKey, measure: Measure) -> u64 {
-        let before = self.quota(key).filter(|quota| quota.measure == measure).map_or(0, |quota| quota.rated);
-        let steps = self.steps.iter().filter(|step| step.key == key && step.measure == measure);
-        steps.fold(before, |sum, step| sum.saturating_add(step.rated))
+    /// Units of a quota charged to money so far by a tariff (`None` = the service's own price), this request's included.
+    /// What was counted in another measure is no part of the price.
+    pub(super) fn rated(&self, key: QuotaKey, tariff: Option<&Arc<str>>, measure: Measure) -> u64 {
+        let before = self.quota(key).filter(|quota| quota.measure == measure).map_or(0, |quota| quota.rated_as(tariff));
+        let same = |step: &&Step| step.key == key && step.measure == measure && step.tariff.as_ref() == tariff;
+        self.steps.iter().filter(same).fold(before, |sum, step| sum.saturating_add(step.rated))
+    }
+}
+
+impl Line<'_> {
+    /// What its quota counts.
+    pub(super) fn measure(&self) -> Measure {
+        self.tariff.map_or(Measure::Units(UnitKind::Octets), |tariff| tariff.measure())
+    }
+
+    /// All that is reported, in what the quota counts.
+    fn amount(&self) -> u64 {
+        let split = self.split.unwrap_or_default();
+        let parts = [self.used, split.before, split.after, split.either];
+        let measure = self.measure();
+        parts.iter().flatten().fold(0u64, |sum, used| sum.saturating_add(used.amount(measure)))
     }
 }

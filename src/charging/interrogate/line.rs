@@ -2,7 +2,7 @@
 
 use super::Interrogator;
 use crate::{
-    charging::{Measure, Quota, ServiceRequest, Used, Want, quota::Tariff},
+    charging::{Measure, Quota, ServiceRequest, SplitUsage, Used, Want, quota::Tariff},
     ids::QuotaKey,
     units::Money,
 };
@@ -13,25 +13,33 @@ pub(super) struct Line<'a> {
     /// The quota that usage belongs to (spec G-30).
     pub(super) quota: QuotaKey,
     pub(super) used: Option<Used>,
+    /// What the client set apart at a change of tariff.
+    pub(super) split: Option<SplitUsage>,
     pub(super) want: Option<Want>,
     pub(super) tariff: Option<Tariff<'a>>,
     /// Money that cannot be charged was reported: another currency, or more than can be counted (spec C-54, C-55).
     pub(super) unusable: bool,
+    /// It is about money that the client rated itself.
+    pub(super) in_money: bool,
+    /// 3GPP-RAT-Type of this quota (spec G-35).
+    pub(super) access: Option<u8>,
 }
 
 impl<'a> Interrogator<'a> {
     pub(super) fn lines(&self) -> Vec<Line<'a>> {
         let mut lines: Vec<Line<'a>> = Vec::with_capacity(self.request.services.len());
         for service in &self.request.services {
-            let silent = service.used.is_none() && service.want.is_none();
+            let silent = service.used.is_none() && service.split.is_none() && service.want.is_none();
             if silent && !self.asks_silently(service.key) {
                 continue;
             }
             if let Some(line) = lines.iter_mut().find(|line| line.key == service.key) {
-                line.used = match (line.used, service.used) {
-                    (Some(a), Some(b)) => Some(a.plus(b)),
-                    (a, b) => a.or(b),
+                line.used = Used::both(line.used, service.used);
+                line.split = match (line.split, &service.split) {
+                    (Some(a), Some(b)) => Some(a.plus(**b)),
+                    (a, b) => a.or(b.as_deref().copied()),
                 };
+                line.access = line.access.or(service.access);
                 line.want = line.want.or(service.want);
                 line.unusable |= service.unusable;
             } else {
@@ -42,7 +50,8 @@ impl<'a> Interrogator<'a> {
     }
 
     pub(super) fn line(&self, service: &ServiceRequest) -> Line<'a> {
-        let ServiceRequest { key, used, want, currency, unusable, .. } = *service;
+        let ServiceRequest { key, used, want, currency, unusable, access, .. } = *service;
+        let split = service.split.as_deref().copied();
         // A report may belong to the quota of the whole group (spec G-30); a grant is always for the very key that asks,
         // so that no two grants share one reservation.
         let quota = match (self.session, want) {
@@ -51,7 +60,7 @@ impl<'a> Interrogator<'a> {
         };
         let in_money = unusable
             || matches!(want, Some(Want::Money(_)))
-            || used.is_some_and(|used| used.money != Money::ZERO)
+            || service.all_used().money != Money::ZERO
             || self.quota(quota).is_some_and(|quota| quota.measure == Measure::Money);
         let tariff = if in_money {
             // Nothing is converted: money of another currency cannot be charged (spec C-55).
@@ -62,8 +71,8 @@ impl<'a> Interrogator<'a> {
                 .and_then(|context| self.catalog.service(context, key.rating_group, key.service_identifier))
                 .map(Tariff::Service)
         };
-        let unusable = unusable || (in_money && tariff.is_none() && used.is_some());
-        Line { key, quota, used, want, tariff, unusable }
+        let unusable = unusable || (in_money && tariff.is_none() && (used.is_some() || split.is_some()));
+        Line { key, quota, used, split, want, tariff, unusable, in_money, access }
     }
 
     pub(super) fn quota(&self, key: QuotaKey) -> Option<&'a Quota> {

@@ -23,6 +23,8 @@ mod units;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod failed_avps;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod requests;

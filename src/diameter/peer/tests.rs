@@ -122,6 +122,21 @@ fn a_stop_without_dpa_ends_after_five_seconds() {
     assert_eq!(peer.handle(Input::Tick, T0.plus_secs(5)), [Action::Close(CloseReason::DisconnectTimeout)]);
 }
 
+// tests: B-172
+#[test]
+fn who_has_answered_a_dpr_waits_for_the_close_and_not_for_ever() {
+    let mut peer = Pair::open().server;
+    let mut dpr = Vec::new();
+    write_dpr(&mut dpr, &gateway(), DisconnectCause::Busy, 7, 7);
+    let dpr = Frame::from_bytes(dpr.into()).unwrap();
+    let actions = peer.handle(Input::Message(&dpr), T0);
+    assert_eq!((sent(&actions[0]).header().command, result_code(&sent(&actions[0]))), (command::DISCONNECT_PEER, 2001));
+    assert_eq!(actions[1..], [Action::Leaving(DisconnectCause::Busy)]);
+    assert!(!peer.is_open() && !peer.may_ask() && peer.is_served());
+    assert_eq!(peer.handle(Input::Tick, T0.plus_secs(4)), []);
+    assert_eq!(peer.handle(Input::Tick, T0.plus_secs(5)), [Action::Close(CloseReason::Disconnected)]);
+}
+
 // tests: B-166 B-167
 #[test]
 fn a_silent_peer_is_suspected_then_closed() {

@@ -7,7 +7,7 @@ use proptest::{collection::vec, option, prelude::*};
 use crate::{
     charging::*,
     ids::*,
-    rating::{Attributes, Role},
+    rating::{Announcement, Attributes, EnvelopeReporting, Role, TimeMechanism},
     time::Timestamp,
     units::{Currency, Money, UnitKind},
 };
@@ -113,6 +113,10 @@ fn verdicts() -> BoxedStrategy<Verdict> {
         ResourcesExceeded,
         UnableToComply,
         InvalidValue,
+        NotApplicable,
+        OtherContext,
+        UnitNotRated,
+        MoneyNotRated,
         TooBusy,
     ])
     .boxed()
@@ -177,7 +181,7 @@ fn buckets() -> BoxedStrategy<Bucket> {
 
 fn steps() -> BoxedStrategy<Step> {
     let figures = (u64s(), u64s(), money(), u64s(), u32s(), any::<bool>(), any::<bool>());
-    let price = (option::of(names()), option::of(terms()), option::of(u32s()));
+    let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s());
     (keys(), names(), measures(), figures, draws(), draws(), price)
         .prop_map(
             |(
@@ -187,7 +191,7 @@ fn steps() -> BoxedStrategy<Step> {
                 (used, rated, charged, granted, validity_secs, final_units, refused),
                 debits,
                 holds,
-                (tariff, terms, pool),
+                (tariff, terms, pool, slice),
             )| {
                 Step {
                     key,
@@ -205,6 +209,7 @@ fn steps() -> BoxedStrategy<Step> {
                     tariff,
                     terms,
                     pool,
+                    slice,
                 }
             },
         )
@@ -251,11 +256,35 @@ fn reply_extras() -> BoxedStrategy<Box<ReplyExtras>> {
     let pools = (u32s(), u64s()).prop_map(|(id, multiplier)| PoolShare { id, multiplier });
     let triggers = vec(u32s(), 0..3).prop_map(Box::from);
     let tokens = vec(any::<u8>(), 0..5).prop_map(Box::from);
-    (option::of(moments()), option::of(pools), option::of(u32s()), option::of(triggers), option::of(tokens))
-        .prop_map(|(tariff_change, pool, consumption_secs, triggers, refund_token)| {
-            Box::new(ReplyExtras { tariff_change, pool, consumption_secs, triggers, refund_token })
+    let mechanisms =
+        (any::<bool>(), u32s()).prop_map(|(continuous, base_secs)| TimeMechanism { continuous, base_secs });
+    let envelopes = {
+        use EnvelopeReporting::*;
+        prop::sample::select(vec![Plain, Volume, Events, Both])
+    };
+    let announcements = (u32s(), u32s()).prop_map(|(id, before_end_secs)| Announcement { id, before_end_secs });
+    let told = (option::of(mechanisms), option::of(envelopes), option::of(announcements));
+    (option::of(moments()), option::of(pools), option::of(u32s()), option::of(triggers), option::of(tokens), told)
+        .prop_map(|(tariff_change, pool, consumption_secs, triggers, refund_token, told)| {
+            let (time_mechanism, envelopes, announcement) = told;
+            Box::new(ReplyExtras {
+                tariff_change,
+                pool,
+                consumption_secs,
+                triggers,
+                refund_token,
+                time_mechanism,
+                envelopes,
+                announcement,
+            })
         })
         .boxed()
+}
+
+fn advice() -> BoxedStrategy<Advice> {
+    let tariffs = (unit_kinds(), u64s(), u64s(), any::<u8>(), money())
+        .prop_map(|(kind, units, digits, scale, setup)| TariffAdvice { kind, units, digits, scale, setup });
+    (option::of(money()), option::of(tariffs)).prop_map(|(incremental, tariff)| Advice { incremental, tariff }).boxed()
 }
 
 fn replies() -> BoxedStrategy<Reply> {
@@ -280,8 +309,11 @@ fn replies() -> BoxedStrategy<Reply> {
 
 fn answers() -> BoxedStrategy<Arc<Answer>> {
     let flags = (any::<bool>(), option::of(any::<bool>()));
-    let extras = (option::of(money()), option::of(any::<bool>()))
-        .prop_map(|(remaining, low_balance)| Box::new(AnswerExtras { remaining, low_balance }));
+    let extras = (option::of(money()), option::of(any::<bool>()), option::of(advice()), option::of(names())).prop_map(
+        |(remaining, low_balance, advice, cost_unit)| {
+            Box::new(AnswerExtras { remaining, low_balance, advice, cost_unit })
+        },
+    );
     (request_kinds(), u32s(), verdicts(), vec(replies(), 0..3), money(), flags, option::of(extras))
         .prop_map(|(kind, number, verdict, replies, cost, (at_command_level, enough_credit), extras)| {
             Arc::new(Answer { kind, number, verdict, replies, at_command_level, cost, enough_credit, extras })
@@ -311,14 +343,14 @@ fn openings() -> BoxedStrategy<Box<Opening>> {
 }
 
 fn interrogated() -> BoxedStrategy<Event> {
-    let when = (moments(), moments());
+    let when = (moments(), moments(), option::of(moments()));
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
     let others = (option::of(u32s()), vec(sessions(), 0..3));
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
             |(
-                (at, expires),
+                (at, expires, untimely),
                 account,
                 session,
                 (opening, closes, moved_to, attributes),
@@ -342,6 +374,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                     attributes,
                     incarnation,
                     wake,
+                    untimely,
                 }))
             },
         )
@@ -353,10 +386,10 @@ fn event_charged() -> BoxedStrategy<Event> {
     let halves = || (1..u64::MAX).boxed();
     let debits = (halves(), halves(), u32s())
         .prop_map(|(high, low, number)| DebitRef { key: SessionKey::from_halves(high, low), number });
-    let refund = (option::of(debits), vec(sessions(), 0..3));
+    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()));
     (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3), refund)
         .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices, refund)| {
-            let (refund_of, reauthorise) = refund;
+            let (refund_of, reauthorise, untimely) = refund;
             Event::EventCharged(Box::new(EventCharged {
                 at,
                 account,
@@ -368,6 +401,7 @@ fn event_charged() -> BoxedStrategy<Event> {
                 notices,
                 refund_of,
                 reauthorise,
+                untimely,
             }))
         })
         .boxed()

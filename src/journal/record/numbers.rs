@@ -36,7 +36,7 @@ macro_rules! numbered {
 }
 
 numbered!(Verdict, "verdict": Success ServiceDenied CreditLimitReached RatingFailed UserUnknown UnknownSession
-    ResourcesExceeded UnableToComply InvalidValue TooBusy);
+    ResourcesExceeded UnableToComply InvalidValue NotApplicable OtherContext UnitNotRated MoneyNotRated TooBusy);
 numbered!(RequestKind, "request kind": Initial Update Termination Event);
 numbered!(EventAction, "event action": Debit Refund CheckBalance PriceEnquiry);
 numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost MainEnded ClientRestarted);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{RecordError, proto, writer::Writer};
+use super::{RecordError, numbers::Numbered as _, proto, writer::Writer};
 use crate::{
-    charging::{AnswerExtras, PoolShare, ReplyExtras, TariffChange, Terms},
-    rating::{Attributes, Role},
+    charging::{Advice, AnswerExtras, Measure, PoolShare, ReplyExtras, TariffAdvice, TariffChange, Terms},
+    rating::{Announcement, Attributes, EnvelopeReporting, Role, TimeMechanism},
     time::Timestamp,
     units::Money,
 };
@@ -91,25 +91,86 @@ pub(super) fn write_reply_extras(w: &mut Writer<'_>, extras: &ReplyExtras) {
     if let Some(token) = &extras.refund_token {
         w.present(5, token);
     }
+    if let Some(mechanism) = extras.time_mechanism {
+        w.message(20, |w| {
+            w.bool(1, mechanism.continuous);
+            w.uint(2, mechanism.base_secs);
+        });
+    }
+    w.uint(21, extras.envelopes.map_or(0, |envelopes| envelopes as u32));
+    if let Some(announcement) = extras.announcement {
+        w.message(22, |w| {
+            w.uint(1, announcement.id);
+            w.uint(2, announcement.before_end_secs);
+        });
+    }
 }
 
-pub(super) fn reply_extras(wire: proto::ReplyExtras) -> Box<ReplyExtras> {
-    Box::new(ReplyExtras {
+pub(super) fn reply_extras(wire: proto::ReplyExtras) -> Result<Box<ReplyExtras>, RecordError> {
+    let envelopes = match wire.envelopes {
+        0 => None,
+        1 => Some(EnvelopeReporting::Plain),
+        2 => Some(EnvelopeReporting::Volume),
+        3 => Some(EnvelopeReporting::Events),
+        4 => Some(EnvelopeReporting::Both),
+        other => return Err(RecordError::BadValue { field: "envelopes", value: i64::from(other) }),
+    };
+    let mechanism =
+        |wire: proto::TimeMechanism| TimeMechanism { continuous: wire.continuous, base_secs: wire.base_secs };
+    let announcement = |wire: proto::Announcement| Announcement { id: wire.id, before_end_secs: wire.before_end_secs };
+    Ok(Box::new(ReplyExtras {
         tariff_change: wire.tariff_change_ms.map(Timestamp::from_millis),
         pool: wire.pool.map(|wire| PoolShare { id: wire.id, multiplier: wire.multiplier }),
         consumption_secs: wire.consumption_secs,
         triggers: wire.triggers.map(|wire| wire.types.into()),
         refund_token: wire.refund_token.map(Into::into),
-    })
+        time_mechanism: wire.time_mechanism.map(mechanism),
+        envelopes,
+        announcement: wire.announcement.map(announcement),
+    }))
 }
 
 pub(super) fn write_answer_extras(w: &mut Writer<'_>, extras: &AnswerExtras) {
     w.optional_sint(1, extras.remaining.map(Money::micros));
     w.optional(2, extras.low_balance);
+    if let Some(advice) = &extras.advice {
+        w.message(20, |w| {
+            w.optional_sint(1, advice.incremental.map(Money::micros));
+            if let Some(tariff) = &advice.tariff {
+                w.message(2, |w| {
+                    w.uint(1, Measure::Units(tariff.kind).number());
+                    w.uint(2, tariff.units);
+                    w.uint(3, tariff.digits);
+                    w.uint(4, u32::from(tariff.scale));
+                    w.sint(5, tariff.setup.micros());
+                });
+            }
+        });
+    }
+    text(w, 21, &extras.cost_unit);
 }
 
-pub(super) fn answer_extras(wire: proto::AnswerExtras) -> Box<AnswerExtras> {
-    Box::new(AnswerExtras { remaining: wire.remaining.map(Money::from_micros), low_balance: wire.low_balance })
+pub(super) fn answer_extras(wire: proto::AnswerExtras) -> Result<Box<AnswerExtras>, RecordError> {
+    let advice = |wire: proto::Advice| -> Result<Advice, RecordError> {
+        let tariff = wire.tariff.map(tariff_advice).transpose()?;
+        Ok(Advice { incremental: wire.incremental.map(Money::from_micros), tariff })
+    };
+    Ok(Box::new(AnswerExtras {
+        remaining: wire.remaining.map(Money::from_micros),
+        low_balance: wire.low_balance,
+        advice: wire.advice.map(advice).transpose()?,
+        cost_unit: wire.cost_unit.map(Arc::from),
+    }))
+}
+
+fn tariff_advice(wire: proto::TariffAdvice) -> Result<TariffAdvice, RecordError> {
+    let bad = |field, value: u32| RecordError::BadValue { field, value: i64::from(value) };
+    let Measure::Units(kind) = Measure::from_number(wire.kind)? else {
+        return Err(bad("unit of a tariff", Measure::Money.number()));
+    };
+    let scale = u8::try_from(wire.scale).map_err(|_| bad("scale", wire.scale))?;
+    let setup = Money::from_micros(wire.setup);
+    Ok(TariffAdvice { kind, units: wire.units, digits: wire.digits, scale, setup })
 }
 
 fn text(w: &mut Writer<'_>, field: u32, text: &Option<Arc<str>>) {

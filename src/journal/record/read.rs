@@ -80,6 +80,7 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         attributes: wire.attributes.map(rare::attributes).transpose()?,
         incarnation: wire.incarnation,
         wake: sessions(wire.wake),
+        untimely: wire.untimely_ms.map(Timestamp::from_millis),
     })
 }
 
@@ -105,6 +106,7 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         notices: all(wire.notices, notice)?,
         refund_of: wire.refund_of.map(debit_ref).transpose()?,
         reauthorise: sessions(wire.reauthorise),
+        untimely: wire.untimely_ms.map(Timestamp::from_millis),
     })
 }
 
@@ -179,6 +181,7 @@ pub(in crate::journal) fn step(wire: proto::Step) -> Result<Step> {
         tariff: wire.tariff.map(Arc::from),
         terms: wire.terms.map(rare::terms),
         pool: wire.pool,
+        slice: wire.slice,
     })
 }
 
@@ -195,7 +198,7 @@ pub(in crate::journal) fn answer(wire: proto::Answer) -> Result<Arc<Answer>> {
         at_command_level: wire.at_command_level,
         cost: Money::from_micros(wire.cost),
         enough_credit: wire.enough_credit,
-        extras: wire.extras.map(rare::answer_extras),
+        extras: wire.extras.map(rare::answer_extras).transpose()?,
     }))
 }
 
@@ -214,7 +217,7 @@ fn reply(wire: proto::Reply) -> Result<Reply> {
             (None, Some(wire)) => FinalUnits::Restrict { rules: texts(wire.rules), filters: texts(wire.filters) },
             (None, None) => FinalUnits::Terminate,
         }),
-        extras: wire.extras.map(rare::reply_extras),
+        extras: wire.extras.map(rare::reply_extras).transpose()?,
     })
 }
 

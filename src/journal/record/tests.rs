@@ -173,6 +173,7 @@ fn typical_update() -> Event {
         attributes: None,
         incarnation: None,
         wake: Vec::new(),
+        untimely: None,
     }))
 }
 

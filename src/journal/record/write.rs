@@ -111,6 +111,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     if let Some(attributes) = &event.attributes {
         w.message(10, |w| rare::write_attributes(w, attributes));
     }
+    w.optional(16, event.untimely.map(Timestamp::millis));
     w.optional(20, event.incarnation);
     sessions(w, 21, &event.wake);
 }
@@ -129,6 +130,7 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     w.message(5, |w| answer(w, &event.answer));
     event.notices.iter().for_each(|each| w.message(6, |w| notice(w, each)));
     w.uint(7, event.sub_session);
+    w.optional(16, event.untimely.map(Timestamp::millis));
     if let Some(debit) = event.refund_of {
         w.message(20, |w| {
             session_key(w, 1, debit.key);
@@ -212,6 +214,7 @@ pub(in crate::journal) fn step(w: &mut Writer<'_>, step: &Step) {
         w.message(16, |w| rare::write_terms(w, terms));
     }
     w.optional(17, step.pool);
+    w.uint(30, step.slice);
 }
 
 #[inline]

@@ -5,8 +5,8 @@ use prost::Message as _;
 use super::{PartitionHeader, SnapshotError};
 use crate::{
     charging::{
-        Account, Client, Closed, HistoryLine, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent, Retention,
-        Session, State,
+        Account, Client, Closed, Grown, HistoryLine, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent,
+        Retention, Session, State,
     },
     ids::{AccountId, BucketId, PartitionId, SessionNo},
     journal::record::{
@@ -228,6 +228,7 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
             .collect(),
         terms: wire.terms.map(rare::terms),
         pool: wire.pool,
+        grown: wire.grown.map(|wire| Box::new(Grown { slice: wire.slice, at: Timestamp::from_millis(wire.at_ms) })),
     })
 }
 

@@ -148,6 +148,12 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
         w.message(16, |w| rare::write_terms(w, terms));
     }
     w.optional(17, quota.pool);
+    if let Some(grown) = &quota.grown {
+        w.message(30, |w| {
+            w.uint(1, grown.slice);
+            w.uint(2, grown.at.millis());
+        });
+    }
 }
 
 fn closed(w: &mut Writer<'_>, closed: &Closed) {

@@ -80,8 +80,13 @@ fn covered(
             let message = format!("service {name} counts {}, which `amount` does not", service.kind);
             problems.add(&field.span, message);
         }
-        if service.price.is_free() {
+        if service.is_free() {
             problems.add(&field.span, format!("service {name} is free: no allowance is needed for it"));
+        }
+        if service.pool.is_some() {
+            let message =
+                format!("service {name} draws from a credit pool, which counts money: no allowance pays for it");
+            problems.add(&field.span, message);
         }
         let Some(rating_group) = service.rating_group else {
             let message = format!("service {name} has no `rating_group`, by which an allowance knows what it pays for");

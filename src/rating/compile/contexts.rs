@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use toml::de::DeValue;
+
 use super::section::{self, Field, Section};
 use crate::rating::{
     catalog::{ContextTable, specification_number},
     failure::{FailurePolicy, OnFailure},
     problem::{Problems, Span, quoted},
-    service::ContextId,
+    service::{ContextId, Service},
+    settings::{ContextSettings, Domain},
 };
 
 /// More contexts than 3GPP has numbers and an operator has systems.
@@ -32,6 +35,9 @@ pub(super) struct ContextText<'a> {
     pub(super) default: Option<Field<&'a str>>,
     pub(super) fallback: Option<Field<&'a str>>,
     pub(super) failure: FailurePolicy,
+    domain: Option<Domain>,
+    /// One of its names is of a specification of calls.
+    calls: bool,
 }
 
 impl<'a> Contexts<'a> {
@@ -62,15 +68,29 @@ impl<'a> Contexts<'a> {
             }
             by_rule.iter().for_each(|name| names.add(id, name, true, problems));
             exact.iter().for_each(|name| names.add(id, name, false, problems));
+            let numbers = || by_rule.iter().chain(&exact).filter_map(|name| specification_number(name.value));
+            let domains = || numbers().filter_map(Domain::of_specification);
+            let domain = section.get("domain", problems, domain).map(|field| field.value).or_else(|| domains().next());
+            let calls = domains().chain(domain).any(Domain::has_calls);
             let default = section.get("default_service", problems, section::name);
             let fallback = section.get("fallback_service", problems, section::name);
             let (span, name) = (section.span.clone(), name.map_or("", |name| name.value));
             let failure = failure_policy(&mut section, problems);
-            contexts.list.push(ContextText { name, span, default, fallback, failure });
+            contexts.list.push(ContextText { name, span, default, fallback, failure, domain, calls });
             section.finish(problems);
         }
         contexts.table = names.table();
         contexts
+    }
+
+    /// What requests of each context are read for.
+    pub(super) fn settings(&self, services: &[Service]) -> Vec<ContextSettings> {
+        let of_context = |(index, context): (usize, &ContextText<'_>)| {
+            let mut services = services.iter().filter(|service| usize::from(service.context.0) == index);
+            let priced = services.any(|service| service.tariffs.as_deref().is_some_and(|it| it.read_attributes()));
+            ContextSettings { domain: context.domain, priced_by_attributes: priced, calls: context.calls }
+        };
+        self.list.iter().enumerate().map(of_context).collect()
     }
 
     /// The context with this name.
@@ -150,6 +170,18 @@ impl<'a> Names<'a> {
         self.exact.sort_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.as_bytes().cmp(b.as_bytes())));
         self.numbers.sort();
         ContextTable { exact: self.exact, numbers: self.numbers }
+    }
+}
+
+/// What the requests of a context with names of its own are about.
+fn domain(value: &DeValue<'_>) -> Result<Domain, String> {
+    match section::text(value)? {
+        "ps" => Ok(Domain::Ps),
+        "ims" => Ok(Domain::Ims),
+        "sms" => Ok(Domain::Sms),
+        "mms" => Ok(Domain::Mms),
+        "vcs" => Ok(Domain::Vcs),
+        _ => Err("write \"ps\", \"ims\", \"sms\", \"mms\" or \"vcs\"".into()),
     }
 }
 

@@ -3,8 +3,12 @@
 
 mod allowances;
 mod contexts;
+mod granting;
+mod pools;
 mod section;
 mod services;
+mod settings;
+mod tariffs;
 
 use std::sync::Arc;
 
@@ -49,10 +53,13 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         section::text(value)?.parse::<Currency>().map_err(|error| error.to_string())
     });
     let contexts = Contexts::read(&mut root, problems);
-    let services = Services::read(&mut root, &contexts, problems);
+    let mut services = Services::read(&mut root, &contexts, problems);
+    let settings = settings::settings(&mut root, problems);
+    tariffs::tariffs(&mut root, &mut services, &settings, problems);
     let allowances = allowances::allowances(&mut root, &services, problems);
     let thresholds = allowances::thresholds(&mut root, problems);
     root.finish(problems);
+    let of_contexts = contexts.settings(&services.list);
     Some(Catalog {
         currency: currency?.value,
         contexts: contexts.table,
@@ -61,7 +68,10 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         services: services.list,
         keys: services.keys,
         allowances,
+        low_balance: thresholds.iter().filter_map(|threshold| threshold.kind.money()).max(),
         thresholds,
         failure: contexts.list.iter().map(|context| context.failure).collect(),
+        settings,
+        of_contexts,
     })
 }

@@ -16,6 +16,9 @@ use crate::{
 /// Names are short words, because people type them and they are stored with every balance.
 const NAME_CHARS_MAX: usize = 64;
 
+/// Lists of conditions are walked with every request that they are about.
+const LIST_MAX: usize = 1_000;
+
 /// A value and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Field<T> {
@@ -94,6 +97,51 @@ impl<'a> Section<'a> {
         texts
     }
 
+    /// The values of a list (or a single value), each read by `read`, whose error says what would be right.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems<'_>,
+        read: impl Fn(&'a DeValue<'a>) -> Result<T, String>,
+    ) -> Vec<T> {
+        self.known.push(key);
+        let Some(found) = self.table.get(key) else { return Vec::new() };
+        let mut values = Vec::new();
+        let mut take = |item: &'a Spanned<DeValue<'a>>| match read(item.get_ref()) {
+            Ok(value) => values.push(value),
+            Err(right) => problems.add(&item.span(), format!("in `{key}`, {}: {right}", shown(item.get_ref()))),
+        };
+        match found.get_ref() {
+            DeValue::Array(items) if items.is_empty() => {
+                problems.add(&found.span(), format!("`{key} = []`: name at least one, or leave it out"));
+            }
+            DeValue::Array(items) if items.len() > LIST_MAX => {
+                problems.add(&found.span(), format!("`{key}` has more than {LIST_MAX} values"));
+            }
+            DeValue::Array(items) => items.iter().for_each(take),
+            _ => take(found),
+        }
+        values
+    }
+
+    /// The table `[key]`, if there is one.
+    pub(super) fn section(
+        &mut self,
+        key: &'static str,
+        title: &'static str,
+        problems: &mut Problems<'_>,
+    ) -> Option<Section<'a>> {
+        self.known.push(key);
+        let found = self.table.get(key)?;
+        match found.get_ref() {
+            DeValue::Table(table) => Some(Section::new(title, table, found.span())),
+            _ => {
+                problems.add(&found.span(), format!("`{key}` is a table: write `{title}`"));
+                None
+            }
+        }
+    }
+
     /// The tables of an array `[[key]]`.
     pub(super) fn sections(
         &mut self,
@@ -120,6 +168,16 @@ impl<'a> Section<'a> {
     /// Where `key` stands, with its name.
     pub(super) fn key_span(&self, key: &str) -> Span {
         self.table.get_key_value(key).map_or(self.span.clone(), |(name, _)| name.span())
+    }
+
+    /// All keys and their values, for a table whose keys are free, with the places of the keys.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a DeValue<'a>, Span)> {
+        self.table.iter().map(|(name, value)| (&**name.get_ref(), value.get_ref(), name.span()))
+    }
+
+    /// Where the value of `key` stands.
+    pub(super) fn value_span(&self, key: &str) -> Option<Span> {
+        self.table.get(key).map(Spanned::span)
     }
 
     /// Notes every key that nothing asked for.
@@ -196,6 +254,8 @@ pub(super) fn duration(least: u64) -> impl FnOnce(&DeValue<'_>) -> Result<u32, S
     move |value| {
         let expected = format!("write a time of at least {least} s, such as \"1 h\" (s, min, h or d)");
         match quantity(value) {
+            // A quantity is never nothing; a time may be, where it switches something off.
+            _ if least == 0 && value.as_str() == Some("0 s") => Ok(0),
             Ok((UnitKind::Seconds, secs)) if secs >= least => u32::try_from(secs).map_err(|_| expected),
             _ => Err(expected),
         }

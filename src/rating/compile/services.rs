@@ -10,6 +10,8 @@ use toml::de::DeValue;
 
 use super::{
     contexts::Contexts,
+    granting::Granting,
+    pools,
     section::{self, Field, Section},
 };
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
         catalog::{ContextServices, ServiceKey},
         price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError},
         problem::{Problems, Span, quoted},
-        service::{ContextId, FinalAction, Service, ServiceId},
+        service::{ContextId, Service, ServiceId},
     },
     units::{Money, UnitKind},
 };
@@ -25,13 +27,12 @@ use crate::{
 /// What numbers of 16 bits name, with room to spare; a price list for people has tens.
 const SERVICES_MAX: usize = 10_000;
 
-/// Redirect-Server-Address goes into every answer that carries it.
-const REDIRECT_OCTETS_MAX: usize = 255;
-
 /// The services as read. [`ServiceId`]s count those without problems, and mean something only if there are none.
 #[derive(Default)]
 pub(super) struct Services<'a> {
     pub(super) list: Vec<Service>,
+    /// Whether each of them goes by the user's clock, where that is known (spec G-94).
+    pub(super) user_zone: Vec<bool>,
     pub(super) keys: Vec<(ServiceKey, ServiceId)>,
     /// By context.
     pub(super) of_contexts: Vec<ContextServices>,
@@ -55,7 +56,7 @@ impl<'a> Services<'a> {
         }
         let mut services = Self::default();
         let mut keys = BTreeMap::new();
-        let mut unreachable = Vec::new();
+        let (mut unreachable, mut pooled) = (Vec::new(), Vec::new());
         for (index, mut section) in sections.into_iter().enumerate() {
             if index == SERVICES_MAX {
                 problems.add(&section.span, format!("a catalog has at most {SERVICES_MAX} services"));
@@ -79,12 +80,16 @@ impl<'a> Services<'a> {
                     Entry::Vacant(_) => unreachable.extend(text.name.clone()),
                 }
             }
+            let (pool, user_zone) = (text.granting.pool.clone(), text.user_zone);
             if let Some(service) = text.service(id) {
+                pooled.extend(pool.map(|pool| (services.list.len(), pool)));
                 services.list.push(service);
+                services.user_zone.push(user_zone);
             }
             section.finish(problems);
         }
         services.keys.sort();
+        pools::resolve(&mut services.list, &pooled, problems);
         services.resolve(contexts, problems);
         services.check_reachable(contexts, &unreachable, problems);
         services
@@ -168,10 +173,11 @@ struct ServiceText<'a> {
     validity_secs: u32,
     short_validity_secs: u32,
     threshold_percent: u8,
-    quota_holding_secs: Option<u32>,
-    final_action: FinalAction,
     restricted_validity_secs: u32,
     counted: bool,
+    granting: Granting,
+    continuous: bool,
+    user_zone: bool,
 }
 
 impl<'a> ServiceText<'a> {
@@ -195,10 +201,16 @@ impl<'a> ServiceText<'a> {
         let validity_secs = seconds("validity", 60, 3_600);
         let short_validity_secs = seconds("short_validity", 1, 60);
         let restricted_validity_secs = seconds("restricted_validity", 60, 300);
-        let quota_holding_secs = section.get("quota_holding", problems, section::duration(1)).map(|field| field.value);
         let threshold = section.get("threshold_percent", problems, section::number(0, 50));
-        let redirect = section.get("redirect_to", problems, redirect);
         let counted = section.get("counted", problems, section::truth);
+        let kind = price.as_ref().map(|(kind, _)| *kind);
+        let granting = Granting::read(section, kind, slice, problems);
+        let continuous = section.get("continuous", problems, section::truth);
+        if let Some(field) = continuous.as_ref().filter(|field| field.value && kind != Some(UnitKind::Seconds)) {
+            problems
+                .add(&field.span, "only time is used continuously: `continuous` is for a service that counts seconds");
+        }
+        let user_zone = section.get("user_time_zone", problems, section::truth);
         Self {
             name,
             context,
@@ -210,10 +222,11 @@ impl<'a> ServiceText<'a> {
             short_validity_secs,
             // At most 50.
             threshold_percent: threshold.map_or(20, |field| field.value as u8),
-            quota_holding_secs,
-            final_action: redirect.map_or(FinalAction::Terminate, |field| field.value),
             restricted_validity_secs,
             counted: counted.is_none_or(|field| field.value),
+            granting,
+            continuous: kind == Some(UnitKind::Seconds) && continuous.is_none_or(|field| field.value),
+            user_zone: user_zone.is_some_and(|field| field.value),
         }
     }
 
@@ -253,25 +266,29 @@ impl<'a> ServiceText<'a> {
             validity_secs: self.validity_secs,
             short_validity_secs: self.short_validity_secs,
             threshold_percent: self.threshold_percent,
-            quota_holding_secs: self.quota_holding_secs,
-            final_action: self.final_action,
+            minimum_grant: self.granting.minimum_grant,
+            slice_max: self.granting.slice_max,
+            quota_holding_secs: self.granting.quota_holding_secs,
+            consumption_secs: self.granting.consumption_secs,
+            time_mechanism: self.granting.time_mechanism,
+            envelopes: self.granting.envelopes,
+            // Known when all services of the pool are.
+            pool: None,
+            announcement: self.granting.announcement,
+            cost_unit: self.granting.cost_unit,
+            final_action: self.granting.final_action,
             restricted_validity_secs: self.restricted_validity_secs,
             counted: self.counted,
+            continuous: self.continuous,
+            tariffs: None,
         })
     }
 }
 
 /// Reads price and slice together: they must count the same thing.
 fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(UnitKind, Price)>, Option<u64>) {
-    let free = section.get("free", problems, section::truth).is_some_and(|field| field.value);
     let slice = section.get("slice", problems, section::quantity);
-    if free {
-        for key in ["price", "per", "block", "setup"] {
-            if section.get(key, problems, |_| Ok(())).is_some() {
-                problems
-                    .add(&section.key_span(key), format!("`free = true` and `{key}` do not go together: take one out"));
-            }
-        }
+    if is_free(section, problems) {
         if !section.has("slice") {
             problems.add(
                 &section.span,
@@ -281,23 +298,39 @@ fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(Un
         let price = slice.as_ref().map(|field| (field.value.0, Price::free_of(field.value.0)));
         return (price, slice.map(|field| field.value.1));
     }
+    let Some((kind, price)) = price(section, problems) else { return (None, None) };
+    if let Some(field) = slice.as_ref().filter(|field| field.value.0 != kind) {
+        let other = field.value.0;
+        problems.add(&field.span, format!("`slice` counts {other} and `per` counts {kind}: they must be the same"));
+    }
+    (price.map(|price| (kind, price)), Some(slice.map_or_else(|| default_slice(kind), |field| field.value.1)))
+}
+
+/// Whether the section says `free = true`; then it says nothing else of a price.
+pub(super) fn is_free(section: &mut Section<'_>, problems: &mut Problems<'_>) -> bool {
+    let free = section.get("free", problems, section::truth).is_some_and(|field| field.value);
+    for key in ["price", "per", "block", "setup"].into_iter().filter(|_| free) {
+        if section.get(key, problems, |_| Ok(())).is_some() {
+            problems.add(&section.key_span(key), format!("`free = true` and `{key}` do not go together: take one out"));
+        }
+    }
+    free
+}
+
+/// Reads a price and what it counts; the price itself is missing if its figures are wrong.
+pub(super) fn price(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<(UnitKind, Option<Price>)> {
     let amount = section.require("price", "price = \"0.01\"` or `free = true", problems, decimal);
     let per = section.require("per", "per = \"1 MB\"", problems, section::quantity);
     let block = section.get("block", problems, section::quantity);
     let setup = section.get("setup", problems, section::money);
-    let Some(per) = per else { return (None, None) };
-    let (kind, per_units) = per.value;
-    for (key, field) in [("block", &block), ("slice", &slice)] {
-        if let Some(field) = field.as_ref().filter(|field| field.value.0 != kind) {
-            let other = field.value.0;
-            problems.add(&field.span, format!("`{key}` counts {other} and `per` counts {kind}: they must be the same"));
-        }
+    let (kind, per_units) = per?.value;
+    if let Some(field) = block.as_ref().filter(|field| field.value.0 != kind) {
+        let other = field.value.0;
+        problems.add(&field.span, format!("`block` counts {other} and `per` counts {kind}: they must be the same"));
     }
-    let slice = match slice {
-        Some(field) => field.value.1,
-        None => default_slice(kind),
-    };
-    let block_units = block.as_ref().map_or(per_units, |field| field.value.1);
+    // In a pool every unit counts.
+    let whole = if section.has("pool") { 1 } else { per_units };
+    let block_units = block.as_ref().map_or(whole, |field| field.value.1);
     let fee = setup.as_ref().map_or(Money::ZERO, |field| field.value);
     let price = amount.and_then(|amount| {
         Price::new(kind, amount.value, per_units, block_units, fee)
@@ -311,7 +344,7 @@ fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(Un
             })
             .ok()
     });
-    (price.map(|price| (kind, price)), Some(slice))
+    Some((kind, price))
 }
 
 /// The slice of a service that says nothing about it.
@@ -336,13 +369,4 @@ fn decimal(value: &DeValue<'_>) -> Result<Decimal, String> {
         return Err(PriceError::Scale.to_string());
     }
     Decimal::from_str_exact(text).ok().filter(|price| *price <= Decimal::from(PRICE_MAX)).ok_or_else(expected)
-}
-
-/// Where the user is sent.
-fn redirect(value: &DeValue<'_>) -> Result<FinalAction, String> {
-    let address = section::text(value)?;
-    if address.len() > REDIRECT_OCTETS_MAX || !address.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(format!("write a URL, SIP URI or IP address of up to {REDIRECT_OCTETS_MAX} ASCII characters"));
-    }
-    Ok(FinalAction::Redirect { address: Arc::from(address) })
 }

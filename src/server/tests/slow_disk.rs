@@ -73,10 +73,10 @@ struct Slow {
 }
 
 impl Slow {
-    async fn start() -> Self {
+    async fn start(in_flight_max: usize) -> Self {
         let (directory, disk) = (tempfile::tempdir().unwrap(), Arc::new(Disk::default()));
         let syncs = Arc::clone(&disk);
-        let config = config::Diameter { overload_backlog: BACKLOG, ..config::Diameter::default() };
+        let config = config::Diameter { overload_backlog: BACKLOG, in_flight_max, ..config::Diameter::default() };
         let server = server_with(directory.path(), config, move |_| syncs.synced());
         let store = &server.0.store;
         create_account(store, AccountId(1));
@@ -185,7 +185,7 @@ fn result_of(answer: &Frame) -> ResultCode {
 #[tokio::test]
 async fn a_slow_disk_refuses_what_begins_first_and_what_ends_last_and_loses_nothing() {
     use RequestType::{Event, Initial, Termination, Update};
-    let mut slow = Slow::start().await;
+    let mut slow = Slow::start(4_096).await;
     for session in ["gw.example;1;1", "gw.example;1;2", "gw.example;1;3", "gw.example;1;4"] {
         let message = slow.message(Initial, session, 0, 0, true);
         assert_eq!(slow.ask(&message).await, ResultCode::SUCCESS);
@@ -250,6 +250,43 @@ async fn a_slow_disk_refuses_what_begins_first_and_what_ends_last_and_loses_noth
     serving.await.unwrap();
 }
 
+// tests: B-169 B-186 I-6
+#[tokio::test]
+async fn nobody_is_left_without_an_answer_while_the_disk_stands_still() {
+    const IN_FLIGHT: usize = 20;
+    let mut slow = Slow::start(IN_FLIGHT).await;
+    let initial = slow.message(RequestType::Initial, "gw.example;1;1", 0, 0, true);
+    assert_eq!(slow.ask(&initial).await, ResultCode::SUCCESS);
+    slow.slow_down();
+    // As many as may wait on one connection, which is read no further then; until it is known that the disk is behind.
+    // Nobody else says anything: the connection looks by itself.
+    for number in 1..=IN_FLIGHT as u32 {
+        let report = slow.message(RequestType::Update, "gw.example;1;1", number, MB, false);
+        assert!(!slow.is_refused(&report).await);
+    }
+    let refused = slow.message(RequestType::Termination, "gw.example;1;1", 100, MB, false);
+    assert_eq!(slow.ask(&refused).await, ResultCode::TOO_BUSY);
+    assert_eq!(slow.server.0.overload.level(), Level::Begins, "by its kind it would have been served");
+    // And a watchdog request is answered past the answers that wait.
+    let local = LocalNode::credit_control(slow.gateway.identity().clone(), Vec::new());
+    let mut dwr = Vec::new();
+    write_dwr(&mut dwr, &local, 7, 7);
+    slow.gateway.exchange(&dwr, 7).await.unwrap();
+
+    slow.disk.quick();
+    for id in std::mem::take(&mut slow.accepted) {
+        let answer = slow.gateway.receive().await.unwrap();
+        assert_eq!((answer.header().hop_by_hop, result_of(&answer)), (id, ResultCode::SUCCESS));
+    }
+    slow.until(Level::Nothing).await;
+    let again = slow.message(RequestType::Termination, "gw.example;1;1", 100, MB, false);
+    assert_eq!(slow.ask(&again).await, ResultCode::SUCCESS);
+    let Slow { server, gateway, other, serving, .. } = slow;
+    drop((gateway, other));
+    server.stop().await;
+    serving.await.unwrap();
+}
+
 /// The AVPs of an answer that are about overload, outermost only.
 fn about_overload(answer: &Frame) -> Vec<u32> {
     let avps = Avps::new(answer.body()).map(Result::unwrap);
@@ -259,7 +296,7 @@ fn about_overload(answer: &Frame) -> Vec<u32> {
 // tests: G-23
 #[tokio::test]
 async fn who_takes_part_in_overload_control_is_told_in_every_answer_and_nobody_else() {
-    let mut slow = Slow::start().await;
+    let mut slow = Slow::start(4_096).await;
     let offer = |mut message: Vec<u8>| {
         append_overload(&mut message, 0, &SupportedFeatures::default(), None);
         message

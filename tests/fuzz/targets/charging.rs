@@ -15,15 +15,17 @@ use tollgate::{
         error::write_error_answer,
         frame::{MESSAGE_MAX_DEFAULT, split},
     },
-    ids::{AccountId, Identity, IdentityKind},
-    journal::{DurableMark, MemoryDisk, Pending, Position},
+    ids::{AccountId, Identity, IdentityKind, PartitionId},
+    journal::{DurableMark, MemoryDisk, Pending, Position, snapshot::PartitionHeader},
     mapping::{self, ClientTraits},
     store::Store,
     time::Timestamp,
     units::Money,
 };
 
-use super::{ANSWER_MORE_MAX, ANSWER_PER_REQUEST_MAX, CATALOG, MESSAGES_MAX, local, open, well_formed};
+use super::{
+    ANSWER_MORE_MAX, ANSWER_PER_REQUEST_MAX, CATALOG, MESSAGES_MAX, files::chunks_of, local, open, well_formed,
+};
 
 /// Accounts of a [`World`]: number i has MSISDN 8613900000000 + i - 1 and IMSI 460000000000000 + i - 1, like the demo's.
 pub(crate) const ACCOUNTS: u64 = 4;
@@ -36,6 +38,12 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// As a checkpoint: all of it is in one chunk.
+    pub(crate) fn snapshot(&self) -> Vec<u8> {
+        let header = PartitionHeader { partition: PartitionId(0), partitions: 1, position: 7 };
+        chunks_of(&self.state, &header).concat()
+    }
+
     /// With the accounts: one rich, one poor, one empty, one without a limit.
     pub(crate) fn new() -> Self {
         let retention = Retention::default();

@@ -1,13 +1,14 @@
 //! Octets from files: the journal's records, a store's files as a whole, the price list.
 
-use std::sync::LazyLock;
+use std::{convert::Infallible, sync::LazyLock};
 
 use tollgate::{
-    charging::{AccountSpec, Command, Event},
+    charging::{AccountSpec, Command, Event, Retention, State},
     ids::{AccountId, PartitionId},
     journal::{
         Disk as _, MemoryDisk,
         record::{self, Entry},
+        snapshot::{OutboxLoader, PartitionHeader, PartitionLoader, write_partition},
     },
     rating::Catalog,
     units::Money,
@@ -32,6 +33,37 @@ pub(crate) fn record_of(event: &Event) -> Vec<u8> {
     let mut out = Vec::new();
     record::encode_event(PartitionId(0), event, &mut out);
     out
+}
+
+/// Any octets are a checkpoint of a partition or are refused; what was read is written, and can be read again.
+pub(crate) fn snapshot(octets: &[u8]) {
+    let mut outbox = OutboxLoader::default();
+    let _ = outbox.load_chunk(octets).map(|()| outbox.finish());
+    let mut loader = PartitionLoader::new(Retention::default());
+    if loader.load_chunk(octets).is_err() {
+        return;
+    }
+    let Ok((header, state)) = loader.finish() else { return };
+    // What the sums do not show, the invariants may.
+    let _ = state.check();
+    let mut loader = PartitionLoader::new(Retention::default());
+    for chunk in chunks_of(&state, &header) {
+        loader.load_chunk(&chunk).expect("what was written can be read");
+    }
+    // A state that no charging could have made may come back in a form of its own; its sums may not.
+    let (again, same) = loader.finish().expect("what was written is whole");
+    assert_eq!((again, same.discrepancy()), (header, state.discrepancy()));
+}
+
+/// A state as a checkpoint has it.
+pub(crate) fn chunks_of(state: &State, header: &PartitionHeader) -> Vec<Vec<u8>> {
+    let mut chunks = Vec::new();
+    let written = write_partition(state, header, &mut |chunk| {
+        chunks.push(chunk.to_vec());
+        Ok::<_, Infallible>(())
+    });
+    let Ok(()) = written;
+    chunks
 }
 
 /// A disk with a small store, and the names of its files.

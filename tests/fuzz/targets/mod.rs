@@ -31,6 +31,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("peer", messages::peer),
     ("session", charging::session),
     ("record", files::journal_record),
+    ("snapshot", files::snapshot),
     ("recovery", files::recovery),
     ("catalog", files::catalog),
 ];

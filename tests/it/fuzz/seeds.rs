@@ -26,6 +26,17 @@ pub(super) fn seeds(target: &str) -> Vec<Vec<u8>> {
         "ccr" => bodies().collect(),
         "cca" => bodies().chain(answers().into_iter().map(|answer| answer[20..].to_vec())).collect(),
         "record" => records(),
+        "snapshot" => {
+            let (world, _) = played();
+            let mut open = World::new();
+            // With sessions that run, and some that hold nothing.
+            for requests in sessions() {
+                for request in requests.iter().take(2) {
+                    open.serve(&Frame::from_bytes(request.octets().into()).unwrap());
+                }
+            }
+            vec![World::new().snapshot(), world.snapshot(), open.snapshot()]
+        }
         "recovery" => vec![vec![0; 4], (0..32).collect(), (0..32).map(|n| n * 7).collect()],
         "catalog" => vec![
             DEMO_CATALOG.as_bytes().to_vec(),
@@ -40,7 +51,8 @@ pub(super) fn seeds(target: &str) -> Vec<Vec<u8>> {
 fn vectors() -> Vec<Vec<u8>> {
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diameter/vectors.rs");
     let text = std::fs::read_to_string(source).unwrap();
-    let is_hex = |word: &&str| word.len() >= 16 && word.len() % 8 == 0 && word.bytes().all(|c| c.is_ascii_hexdigit());
+    let is_hex =
+        |word: &&str| word.len() >= 16 && word.len().is_multiple_of(8) && word.bytes().all(|c| c.is_ascii_hexdigit());
     let found: Vec<_> = text.split('"').filter(is_hex).map(unhex).collect();
     assert!(found.len() >= 20, "only {} vectors are left in src/diameter/vectors.rs", found.len());
     found

@@ -1,0 +1,101 @@
+//! What few answers say beside grants: pools, how time counts, announcements; balances and advice of charge.
+
+use super::{Interrogator, line::Line, tariffs::Offer};
+use crate::{
+    charging::{
+        Account, Advice, AdviceWanted, AnswerExtras, ClientNeeds, ReplyExtras, TariffAdvice,
+        quota::{Ledger, Tariff},
+    },
+    rating::{Catalog, Price, Service},
+    units::Money,
+};
+
+impl<'a> Interrogator<'a> {
+    /// `None` for most grants: then nothing is allocated.
+    pub(super) fn reply_extras(
+        &self,
+        line: &Line<'a>,
+        service: &Service,
+        offer: &Offer<'_>,
+        pool: Option<u32>,
+        is_final: bool,
+    ) -> Option<Box<ReplyExtras>> {
+        let pool = self.pool_share(service, pool);
+        let announcement = service.announcement.filter(|_| is_final && self.request.client.announcements);
+        // What to report is said once, with the first grant of a quota (spec G-71).
+        let envelopes = service.envelopes.filter(|_| self.quota(line.quota).is_none());
+        let Service { consumption_secs, time_mechanism, .. } = *service;
+        // Changes of its conditions that matter (spec G-53).
+        let (tariff_change, triggers) = (offer.told, service.triggers());
+        let any = pool.is_some()
+            || tariff_change.is_some()
+            || !triggers.is_empty()
+            || announcement.is_some()
+            || envelopes.is_some()
+            || consumption_secs.is_some()
+            || time_mechanism.is_some();
+        any.then(|| {
+            Box::new(ReplyExtras {
+                tariff_change,
+                triggers: (!triggers.is_empty()).then(|| triggers.into()),
+                pool,
+                announcement,
+                envelopes,
+                consumption_secs,
+                time_mechanism,
+                ..Default::default()
+            })
+        })
+    }
+
+    /// The announcement of the end, for a zero grant.
+    pub(super) fn announced(&self, service: &Service) -> Option<Box<ReplyExtras>> {
+        let announcement = service.announcement.filter(|_| self.request.client.announcements)?;
+        Some(Box::new(ReplyExtras { announcement: Some(announcement), ..Default::default() }))
+    }
+
+    /// What the answer says of the balance and of costs.
+    pub(super) fn answer_extras(&self, lines: &[Line<'a>]) -> Option<Box<AnswerExtras>> {
+        let priced = lines.iter().find_map(|line| match line.tariff {
+            Some(Tariff::Service(service)) => Some((service, self.price_now(line, service))),
+            _ => None,
+        });
+        let charged = || self.steps.iter().fold(Money::ZERO, |sum, step| sum.saturating_add(step.charged));
+        answer_extras(self.request.client, self.account, &self.ledger, self.catalog, charged, priced)
+    }
+}
+
+/// What an answer says beside its result, as far as the client wants to be told. `priced` is the service that advice is
+/// about; `charged` tells what the request cost.
+pub(in crate::charging) fn answer_extras(
+    client: ClientNeeds,
+    account: &Account,
+    ledger: &Ledger<'_>,
+    catalog: &Catalog,
+    charged: impl FnOnce() -> Money,
+    priced: Option<(&Service, &Price)>,
+) -> Option<Box<AnswerExtras>> {
+    let remaining = client.remaining_balance.then(|| ledger.remaining());
+    // Absent means no (spec G-80).
+    let is_low = |limit| !account.never_stop && ledger.balance() <= limit;
+    let low_balance = catalog.low_balance().filter(|limit| client.low_balance && is_low(*limit)).map(|_| true);
+    let advice = advice(client.advice, charged, priced);
+    let cost_unit = priced.and_then(|(service, _)| service.cost_unit.clone());
+    let any = remaining.is_some() || low_balance.is_some() || advice.is_some() || cost_unit.is_some();
+    any.then(|| Box::new(AnswerExtras { remaining, low_balance, advice, cost_unit }))
+}
+
+/// Advice of charge, by what was asked for (spec G-85, G-86).
+fn advice(wanted: AdviceWanted, charged: impl FnOnce() -> Money, priced: Option<(&Service, &Price)>) -> Option<Advice> {
+    let (cost, tariff) = match wanted {
+        AdviceWanted::Nothing => return None,
+        AdviceWanted::Full => (true, true),
+        AdviceWanted::Cost => (true, false),
+        AdviceWanted::Tariff => (false, true),
+    };
+    let told = |(service, price): (&Service, &Price)| {
+        let (digits, scale, units) = price.as_written();
+        TariffAdvice { kind: service.kind, units, digits, scale, setup: price.setup() }
+    };
+    Some(Advice { incremental: cost.then(charged), tariff: priced.filter(|_| tariff).map(told) })
+}

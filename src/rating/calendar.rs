@@ -1,0 +1,109 @@
+//! Times of day and days of the week, by the clock on the wall.
+//!
+//! What that clock shows decides, on the days too when it is put forward or back: a window from 02:30 begins at 03:00 on the
+//! day on which there is no 02:30, and an hour that comes twice is priced the same both times.
+
+use jiff::{
+    SignedDuration, Timestamp as Instant, ToSpan as _,
+    civil::{DateTime, Weekday},
+    tz::{AmbiguousOffset, Offset, TimeZone},
+};
+
+use crate::time::Timestamp;
+
+/// Seconds of a day by the clock on the wall.
+pub(super) const DAY_SECS: u32 = 86_400;
+
+/// Windows repeat every week; a day more covers a clock that is put back meanwhile.
+const HORIZON_SECS: u64 = 8 * DAY_SECS as u64;
+
+/// A window of time on some days of the week. One that ends before it begins goes on past midnight and belongs to the day
+/// on which it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hours {
+    /// Second of the day, 0 to 86,399.
+    pub(super) from: u32,
+    /// Second of the day, 1 to 86,400; not included, and never the same as `from`.
+    pub(super) to: u32,
+    /// On which days it begins.
+    pub(super) days: Days,
+}
+
+/// Days of the week: bit 0 is Monday.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Days(pub(super) u8);
+
+impl Days {
+    pub(super) const ALL: Self = Self(0x7f);
+
+    fn has(self, day: Weekday) -> bool {
+        self.0 >> day.to_monday_zero_offset() & 1 == 1
+    }
+}
+
+impl Hours {
+    /// Whether the clock on the wall is in the window.
+    pub(super) fn include(&self, local: DateTime) -> bool {
+        let second = i32::from(local.hour()) * 3_600 + i32::from(local.minute()) * 60 + i32::from(local.second());
+        let second = second.unsigned_abs();
+        let (today, yesterday) = (local.weekday(), local.weekday().previous());
+        if self.from < self.to {
+            self.days.has(today) && (self.from..self.to).contains(&second)
+        } else {
+            (second >= self.from && self.days.has(today)) || (second < self.to && self.days.has(yesterday))
+        }
+    }
+}
+
+/// The zone of a user whose offset from UTC is known, in minutes; `None` for an offset that no clock has.
+pub(super) fn user_zone(minutes: i16) -> Option<TimeZone> {
+    Offset::from_seconds(i32::from(minutes) * 60).ok().map(TimeZone::fixed)
+}
+
+/// What the clock on the wall shows; `None` beyond the year 9999.
+pub(super) fn local(zone: &TimeZone, at: Timestamp) -> Option<DateTime> {
+    instant(at).map(|at| zone.to_datetime(at))
+}
+
+/// All moments after `after`, up to and with `until`, at which one of the windows may begin or end, in order; some may
+/// change nothing. Windows repeat every week, so a week is as far as it looks.
+pub(super) fn boundaries<'h>(
+    zone: &TimeZone,
+    windows: impl Iterator<Item = &'h Hours> + Clone,
+    after: Timestamp,
+    until: Timestamp,
+) -> Vec<Timestamp> {
+    let until = until.min(after.plus_secs(HORIZON_SECS));
+    let (Some(first), Some(last)) = (instant(after), instant(until)) else { return Vec::new() };
+    let mut moments: Vec<Instant> =
+        zone.following(first).map(|it| it.timestamp()).take_while(|at| *at <= last).collect();
+    // A window that began yesterday may end today, and the clock may have been put back over midnight.
+    let mut day = zone.to_datetime(first).date().saturating_sub(1.day());
+    let last_day = zone.to_datetime(last).date().saturating_add(1.day());
+    while day <= last_day {
+        for second in windows.clone().flat_map(|hours| [hours.from, hours.to]) {
+            let local = day.to_datetime(jiff::civil::Time::midnight());
+            let local = local.saturating_add(SignedDuration::from_secs(i64::from(second)));
+            // The same reading of the clock may come twice, or not at all.
+            let offsets = match zone.to_ambiguous_timestamp(local).offset() {
+                AmbiguousOffset::Unambiguous { offset } => [Some(offset), None],
+                AmbiguousOffset::Fold { before, after } => [Some(before), Some(after)],
+                // The clock jumps over it: the jump is among the moments already.
+                AmbiguousOffset::Gap { .. } => [None, None],
+            };
+            moments.extend(offsets.into_iter().flatten().filter_map(|offset| offset.to_timestamp(local).ok()));
+        }
+        match day.tomorrow() {
+            Ok(tomorrow) => day = tomorrow,
+            Err(_) => break,
+        }
+    }
+    moments.retain(|moment| *moment > first && *moment <= last);
+    moments.sort_unstable();
+    moments.dedup();
+    moments.iter().filter_map(|at| u64::try_from(at.as_millisecond()).ok().map(Timestamp::from_millis)).collect()
+}
+
+fn instant(at: Timestamp) -> Option<Instant> {
+    Instant::from_millisecond(i64::try_from(at.millis()).ok()?).ok()
+}

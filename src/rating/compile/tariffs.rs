@@ -1,0 +1,271 @@
+//! `[[tariff]]`: prices of a service that apply under conditions.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use toml::de::DeValue;
+
+use super::{
+    section::{self, Field, Section},
+    services::{self, Services},
+    settings::network,
+};
+use crate::{
+    rating::{
+        attributes::Role,
+        calendar::{DAY_SECS, Days, Hours},
+        price::Price,
+        problem::{Problems, Span, quoted},
+        settings::Settings,
+        tariff::{Conditions, Network, Tariff, Tariffs},
+    },
+    units::UnitKind,
+};
+
+/// As many as there are services at most.
+const TARIFFS_MAX: usize = 10_000;
+
+/// They are walked with every request for their service.
+const SERVICE_TARIFFS_MAX: usize = 100;
+
+/// E.164 has no longer numbers.
+const PREFIX_DIGITS_MAX: usize = 15;
+
+/// 3GPP-RAT-Types by name (spec G-91).
+const ACCESS: &[(&str, u8)] = &[
+    ("UTRAN", 1),
+    ("GERAN", 2),
+    ("WLAN", 3),
+    ("GAN", 4),
+    ("HSPA+", 5),
+    ("EUTRAN", 6),
+    ("virtual", 7),
+    ("NB-IoT", 8),
+    ("LTE-M", 9),
+    ("NR", 10),
+    ("NG-RAN", 51),
+];
+
+/// SM-Message-Types and Message-Types of MMS by name (spec G-121, G-131).
+const MESSAGE_TYPES: &[(&str, u32)] = &[
+    ("sms-submission", 0),
+    ("sms-delivery-report", 1),
+    ("mms-send", 1),
+    ("mms-retrieve", 5),
+    ("mms-delivery-report", 7),
+    ("mms-forward", 10),
+];
+
+const ROLES: &[(&str, Role)] =
+    &[("originating", Role::Originating), ("terminating", Role::Terminating), ("forwarding", Role::Forwarding)];
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// Reads all tariffs into their services.
+pub(super) fn tariffs(
+    root: &mut Section<'_>,
+    services: &mut Services<'_>,
+    settings: &Settings,
+    problems: &mut Problems<'_>,
+) {
+    // By place of the service in the list.
+    let mut of_services: BTreeMap<usize, Vec<Tariff>> = BTreeMap::new();
+    let mut names: BTreeMap<(&str, &str), Span> = BTreeMap::new();
+    for (index, mut section) in root.sections("tariff", "[[tariff]]", problems).into_iter().enumerate() {
+        if index == TARIFFS_MAX {
+            problems.add(&section.span, format!("a catalog has at most {TARIFFS_MAX} tariffs"));
+            break;
+        }
+        let service = section.require("service", "service = \"internet\"", problems, section::name);
+        let name = section.require("name", "name = \"night\"", problems, section::name);
+        let place = service.as_ref().and_then(|field| services.find(field, problems)?.id).map(|id| usize::from(id.0));
+        let kind = place.and_then(|place| services.list.get(place)).map(|service| service.kind);
+        let price = price(&mut section, kind, problems);
+        let conditions = conditions(&mut section, settings, problems);
+        if conditions == Conditions::default() && problems.is_empty() {
+            let right = "give it a condition, such as `from = \"20:00\"`, or change the price of the service itself";
+            problems.add(&section.span, format!("this tariff applies always: {right}"));
+        }
+        let (span, title) = (section.span.clone(), (service.as_ref(), name.as_ref()));
+        section.finish(problems);
+        let (Some(service), Some(name)) = title else { continue };
+        if let Some(first) = names.insert((service.value, name.value), name.span.clone()) {
+            let line = problems.line(&first);
+            problems
+                .add(&name.span, format!("line {line} has a tariff {} of this service already", quoted(name.value)));
+        }
+        let (Some(place), Some(price)) = (place, price) else { continue };
+        let of_service = of_services.entry(place).or_default();
+        if of_service.len() == SERVICE_TARIFFS_MAX {
+            problems.add(&span, format!("a service has at most {SERVICE_TARIFFS_MAX} tariffs"));
+            break;
+        }
+        of_service.push(Tariff { name: name.value.into(), price, conditions });
+    }
+    for (place, list) in of_services {
+        let Some(service) = services.list.get_mut(place) else { continue };
+        let user_zone = services.user_zone.get(place).copied().unwrap_or_default();
+        let mut tariffs = Tariffs { list, zone: settings.time_zone.clone(), user_zone, triggers: Arc::new([]) };
+        tariffs.triggers = triggers(&tariffs).into();
+        service.tariffs = Some(Box::new(tariffs));
+    }
+}
+
+/// The price counts what the service counts.
+fn price(section: &mut Section<'_>, kind: Option<UnitKind>, problems: &mut Problems<'_>) -> Option<Price> {
+    if services::is_free(section, problems) {
+        return kind.map(Price::free_of);
+    }
+    let span = section.span.clone();
+    let (counts, price) = services::price(section, problems)?;
+    if let Some(kind) = kind.filter(|kind| *kind != counts) {
+        let span = section.value_span("per").unwrap_or(span);
+        problems.add(&span, format!("`per` counts {counts} and the service counts {kind}: they must be the same"));
+    }
+    price
+}
+
+fn conditions(section: &mut Section<'_>, settings: &Settings, problems: &mut Problems<'_>) -> Conditions {
+    Conditions {
+        hours: hours(section, problems),
+        access: section.list("access", problems, |value| named(value, ACCESS, u8::try_from)),
+        networks: networks(section, settings, problems),
+        areas: section.list("area", problems, |value| number(value, u32::MAX.into()).map(|it| it as u32)),
+        cells: section.list("cell", problems, |value| number(value, i64::MAX as u64)),
+        apns: section.list("apn", problems, apn),
+        called: section.list("called", problems, prefix),
+        roles: section.list("role", problems, |value| named(value, ROLES, |_| Err(()))),
+        message_types: section.list("message_type", problems, |value| named(value, MESSAGE_TYPES, Ok::<u32, ()>)),
+        size: size(section, problems),
+    }
+}
+
+/// The Trigger-Types of what the tariffs of a service depend on (spec G-52, G-53).
+fn triggers(tariffs: &Tariffs) -> Vec<u32> {
+    let any = |depends: fn(&Conditions) -> bool| tariffs.list.iter().any(|tariff| depends(&tariff.conditions));
+    let mut triggers = Vec::new();
+    let mut arm = |armed: bool, kinds: &[u32]| triggers.extend(kinds.iter().filter(|_| armed));
+    // CHANGE_IN_RAT
+    arm(any(|it| !it.access.is_empty()), &[4]);
+    // CHANGE_IN_UE_TIMEZONE
+    arm(tariffs.user_zone && tariffs.is_timed(), &[5]);
+    // CHANGEINLOCATION_MCC and _MNC
+    arm(any(|it| !it.networks.is_empty()), &[30, 31]);
+    // CHANGEINLOCATION_LAC and _TAC
+    arm(any(|it| !it.areas.is_empty()), &[33, 35]);
+    // CHANGEINLOCATION_CellId and _ECGI
+    arm(any(|it| !it.cells.is_empty()), &[34, 36]);
+    triggers.sort_unstable();
+    triggers
+}
+
+fn hours(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Hours> {
+    let from = section.get("from", problems, |value| time_of_day(value, DAY_SECS - 1));
+    let to = section.get("to", problems, |value| time_of_day(value, DAY_SECS));
+    let listed = section.list("days", problems, day);
+    let days = listed.iter().fold(0, |days, day| days | day);
+    let second = |field: &Option<Field<u32>>, default| field.as_ref().map_or(default, |field| field.value);
+    let hours = Hours {
+        from: second(&from, 0),
+        to: second(&to, DAY_SECS),
+        days: if days == 0 { Days::ALL } else { Days(days) },
+    };
+    match &to {
+        Some(field) if hours.from == hours.to || hours.to == 0 => {
+            let right = "write \"24:00\" for the end of the day; a time past midnight ends on the next day";
+            problems.add(&field.span, format!("it ends as soon as it begins: {right}"));
+            None
+        }
+        _ => (from.is_some() || to.is_some() || days != 0).then_some(hours),
+    }
+}
+
+/// `20:00`, up to `24:00` where that makes sense; in seconds.
+fn time_of_day(value: &DeValue<'_>, most: u32) -> Result<u32, String> {
+    let text = section::text(value)?;
+    let two = |text: &str| (text.len() == 2).then(|| text.parse::<u32>().ok()).flatten();
+    let read = text.split_once(':').and_then(|(hour, minute)| Some((two(hour)?, two(minute)?)));
+    read.filter(|(_, minute)| *minute < 60)
+        .map(|(hour, minute)| hour * 3_600 + minute * 60)
+        .filter(|second| *second <= most)
+        .ok_or_else(|| "write a time of day such as \"06:30\", in quotes".into())
+}
+
+/// A bit for each day.
+fn day(value: &DeValue<'_>) -> Result<u8, String> {
+    match section::text(value)? {
+        "workdays" => Ok(0b001_1111),
+        "weekend" => Ok(0b110_0000),
+        text => DAYS
+            .iter()
+            .position(|day| *day == text)
+            .map(|index| 1 << index)
+            .ok_or_else(|| format!("write \"workdays\", \"weekend\" or some of \"{}\"", DAYS.join("\", \""))),
+    }
+}
+
+fn networks(section: &mut Section<'_>, settings: &Settings, problems: &mut Problems<'_>) -> Vec<Network> {
+    let own = &settings.home_networks;
+    let read = |value: &DeValue<'_>| match section::text(value)? {
+        "home" | "roaming" if own.is_empty() => {
+            Err("say what your own networks are, at the top of the catalog: `home_networks = [\"26201\"]`".into())
+        }
+        "home" => Ok(Network::Home(Arc::clone(own))),
+        "roaming" => Ok(Network::Roaming(Arc::clone(own))),
+        _ => network(value).map_err(|right| format!("{right}; or \"home\" or \"roaming\"")),
+    };
+    section.list("serving_network", problems, read)
+}
+
+/// One of the words, or its number.
+fn named<T: Copy, E>(
+    value: &DeValue<'_>,
+    words: &[(&str, T)],
+    by_number: impl Fn(u32) -> Result<T, E>,
+) -> Result<T, String> {
+    let read = match value {
+        DeValue::String(text) => words.iter().find(|(word, _)| word == text).map(|(_, value)| *value),
+        _ => number(value, u32::MAX.into()).ok().and_then(|number| by_number(number as u32).ok()),
+    };
+    read.ok_or_else(|| {
+        let list: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        format!("write one of {}", list.join(", "))
+    })
+}
+
+fn number(value: &DeValue<'_>, most: u64) -> Result<u64, String> {
+    let read = value.as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+    read.filter(|number| *number <= most).ok_or_else(|| format!("write a whole number up to {most}, without quotes"))
+}
+
+/// As it is compared: without the operator's part, in lower case (spec G-91).
+fn apn(value: &DeValue<'_>) -> Result<Box<str>, String> {
+    let text = section::text(value)?;
+    if text.to_ascii_lowercase().ends_with(".gprs") {
+        return Err("leave out what follows the name: `.mnc001.mcc262.gprs` is cut off before it is compared".into());
+    }
+    Ok(text.to_ascii_lowercase().into())
+}
+
+fn prefix(value: &DeValue<'_>) -> Result<Box<str>, String> {
+    let text = section::text(value)?;
+    let digits = text.len() <= PREFIX_DIGITS_MAX && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.into()).ok_or_else(|| {
+        format!("write what numbers begin with, in international form, up to {PREFIX_DIGITS_MAX} digits without `+`")
+    })
+}
+
+fn size(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<(u64, u64)> {
+    fn octets(value: &DeValue<'_>) -> Result<u64, String> {
+        match section::quantity(value)? {
+            (UnitKind::Octets, octets) => Ok(octets),
+            _ => Err("a message has a size in octets, such as \"100 kB\"".into()),
+        }
+    }
+    let least = section.get("min_size", problems, octets);
+    let most = section.get("max_size", problems, octets);
+    let range = (least.as_ref().map_or(0, |field| field.value), most.as_ref().map_or(u64::MAX, |field| field.value));
+    if let Some(field) = most.as_ref().filter(|_| range.0 > range.1) {
+        problems.add(&field.span, "`max_size` is less than `min_size`: no message fits");
+    }
+    (least.is_some() || most.is_some()).then_some(range)
+}

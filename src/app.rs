@@ -195,6 +195,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let node = Node::start(config).await?;
     tracing::info!(
         diameter = ?node.diameter,
+        diameter_tls = ?node.diameter_tls,
         grpc = %node.grpc,
         http = %node.http,
         accounts = node.store.totals().accounts,

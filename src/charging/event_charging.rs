@@ -121,25 +121,6 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }
 
-/// Whether a repetition asks for something else than what was answered: other services, other amounts (spec C-140). Of what
-/// was not granted nothing is known.
-fn is_altered(request: &EventRequest<'_>, answer: &Answer) -> bool {
-    let wants_else = |service: &ServiceRequest, reply: &Reply| {
-        let granted = reply.grant.filter(|_| request.action == EventAction::Debit);
-        service.key != reply.key
-            || granted.is_some_and(|grant| match (service.want, grant.measure) {
-                (Some(Want::Money(money)), Measure::Money) => u64::try_from(money.micros()) != Ok(grant.amount),
-                (Some(Want::Units(units)), Measure::Units(kind)) => units.of(kind) != Some(grant.amount),
-                (None | Some(Want::Any), _) => false,
-                _ => true,
-            })
-    };
-    answer.verdict == Verdict::Success
-        && !answer.replies.is_empty()
-        && (request.services.len() != answer.replies.len()
-            || request.services.iter().zip(&answer.replies).any(|(service, reply)| wants_else(service, reply)))
-}
-
 /// What a service is rated by, and how many units it is about: one if nothing is said (spec C-131, G-124).
 fn tariff_of<'a>(
     catalog: &'a Catalog,
@@ -175,6 +156,25 @@ fn service_of<'a>(catalog: &'a Catalog, request: &EventRequest<'_>, service: &Se
     }
     let key = service.key;
     request.context.and_then(|context| catalog.service(context, key.rating_group, key.service_identifier))
+}
+
+/// Whether a repetition asks for something else than what was answered: other services, other amounts (spec C-140). Of what
+/// was not granted nothing is known.
+fn is_altered(request: &EventRequest<'_>, answer: &Answer) -> bool {
+    let wants_else = |service: &ServiceRequest, reply: &Reply| {
+        let granted = reply.grant.filter(|_| request.action == EventAction::Debit);
+        service.key != reply.key
+            || granted.is_some_and(|grant| match (service.want, grant.measure) {
+                (Some(Want::Money(money)), Measure::Money) => u64::try_from(money.micros()) != Ok(grant.amount),
+                (Some(Want::Units(units)), Measure::Units(kind)) => units.of(kind) != Some(grant.amount),
+                (None | Some(Want::Any), _) => false,
+                _ => true,
+            })
+    };
+    answer.verdict == Verdict::Success
+        && !answer.replies.is_empty()
+        && (request.services.len() != answer.replies.len()
+            || request.services.iter().zip(&answer.replies).any(|(service, reply)| wants_else(service, reply)))
 }
 
 /// The tariff, who would pay, and for how many units.

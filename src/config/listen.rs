@@ -33,7 +33,8 @@ pub enum Transport {
     Sctp,
 }
 
-/// Where a peer listens: `host`, `host:port`, `[::1]:port`, each also after `sctp://`.
+/// Where a peer listens: `host`, `host:port`, `[::1]:port`, each also after `sctp://`; or a DiameterURI such as
+/// `aaas://host:5868;transport=tcp` (RFC 6733 4.3.1, spec B-47).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Transport.
@@ -42,6 +43,8 @@ pub struct Target {
     pub host: String,
     /// `None` = the port registered for Diameter over this transport, with or without TLS.
     pub port: Option<u16>,
+    /// TLS is demanded: `aaas://`.
+    pub tls: bool,
 }
 
 const SCTP_PREFIX: &str = "sctp://";
@@ -133,8 +136,17 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not `host`, `host:port` or `[address]:port`");
-        let (transport, place) = Transport::split(text);
+        let wrong = || format!("`{text}` is not `host`, `host:port`, `[address]:port` or a URI `aaa://host:port`");
+        let (transport, tls, place) = match text.split_once("://") {
+            Some((scheme @ ("aaa" | "aaas"), rest)) => {
+                let (place, options) = rest.split_once(';').unwrap_or((rest, ""));
+                (transport_of(options).ok_or_else(wrong)?, scheme == "aaas", place)
+            }
+            _ => {
+                let (transport, place) = Transport::split(text);
+                (transport, false, place)
+            }
+        };
         let (host, port) = match place.strip_prefix('[') {
             Some(rest) => {
                 let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
@@ -151,19 +163,34 @@ impl FromStr for Target {
         if host.is_empty() || !host.chars().all(allowed) {
             return Err(wrong());
         }
-        Ok(Self { transport, host: host.to_owned(), port })
+        Ok(Self { transport, host: host.to_owned(), port, tls })
     }
+}
+
+/// What the options of a DiameterURI say: TCP unless another transport is named; nothing but Diameter is spoken.
+fn transport_of(options: &str) -> Option<Transport> {
+    let mut transport = Transport::Tcp;
+    for option in options.split(';').filter(|option| !option.is_empty()) {
+        match option {
+            "transport=tcp" => transport = Transport::Tcp,
+            "transport=sctp" => transport = Transport::Sctp,
+            "protocol=diameter" => {}
+            _ => return None,
+        }
+    }
+    Some(transport)
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.transport.prefix())?;
+        f.write_str(if self.tls { "aaas://" } else { self.transport.prefix() })?;
         match (self.host.contains(':'), self.port) {
-            (true, Some(port)) => write!(f, "[{}]:{port}", self.host),
-            (true, None) => write!(f, "[{}]", self.host),
-            (false, Some(port)) => write!(f, "{}:{port}", self.host),
-            (false, None) => f.write_str(&self.host),
+            (true, Some(port)) => write!(f, "[{}]:{port}", self.host)?,
+            (true, None) => write!(f, "[{}]", self.host)?,
+            (false, Some(port)) => write!(f, "{}:{port}", self.host)?,
+            (false, None) => f.write_str(&self.host)?,
         }
+        if self.tls && self.transport == Transport::Sctp { f.write_str(";transport=sctp") } else { Ok(()) }
     }
 }
 
@@ -205,12 +232,50 @@ mod tests {
             ("sctp://[::1]", Transport::Sctp, "::1", None),
         ] {
             let target: Target = text.parse().unwrap();
-            assert_eq!(target, Target { transport, host: host.into(), port });
+            assert_eq!(target, Target { transport, host: host.into(), port, tls: false });
             assert_eq!(target.to_string(), text);
         }
-        for wrong in ["", ":3868", "a b", "a:", "a:0", "a:x", "a:70000", "[::1", "[::1]3868", "tcp://a", "::1"] {
+        for wrong in [
+            "",
+            ":3868",
+            "a b",
+            "a:",
+            "a:0",
+            "a:x",
+            "a:70000",
+            "[::1",
+            "[::1]3868",
+            "tcp://a",
+            "::1",
+            "aaa://",
+            "aaa://a;transport=udp",
+        ] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }
+    }
+
+    // tests: B-47
+    #[test]
+    fn a_diameter_uri_has_defaults() {
+        for (text, transport, port, tls) in [
+            ("aaa://dra.example", Transport::Tcp, None, false),
+            ("aaa://dra.example:6666;transport=tcp;protocol=diameter", Transport::Tcp, Some(6666), false),
+            ("aaa://dra.example;transport=sctp", Transport::Sctp, None, false),
+            ("aaas://dra.example:5868;protocol=diameter", Transport::Tcp, Some(5868), true),
+            ("aaas://dra.example;transport=sctp", Transport::Sctp, None, true),
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target, Target { transport, host: "dra.example".into(), port, tls });
+            assert_eq!(target.to_string().parse::<Target>().unwrap(), target);
+        }
+        // RADIUS and TACACS+ are other programs' business, and UDP is none of Diameter's.
+        for wrong in ["aaa://a;transport=udp", "aaa://a;protocol=radius", "aaaa://a", "aaas://[::1"] {
+            assert!(wrong.parse::<Target>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn endpoints_read_as_they_are_written() {
         assert_eq!("sctp://[::1]:3868".parse::<Endpoint>().unwrap().to_string(), "sctp://[::1]:3868");
     }
 }

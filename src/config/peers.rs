@@ -19,7 +19,7 @@ pub struct Peer {
     /// Where it listens, if this node is to connect to it; needs an `origin_host` that is no pattern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<Target>,
-    /// Whether it must use TLS, and is called with it (spec B-181).
+    /// Whether it must use TLS, and is called with it (spec B-181); see [`Peer::needs_tls`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tls: bool,
     /// Where it differs from its profile.
@@ -65,6 +65,11 @@ impl Peer {
     /// How it is served: its profile, and what its entry says otherwise.
     pub fn switches(&self) -> Switches {
         self.overrides.over(self.profile.switches())
+    }
+
+    /// Whether it must use TLS: `tls` says so, or the URI where it is called.
+    pub fn needs_tls(&self) -> bool {
+        self.tls || self.connect.as_ref().is_some_and(|target| target.tls)
     }
 
     /// Whether it stands for many hosts.

@@ -72,7 +72,10 @@ fn how_peers_are_reached_must_make_sense() {
     let text = "[diameter]\nidle_secs = 60\npeers = [\n{ origin_host = \"*.a.example\", connect = \"a\" },\n\
                 { origin_host = \"b.example\", tls = true },\n{ origin_host = \"OCS1.tollgate.example\", connect = \"c\" },\n\
                 { origin_host = \"d.example\", connect = \"d:x\" },\n]\n[diameter.tls]\nlisten = []\n";
-    assert_eq!(report(text), "t.toml:7:1: peer 4: `d:x` is not `host`, `host:port` or `[address]:port`");
+    assert_eq!(
+        report(text),
+        "t.toml:7:1: peer 4: `d:x` is not `host`, `host:port`, `[address]:port` or a URI `aaa://host:port`"
+    );
     assert_eq!(
         report(&text.replace("d:x", "d:1").replace("listen = []", "key = \"k\"\nlisten = \"sctp://[::1]:1\"")),
         "t.toml:2:1: `idle_secs` is 60, must be 0 (never) or 300 to 86400\n\

@@ -96,7 +96,9 @@ impl Rules {
     fn diameter(&mut self, diameter: &Diameter) {
         let calls = diameter.peers.iter().any(|peer| peer.connect.is_some());
         let listens = |listen: &super::Listen| !listen.endpoints().is_empty();
-        if !listens(&diameter.listen) && !(diameter.tls.is_on() && listens(&diameter.tls.listen)) && !calls {
+        let in_clear = listens(&diameter.listen);
+        let securely = diameter.tls.is_on() && listens(&diameter.tls.listen);
+        if !(in_clear || securely || calls) {
             self.broken("diameter.listen", "`listen` is an empty list: name at least one address");
         }
         for endpoint in diameter.listen.endpoints() {
@@ -174,8 +176,9 @@ impl Rules {
     fn peer_connection(&mut self, diameter: &Diameter, index: usize) {
         let peer = &diameter.peers[index];
         let (name, key) = (&peer.origin_host, |key: &str| format!("diameter.peers.{index}.{key}"));
-        if peer.tls && !diameter.tls.is_on() {
-            self.broken(&key("tls"), format!("peer `{name}`: `tls` needs certificates: fill in [diameter.tls]"));
+        if peer.needs_tls() && !diameter.tls.is_on() {
+            let key = if peer.tls { key("tls") } else { key("connect") };
+            self.broken(&key, format!("peer `{name}`: `tls` needs certificates: fill in [diameter.tls]"));
         }
         let Some(target) = &peer.connect else { return };
         if peer.is_pattern() {
@@ -188,7 +191,7 @@ impl Rules {
         }
         if let Some(problem) = target.transport.problem() {
             self.broken(&key("connect"), format!("peer `{name}`: `connect` is {target}: {problem}"));
-        } else if peer.tls && target.transport == Transport::Sctp {
+        } else if peer.needs_tls() && target.transport == Transport::Sctp {
             self.broken(
                 &key("connect"),
                 format!("peer `{name}`: TLS goes over TCP only; DTLS over SCTP is not built in"),

@@ -76,6 +76,16 @@ impl<'a> Copied<'a> {
         }
     }
 
+    /// The same in an answer whose grammar does not have them.
+    pub(super) fn write_request_type_and_number_beyond_grammar(&self, w: &mut Writer<'_>) {
+        if let Some(value) = self.request_type {
+            w.octets(&d::CC_REQUEST_TYPE.beyond_grammar(), value);
+        }
+        if let Some(value) = self.request_number {
+            w.octets(&d::CC_REQUEST_NUMBER.beyond_grammar(), value);
+        }
+    }
+
     /// Every Proxy-Info untouched and in order (spec B-136).
     #[inline]
     pub(super) fn write_proxy_infos(&self, w: &mut Writer<'_>) {

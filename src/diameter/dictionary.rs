@@ -73,6 +73,12 @@ impl AvpDef {
     pub const fn key(&self) -> u64 {
         key_of(self.vendor, self.code)
     }
+
+    /// The same AVP with the M bit clear: for where the grammar of a command has no place for it.
+    #[must_use]
+    pub const fn beyond_grammar(self) -> Self {
+        Self { mandatory: false, ..self }
+    }
 }
 
 /// Vendor and code as one number: the pair names an AVP (RFC 6733 4.1, spec B-22).

@@ -161,10 +161,11 @@ pub fn write_error_answer(out: &mut Vec<u8>, request: &Frame, local: &Identity, 
         w.utf8(&d::ORIGIN_HOST, &local.host);
         w.utf8(&d::ORIGIN_REALM, &local.realm);
         w.u32(&d::RESULT_CODE, error.result_code.0);
-        // Clients look these up in any answer to a CCR, whatever else was missing (spec B-85).
+        // Clients look these up in any answer to a CCR, whatever else was missing (spec B-85). The grammar of answers with E
+        // does not have them: with M a strict client would have to refuse the answer.
         if credit_control {
-            w.u32(&d::AUTH_APPLICATION_ID, header.application);
-            copied.write_request_type_and_number(&mut w);
+            w.u32(&d::AUTH_APPLICATION_ID.beyond_grammar(), header.application);
+            copied.write_request_type_and_number_beyond_grammar(&mut w);
         }
         finish(w, &copied, error);
     } else {
@@ -249,6 +250,9 @@ mod tests {
         let answer = answered(&request("", 0), &RequestError::new(ResultCode::TOO_BUSY, ""));
         assert!(answer.header().flags.is_error() && answer.header().flags.is_proxiable());
         assert_eq!(codes(&answer), [263, 264, 296, 268, 258, 416, 415]);
+        // The last three are beyond the grammar of answers with E.
+        let marked: Vec<bool> = Avps::new(answer.body()).map(|avp| avp.unwrap().flags.is_mandatory()).collect();
+        assert_eq!(marked, [true, true, true, true, false, false, false]);
     }
 
     // tests: B-80 B-84

@@ -1,13 +1,19 @@
 //! One connection's life as a pure state machine (RFC 6733 5.6, RFC 3539, spec sections 10 to 13): inputs and the time
 //! come in, actions come out. How the connections of one peer get on with each other is [`Connections`]'s.
 
+mod admission;
 mod connections;
+mod terms;
 mod watchdog;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-pub use self::connections::{Arrival, ConnectionId, Connections, Effect, Event};
 use self::watchdog::{Step, Watchdog};
+pub use self::{
+    admission::{Admission, Rule},
+    connections::{Arrival, ConnectionId, Connections, Effect, Event},
+    terms::{Action, CloseReason, Input, Timers},
+};
 
 use super::{
     base::{BaseMessage, DisconnectCause, LocalNode, write_dpa, write_dpr, write_dwa, write_dwr},
@@ -17,131 +23,6 @@ use super::{
     frame::{Frame, Header},
 };
 use crate::time::Timestamp;
-
-/// Limits in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timers {
-    /// How long CER or CEA may take, milliseconds (spec section 11).
-    pub handshake_ms: u64,
-    /// Tw: idle time before a DWR, milliseconds; at least 6 s (spec B-165).
-    pub watchdog_ms: u64,
-    /// How long to wait for DPA, or for the peer's close after ours, milliseconds (spec B-172).
-    pub disconnect_ms: u64,
-    /// How long a connection may carry nothing but the base protocol before this side ends it, milliseconds; 0 = for ever.
-    /// Less than 5 minutes is against the standard (spec B-170).
-    pub idle_ms: u64,
-}
-
-impl Default for Timers {
-    fn default() -> Self {
-        Self { handshake_ms: 10_000, watchdog_ms: 30_000, disconnect_ms: 5_000, idle_ms: 0 }
-    }
-}
-
-/// Who may connect (spec B-146).
-#[derive(Clone)]
-pub enum Admission {
-    /// Anyone: for demonstrations and closed networks.
-    Anyone,
-    /// The Origin-Hosts listed here; letter case makes no difference (spec B-46).
-    Listed(Arc<[String]>),
-    /// The Origin-Hosts that a rule of the caller lets in; others get its error in their CEA.
-    Rule(Arc<Rule>),
-}
-
-/// Judges an Origin-Host.
-pub type Rule = dyn Fn(&str) -> Result<(), RequestError> + Send + Sync;
-
-impl fmt::Debug for Admission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Anyone => f.write_str("Anyone"),
-            Self::Listed(hosts) => f.debug_tuple("Listed").field(hosts).finish(),
-            Self::Rule(_) => f.write_str("Rule"),
-        }
-    }
-}
-
-impl Admission {
-    /// The error of a host that no configuration names (spec B-146).
-    pub fn unknown_peer() -> RequestError {
-        RequestError::new(ResultCode::UNKNOWN_PEER, "Origin-Host is not configured")
-    }
-
-    fn judge(&self, host: &str) -> Result<(), RequestError> {
-        match self {
-            Self::Anyone => Ok(()),
-            Self::Listed(hosts) if hosts.iter().any(|listed| listed.eq_ignore_ascii_case(host)) => Ok(()),
-            Self::Listed(_) => Err(Self::unknown_peer()),
-            Self::Rule(rule) => rule(host),
-        }
-    }
-}
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub enum Input<'a> {
-    /// The transport is up.
-    Connected,
-    /// A message came. The caller may keep CCRs of an open connection to itself if it calls [`Peer::heard`].
-    Message(&'a Frame),
-    /// The time given is [`Peer::deadline`] or later.
-    Tick,
-    /// This node wants to end the connection in order.
-    Stop(DisconnectCause),
-    /// The peer that was [`Action::Introduced`] may come in.
-    Admit,
-    /// The peer that was [`Action::Introduced`] may not: with a code in a CEA, or without a word.
-    Reject(Option<ResultCode>),
-    /// Is the peer still there? A DWR goes out unless one is out (spec B-162).
-    Probe,
-}
-
-/// What is to be done, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Send these octets: whole messages.
-    Send(Vec<u8>),
-    /// The CER is good. Whether its sender has a connection already, and which one stays, is the caller's to say:
-    /// [`Input::Admit`] or [`Input::Reject`] (spec B-160, B-162). Only of a machine that is [`Peer::asking`].
-    Introduced(Arc<Capabilities>),
-    /// Capabilities are exchanged: requests may flow.
-    Opened(Arc<Capabilities>),
-    /// A message for the application: CCR, RAA, ASA.
-    Deliver(Frame),
-    /// The peer is silent: pending requests should go elsewhere (spec B-167).
-    Suspect,
-    /// It is no longer silent, or has proved that it is back: requests may go there (again). A message that the caller
-    /// tells by [`Peer::heard`] can do that as well.
-    Trusted,
-    /// The peer wants to disconnect: send no more requests there (spec B-172).
-    Leaving(DisconnectCause),
-    /// Close the transport, once all that was to be sent is sent.
-    Close(CloseReason),
-}
-
-/// Why a connection is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CloseReason {
-    /// No CER or CEA in time.
-    HandshakeTimeout,
-    /// Something else came before CER or CEA (spec B-61).
-    NotCapabilities,
-    /// The CER was refused with this code, or ours was.
-    Refused(ResultCode),
-    /// The caller did not let the peer in: it has a connection (spec B-162).
-    Rejected,
-    /// Whom we have called names itself otherwise in its CEA.
-    Misnamed,
-    /// It carried nothing for too long (spec B-170).
-    Idle,
-    /// The watchdog gave up (spec B-167).
-    Silent,
-    /// Ended in order.
-    Disconnected,
-    /// Ended by this node, but the peer did not say DPA in time.
-    DisconnectTimeout,
-}
 
 /// The state machine of one connection.
 #[derive(Debug)]

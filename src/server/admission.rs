@@ -37,7 +37,7 @@ pub(super) fn without_tls(config: &config::Diameter) -> Admission {
     let config = config.clone();
     Admission::Rule(Arc::new(move |host| match config.peer(host) {
         None => Err(Admission::unknown_peer()),
-        Some(peer) if peer.tls => {
+        Some(peer) if peer.needs_tls() => {
             Err(RequestError::new(ResultCode::NO_COMMON_SECURITY, "this peer comes over TLS, or not at all"))
         }
         Some(_) => Ok(()),

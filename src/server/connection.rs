@@ -1,5 +1,7 @@
 //! One connection: reads, cuts off messages, has them decided, queues the answers.
 
+mod standing;
+
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
@@ -13,6 +15,7 @@ use tokio::{
     sync::mpsc,
 };
 
+use self::standing::Standing;
 use super::{
     DISCONNECT_WAIT, Shared,
     admission::{self, Certificate},
@@ -26,11 +29,11 @@ use super::{
 };
 use crate::{
     diameter::{
-        Frame, FrameError, LocalNode, ResultCode,
+        Frame, FrameError, LocalNode,
         base::DisconnectCause,
         dictionary::{application, command},
         error::write_frame_error_answer,
-        peer::{Action, Arrival, CloseReason, Effect, Event, Input, Peer, Timers},
+        peer::{Action, Arrival, CloseReason, Event, Input, Peer, Timers},
         reauth::{SessionAnswer, SessionRequest},
         split,
     },
@@ -154,19 +157,6 @@ struct Connection {
     closing: Option<Closing>,
     address: SocketAddr,
     _place: Place,
-}
-
-/// What others have been told of a connection.
-#[derive(Debug, Default)]
-struct Standing {
-    /// Requests of ours may go this way.
-    leads: bool,
-    /// The watchdog doubts the peer.
-    doubted: bool,
-    /// One side has said goodbye.
-    leaving: bool,
-    /// The peer's cause for that.
-    cause: Option<DisconnectCause>,
 }
 
 impl Connection {
@@ -317,50 +307,6 @@ impl Connection {
             }
         }
         self.tell_standing();
-    }
-
-    /// Something happened to this connection: what follows for it is done, what follows for others is told to them.
-    fn happened(&mut self, event: Event) {
-        let Some(host) = &self.host else { return };
-        let effects = self.shared.peers.tell(host, &self.handle, event);
-        self.obey(effects);
-    }
-
-    /// What becomes of this connection among those of its peer.
-    fn obey(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::SendCer(_) => self.step(Input::Connected),
-                Effect::SendCea(_) => self.step(Input::Admit),
-                Effect::Reject(_) => self.step(Input::Reject(None)),
-                Effect::LoseElection(_) => self.step(Input::Reject(Some(ResultCode::ELECTION_LOST))),
-                Effect::Probe(_) => self.step(Input::Probe),
-                Effect::Close(_) => self.closing = Some(Closing::Election),
-                Effect::Replace(_) => self.closing = Some(Closing::Replaced),
-                Effect::Connect(_) => {}
-            }
-        }
-    }
-
-    /// Tells others what has changed: whether requests of ours may go this way, and whether the peer is still there.
-    fn tell_standing(&mut self) {
-        let (leads, doubted) = (self.peer.may_ask(), self.peer.is_suspect());
-        if leads != self.standing.leads {
-            self.standing.leads = leads;
-            if leads { self.clients.enter(&self.shared) } else { self.clients.leave(&self.shared) }
-        }
-        if doubted != self.standing.doubted {
-            self.standing.doubted = doubted;
-            if doubted {
-                // They go over another connection, if there is one (spec B-167).
-                self.asked.drain().for_each(|(_, errand)| errand.report(Outcome::Lost));
-            }
-            self.happened(Event::Doubted(self.handle.id, doubted));
-        }
-        if !self.standing.leaving && self.metrics.get().is_some() && !self.peer.is_open() {
-            self.standing.leaving = true;
-            self.happened(Event::Leaving(self.handle.id, self.standing.cause));
-        }
     }
 
     fn opened(&mut self, host: &str, state_id: u32) {

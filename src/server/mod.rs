@@ -156,7 +156,7 @@ impl Server {
         for peer in &self.0.config.peers {
             let Some(target) = peer.connect.clone() else { continue };
             self.0.peers.will_call(&peer.origin_host);
-            let callee = Callee { host: peer.origin_host.as_str().into(), target, tls: peer.tls };
+            let callee = Callee { host: peer.origin_host.as_str().into(), target, tls: peer.needs_tls() };
             calls.spawn(calls::run(Arc::clone(&self.0), callee));
         }
         calls.join_all().await;

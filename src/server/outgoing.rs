@@ -183,7 +183,7 @@ impl Writer {
                 }
             }
             while let Some(item) = taken.pop_front() {
-                if let Err(item) = self.encode(item) {
+                if let Some(item) = self.encode(item) {
                     // Not durable yet. What is ready leaves now, then the head of the queue is waited for.
                     let wait = item.position();
                     taken.push_front(item);
@@ -239,7 +239,7 @@ impl Writer {
     }
 
     /// Encodes an item, or hands it back if it must wait.
-    fn encode(&mut self, item: Outgoing) -> Result<(), Outgoing> {
+    fn encode(&mut self, item: Outgoing) -> Option<Outgoing> {
         match item {
             Outgoing::Message(bytes) => self.ready.extend_from_slice(&bytes),
             Outgoing::Refusal { bytes, kind, result_code, received } => {
@@ -249,7 +249,7 @@ impl Writer {
             Outgoing::Decision { request, answered, client, kind, received } => {
                 let durable = match self.shared.store.mark().admit(answered) {
                     Ok(durable) => durable,
-                    Err(answered) => return Err(Outgoing::Decision { request, answered, client, kind, received }),
+                    Err(answered) => return Some(Outgoing::Decision { request, answered, client, kind, received }),
                 };
                 let local = &self.shared.local.identity;
                 let start = self.ready.len();
@@ -262,7 +262,7 @@ impl Writer {
             Outgoing::Close => self.closing = true,
         }
         self.sent += 1;
-        Ok(())
+        None
     }
 
     fn count(&self, kind: RequestKind, result_code: u32, received: Instant) {

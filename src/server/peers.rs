@@ -26,8 +26,8 @@ pub(super) struct Peers {
 struct Known {
     connections: Connections,
     handles: Vec<Handle>,
-    /// This node calls it: it is remembered while it has no connection.
-    called: bool,
+    /// This node calls it, by this name: it is remembered while it has no connection.
+    called: Option<Box<str>>,
 }
 
 impl Peers {
@@ -39,8 +39,9 @@ impl Peers {
     /// This node is going to call a peer.
     pub(super) fn will_call(&self, host: &str) {
         let key = host.to_ascii_lowercase().into();
-        self.by_host.entry(key).or_insert_with(|| self.stranger(host)).called = true;
-        metrics::gauge!(names::PEER_CONNECTED, "peer" => host.to_owned()).set(0.0);
+        let mut known = self.by_host.entry(key).or_insert_with(|| self.stranger(host));
+        known.called = Some(host.into());
+        known.count();
     }
 
     /// Something happened to a peer's connection `own`. The other connections hear what follows for them; what follows for
@@ -56,9 +57,8 @@ impl Peers {
         };
         let Some(mut known) = known else { return Vec::new() };
         let (effects, changed) = known.hear(own, event);
-        if changed && known.called {
-            let open = if known.connections.is_open() { 1.0 } else { 0.0 };
-            metrics::gauge!(names::PEER_CONNECTED, "peer" => host.to_owned()).set(open);
+        if changed {
+            known.count();
         }
         drop(known);
         if changed {
@@ -93,7 +93,7 @@ impl Peers {
 
     fn stranger(&self, host: &str) -> Known {
         let connections = Connections::new(&self.local_host, host, self.max);
-        Known { connections, handles: Vec::new(), called: false }
+        Known { connections, handles: Vec::new(), called: None }
     }
 }
 
@@ -121,7 +121,13 @@ impl Known {
     }
 
     fn is_forgettable(&self) -> bool {
-        self.connections.is_closed() && !self.called
+        self.connections.is_closed() && self.called.is_none()
+    }
+
+    fn count(&self) {
+        let Some(peer) = &self.called else { return };
+        let open = if self.connections.is_open() { 1.0 } else { 0.0 };
+        metrics::gauge!(names::PEER_CONNECTED, "peer" => peer.to_string()).set(open);
     }
 }
 

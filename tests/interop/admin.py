@@ -12,7 +12,7 @@ DEADLINE_SECONDS = 10
 
 
 def stubs():
-    """Modules of package tollgate.v1, by the name of their proto."""
+    """Modules of package tollgate.v1: pairs of messages and service for accounts, balances and sessions; types."""
     import grpc_tools
     from grpc_tools import protoc
 
@@ -24,8 +24,10 @@ def stubs():
             raise Failed("protos do not compile")
         sys.path.insert(0, out)
         from tollgate.v1 import accounts_pb2, accounts_pb2_grpc, balances_pb2, balances_pb2_grpc, types_pb2
+        from tollgate.v1 import sessions_pb2, sessions_pb2_grpc
 
-        return accounts_pb2, accounts_pb2_grpc, balances_pb2, balances_pb2_grpc, types_pb2
+        accounts, balances = (accounts_pb2, accounts_pb2_grpc), (balances_pb2, balances_pb2_grpc)
+        return accounts, balances, (sessions_pb2, sessions_pb2_grpc), types_pb2
 
 
 class Admin:
@@ -34,10 +36,12 @@ class Admin:
         import grpc
 
         self.rpc_error = grpc.RpcError
-        self.accounts, accounts_grpc, self.balances, balances_grpc, self.types = stubs()
+        (self.accounts, accounts_grpc), (self.balances, balances_grpc), sessions, self.types = stubs()
+        self.sessions, sessions_grpc = sessions
         channel = grpc.insecure_channel(address)
         self.account_service = accounts_grpc.AccountServiceStub(channel)
         self.balance_service = balances_grpc.BalanceServiceStub(channel)
+        self.session_service = sessions_grpc.SessionServiceStub(channel)
 
     def create(self, account, currency, balance, msisdn):
         """A new account with one subscriber."""
@@ -52,6 +56,10 @@ class Admin:
         money = self.types.Money(currency=currency, amount=amount)
         request = self.balances.TopUpRequest(account=self.named(msisdn), amount=money, request_id=request_id)
         self.call(self.balance_service.TopUp, request)
+
+    def terminate(self, session_id):
+        """An operator ends a session."""
+        self.call(self.session_service.TerminateSession, self.sessions.TerminateSessionRequest(session_id=session_id))
 
     def money(self, msisdn):
         """Balance, reserved and available money."""

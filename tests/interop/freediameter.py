@@ -4,8 +4,9 @@ It opens every connection itself and listens nowhere, so nothing but the loopbac
 credit-control dictionaries that are packaged with it, and its log has every message as it understands it.
 """
 
+import os
 import re
-import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -49,14 +50,13 @@ class FreeDiameter:
         ]
         (path / "freeDiameter.conf").write_text("\n".join(lines) + "\n")
         self.log_path = path / "log"
-        command = ["timeout", str(LIFE_SECONDS), "freeDiameterd", "-c", str(path / "freeDiameter.conf")]
+        command = ["timeout", "--kill-after=5", str(LIFE_SECONDS), "freeDiameterd", "-c", str(path / "freeDiameter.conf")]
         with self.log_path.open("wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            # `timeout` leads a group of processes, which is this daemon.
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         self.identity = identity
-
-    @staticmethod
-    def is_installed():
-        return bool(shutil.which("freeDiameterd") and all((EXTENSIONS / f"{name}.fdx").exists() for name in DICTIONARIES))
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -98,6 +98,7 @@ class FreeDiameter:
 
     def kill(self):
         """Ends it at once; harmless when it has ended."""
-        self.process.kill()
-        self.process.wait()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         self.directory.cleanup()

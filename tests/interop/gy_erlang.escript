@@ -373,9 +373,9 @@ prepare_request(Packet, _, {_, Caps}) ->
 
 prepare_retransmit(Packet, _, _) -> {send, Packet}.
 
-%% A packet is {diameter_packet, Header, Avps, Message, Octets, Errors, TransportData}; a header has E at its eighth place.
+%% A packet is {diameter_packet, Header, Avps, Message, Octets, Errors, TransportData}; a header has E at its tenth place.
 handle_answer(Packet, _, _, _) ->
-    {answer, element(4, Packet), element(8, element(2, Packet)), element(6, Packet)}.
+    {answer, element(4, Packet), element(10, element(2, Packet)), element(6, Packet)}.
 
 handle_error(Reason, _, _, _) -> {error, Reason}.
 

@@ -281,7 +281,7 @@ async fn a_request_that_leaves_its_session_shows_what_differs() {
     let answer = ask(&mut client, moved.with(used_only(2, MB))).await;
     assert_eq!((answer.result(), answer.failed()), (5004, Some(&context[..])));
     // Both differ: the first is told.
-    let both = ccr_of(2, "pgw.example;1", UPDATE, 1).replacing(code::SERVICE_CONTEXT_ID, context);
+    let both = ccr_of(2, "pgw.example;1", UPDATE, 2).replacing(code::SERVICE_CONTEXT_ID, context);
     let answer = ask(&mut client, both.with(used_only(2, MB))).await;
     let other = subscription(0, &crate::interop_rules::msisdn(2));
     assert_eq!((answer.result(), answer.failed()), (5004, Some(&other[..])));

@@ -304,7 +304,6 @@ impl World {
     }
 
     /// Whatever quota of a pool uses what is left in it, the pool holds what that costs.
-    // tests: C-171, C-172, C-175
     fn check_pools(&mut self) {
         let state = &self.state;
         let in_pool = |no: &SessionNo| {
@@ -353,7 +352,6 @@ impl World {
     }
 
     /// No more is given back than was taken, whatever is asked.
-    // tests: C-136, G-83
     fn check_refunds(&mut self, event: &Event) {
         let Event::EventCharged(event) = event else { return };
         let money: i64 = event.steps.iter().map(|step| step.charged.micros()).sum();
@@ -586,7 +584,7 @@ proptest! {
 
     /// Whatever is asked, in whatever order: the identity holds, a repetition gets the same answer and changes nothing, and
     /// the events replayed give the same state.
-    // tests: C-180, C-181, C-182, C-183, C-185, C-140, C-20, I-2, I-5, G-62, G-149
+    // tests: C-180, C-181, C-182, C-183, C-185, C-140, C-20, I-2, I-5, G-62, G-149, C-136, C-171, C-172, C-175
     #[test]
     fn the_identity_holds_and_the_replay_is_the_state(steps in vec(step(), 1..60)) {
         let mut world = World::new(false);

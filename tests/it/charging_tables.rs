@@ -243,7 +243,7 @@ impl Table {
                 self.state = State::new(self.retention);
                 String::new()
             }
-            ["client", host, state_id] => {
+            ["restart", host, state_id] => {
                 self.execute(&Command::ClientState { host, state_id: state_id.parse().unwrap() })
             }
             ["abort", name] => self.execute(&Command::Abort(session_key(name))),

@@ -1,7 +1,5 @@
 //! The diameter application of Erlang/OTP as a client. It encodes and decodes everything by a dictionary of its own, and an
 //! error that it finds in a message of the server fails the scenario (see `tests/interop/gy_erlang.escript`).
-//!
-//! A scenario that waits for a feature is ignored with the feature's name.
 
 use std::process::Command;
 
@@ -49,17 +47,15 @@ async fn events() {
     assert_eq!(node.balance(5), (100_000_000 - 300_000, 0));
 }
 
-// when it runs, tests: C-136
+// tests: C-136
 #[tokio::test]
-#[ignore = "waits for refunds"]
 async fn an_event_is_refunded() {
     let Some(node) = play("refund", 100_000_000).await else { return };
     assert_eq!(node.balance(5), (100_000_000, 0));
 }
 
-// when it runs, tests: B-82 B-85 B-132
+// tests: B-82 B-85 B-132
 #[tokio::test]
-#[ignore = "waits for AVPs beyond the grammar of answers with E to come with M clear: this stack refuses them with M"]
 async fn a_protocol_error() {
     play("protocol_error", 100_000_000).await;
 }
@@ -78,9 +74,8 @@ async fn a_session_is_re_authorised() {
     assert_eq!(node.balance(6), (1_050_000 - 10_000, 0));
 }
 
-// when it runs, tests: B-200 C-106
+// tests: B-200 C-106
 #[tokio::test]
-#[ignore = "waits for ASR and the verb `session terminate`"]
 async fn a_session_is_aborted() {
     let Some(node) = play("abort", 100_000_000).await else { return };
     assert_eq!(node.balance(7), (100_000_000 - 10_000, 0));

@@ -17,6 +17,7 @@ const DWR: u32 = 280;
 const DPR: u32 = 282;
 const RAR: u32 = 258;
 const CCR: u32 = 272;
+const ASR: u32 = 274;
 
 /// The messages of this command.
 fn only(messages: Vec<Message>, command: u32, request: bool) -> Vec<Message> {
@@ -48,14 +49,14 @@ async fn peer(asks: &str, server_tw: u64, peer_tw: u64) {
     client.args(["--watchdog", &peer_tw.to_string(), "--asks", asks]);
     let stops = async {
         if asks == "server" {
-            while only(recorder.from_clients(), DWR, false).is_empty() {
+            while only(recorder.said_by_clients(), DWR, false).is_empty() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             node.node.stop().await.unwrap();
         }
     };
     tokio::join!(run(client), stops);
-    let (ours, theirs) = (recorder.from_server(), recorder.from_clients());
+    let (ours, theirs) = (recorder.said_by_server(), recorder.said_by_clients());
     assert_eq!(exchanges(theirs.clone(), ours.clone(), CER), 1);
     let (asking, answering) = if asks == "server" { (ours, theirs) } else { (theirs, ours) };
     assert_eq!(exchanges(asking.clone(), answering.clone(), DWR), 1);
@@ -79,13 +80,13 @@ async fn relayed(flow: &str, services: &[&str]) -> Option<Recorder> {
         return None;
     }
     let recorder = worked_flows::relayed(flow, services).await;
-    for ccr in only(recorder.from_clients(), CCR, true) {
+    for ccr in only(recorder.said_by_clients(), CCR, true) {
         assert_eq!(ccr.text(code::ROUTE_RECORD), Some("flows.client.example"), "the relay says whose it is");
         assert_eq!(ccr.text(code::ORIGIN_HOST), Some("flows.client.example"));
         assert!(ccr.has(code::PROXY_INFO));
     }
     // A relay may add it to an answer that it passes on; the server does not.
-    assert!(recorder.from_server().iter().all(|message| !message.has(code::ROUTE_RECORD)));
+    assert!(recorder.said_by_server().iter().all(|message| !message.has(code::ROUTE_RECORD)));
     recorder.judged();
     Some(recorder)
 }
@@ -95,11 +96,21 @@ async fn relayed(flow: &str, services: &[&str]) -> Option<Recorder> {
 async fn a_session_through_a_relay_with_re_authorisation() {
     let Some(recorder) = relayed("C-F3", worked_flows::REDIRECTED).await else { return };
     // It goes to the relay, for the client (spec B-135).
-    let rars = only(recorder.from_server(), RAR, true);
+    let rars = only(recorder.said_by_server(), RAR, true);
     assert_eq!(rars.len(), 1);
     assert_eq!(rars[0].text(code::DESTINATION_HOST), Some("flows.client.example"));
     assert_eq!(rars[0].text(code::DESTINATION_REALM), Some("client.example"));
-    assert_eq!(only(recorder.from_clients(), RAR, false)[0].result(), 2002);
+    assert_eq!(only(recorder.said_by_clients(), RAR, false)[0].result(), 2002);
+}
+
+// tests: B-135 B-200 C-106
+#[tokio::test]
+async fn a_session_through_a_relay_is_aborted() {
+    let Some(recorder) = relayed("abort", worked_flows::VOLUME).await else { return };
+    let asrs = only(recorder.said_by_server(), ASR, true);
+    assert_eq!(asrs.len(), 1);
+    assert_eq!(asrs[0].text(code::DESTINATION_HOST), Some("flows.client.example"));
+    assert_eq!(only(recorder.said_by_clients(), ASR, false)[0].result(), 2001);
 }
 
 // tests: B-81 B-136 C-F2
@@ -112,7 +123,7 @@ async fn a_session_through_a_relay_with_a_refused_service() {
 #[tokio::test]
 async fn a_lost_answer_and_its_request_again_through_another_relay() {
     let Some(recorder) = relayed("C-F7", worked_flows::VOLUME).await else { return };
-    let updates = only(recorder.from_clients(), CCR, true);
+    let updates = only(recorder.said_by_clients(), CCR, true);
     assert!(updates.iter().any(|ccr| ccr.flags() & crate::wire::RETRANSMITTED != 0), "relays keep T (spec B-94)");
 }
 

@@ -110,7 +110,7 @@ fn changed_inputs_reach_what_is_behind_the_door() {
     assert!((20..80).contains(&share(results[&2001], results.values().sum())), "{results:?}");
     let records = inputs("record", 500);
     let read = records.iter().filter(|octets| tollgate::journal::record::decode(octets).is_ok()).count();
-    assert!((10..90).contains(&share(read, records.len())), "{read} of {}", records.len());
+    assert!((3..90).contains(&share(read, records.len())), "{read} of {}", records.len());
     let catalogs = inputs("catalog", 200);
     let text = |octets: &Vec<u8>| tollgate::rating::Catalog::from_toml(std::str::from_utf8(octets).unwrap()).is_ok();
     let read = catalogs.iter().filter(|octets| text(octets)).count();

@@ -609,7 +609,7 @@ async fn a_subscriber_has_many_names() {
     let answer = ask(&mut client, moved.with(used_only(1, MB))).await;
     assert_eq!((answer.result(), answer.failed()), (5004, Some(&voice[..])));
     let other = subscription(1, &imsi(2));
-    let answer = ask(&mut client, ccr("pgw.example;14;0", UPDATE, 2).with(other.clone()).with(used_only(1, MB))).await;
+    let answer = ask(&mut client, ccr("pgw.example;14;0", UPDATE, 3).with(other.clone()).with(used_only(1, MB))).await;
     assert_eq!((answer.result(), answer.failed()), (5004, Some(&other[..])));
     assert_eq!(node.balance(1).0, BALANCE - 10_000);
 }

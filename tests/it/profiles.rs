@@ -48,7 +48,8 @@ fn said(answer: &Message) -> Vec<String> {
 }
 
 /// Names that a table of answers would be too wide with.
-const SHORT: [(&str, &str); 22] = [
+const SHORT: [(&str, &str); 23] = [
+    ("Low-Balance-Indication", "low"),
     ("Multiple-Services-Credit-Control", "MSCC"),
     ("Granted-Service-Unit", "GSU"),
     ("Final-Unit-Indication", "FUI"),
@@ -159,6 +160,7 @@ async fn generic() {
                     "2001",
                     "failover 0",
                     "MSCC{GSU{octets 10000000}, RG 1, valid 3600, result 2001, threshold 2000000}",
+                    "low 1",
                     "CCFH 0",
                 ],
             ),
@@ -168,11 +170,15 @@ async fn generic() {
                     "2001",
                     "MSCC{GSU{octets 10000000}, RG 1, valid 3600, result 2001, threshold 2000000}",
                     "MSCC{GSU{octets 12000000}, RG 99, valid 60, result 2001, threshold 2400000}",
+                    "low 1",
                 ],
             ),
-            (pgw.ccr(UPDATE, 2).with(rating_group(99, &[used(12 * MB + 500_000), reason(3)])), &["2001"]),
-            (pgw.ccr(UPDATE, 3).with(rating_group(1, &[used(10 * MB), any()])), &["2001", "MSCC{RG 1, result 4012}"]),
-            (pgw.ccr(TERMINATION, 4), &["2001", "cost{value{digits 46, exponent -2}, currency 156}"]),
+            (pgw.ccr(UPDATE, 2).with(rating_group(99, &[used(12 * MB + 500_000), reason(3)])), &["2001", "low 1"]),
+            (
+                pgw.ccr(UPDATE, 3).with(rating_group(1, &[used(10 * MB), any()])),
+                &["2001", "MSCC{RG 1, result 4012}", "low 1"],
+            ),
+            (pgw.ccr(TERMINATION, 4), &["2001", "cost{value{digits 46, exponent -2}, currency 156}", "low 1"]),
         ],
     )
     .await;
@@ -263,27 +269,29 @@ async fn cisco() {
                     "failover 0",
                     "MSCC{GSU{octets 10000000}, RG 1, valid 3600, result 2001, threshold 2000000}",
                     "MSCC{GSU{octets 100000000}, RG 3, valid 7200, result 2001, threshold 20000000}",
+                    "low 1",
                     "CCFH 0",
                 ],
             ),
             (
                 asr.ccr(UPDATE, 1).with(rating_group(1, &[any(), in_and_out(3 * MB, 5 * MB), reason(0)])),
-                &["2001", "MSCC{GSU{octets 10000000}, RG 1, valid 3600, result 2001, threshold 2000000}"],
+                &["2001", "MSCC{GSU{octets 10000000}, RG 1, valid 3600, result 2001, threshold 2000000}", "low 1"],
             ),
             (
                 asr.ccr(UPDATE, 2).with(rating_group(2, &[number(code::SERVICE_IDENTIFIER, 7), any()])),
                 &[
                     "2001",
                     "MSCC{GSU{octets 24000000}, SI 7, RG 2, valid 60, result 2001, threshold 4800000, holding 600}",
+                    "low 1",
                 ],
             ),
             (
                 asr.ccr(UPDATE, 3).with(rating_group(1, &[any(), in_and_out(7 * MB, 20 * MB), reason(3)])),
-                &["2001", "MSCC{RG 1, result 4012}"],
+                &["2001", "MSCC{RG 1, result 4012}", "low 1"],
             ),
             (
                 asr.ccr(TERMINATION, 4).with(rating_group(3, &[in_and_out(1, 1), reason(2)])),
-                &["2001", "cost{value{digits 35, exponent -2}, currency 156}"],
+                &["2001", "cost{value{digits 35, exponent -2}, currency 156}", "low 1"],
             ),
         ],
     )
@@ -301,19 +309,27 @@ async fn nokia() {
         &mut client,
         vec![
             // Nothing is asked for until there is traffic.
-            (sr.ccr(INITIAL, 0), &["2001", "failover 0", "CCFH 0"]),
+            (sr.ccr(INITIAL, 0), &["2001", "failover 0", "low 1", "CCFH 0"]),
             (
                 sr.ccr(UPDATE, 1).with(rating_group(2, &[any()])),
-                &["2001", "MSCC{GSU{octets 50000000}, RG 2, valid 3600, result 2001, threshold 10000000, holding 600}"],
+                &[
+                    "2001",
+                    "MSCC{GSU{octets 50000000}, RG 2, valid 3600, result 2001, threshold 10000000, holding 600}",
+                    "low 1",
+                ],
             ),
-            (sr.ccr(UPDATE, 2).with(rating_group(2, &[used(MB), reason(1)])), &["2001"]),
+            (sr.ccr(UPDATE, 2).with(rating_group(2, &[used(MB), reason(1)])), &["2001", "low 1"]),
             (
                 sr.ccr(UPDATE, 3).with(rating_group(2, &[any()])),
-                &["2001", "MSCC{GSU{octets 50000000}, RG 2, valid 3600, result 2001, threshold 10000000, holding 600}"],
+                &[
+                    "2001",
+                    "MSCC{GSU{octets 50000000}, RG 2, valid 3600, result 2001, threshold 10000000, holding 600}",
+                    "low 1",
+                ],
             ),
             (
                 sr.ccr(TERMINATION, 4).with(rating_group(2, &[used(MB), reason(2)])),
-                &["2001", "cost{value{digits 1, exponent -2}, currency 156}"],
+                &["2001", "cost{value{digits 1, exponent -2}, currency 156}", "low 1"],
             ),
         ],
     )
@@ -345,14 +361,15 @@ async fn huawei() {
                     "2001",
                     "failover 0",
                     "MSCC{GSU{octets 10000000}, RG 1, valid 3600, result 2001, threshold 2000000}",
+                    "low 1",
                     "CCFH 0",
                 ],
             ),
             (
                 ugw.ccr(UPDATE, 1).with(rating_group(1, &[constant(), report, reason(3)])),
-                &["2001", "MSCC{GSU{octets 10000000}, RG 1, valid 3600, result 2001, threshold 2000000}"],
+                &["2001", "MSCC{GSU{octets 10000000}, RG 1, valid 3600, result 2001, threshold 2000000}", "low 1"],
             ),
-            (ugw.ccr(TERMINATION, 2), &["2001", "cost{value{digits 9, exponent -2}, currency 156}"]),
+            (ugw.ccr(TERMINATION, 2), &["2001", "cost{value{digits 9, exponent -2}, currency 156}", "low 1"]),
         ],
     )
     .await;
@@ -376,8 +393,11 @@ async fn a_client_of_ims_that_knows_no_more_than_the_end_of_a_call() {
     play(
         &mut client,
         vec![
-            (ims.ccr(INITIAL, 0).with(wants()), &["2001", "failover 0", "GSU{seconds 60}", "CCFH 0", "valid 600"]),
-            (ims.ccr(UPDATE, 1).with(wants()).with(has_used()), &["2001", "GSU{seconds 60}", "valid 600"]),
+            (
+                ims.ccr(INITIAL, 0).with(wants()),
+                &["2001", "failover 0", "GSU{seconds 60}", "low 1", "CCFH 0", "valid 600"],
+            ),
+            (ims.ccr(UPDATE, 1).with(wants()).with(has_used()), &["2001", "GSU{seconds 60}", "low 1", "valid 600"]),
             (ims.ccr(UPDATE, 2).with(wants()).with(has_used()), &["4012"]),
         ],
     )

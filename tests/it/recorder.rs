@@ -45,18 +45,18 @@ impl Recorder {
     }
 
     /// What clients said: connection by connection, each in order.
-    pub(crate) fn from_clients(&self) -> Vec<Message> {
+    pub(crate) fn said_by_clients(&self) -> Vec<Message> {
         self.split(|both| &both.client)
     }
 
     /// What the server said: connection by connection, each in order.
-    pub(crate) fn from_server(&self) -> Vec<Message> {
+    pub(crate) fn said_by_server(&self) -> Vec<Message> {
         self.split(|both| &both.server)
     }
 
     /// Lets tshark judge all that the server said.
     pub(crate) fn judged(&self) {
-        judged_by_tshark(&self.from_server());
+        judged_by_tshark(&self.said_by_server());
     }
 
     fn split(&self, side: impl Fn(&Both) -> &Heard) -> Vec<Message> {

@@ -230,7 +230,7 @@ async fn a_client_comes_back_without_its_memory() {
     }
     let mut after = introduced(HOST, 101).await;
     // What was sent before the restart may still be on its way: it is served.
-    let update = ccr_of(1, SESSION, UPDATE, 1).with(used_and_wanted(1, MB));
+    let update = ccr_of(1, SESSION, UPDATE, 1).with(used_and_wanted(1, MB)).with(number(ORIGIN_STATE_ID, 100));
     assert_eq!(before.ask_new(update).await.result(), 2001);
     assert_eq!(node.balance(1), (BALANCE - 10_000, 100_000));
     // Then the session is over: its reservation is released, and nothing more is charged.

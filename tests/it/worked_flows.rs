@@ -8,6 +8,8 @@ use std::{
     process::{Command, Output},
 };
 
+use tollgate::config::Peer;
+
 use crate::{
     external::run,
     recorder::Recorder,
@@ -100,7 +102,14 @@ pub(crate) async fn relayed(flow: &str, services: &[&str]) -> Recorder {
 }
 
 async fn node(services: &[&str]) -> TestNode {
-    TestNode::start(&[&[CURRENCY], services].concat().concat(), |config| config.seed.subscribers = 0).await
+    let mut client = Peer::generic("flows.client.example");
+    client.overrides.cost_information_in_updates = Some(true);
+    client.overrides.unlinked_refunds = Some(true);
+    TestNode::start(&[&[CURRENCY], services].concat().concat(), |config| {
+        config.seed.subscribers = 0;
+        config.diameter.peers = vec![client];
+    })
+    .await
 }
 
 async fn played(node: &TestNode, diameter: SocketAddr, flow: &str, options: &[&str]) -> Output {
@@ -176,9 +185,8 @@ fn price_that_changed() -> (String, String) {
     ([DATA, &dearer].concat(), (minute * 60).to_string())
 }
 
-// when it runs, tests: C-F6 C-130 C-131 C-132 C-133 C-136
+// tests: C-F6 C-130 C-131 C-132 C-133 C-136
 #[tokio::test]
-#[ignore = "waits for refunds"]
 async fn events_of_all_four_actions() {
     play("C-F6", &[SMS]).await;
 }

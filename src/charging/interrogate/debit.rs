@@ -40,7 +40,6 @@ impl<'a> Interrogator<'a> {
         if let (Some(tariff), true) = (line.tariff, used > 0) {
             let rate = Rate::new(tariff, priced.price, self.rated(line.quota, priced.name, measure));
             self.take_from_pool(line, rate, used);
-            self.take_from_pool(line, rate, used);
             match self.ledger.allocate(rate, used, Demand::All) {
                 Ok(allocation) => {
                     self.ledger.debit(&allocation);

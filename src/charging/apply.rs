@@ -81,7 +81,7 @@ impl State {
             Event::ReAuthorise { session, wanted, group, .. } => self.mark_reauthorise(*session, *wanted, *group),
             Event::Abort { session, wanted, .. } => self.mark_abort(*session, *wanted),
             Event::ClientState { host, state_id, at } => {
-                let known = self.clients.get(host).is_some();
+                let known = self.clients.contains_key(host);
                 let client = Client { state_id: *state_id, restarted: known.then_some(*at) };
                 self.clients.insert(Arc::clone(host), client);
             }

@@ -130,7 +130,7 @@ fn orphan(
         return Decided::unchanged(answer);
     }
     let reported = state.closed_session(report_key(request.key, request.kind, request.number));
-    if let Some(answer) = reported.and_then(Closed::answer) {
+    if reported.is_some() {
         return Decided::repeated(answer);
     }
     let (mut account, mut steps, mut notices) = (request.account, Vec::new(), Vec::new());
@@ -379,7 +379,7 @@ impl<'a> Interrogator<'a> {
 
 /// Whether a request of a session leaves more for the others of its account.
 fn frees(ledger: &Ledger<'_>, session: &Session, closes: Option<ClosingCause>) -> bool {
-    ledger.has_freed() || closes.is_some() && session.quotas.iter().any(|quota| !quota.holds.is_empty())
+    ledger.has_freed() || closes.is_some() && session.holds_anything()
 }
 
 fn known_attributes(session: Option<&Session>) -> Option<&Arc<Attributes>> {

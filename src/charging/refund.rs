@@ -46,7 +46,7 @@ pub(super) fn decide(
             Some((debit, left))
                 if service.refund.is_none_or(|token| (token.key, token.number) == (debit.key, debit.number)) =>
             {
-                refunder.from_debit(left, service)
+                refunder.out_of_debit(left, service)
             }
             Some(_) => Err(Verdict::ServiceDenied),
             None => refunder.unlinked(service),
@@ -178,7 +178,7 @@ struct Refunder<'a> {
 
 impl Refunder<'_> {
     /// Takes what is wanted out of what is left of a debit.
-    fn from_debit(&self, left: &mut [Step], service: &ServiceRequest) -> Result<Step, Verdict> {
+    fn out_of_debit(&self, left: &mut [Step], service: &ServiceRequest) -> Result<Step, Verdict> {
         let alone = left.len() == 1;
         let line = left.iter_mut().find(|line| line.key == service.key || alone).ok_or(Verdict::ServiceDenied)?;
         let mut step = Step { key: line.key, measure: line.measure, ..Step::default() };

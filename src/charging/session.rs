@@ -114,6 +114,12 @@ impl Session {
         held
     }
 
+    /// Whether anything is reserved for it.
+    pub(super) fn holds_anything(&self) -> bool {
+        let mut holds = self.quotas.iter().map(|quota| &quota.holds).chain(self.pools.iter().map(|pool| &pool.holds));
+        holds.any(|holds| !holds.is_empty())
+    }
+
     /// Money charged so far.
     pub fn charged(&self) -> Money {
         self.quotas.iter().fold(Money::ZERO, |sum, quota| sum.saturating_add(quota.charged))

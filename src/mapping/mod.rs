@@ -11,6 +11,7 @@ mod keys;
 mod request;
 mod salvage;
 
+pub use crate::rating::FailurePolicy;
 pub use answer::{encode_answer, result_code};
 pub use client::{ClientTraits, ServicesRead};
 pub use request::{Charge, charge};

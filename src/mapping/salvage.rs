@@ -34,7 +34,7 @@ impl<'a> Salvage<'a> {
 
 /// What a CCR reports, if it reports anything and names a session. Whatever is broken is passed over.
 pub fn salvage(frame: &Frame) -> Option<Salvage<'_>> {
-    let (mut session_id, mut sub_session, mut kind, mut number) = (None, 0, None, 0);
+    let (mut session_id, mut sub_session, mut kind, mut number) = (None, 0, None, None);
     let mut report = Interrogation::default();
     let mut subscription_ids = Vec::new();
     let mut alone = ServiceRequest::default();
@@ -43,7 +43,7 @@ pub fn salvage(frame: &Frame) -> Option<Salvage<'_>> {
             key::SESSION_ID => session_id = Some(avp.data),
             key::CC_SUB_SESSION_ID => sub_session = avp.u64().unwrap_or(0),
             key::CC_REQUEST_TYPE => kind = avp.u32().ok(),
-            key::CC_REQUEST_NUMBER => number = avp.u32().unwrap_or(0),
+            key::CC_REQUEST_NUMBER => number = number.or(avp.u32().ok()),
             key::SERVICE_CONTEXT_ID => report.context_name = avp.utf8().unwrap_or(""),
             key::SUBSCRIPTION_ID => subscription_ids.extend(subscription(&avp)),
             key::SERVICE_IDENTIFIER => alone.key.service_identifier = avp.u32().ok(),
@@ -52,6 +52,7 @@ pub fn salvage(frame: &Frame) -> Option<Salvage<'_>> {
             _ => {}
         }
     }
+    let number = number.unwrap_or(0);
     let kind = match RequestType::from_value(kind?)? {
         RequestType::Update => RequestKind::Update,
         RequestType::Termination => RequestKind::Termination,

@@ -15,8 +15,7 @@ use super::{
 use crate::{
     config::{self, ReauthoriseBy},
     diameter::credit_control::Strictness,
-    mapping::{ClientTraits, ServicesRead},
-    rating::FailurePolicy,
+    mapping::{ClientTraits, FailurePolicy, ServicesRead},
     telemetry::names,
 };
 

@@ -10,8 +10,7 @@ use crate::{
         credit_control::{RequestType, glance},
         error::write_error_answer,
     },
-    mapping::{self, ClientTraits},
-    rating::FailurePolicy,
+    mapping::{self, ClientTraits, FailurePolicy},
     telemetry,
     time::Timestamp,
 };

@@ -244,7 +244,7 @@ impl Table {
                 self.state = State::new(self.retention);
                 String::new()
             }
-            ["client", host, state_id] if state_id.parse::<u32>().is_ok() => {
+            ["restart", host, state_id] => {
                 self.execute(&Command::ClientState { host, state_id: state_id.parse().unwrap() })
             }
             ["abort", name] => self.execute(&Command::Abort(session_key(name))),

@@ -279,7 +279,7 @@ impl Table {
                 }
                 out
             }
-            ["client", switches @ ..] => {
+            ["switches", switches @ ..] => {
                 self.client = ClientNeeds::default();
                 switches.iter().for_each(|word| switch(&mut self.client, word));
                 String::new()

@@ -73,7 +73,7 @@ impl<'a> Rate<'a> {
     }
 
     /// The same for one who has used nothing yet.
-    pub(super) fn from_zero(self) -> Self {
+    pub(super) fn at_zero(self) -> Self {
         let zero = |side: Side<'a>| Side { rated: 0, ..side };
         Self { now: zero(self.now), later: self.later.map(zero), ..self }
     }

@@ -131,7 +131,7 @@ impl<'a> Interrogator<'a> {
             Tariff::Money => 0,
         };
         if let Some(pool) = self.pool_of(line, rate) {
-            return self.reserve_in_pool(pool, rate.from_zero(), units, least);
+            return self.reserve_in_pool(pool, rate.at_zero(), units, least);
         }
         let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
         if allocation.units < least {

@@ -79,7 +79,7 @@ impl<'a> Interrogator<'a> {
         let Some(id) = self.pool_of(line, rate) else { return units };
         let Some(pool) = self.pools.iter().find(|pool| pool.id == id) else { return units };
         let held = pool.holds.iter().fold(0i64, |sum, hold| sum.saturating_add(hold.amount));
-        let slice = rate.from_zero().charge(units).map_or(i64::MAX, Money::micros);
+        let slice = rate.at_zero().charge(units).map_or(i64::MAX, Money::micros);
         if held >= slice.saturating_mul(POOL_SLICES_MAX) { units.min(1) } else { units }
     }
 

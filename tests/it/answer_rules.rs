@@ -240,7 +240,7 @@ async fn what_cannot_be_rated_is_shown_with_the_groups_around_it() {
     for (at, (members, shown)) in (0..).zip([
         // A unit that data is not counted in; money of another currency, asked for and used; no price; no key.
         (
-            vec![group_2.clone(), group(code::REQUESTED_SERVICE_UNIT, &[seconds.clone()])],
+            vec![group_2.clone(), group(code::REQUESTED_SERVICE_UNIT, std::slice::from_ref(&seconds))],
             nested(&[MSCC, code::REQUESTED_SERVICE_UNIT], seconds.clone()),
         ),
         (

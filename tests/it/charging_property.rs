@@ -539,7 +539,7 @@ impl World {
             at_command_level: false,
             short_validity: session & 1 == 0,
             client: ClientNeeds {
-                pools: session % 3 != 0,
+                pools: !session.is_multiple_of(3),
                 redirects: session % 4 != 3,
                 free_of_charge_4011: session == 5,
                 remaining_balance: session == 2,

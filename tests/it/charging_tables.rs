@@ -191,7 +191,6 @@ impl Table {
                     client: ClientNeeds { tariff_time_change: switches.contains(&"told"), ..self.client },
                     attributes,
                     happened: switches.iter().find_map(|word| Some(self.today(word.strip_prefix("event=")?))),
-                    ..Interrogation::default()
                 });
                 self.execute(&command)
             }

@@ -30,6 +30,8 @@ pub(super) struct Clients {
     direct: ClientTraits,
     /// By Origin-Host as received.
     known: HashMap<Box<str>, Client, ahash::RandomState>,
+    /// The connected peer's Origin-Host, and the Origin-State-Id that it told when it opened the connection, 0 if none.
+    told: (Box<str>, u32),
 }
 
 #[derive(Debug)]
@@ -46,7 +48,7 @@ struct Client {
 
 impl Clients {
     pub(super) fn new(commands: Commands) -> Self {
-        Self { commands, direct: ClientTraits::default(), known: HashMap::default() }
+        Self { commands, direct: ClientTraits::default(), known: HashMap::default(), told: Default::default() }
     }
 
     /// The peer has introduced itself.
@@ -54,6 +56,7 @@ impl Clients {
         self.direct = self.traits_of(shared, host);
         let client = self.request_from(shared, host, false);
         restarted(shared, host, client, state_id);
+        self.told = (host.into(), state_id);
         if let Some(client) = self.known.get_mut(host) {
             client.told_here = state_id;
         }
@@ -79,10 +82,12 @@ impl Clients {
         }
         let traits = self.traits_of(shared, host);
         let told = shared.store.incarnation(host);
-        let incarnation = told.load(Ordering::Relaxed);
+        // The peer again, in other letters (RFC 6733 4.3.1).
+        let told_here = if self.told.0.eq_ignore_ascii_case(host) { self.told.1 } else { 0 };
+        let incarnation = if told_here == 0 { told.load(Ordering::Relaxed) } else { told_here };
         if self.known.len() < CLIENTS_MAX {
             let route = open.then(|| shared.registry.route(host, &self.commands));
-            self.known.insert(host.into(), Client { traits, route, incarnation: told, told_here: 0 });
+            self.known.insert(host.into(), Client { traits, route, incarnation: told, told_here });
         }
         ClientTraits { incarnation, ..traits }
     }

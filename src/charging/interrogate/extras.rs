@@ -42,7 +42,6 @@ impl<'a> Interrogator<'a> {
                 envelopes,
                 consumption_secs,
                 time_mechanism,
-                ..Default::default()
             };
             Box::new(extras)
         })

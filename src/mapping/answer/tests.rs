@@ -7,12 +7,11 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     charging::{Advice, AnswerExtras as Told, FinalUnits, Grant, Measure, PoolShare, Reply, ReplyExtras, TariffAdvice},
-    diameter::dictionary as d,
     diameter::{
         CreditControlRequest,
         credit_control::{
             AocCost, AocTariff, CcUnitType, EnvelopeReporting, FinalUnitAction, MultipleServices, PoolReference,
-            QosFinalUnit, RateElement, RedirectAddressType, RedirectTarget, RequestType, ServiceUnits, SubscriptionId,
+            QosFinalUnit, RateElement, RedirectAddressType, RedirectTarget, RequestType, ServiceUnits,
             TimeQuotaMechanism, TimeQuotaType, UnitValue,
         },
     },
@@ -211,6 +210,8 @@ fn every_service_identifier_is_echoed_as_it_came() {
 // tests: B-72 C-162
 #[test]
 fn a_failed_avp_shows_the_name_that_was_not_the_payers() {
+    use crate::diameter::{credit_control::SubscriptionId, dictionary as d};
+
     let origin = Identity { host: "gw.example".into(), realm: "example".into() };
     for by_subscription in [true, false] {
         let mut request = CreditControlRequest::new(b"gw.example;1;1", &origin, "example", RequestType::Update);

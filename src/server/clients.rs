@@ -110,8 +110,13 @@ impl Clients {
 
     /// A client's own profile, also behind a relay; that of the connected peer if it has none.
     fn traits_of(&self, shared: &Shared, host: &str) -> ClientTraits {
-        traits_of(&shared.config, host).unwrap_or(self.direct)
+        traits_of(&shared.config, host).unwrap_or_else(|| of_a_stranger(self.direct))
     }
+}
+
+/// A client without an entry is served like the peer that it comes by, but whoever may give money back is named (spec C-136).
+const fn of_a_stranger(by: ClientTraits) -> ClientTraits {
+    ClientTraits { unlinked_refunds: false, ..by }
 }
 
 /// Takes in the Origin-State-Id that a client tells: if it has grown, the client has restarted and lost its sessions (spec
@@ -179,6 +184,15 @@ mod tests {
         let config = config::Diameter { peers: vec![Peer::generic("a.example")], ..config::Diameter::default() };
         assert_eq!(traits_of(&config, "a.example"), Some(ClientTraits::default()));
         assert_eq!(traits_of(&config, "b.example"), None);
+    }
+
+    // tests: C-136
+    #[test]
+    fn a_client_that_nobody_has_named_gives_no_money_back_whatever_its_relay_may() {
+        let relay = ClientTraits { unlinked_refunds: true, any_destination: true, ..ClientTraits::default() };
+        let stranger = of_a_stranger(relay);
+        assert!(!stranger.unlinked_refunds);
+        assert_eq!(ClientTraits { unlinked_refunds: true, ..stranger }, relay);
     }
 
     #[test]

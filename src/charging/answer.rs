@@ -92,8 +92,6 @@ pub struct ReplyExtras {
     pub consumption_secs: Option<u32>,
     /// The Trigger-Types that are armed; none = all off (spec G-50).
     pub triggers: Option<Box<[u32]>>,
-    /// Refund-Information: what a later refund may name (spec G-83).
-    pub refund_token: Option<Box<[u8]>>,
     /// Time-Quota-Mechanism (spec G-70).
     pub time_mechanism: Option<TimeMechanism>,
     /// Envelope-Reporting (spec G-71).

@@ -12,7 +12,6 @@
 //! | [`error`] | result codes; an error that knows its answer |
 //! | [`base`], [`capabilities`], [`reauth`] | watchdog and disconnect; CER and CEA; RAR, RAA, ASR and ASA |
 //! | [`credit_control`] | CCR and CCA |
-//! | [`ip_filter_rule`] | the syntax of filter rules |
 //! | [`peer`] | one connection's life as a pure state machine |
 
 pub mod avp;
@@ -23,7 +22,6 @@ pub mod credit_control;
 pub mod dictionary;
 pub mod error;
 pub mod frame;
-pub mod ip_filter_rule;
 pub mod limits;
 pub mod peer;
 pub mod reauth;

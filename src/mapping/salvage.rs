@@ -1,6 +1,6 @@
 //! Usage in a CCR that is refused: what can be read of it is recorded, for it has happened (spec C-90).
 
-use super::identity;
+use super::{identity, keys};
 use crate::{
     charging::{Command, Interrogation, RequestKind, ServiceRequest, Used},
     diameter::{
@@ -8,7 +8,7 @@ use crate::{
         credit_control::{RequestType, SubscriptionId},
         dictionary::key,
     },
-    ids::{AccountId, Identity, QuotaKey, SessionKey},
+    ids::{AccountId, Identity, SessionKey},
 };
 
 /// A report of usage, as far as it could be read.
@@ -88,16 +88,9 @@ fn subscription<'a>(group: &Avp<'a>) -> Option<SubscriptionId<'a>> {
 }
 
 fn service(group: &Avp<'_>) -> ServiceRequest {
-    let (mut key, mut sum) = (QuotaKey::default(), None);
-    for avp in readable(group.data) {
-        match avp.key() {
-            key::RATING_GROUP => key.rating_group = avp.u32().ok(),
-            key::SERVICE_IDENTIFIER => key.service_identifier = avp.u32().ok(),
-            key::USED_SERVICE_UNIT => sum = Some(sum.unwrap_or(Used::default()).plus(used(&avp))),
-            _ => {}
-        }
-    }
-    ServiceRequest { key, used: sum, ..ServiceRequest::default() }
+    let reports = readable(group.data).filter(|avp| avp.key() == key::USED_SERVICE_UNIT);
+    let used = reports.map(|avp| used(&avp)).reduce(Used::plus);
+    ServiceRequest { key: keys::key_of(group), used, ..ServiceRequest::default() }
 }
 
 fn used(group: &Avp<'_>) -> Used {
@@ -122,9 +115,12 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::diameter::{
-        CreditControlRequest, Identity,
-        credit_control::{MultipleServices, RequestType, ServiceUnits, UsedUnits},
+    use crate::{
+        diameter::{
+            CreditControlRequest, Identity,
+            credit_control::{MultipleServices, RequestType, ServiceUnits, UsedUnits},
+        },
+        ids::QuotaKey,
     };
 
     fn frame(kind: RequestType, change: impl FnOnce(&mut CreditControlRequest<'_>)) -> Frame {
@@ -159,6 +155,18 @@ mod tests {
         for end in 0..body.len() {
             drop(readable(&body[..end]).map(|avp| service(&avp)).collect::<Vec<_>>());
         }
+    }
+
+    // tests: C-31, C-90
+    #[test]
+    fn a_service_is_known_by_all_its_identifiers() {
+        let request = frame(RequestType::Update, |request| {
+            reports(request);
+            request.services[0].service_identifier = Some(7);
+            request.services[0].more_service_identifiers = vec![3];
+        });
+        let Command::RecordUsage(report) = salvage(&request).unwrap().into_command(None) else { unreachable!() };
+        assert_eq!(report.services[0].key, QuotaKey::of(Some(10), &[7, 3]));
     }
 
     // tests: C-90

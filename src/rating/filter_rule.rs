@@ -1,6 +1,6 @@
 //! IPFilterRules (RFC 6733 4.3.1, spec B-50): checked when the catalog is read, so that no client is told nonsense.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, str::FromStr};
 
 /// TCP, UDP and SCTP: ports mean something for these.
 const WITH_PORTS: [u8; 3] = [6, 17, 132];
@@ -18,7 +18,7 @@ pub(super) fn check(rule: &str) -> Result<(), String> {
     one_of(words.next(), &["in", "out"])?;
     let protocol = match words.next() {
         Some("ip") => None,
-        Some(number) => Some(number.parse::<u8>().map_err(|_| wrong(number, "`ip` or a protocol number, 0 to 255"))?),
+        Some(word) => Some(number::<u8>(word).ok_or_else(|| wrong(word, "`ip` or a protocol number, 0 to 255"))?),
         None => return Err("the rule ends where a protocol number or `ip` is expected".into()),
     };
     let takes_ports = protocol.is_some_and(|number| WITH_PORTS.contains(&number));
@@ -59,7 +59,7 @@ fn address(word: Option<&str>) -> Result<(), String> {
     let (address, bits) = plain.split_once('/').map_or((plain, None), |(address, bits)| (address, Some(bits)));
     let fits = |address: IpAddr| {
         let most = if address.is_ipv4() { 32 } else { 128 };
-        bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= most))
+        bits.is_none_or(|bits| number::<u8>(bits).is_some_and(|bits| bits <= most))
     };
     if address.parse().is_ok_and(fits) {
         return Ok(());
@@ -69,7 +69,7 @@ fn address(word: Option<&str>) -> Result<(), String> {
 
 /// Numbers and ranges: `80,443,1000-2000`.
 fn numbers(list: &str, most: u16) -> Result<(), String> {
-    let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number <= most);
+    let number = |text: &str| number::<u16>(text).filter(|number| *number <= most);
     let is_right = |part: &str| match part.split_once('-') {
         Some((from, to)) => number(from).zip(number(to)).is_some_and(|(from, to)| from <= to),
         None => number(part).is_some(),
@@ -78,6 +78,11 @@ fn numbers(list: &str, most: u16) -> Result<(), String> {
         return Ok(());
     }
     Err(wrong(list, &format!("numbers up to {most}, such as 80,443,1000-2000")))
+}
+
+/// Digits and nothing else: `parse` would take a sign as well.
+fn number<N: FromStr>(text: &str) -> Option<N> {
+    text.bytes().all(|octet| octet.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn options<'r>(mut words: impl Iterator<Item = &'r str>) -> Result<(), String> {
@@ -105,6 +110,8 @@ fn options<'r>(mut words: impl Iterator<Item = &'r str>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     // tests: B-50
@@ -116,6 +123,13 @@ mod tests {
             "deny in 17 from !198.51.100.7 to any 53 frag",
             "permit in 6 from any to 2001:db8::/32 established tcpflags syn,!ack",
             "deny out 1 from any to any icmptypes 0,8-11 ipoptions ssrr,!rr",
+            "permit out ip from any to assigned",
+            "permit out 17 from !192.0.2.0/24 53 to assigned 1024-65535",
+            "permit in ip from 2001:db8::/32 to !any",
+            "permit in ip from 0.0.0.0/0 to any",
+            "deny in 6 from any to any setup tcpflags syn,!ack",
+            "deny in ip from any to any frag ipoptions !ssrr,lsrr",
+            "permit in 6 from any to any tcpoptions mss,!window",
         ] {
             assert_eq!(check(rule), Ok(()), "{rule}");
         }
@@ -129,6 +143,15 @@ mod tests {
             ("permit in ip from any", "the rule ends where `to` is expected"),
             ("permit in ip from any to", "the rule ends where an address is expected"),
             ("permit in ip from 192.0.2.0/33 to any", "`192.0.2.0/33` stands where"),
+            ("permit in ip from 192.0.2.0/+8 to any", "`192.0.2.0/+8` stands where"),
+            ("permit in ip from 192.0.2.0/ to any", "`192.0.2.0/` stands where"),
+            ("permit in ip from 2001:db8::/129 to any", "`2001:db8::/129` stands where"),
+            ("permit in +6 from any to any", "`+6` stands where"),
+            ("permit in 6 from any 80-+90 to any", "`80-+90` stands where"),
+            ("permit in 6 from any 80,, to any", "`80,,` stands where"),
+            ("permit in 6 from any to any tcpflags syn,nak", "`nak` stands where"),
+            ("permit in 1 from any to any icmptypes !8", "`!8` stands where"),
+            ("permit in 1 from any to any icmptypes 9-8", "`9-8` stands where"),
             ("permit in ip from everywhere to any", "`everywhere` stands"),
             ("permit in ip from any 80 to any", "`80` stands where the rule needs no ports"),
             ("permit in 6 from any 99999 to any", "`99999` stands where the rule needs numbers"),
@@ -141,6 +164,13 @@ mod tests {
         ] {
             let told = check(rule).unwrap_err();
             assert!(told.starts_with(problem), "{rule}: {told}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_checked_without_panic(text in "(permit|deny|in|out|ip|from|to|any|[!0-9a-f:./,-]| ){0,20}") {
+            let _ = check(&text);
         }
     }
 }

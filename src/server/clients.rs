@@ -30,6 +30,8 @@ pub(super) struct Clients {
     direct: ClientTraits,
     /// By Origin-Host as received.
     known: HashMap<Box<str>, Client, ahash::RandomState>,
+    /// The connected peer's Origin-Host, and the Origin-State-Id that it told when it opened the connection, 0 if none.
+    told: (Box<str>, u32),
 }
 
 #[derive(Debug)]
@@ -46,7 +48,7 @@ struct Client {
 
 impl Clients {
     pub(super) fn new(commands: Commands) -> Self {
-        Self { commands, direct: ClientTraits::default(), known: HashMap::default() }
+        Self { commands, direct: ClientTraits::default(), known: HashMap::default(), told: Default::default() }
     }
 
     /// The peer has introduced itself.
@@ -54,6 +56,7 @@ impl Clients {
         self.direct = self.traits_of(shared, host);
         let client = self.request_from(shared, host, false);
         restarted(shared, host, client, state_id);
+        self.told = (host.into(), state_id);
         if let Some(client) = self.known.get_mut(host) {
             client.told_here = state_id;
         }
@@ -79,10 +82,12 @@ impl Clients {
         }
         let traits = self.traits_of(shared, host);
         let told = shared.store.incarnation(host);
-        let incarnation = told.load(Ordering::Relaxed);
+        // The peer again, in other letters (RFC 6733 4.3.1).
+        let told_here = if self.told.0.eq_ignore_ascii_case(host) { self.told.1 } else { 0 };
+        let incarnation = if told_here == 0 { told.load(Ordering::Relaxed) } else { told_here };
         if self.known.len() < CLIENTS_MAX {
             let route = open.then(|| shared.registry.route(host, &self.commands));
-            self.known.insert(host.into(), Client { traits, route, incarnation: told, told_here: 0 });
+            self.known.insert(host.into(), Client { traits, route, incarnation: told, told_here });
         }
         ClientTraits { incarnation, ..traits }
     }
@@ -105,8 +110,13 @@ impl Clients {
 
     /// A client's own profile, also behind a relay; that of the connected peer if it has none.
     fn traits_of(&self, shared: &Shared, host: &str) -> ClientTraits {
-        traits_of(&shared.config, host).unwrap_or(self.direct)
+        traits_of(&shared.config, host).unwrap_or_else(|| of_a_stranger(self.direct))
     }
+}
+
+/// A client without an entry is served like the peer that it comes by, but whoever may give money back is named (spec C-136).
+const fn of_a_stranger(by: ClientTraits) -> ClientTraits {
+    ClientTraits { unlinked_refunds: false, ..by }
 }
 
 /// Takes in the Origin-State-Id that a client tells: if it has grown, the client has restarted and lost its sessions (spec
@@ -174,6 +184,15 @@ mod tests {
         let config = config::Diameter { peers: vec![Peer::generic("a.example")], ..config::Diameter::default() };
         assert_eq!(traits_of(&config, "a.example"), Some(ClientTraits::default()));
         assert_eq!(traits_of(&config, "b.example"), None);
+    }
+
+    // tests: C-136
+    #[test]
+    fn a_client_that_nobody_has_named_gives_no_money_back_whatever_its_relay_may() {
+        let relay = ClientTraits { unlinked_refunds: true, any_destination: true, ..ClientTraits::default() };
+        let stranger = of_a_stranger(relay);
+        assert!(!stranger.unlinked_refunds);
+        assert_eq!(ClientTraits { unlinked_refunds: true, ..stranger }, relay);
     }
 
     #[test]

@@ -109,7 +109,9 @@ impl Known {
             self.handles.iter().filter(|handle| handle.id != own.id).for_each(|handle| handle.tell(*effect));
         }
         effects.retain(|effect| target(effect) == own.id);
-        if matches!(event, Event::Gone(_) | Event::Refused | Event::TimedOut) {
+        // A peer that has come meanwhile is not called: there will be no such connection.
+        let not_begun = matches!(event, Event::Start(id) if !effects.contains(&Effect::Connect(id)));
+        if not_begun || matches!(event, Event::Gone(_) | Event::Refused | Event::TimedOut) {
             self.handles.retain(|handle| handle.id != own.id);
         }
         (effects, before != self.state())
@@ -141,5 +143,25 @@ fn target(effect: &Effect) -> ConnectionId {
         | Effect::Close(id)
         | Effect::Replace(id)
         | Effect::Probe(id) => id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diameter::peer::Arrival;
+
+    // tests: B-163
+    #[test]
+    fn a_call_that_comes_too_late_leaves_nothing_behind() {
+        let peers = Peers::new("ocs.example", 1);
+        peers.will_call("gw.example");
+        let arrived = Handle::new(1);
+        let event = Event::Arrived(Arrival { connection: 1, origin_state_id: 0 });
+        assert_eq!(peers.tell("gw.example", &arrived, event), [Effect::SendCea(1)]);
+        for id in 2..5 {
+            assert_eq!(peers.tell("gw.example", &Handle::new(id), Event::Start(id)), []);
+        }
+        assert_eq!(peers.by_host.get("gw.example").unwrap().handles.len(), 1);
     }
 }

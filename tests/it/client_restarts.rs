@@ -10,10 +10,10 @@ use tokio::{
 use tollgate::{
     cli::gateway::Gateway,
     diameter::{
-        CreditControlAnswer, Identity, LocalNode, ResultCode,
+        CreditControlAnswer, CreditControlRequest, Identity, LocalNode, ResultCode,
         base::BaseMessage,
         capabilities::{Capabilities, write_cer},
-        credit_control::{MultipleServices, RequestType, ServiceUnits},
+        credit_control::{MultipleServices, RequestType, ServiceUnits, SubscriptionId},
         frame::MESSAGE_MAX_DEFAULT,
         split,
     },
@@ -124,6 +124,49 @@ async fn a_growing_value_in_a_cer_does_too_and_is_known_after_a_restart_of_ours(
     assert_eq!(again.origin_state_id, capabilities.origin_state_id, "our sessions survive");
     until_gone(&node, "a;1").await;
     assert_eq!(node.balance(1).1, 0);
+}
+
+/// A CCR-I of subscriber 0, on a connection as it is, and its answer's code.
+async fn open_over(stream: &mut TcpStream, host: &str, session: &str) -> ResultCode {
+    let client = Identity { host: host.into(), realm: "gateways.example".into() };
+    let mut request = CreditControlRequest::new(session.as_bytes(), &client, "example", RequestType::Initial);
+    request.service_context_id = "32251@3gpp.org";
+    request.subscription_ids = vec![SubscriptionId { kind: 0, data: "8613900000000" }];
+    request.services = vec![MultipleServices {
+        rating_group: Some(1),
+        requested: Some(ServiceUnits::default()),
+        ..MultipleServices::default()
+    }];
+    let mut ccr = Vec::new();
+    request.encode(&mut ccr);
+    stream.write_all(&ccr).await.unwrap();
+    let mut buffer = BytesMut::new();
+    loop {
+        if let Some(frame) = split(&mut buffer, MESSAGE_MAX_DEFAULT).unwrap() {
+            return CreditControlAnswer::parse(&frame).unwrap().answer.result_code;
+        }
+        assert!(stream.read_buf(&mut buffer).await.unwrap() > 0);
+    }
+}
+
+// tests: B-191
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_over_a_connection_from_before_the_restart_is_of_that_incarnation() {
+    let node = TestNode::start(DEMO_CATALOG, |config| {
+        config.diameter.restart_grace_secs = GRACE;
+        config.diameter.connections_per_peer = 2;
+    })
+    .await;
+    let (mut old, _) = introduce(node.diameter(), "a.example", 7).await;
+    let (mut new, _) = introduce(node.diameter(), "a.example", 8).await;
+    // Sent before the restart, read after it; letter case makes no other client of it.
+    for (host, session) in [("a.example", "a;1"), ("A.Example", "a;2")] {
+        assert_eq!(open_over(&mut old, host, session).await, ResultCode::SUCCESS);
+    }
+    assert_eq!(open_over(&mut new, "A.example", "a;3").await, ResultCode::SUCCESS);
+    until_gone(&node, "a;1").await;
+    until_gone(&node, "a;2").await;
+    assert!(runs(&node, "a;3"));
 }
 
 // tests: B-190

@@ -46,7 +46,6 @@ impl<'a> Interrogator<'a> {
                 envelopes,
                 consumption_secs,
                 time_mechanism,
-                ..Default::default()
             };
             Box::new(extras)
         })

@@ -255,7 +255,6 @@ fn attributes() -> BoxedStrategy<Arc<Attributes>> {
 fn reply_extras() -> BoxedStrategy<Box<ReplyExtras>> {
     let pools = (u32s(), u64s()).prop_map(|(id, multiplier)| PoolShare { id, multiplier });
     let triggers = vec(u32s(), 0..3).prop_map(Box::from);
-    let tokens = vec(any::<u8>(), 0..5).prop_map(Box::from);
     let mechanisms =
         (any::<bool>(), u32s()).prop_map(|(continuous, base_secs)| TimeMechanism { continuous, base_secs });
     let envelopes = {
@@ -264,15 +263,14 @@ fn reply_extras() -> BoxedStrategy<Box<ReplyExtras>> {
     };
     let announcements = (u32s(), u32s()).prop_map(|(id, before_end_secs)| Announcement { id, before_end_secs });
     let told = (option::of(mechanisms), option::of(envelopes), option::of(announcements));
-    (option::of(moments()), option::of(pools), option::of(u32s()), option::of(triggers), option::of(tokens), told)
-        .prop_map(|(tariff_change, pool, consumption_secs, triggers, refund_token, told)| {
+    (option::of(moments()), option::of(pools), option::of(u32s()), option::of(triggers), told)
+        .prop_map(|(tariff_change, pool, consumption_secs, triggers, told)| {
             let (time_mechanism, envelopes, announcement) = told;
             Box::new(ReplyExtras {
                 tariff_change,
                 pool,
                 consumption_secs,
                 triggers,
-                refund_token,
                 time_mechanism,
                 envelopes,
                 announcement,

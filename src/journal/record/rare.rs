@@ -88,9 +88,6 @@ pub(super) fn write_reply_extras(w: &mut Writer<'_>, extras: &ReplyExtras) {
             }
         });
     }
-    if let Some(token) = &extras.refund_token {
-        w.present(5, token);
-    }
     if let Some(mechanism) = extras.time_mechanism {
         w.message(20, |w| {
             w.bool(1, mechanism.continuous);
@@ -123,7 +120,6 @@ pub(super) fn reply_extras(wire: proto::ReplyExtras) -> Result<Box<ReplyExtras>,
         pool: wire.pool.map(|wire| PoolShare { id: wire.id, multiplier: wire.multiplier }),
         consumption_secs: wire.consumption_secs,
         triggers: wire.triggers.map(|wire| wire.types.into()),
-        refund_token: wire.refund_token.map(Into::into),
         time_mechanism: wire.time_mechanism.map(mechanism),
         envelopes,
         announcement: wire.announcement.map(announcement),

@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn failed_avp(answer: &Answer, request: &Frame) -> Option<Vec<u8>> {
     let body = request.body();
     match answer.verdict {
-        Verdict::InvalidValue => Some(copy_of(body, &d::SUBSCRIPTION_ID)),
+        Verdict::InvalidValue => Some(payer(body)),
         Verdict::OtherContext => Some(copy_of(body, &d::SERVICE_CONTEXT_ID)),
         verdict if verdict.is_unrated() => Some(unrated_as_a_whole(verdict, body)),
         _ => {
@@ -24,6 +24,12 @@ pub(super) fn failed_avp(answer: &Answer, request: &Frame) -> Option<Vec<u8>> {
             })
         }
     }
+}
+
+/// What names the subscriber: User-Name does where there is no Subscription-Id (spec C-164).
+fn payer(body: &[u8]) -> Vec<u8> {
+    let subscription = copy_of(body, &d::SUBSCRIPTION_ID);
+    if subscription.is_empty() { copy_of(body, &d::USER_NAME) } else { subscription }
 }
 
 /// The units of the request, if they were the matter; otherwise the service context, which is not known or has no price for

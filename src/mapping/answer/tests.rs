@@ -215,6 +215,28 @@ fn every_service_identifier_is_echoed_as_it_came() {
     assert_eq!(service.more_service_identifiers, [3, 5]);
 }
 
+// tests: B-72 C-162
+#[test]
+fn a_failed_avp_shows_the_name_that_was_not_the_payers() {
+    use crate::diameter::{credit_control::SubscriptionId, dictionary as d};
+
+    let origin = Identity { host: "gw.example".into(), realm: "example".into() };
+    for by_subscription in [true, false] {
+        let mut request = CreditControlRequest::new(b"gw.example;1;1", &origin, "example", RequestType::Update);
+        request.service_context_id = "32251@3gpp.org";
+        request.user_name = Some("alice@example");
+        if by_subscription {
+            request.subscription_ids = vec![SubscriptionId { kind: 0, data: "491701234" }];
+        }
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes);
+        let request = Frame::from_bytes(Bytes::from(bytes)).unwrap();
+        let failed = read(&Answer::bare(RequestKind::Update, 0, Verdict::InvalidValue), &request, generic()).failed_avp;
+        let shown = if by_subscription { &d::SUBSCRIPTION_ID } else { &d::USER_NAME };
+        assert_eq!(failed, Some(copy_of(request.body(), shown)));
+    }
+}
+
 // tests: C-59 C-110 C-114
 #[test]
 fn results_have_their_codes() {

@@ -191,6 +191,8 @@ struct Interrogator<'a> {
     /// The conditions from now on, if any are known.
     attributes: Option<Arc<Attributes>>,
     emergency: bool,
+    /// It was one before this request: what is reported is free (spec G-42).
+    was_emergency: bool,
     ledger: Ledger<'a>,
     /// What pools hold.
     pools: Vec<Pool>,
@@ -213,6 +215,11 @@ impl<'a> Interrogator<'a> {
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let pools = session.map_or_else(Vec::new, |session| session.pools.clone());
         let (moment, untimely) = catalog.moment(request.happened, now);
+        let emergency = is_emergency(session, request);
+        let was_emergency = match session {
+            Some(session) => session.attributes.as_deref().is_some_and(|known| known.emergency),
+            None => emergency,
+        };
         Self {
             state,
             catalog,
@@ -224,7 +231,8 @@ impl<'a> Interrogator<'a> {
             moment,
             untimely,
             attributes: from_now_on(session, request),
-            emergency: is_emergency(session, request),
+            emergency,
+            was_emergency,
             ledger,
             pools,
             steps,

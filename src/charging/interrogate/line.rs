@@ -41,6 +41,10 @@ impl<'a> Interrogator<'a> {
                 };
                 line.access = line.access.or(service.access);
                 line.want = line.want.or(service.want);
+                if line.want.is_some() {
+                    // As if it had asked in its first MSCC.
+                    line.quota = line.key;
+                }
                 line.unusable |= service.unusable;
             } else {
                 lines.push(self.line(service));

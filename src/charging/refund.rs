@@ -3,7 +3,7 @@
 //!
 //! A refund names its debit by a token, or by the debit's Session-Id. One that names none is paid into the main bucket at
 //! the price of today, where the client may do that. Of a debit in units, what money paid for goes back first, since it was
-//! taken last; units go back to their allowance, or, where that has gone, to another one that can pay for the service.
+//! taken last; units go back to their allowance, or, where that has gone or run out, to another one for the service.
 
 use std::sync::Arc;
 
@@ -232,8 +232,9 @@ impl Refunder<'_> {
             let open = if is_money { &mut money } else { &mut units };
             let amount = draw.amount.min(*open);
             let to = match bucket {
-                Some(bucket) => Some(bucket.id),
-                None => self.substitute(step),
+                Some(bucket) if is_money || bucket.is_valid(self.now) => Some(bucket.id),
+                // In one that has run out nobody could use them.
+                Some(_) | None => self.substitute(step),
             };
             if let Some(to) = to.filter(|_| amount > 0) {
                 *open -= amount;
@@ -249,7 +250,7 @@ impl Refunder<'_> {
         step.used -= u64::try_from(units).unwrap_or(0).min(step.used);
     }
 
-    /// Another allowance that can pay for the service, where the one that did has gone.
+    /// Another allowance that can pay for the service, where the one that did has gone or run out.
     fn substitute(&self, step: &Step) -> Option<BucketId> {
         let service = self.catalog.service_by_name(&step.service)?;
         let takes = |bucket: &&super::Bucket| {

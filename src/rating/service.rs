@@ -74,11 +74,6 @@ pub struct Service {
 }
 
 impl Service {
-    /// Whether it costs nothing at any time, under any conditions.
-    pub fn is_always_free(&self) -> bool {
-        self.price.is_free() && self.tariffs().iter().all(|tariff| tariff.price.is_free())
-    }
-
     /// The threshold to send with a grant of `granted` units: units *left* when the client should ask again. At most
     /// half of the grant, so always less (spec I-5, G-60), and at most `u32::MAX` (spec G-61); `None` if that is 0.
     pub fn threshold_for(&self, granted: u64) -> Option<u32> {

@@ -340,7 +340,7 @@ impl<'a> Interrogator<'a> {
         let stopped = notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
         let wake = match session {
             // Alone, as nearly all are.
-            Some(session) if account.sessions.len() > 1 && !stopped && frees(ledger, session, closes) => {
+            Some(session) if account.sessions.len() > 1 && !stopped && frees(state, ledger, session, closes) => {
                 lifecycle::waiting_others(state, account, session.no, now)
             }
             _ => Vec::new(),
@@ -386,8 +386,8 @@ impl<'a> Interrogator<'a> {
 }
 
 /// Whether a request of a session leaves more for the others of its account.
-fn frees(ledger: &Ledger<'_>, session: &Session, closes: Option<ClosingCause>) -> bool {
-    ledger.has_freed() || closes.is_some() && session.holds_anything()
+fn frees(state: &State, ledger: &Ledger<'_>, session: &Session, closes: Option<ClosingCause>) -> bool {
+    ledger.has_freed() || closes.is_some() && state.releases_anything(session)
 }
 
 fn known_attributes(session: Option<&Session>) -> Option<&Arc<Attributes>> {

@@ -169,6 +169,8 @@ pub struct Advice {
     pub incremental: Option<Money>,
     /// The tariff in force (Current-Tariff), if it was asked for.
     pub tariff: Option<TariffAdvice>,
+    /// When another one follows within a day (Tariff-Time-Change), and that one (Next-Tariff).
+    pub next: Option<(Timestamp, TariffAdvice)>,
 }
 
 /// A price in the words of Tariff-Information (spec G-86).

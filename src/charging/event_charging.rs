@@ -78,10 +78,8 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         replies.push(Reply { key: service.key, verdict, grant, ..Reply::default() });
     }
     let failed = replies.iter().map(|reply| reply.verdict).find(|verdict| *verdict != Verdict::Success);
-    let priced = services.iter().find_map(|service| {
-        let found = service_of(catalog, request, service)?;
-        Some((found, priced(Tariff::Service(found), request, moment).price))
-    });
+    let priced = services.iter().find_map(|service| service_of(catalog, request, service)).filter(|_| !emergency);
+    let priced = priced.map(|service| (service, request.attributes.as_deref(), moment));
     let mut answer = Answer {
         cost,
         at_command_level: request.at_command_level,

@@ -505,9 +505,15 @@ fn told_extras(extras: &AnswerExtras) -> String {
         if let Some(cost) = advice.incremental {
             let _ = write!(out, ", this request {cost}");
         }
-        if let Some(tariff) = advice.tariff {
+        let told = |tariff: TariffAdvice| {
             let TariffAdvice { kind, units, digits, scale, setup } = tariff;
-            let _ = write!(out, ", tariff {digits}e-{scale} per {units} {kind} and {setup} at the start");
+            format!("{digits}e-{scale} per {units} {kind} and {setup} at the start")
+        };
+        if let Some(tariff) = advice.tariff {
+            let _ = write!(out, ", tariff {}", told(tariff));
+        }
+        if let Some((at, tariff)) = advice.next {
+            let _ = write!(out, ", from {at} {}", told(tariff));
         }
     }
     if let Some(unit) = &extras.cost_unit {

@@ -5,8 +5,7 @@
 //! with F a worked flow. Y (Sy) is no part of this product yet. A test names the rules that it checks directly above
 //! itself, `// tests: C-34, B-12`; so does a case of the charging tables, `# tests: C-34`.
 //!
-//! `UPDATE_RULES=1 cargo test --test it rules` writes `tests/it/rules/coverage.md`, and in the list `applicable` for each
-//! rule that was `missing` and has a test now.
+//! `UPDATE_RULES=1 cargo test --test it rules` writes `tests/it/rules/coverage.md`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,9 +13,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-/// While work is under way a rule may be `missing`: it applies, and has no test yet.
-const MISSING_IS_TOLERATED: bool = true;
 
 /// Tests that are skipped where a recording or another program is not there: none of them is the only test of a rule.
 const SOMETIMES_SKIPPED: &[&str] = &[
@@ -30,7 +26,6 @@ const SOMETIMES_SKIPPED: &[&str] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Status {
     Applicable,
-    Missing,
     NotApplicable,
 }
 
@@ -80,7 +75,6 @@ fn rules() -> Vec<Rule> {
         };
         let status = match status {
             "applicable" => Status::Applicable,
-            "missing" => Status::Missing,
             "not-applicable" => Status::NotApplicable,
             _ => panic!("{id}: `{status}` is no status"),
         };
@@ -180,8 +174,7 @@ fn complaints(rules: &[Rule], marks: &[Mark]) -> Vec<String> {
     for rule in rules {
         let mut tests = marks.iter().filter(|mark| mark.rule == rule.id);
         let always = tests.any(|mark| !SOMETIMES_SKIPPED.contains(&mark.file.as_str()));
-        let must = rule.status == Status::Applicable || (rule.status == Status::Missing && !MISSING_IS_TOLERATED);
-        if must && !always {
+        if rule.status == Status::Applicable && !always {
             wrong.push(format!("{} ({}) applies and has no test that always runs", rule.id, rule.title));
         }
     }
@@ -195,9 +188,8 @@ fn table(rules: &[Rule], marks: &[Mark]) -> String {
         "# Rules and the tests that name them\n\n\
          Made by `UPDATE_RULES=1 cargo test --test it rules`; the list is `rules.tsv`. Rules of Sy (Y) are not here: Sy is no\n\
          part of this product yet.\n\n\
-         {} rules apply and are tested, {} apply and have no test of their own yet, {} do not apply.\n",
+         {} rules apply and are tested, {} do not apply.\n",
         count(Status::Applicable),
-        count(Status::Missing),
         count(Status::NotApplicable),
     );
     let chapters = [("B", "Base protocol"), ("C", "Credit control"), ("G", "3GPP"), ("I", "Real clients")];
@@ -213,8 +205,7 @@ fn table(rules: &[Rule], marks: &[Mark]) -> String {
             let tests = tests.into_iter().collect::<Vec<_>>().join("<br>");
             let last = match rule.status {
                 Status::NotApplicable => format!("does not apply: {}", rule.reason),
-                Status::Missing if tests.is_empty() => "no test yet".to_owned(),
-                _ => tests,
+                Status::Applicable => tests,
             };
             let _ = writeln!(out, "| {} | {} | {last} |", rule.id, rule.title.replace('|', "/"));
         }
@@ -222,36 +213,11 @@ fn table(rules: &[Rule], marks: &[Mark]) -> String {
     out
 }
 
-fn list(rules: &[Rule]) -> String {
-    let mut out = "# id\tstatus: applicable, missing or not-applicable\ttitle\twhy it does not apply\n".to_owned();
-    for Rule { id, status, title, reason } in rules {
-        let status = match status {
-            Status::Applicable => "applicable",
-            Status::Missing => "missing",
-            Status::NotApplicable => "not-applicable",
-        };
-        let _ = writeln!(out, "{id}\t{status}\t{title}\t{reason}");
-    }
-    out
-}
-
 #[test]
 fn every_rule_that_applies_has_a_test() {
-    let (mut rules, marks) = (rules(), marks());
+    let (rules, marks) = (rules(), marks());
     if std::env::var_os("UPDATE_RULES").is_some() {
-        for rule in rules.iter_mut().filter(|rule| rule.status == Status::Missing) {
-            let mut tests = marks.iter().filter(|mark| mark.rule == rule.id);
-            if tests.any(|mark| !SOMETIMES_SKIPPED.contains(&mark.file.as_str())) {
-                rule.status = Status::Applicable;
-            }
-        }
-        fs::write(list_file(), list(&rules)).unwrap();
         fs::write(table_file(), table(&rules, &marks)).unwrap();
-    }
-    let missing: Vec<&str> =
-        rules.iter().filter(|rule| rule.status == Status::Missing).map(|rule| rule.id.as_str()).collect();
-    if !missing.is_empty() {
-        eprintln!("{} rules are listed as missing a test: {}", missing.len(), missing.join(" "));
     }
     let wrong = complaints(&rules, &marks);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

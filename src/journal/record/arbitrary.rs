@@ -284,7 +284,10 @@ fn reply_extras() -> BoxedStrategy<Box<ReplyExtras>> {
 fn advice() -> BoxedStrategy<Advice> {
     let tariffs = (unit_kinds(), u64s(), u64s(), any::<u8>(), money())
         .prop_map(|(kind, units, digits, scale, setup)| TariffAdvice { kind, units, digits, scale, setup });
-    (option::of(money()), option::of(tariffs)).prop_map(|(incremental, tariff)| Advice { incremental, tariff }).boxed()
+    let next = (moments(), tariffs.clone());
+    (option::of(money()), option::of(tariffs), option::of(next))
+        .prop_map(|(incremental, tariff, next)| Advice { incremental, tariff, next })
+        .boxed()
 }
 
 fn replies() -> BoxedStrategy<Reply> {

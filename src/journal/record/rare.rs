@@ -137,23 +137,31 @@ pub(super) fn write_answer_extras(w: &mut Writer<'_>, extras: &AnswerExtras) {
         w.message(20, |w| {
             w.optional_sint(1, advice.incremental.map(Money::micros));
             if let Some(tariff) = &advice.tariff {
-                w.message(2, |w| {
-                    w.uint(1, Measure::Units(tariff.kind).number());
-                    w.uint(2, tariff.units);
-                    w.uint(3, tariff.digits);
-                    w.uint(4, u32::from(tariff.scale));
-                    w.sint(5, tariff.setup.micros());
-                });
+                w.message(2, |w| write_tariff_advice(w, tariff));
+            }
+            if let Some((at, tariff)) = &advice.next {
+                w.optional(3, Some(at.millis()));
+                w.message(4, |w| write_tariff_advice(w, tariff));
             }
         });
     }
     text(w, 21, &extras.cost_unit);
 }
 
+fn write_tariff_advice(w: &mut Writer<'_>, tariff: &TariffAdvice) {
+    w.uint(1, Measure::Units(tariff.kind).number());
+    w.uint(2, tariff.units);
+    w.uint(3, tariff.digits);
+    w.uint(4, u32::from(tariff.scale));
+    w.sint(5, tariff.setup.micros());
+}
+
 pub(super) fn answer_extras(wire: proto::AnswerExtras) -> Result<Box<AnswerExtras>, RecordError> {
     let advice = |wire: proto::Advice| -> Result<Advice, RecordError> {
         let tariff = wire.tariff.map(tariff_advice).transpose()?;
-        Ok(Advice { incremental: wire.incremental.map(Money::from_micros), tariff })
+        let next = wire.next.map(tariff_advice).transpose()?;
+        let next = wire.change_ms.map(Timestamp::from_millis).zip(next);
+        Ok(Advice { incremental: wire.incremental.map(Money::from_micros), tariff, next })
     };
     Ok(Box::new(AnswerExtras {
         remaining: wire.remaining.map(Money::from_micros),

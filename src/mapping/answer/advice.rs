@@ -21,8 +21,11 @@ pub(super) fn information(advice: &Advice, cost: Money, currency: Option<u32>) -
         incremental: vec![value(incremental)],
         currency,
     });
-    let tariff =
-        advice.tariff.map(|tariff| AocTariffs { current: Some(told(tariff, currency)), ..AocTariffs::default() });
+    let tariff = advice.tariff.map(|tariff| AocTariffs {
+        current: Some(told(tariff, currency)),
+        change: advice.next.map(|(at, _)| at),
+        next: advice.next.map(|(_, tariff)| told(tariff, currency)),
+    });
     AnswerInformation {
         aoc: Some(AocInformation { cost: costs, tariff, subscription: None }),
         ..AnswerInformation::default()

@@ -10,13 +10,14 @@ use crate::{
     diameter::{
         CreditControlRequest,
         credit_control::{
-            AocCost, AocTariff, CcUnitType, EnvelopeReporting, FinalUnitAction, MultipleServices, PoolReference,
-            QosFinalUnit, RateElement, RedirectAddressType, RedirectTarget, RequestType, ServiceUnits,
+            AocCost, AocTariff, AocTariffs, CcUnitType, EnvelopeReporting, FinalUnitAction, MultipleServices,
+            PoolReference, QosFinalUnit, RateElement, RedirectAddressType, RedirectTarget, RequestType, ServiceUnits,
             TimeQuotaMechanism, TimeQuotaType, UnitValue,
         },
     },
     ids::QuotaKey,
     rating::{Announcement, EnvelopeReporting as Envelopes, TimeMechanism},
+    time::Timestamp,
     units::{Money, UnitKind},
 };
 
@@ -151,7 +152,9 @@ fn what_a_quota_says_beside_its_grant() {
 fn balances_and_advice_stand_at_command_level() {
     let tariff =
         TariffAdvice { kind: UnitKind::Seconds, units: 60, digits: 12, scale: 2, setup: Money::from_micros(500_000) };
-    let advice = Advice { incremental: Some(Money::from_micros(240_000)), tariff: Some(tariff) };
+    let evening = (Timestamp::from_secs(1_800_000_000), TariffAdvice { digits: 6, setup: Money::ZERO, ..tariff });
+    let incremental = Some(Money::from_micros(240_000));
+    let advice = Advice { incremental, tariff: Some(tariff), next: Some(evening) };
     let extras = Told {
         remaining: Some(Money::from_micros(1_230_000)),
         low_balance: Some(true),
@@ -179,8 +182,13 @@ fn balances_and_advice_stand_at_command_level() {
         cost: value(12, -2),
         lasts: None,
     };
+    let then = AocTariff {
+        currency: Some(978),
+        scale: None,
+        elements: vec![RateElement { cost: value(6, -2), ..minutes.clone() }],
+    };
     let current = AocTariff { currency: Some(978), scale: None, elements: vec![fee, minutes] };
-    assert_eq!(aoc.tariff.unwrap().current, Some(current));
+    assert_eq!(aoc.tariff, Some(AocTariffs { current: Some(current), change: Some(evening.0), next: Some(then) }));
     // What is not asked for is not told.
     let bare = Answer { extras: None, ..answer };
     let told = read(&bare, &request(vec![]), generic());

@@ -47,6 +47,7 @@ fn services(words: &[&str]) -> Vec<ServiceRequest> {
             "before" => service.split.get_or_insert_default().before = Some(used(value)),
             "after" => service.split.get_or_insert_default().after = Some(used(value)),
             "either" => service.split.get_or_insert_default().either = Some(used(value)),
+            "in" => service.currency = Some(value.parse().unwrap()),
             "its-rat" => service.access = Some(value.parse().unwrap()),
             "want" if value.is_empty() => service.want = Some(Want::Any),
             "want" => service.want = Some(wanted(value)),

@@ -45,7 +45,9 @@ impl<'a> Interrogator<'a> {
                     // As if it had asked in its first MSCC.
                     line.quota = line.key;
                 }
-                line.unusable |= service.unusable;
+                if self.line(service).unusable {
+                    (line.unusable, line.tariff) = (true, None);
+                }
             } else {
                 lines.push(self.line(service));
             }

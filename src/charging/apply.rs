@@ -475,6 +475,13 @@ impl State {
         self.forget(at);
     }
 
+    /// Whether anything is reserved for a session, or for those that end with it.
+    pub(super) fn releases_anything(&self, session: &Session) -> bool {
+        let subs = || self.sub_sessions_of(session).into_iter().filter_map(|no| self.sessions.get(&no));
+        let has_subs = session.sub_session == 0 && self.sub_sessions > 0;
+        session.holds_anything() || has_subs && subs().any(Session::holds_anything)
+    }
+
     /// The running sub-sessions of a session, in the order in which they opened.
     fn sub_sessions_of(&self, main: &Session) -> Vec<SessionNo> {
         let is_one = |no: &SessionNo| {

@@ -263,7 +263,7 @@ fn expire(state: &State, no: SessionNo, now: Timestamp) -> Decided {
 
 fn close(state: &State, no: Option<SessionNo>, cause: ClosingCause, now: Timestamp) -> Decided {
     let event = no.and_then(|no| state.session(no)).map(|session| {
-        let holds = session.holds_anything();
+        let holds = state.releases_anything(session);
         let account = state.account(session.account).filter(|_| holds);
         let wake = account.map_or_else(Vec::new, |account| lifecycle::waiting_others(state, account, session.no, now));
         Event::SessionClosed { session: session.no, cause, wake, at: now }

@@ -191,6 +191,8 @@ struct Interrogator<'a> {
     /// The conditions from now on, if any are known.
     attributes: Option<Arc<Attributes>>,
     emergency: bool,
+    /// It was one before this request: what is reported is free (spec G-42).
+    was_emergency: bool,
     ledger: Ledger<'a>,
     /// What pools hold.
     pools: Vec<Pool>,
@@ -213,6 +215,11 @@ impl<'a> Interrogator<'a> {
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let pools = session.map_or_else(Vec::new, |session| session.pools.clone());
         let (moment, untimely) = catalog.moment(request.happened, now);
+        let emergency = is_emergency(session, request);
+        let was_emergency = match session {
+            Some(session) => session.attributes.as_deref().is_some_and(|known| known.emergency),
+            None => emergency,
+        };
         Self {
             state,
             catalog,
@@ -224,7 +231,8 @@ impl<'a> Interrogator<'a> {
             moment,
             untimely,
             attributes: from_now_on(session, request),
-            emergency: is_emergency(session, request),
+            emergency,
+            was_emergency,
             ledger,
             pools,
             steps,
@@ -332,7 +340,7 @@ impl<'a> Interrogator<'a> {
         let stopped = notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
         let wake = match session {
             // Alone, as nearly all are.
-            Some(session) if account.sessions.len() > 1 && !stopped && frees(ledger, session, closes) => {
+            Some(session) if account.sessions.len() > 1 && !stopped && frees(state, ledger, session, closes) => {
                 lifecycle::waiting_others(state, account, session.no, now)
             }
             _ => Vec::new(),
@@ -378,8 +386,8 @@ impl<'a> Interrogator<'a> {
 }
 
 /// Whether a request of a session leaves more for the others of its account.
-fn frees(ledger: &Ledger<'_>, session: &Session, closes: Option<ClosingCause>) -> bool {
-    ledger.has_freed() || closes.is_some() && session.holds_anything()
+fn frees(state: &State, ledger: &Ledger<'_>, session: &Session, closes: Option<ClosingCause>) -> bool {
+    ledger.has_freed() || closes.is_some() && state.releases_anything(session)
 }
 
 fn known_attributes(session: Option<&Session>) -> Option<&Arc<Attributes>> {

@@ -3,7 +3,7 @@
 //!
 //! A refund names its debit by a token, or by the debit's Session-Id. One that names none is paid into the main bucket at
 //! the price of today, where the client may do that. Of a debit in units, what money paid for goes back first, since it was
-//! taken last; units go back to their allowance, or, where that has gone, to another one that can pay for the service.
+//! taken last; units go back to their allowance, or, where that has gone or run out, to another one for the service.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) fn decide(
         return bare(Verdict::ServiceDenied);
     }
     let mut left = match linked(state, account, request) {
-        Link::Debit(debit, left) => Some((debit, left)),
+        Link::Debit(debit, left, alone) => Some((debit, left, alone)),
         Link::None if request.unlinked_refunds => None,
         Link::None | Link::Forged => return bare(Verdict::ServiceDenied),
     };
@@ -43,10 +43,10 @@ pub(super) fn decide(
     let (mut steps, mut replies) = (Vec::new(), Vec::with_capacity(services.len()));
     for service in services {
         let given = match &mut left {
-            Some((debit, left))
+            Some((debit, left, alone))
                 if service.refund.is_none_or(|token| (token.key, token.number) == (debit.key, debit.number)) =>
             {
-                refunder.out_of_debit(left, service)
+                refunder.out_of_debit(left, *alone, service)
             }
             Some(_) => Err(Verdict::ServiceDenied),
             None => refunder.unlinked(service),
@@ -96,7 +96,7 @@ pub(super) fn decide(
         steps,
         answer: Arc::clone(&answer),
         notices,
-        refund_of: left.map(|(debit, _)| debit),
+        refund_of: left.map(|(debit, ..)| debit),
         reauthorise: if helps { lifecycle::waiting(state, account) } else { Vec::new() },
         untimely: None,
     }));
@@ -131,8 +131,8 @@ pub(super) fn left_after(mut left: Vec<Step>, given: &[Step]) -> Vec<Step> {
 }
 
 enum Link {
-    /// To this debit, of which so much is left.
-    Debit(DebitRef, Vec<Step>),
+    /// To this debit, of which so much is left, and whether it was of one service.
+    Debit(DebitRef, Vec<Step>, bool),
     /// To none that is known.
     None,
     /// To one that no answer has told of.
@@ -143,7 +143,7 @@ enum Link {
 fn linked(state: &State, account: &Account, request: &EventRequest<'_>) -> Link {
     let left_of = |key, number| {
         let debit = state.charged_event(key, account.id, number)?;
-        Some(Link::Debit(DebitRef { key, number }, debit.left()))
+        Some(Link::Debit(DebitRef { key, number }, debit.left(), debit.answer().replies.len() == 1))
     };
     if let Some(token) = request.services.iter().find_map(|service| service.refund) {
         if !token.is_genuine(state.retention.secret) {
@@ -177,9 +177,8 @@ struct Refunder<'a> {
 }
 
 impl Refunder<'_> {
-    /// Takes what is wanted out of what is left of a debit.
-    fn out_of_debit(&self, left: &mut [Step], service: &ServiceRequest) -> Result<Step, Verdict> {
-        let alone = left.len() == 1;
+    /// Takes what is wanted out of what is left of a debit. Where that was of one service, the refund need not name it.
+    fn out_of_debit(&self, left: &mut [Step], alone: bool, service: &ServiceRequest) -> Result<Step, Verdict> {
         let line = left.iter_mut().find(|line| line.key == service.key || alone).ok_or(Verdict::ServiceDenied)?;
         let mut step = Step { key: line.key, measure: line.measure, ..Step::default() };
         step.service = self.service_name(line);
@@ -233,8 +232,9 @@ impl Refunder<'_> {
             let open = if is_money { &mut money } else { &mut units };
             let amount = draw.amount.min(*open);
             let to = match bucket {
-                Some(bucket) => Some(bucket.id),
-                None => self.substitute(step),
+                Some(bucket) if is_money || bucket.is_valid(self.now) => Some(bucket.id),
+                // In one that has run out nobody could use them.
+                Some(_) | None => self.substitute(step),
             };
             if let Some(to) = to.filter(|_| amount > 0) {
                 *open -= amount;
@@ -250,7 +250,7 @@ impl Refunder<'_> {
         step.used -= u64::try_from(units).unwrap_or(0).min(step.used);
     }
 
-    /// Another allowance that can pay for the service, where the one that did has gone.
+    /// Another allowance that can pay for the service, where the one that did has gone or run out.
     fn substitute(&self, step: &Step) -> Option<BucketId> {
         let service = self.catalog.service_by_name(&step.service)?;
         let takes = |bucket: &&super::Bucket| {

@@ -19,6 +19,8 @@ use tollgate::{
 };
 
 struct Table {
+    /// The catalog as it is written.
+    source: String,
     catalog: Catalog,
     /// The switches of the client whose requests follow.
     client: ClientNeeds,
@@ -45,6 +47,7 @@ fn services(words: &[&str]) -> Vec<ServiceRequest> {
             "before" => service.split.get_or_insert_default().before = Some(used(value)),
             "after" => service.split.get_or_insert_default().after = Some(used(value)),
             "either" => service.split.get_or_insert_default().either = Some(used(value)),
+            "in" => service.currency = Some(value.parse().unwrap()),
             "its-rat" => service.access = Some(value.parse().unwrap()),
             "want" if value.is_empty() => service.want = Some(Want::Any),
             "want" => service.want = Some(wanted(value)),
@@ -133,9 +136,10 @@ fn wanted(text: &str) -> Want {
 }
 
 impl Table {
-    fn new(catalog: &str) -> Self {
-        let catalog = Catalog::from_toml(catalog).unwrap_or_else(|problems| panic!("{problems:?}"));
+    fn new(source: &str) -> Self {
+        let catalog = Catalog::from_toml(source).unwrap_or_else(|problems| panic!("{problems:?}"));
         Self {
+            source: source.into(),
             catalog,
             client: ClientNeeds::default(),
             retention: Retention::default(),
@@ -277,6 +281,12 @@ impl Table {
                     self.execute(&Command::CloseLeftBehind(no));
                 }
                 out
+            }
+            // Another price list, where the services of a pool are in another one.
+            ["move-pool", from, to] => {
+                self.source = self.source.replace(&format!("\npool = {from}\n"), &format!("\npool = {to}\n"));
+                self.catalog = Catalog::from_toml(&self.source).unwrap();
+                String::new()
             }
             ["switches", switches @ ..] => {
                 self.client = ClientNeeds::default();

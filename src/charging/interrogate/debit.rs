@@ -18,7 +18,7 @@ impl<'a> Interrogator<'a> {
     /// tariff gets one for each price.
     pub(super) fn debit(&mut self, line: &Line<'a>) {
         match line.tariff {
-            Some(Tariff::Service(service)) if self.emergency || !service.tariffs().is_empty() => {
+            Some(Tariff::Service(service)) if self.was_emergency || !service.tariffs().is_empty() => {
                 self.debit_by_tariff(line, service);
             }
             Some(Tariff::Service(service)) => self.charge(line, line.amount(), Priced::by(service, None)),

@@ -62,7 +62,9 @@ impl<'a> Interrogator<'a> {
             Ok(slice) => slice,
             Err(verdict) => return self.reply(line, verdict),
         };
-        if offer.rate.is_free() && self.request.client.free_of_charge_4011 {
+        // Nothing would be reported any more: not where another hour, or another place, has its price (spec C-114).
+        let stays_free = offer.rate.is_free() && (self.emergency || service.is_some_and(Service::is_free));
+        if stays_free && self.request.client.free_of_charge_4011 {
             return self.reply(line, Verdict::NotApplicable);
         }
         slice.units = self.room_in_pool(line, offer.rate, slice.units);

@@ -41,7 +41,13 @@ impl<'a> Interrogator<'a> {
                 };
                 line.access = line.access.or(service.access);
                 line.want = line.want.or(service.want);
-                line.unusable |= service.unusable;
+                if line.want.is_some() {
+                    // As if it had asked in its first MSCC.
+                    line.quota = line.key;
+                }
+                if self.line(service).unusable {
+                    (line.unusable, line.tariff) = (true, None);
+                }
             } else {
                 lines.push(self.line(service));
             }

@@ -28,15 +28,13 @@ impl<'a> Interrogator<'a> {
     }
 
     /// The pool that a grant is to draw from. A quota that is in a pool already stays in its account of it until it ends,
-    /// although the client may not be told.
+    /// although the client may not be told, and a new price list may have its service in another one.
     pub(super) fn pool_of(&self, line: &Line<'a>, rate: Rate<'_>) -> Option<u32> {
-        if let Tariff::Service(service) = rate.tariff
-            && !rate.is_free()
-            && let Some(terms) = self.pool_terms(service)
-        {
-            return Some(terms.id);
-        }
-        self.left_in_pool(line.quota)
+        let terms = match rate.tariff {
+            Tariff::Service(service) if !rate.is_free() => self.pool_terms(service),
+            Tariff::Service(_) | Tariff::Money => None,
+        };
+        self.left_in_pool(line.quota).or(terms.map(|terms| terms.id))
     }
 
     /// The pool that a grant for a line would draw from, as far as its service tells.
@@ -45,7 +43,7 @@ impl<'a> Interrogator<'a> {
             Some(Tariff::Service(service)) => self.pool_terms(service),
             Some(Tariff::Money) | None => None,
         };
-        terms.map(|terms| terms.id).or_else(|| self.left_in_pool(line.quota))
+        self.left_in_pool(line.quota).or(terms.map(|terms| terms.id))
     }
 
     /// The pool in which a quota has an outstanding grant.

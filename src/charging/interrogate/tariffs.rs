@@ -57,7 +57,7 @@ impl<'a> Interrogator<'a> {
         let split = line.split.unwrap_or_default();
         let amount = |used: Option<Used>| used.map_or(0, |used| used.amount(measure));
         let [used, before, after, either] = [line.used, split.before, split.after, split.either].map(amount);
-        if self.emergency {
+        if self.was_emergency {
             let total = [before, after, either].iter().fold(used, |sum, part| sum.saturating_add(*part));
             self.charge(line, total, Priced::free());
         } else if service.continuous && service.is_timed() {

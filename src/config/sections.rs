@@ -238,7 +238,7 @@ pub struct Seed {
     pub first_msisdn: String,
     /// IMSI of subscriber 0.
     pub first_imsi: String,
-    /// Opening balance of each, in CNY.
+    /// Opening balance of each, in the catalog's currency.
     #[serde(serialize_with = "money_text", deserialize_with = "money")]
     pub balance: Money,
 }

@@ -127,7 +127,9 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (transport, address) = Transport::split(text);
-        let address = address.parse().map_err(|_| format!("`{text}` is not an address and a port such as 127.0.0.1:3868 or [::1]:3868"))?;
+        let address = address
+            .parse()
+            .map_err(|_| format!("`{text}` is not an address and a port such as 127.0.0.1:3868 or [::1]:3868"))?;
         Ok(Self { transport, address })
     }
 }

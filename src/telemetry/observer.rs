@@ -360,7 +360,10 @@ mod tests {
             let told = |orphans: u32, late: u32| {
                 let text = recorder.handle().render();
                 for (name, count) in [("orphan", orphans), ("late", late)] {
-                    assert!(text.contains(&format!("\ntollgate_{name}_usage_total {count}\n")), "{name} {count}: {text}");
+                    assert!(
+                        text.contains(&format!("\ntollgate_{name}_usage_total {count}\n")),
+                        "{name} {count}: {text}"
+                    );
                 }
             };
             let reported = |steps| observer.happened(&Event::OrphanUsage(Box::new(orphan(steps))), &catalog);

@@ -23,6 +23,17 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+/// Settings that [`BOUNDS_HIT`] tells of.
+pub const BOUNDS: &[&str] = &[
+    "message_octets_max",
+    "avp_depth_max",
+    "avps_max",
+    "services_max",
+    "in_flight_max",
+    "account_sessions_max",
+    "session_quotas_max",
+];
+
 macro_rules! metrics {
     ($($constant:ident = $kind:ident $name:literal, $help:literal;)*) => {
         $(#[doc = $help] pub const $constant: &str = $name;)*

@@ -10,11 +10,8 @@ use crate::{
     app,
     config::{Config, DEFAULT_PATH, Environment, Peer, Profile, ReauthoriseBy},
     rating::Catalog,
-    units::{Currency, UnitKind},
+    units::UnitKind,
 };
-
-/// The currency of `[seed]`.
-const SEED_CURRENCY: &str = "CNY";
 
 /// What gateways send for packet-switched data.
 const PS_CONTEXT: &str = "32251@3gpp.org";
@@ -67,12 +64,6 @@ fn check_loaded(
     environment: &dyn Environment,
 ) -> Result<CheckReport, Vec<String>> {
     let catalog = app::read_catalog(config.catalog_path())?;
-    let currency: Option<Currency> = SEED_CURRENCY.parse().ok();
-    if config.seed.subscribers > 0 && currency != Some(catalog.currency()) {
-        let (catalog_path, prices) = (config.catalog_path().display(), catalog.currency());
-        let why = format!("{catalog_path}: prices are in {prices}, `seed.balance` is in {SEED_CURRENCY}");
-        return Err(vec![why]);
-    }
     unfit(&config, &catalog).map_err(|unfit| unfit.located(path, environment))?;
     Ok(CheckReport { path: path.map(Path::to_owned), config, catalog: Arc::new(catalog) })
 }
@@ -169,11 +160,23 @@ mod tests {
 
         fs::write(&config, "[catalog]\nfile = \"prices.toml\"\n").unwrap();
         let problems = check(Some(&config), &NO_VARIABLES).unwrap_err();
+        assert!(problems[0].contains("tollgate.toml:2:1: `file`: "), "{problems:?}");
         assert!(problems[0].contains("prices.toml: cannot be read"), "{problems:?}");
 
         fs::write(directory.path().join("prices.toml"), "currency = \"CNY\"\nprice = 1\n").unwrap();
         let problems = check(Some(&config), &NO_VARIABLES).unwrap_err();
         assert!(problems.iter().any(|problem| problem.contains("prices.toml:2:1: ")), "{problems:?}");
+    }
+
+    #[test]
+    fn subscribers_to_start_with_have_the_catalogs_currency() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("tollgate.toml");
+        fs::write(&config, "[catalog]\nfile = \"prices.toml\"\n[seed]\nsubscribers = 1\n").unwrap();
+        let demo = include_str!("../../config/demo/catalog.toml");
+        fs::write(directory.path().join("prices.toml"), demo.replacen("\"CNY\"", "\"EUR\"", 1)).unwrap();
+        let report = check(Some(&config), &NO_VARIABLES).unwrap();
+        assert!(report.to_string().contains("prices in EUR"), "{report}");
     }
 
     // tests: I-2, I-9, I-15

@@ -48,7 +48,7 @@ pub enum AdminCommand {
     Adjust(Verb<Adjust>),
     /// Give allowances (bundles of units) to accounts
     Allowance(Verbs<AllowanceVerb>),
-    /// Look at running sessions, have them re-authorised
+    /// Look at running sessions, have them re-authorised or ended
     Session(Verbs<SessionVerb>),
     /// Follow business events, acknowledge them, forget a consumer
     Events(Verbs<EventsVerb>),

@@ -5,8 +5,8 @@ use std::{fmt, net::SocketAddr, slice, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// One address or several, written `"127.0.0.1:3868"` or `["127.0.0.1:3868", "sctp://[::1]:3868"]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "not an address such as \"127.0.0.1:3868\", nor a list of them")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Listen {
     /// One address.
     One(Endpoint),
@@ -127,7 +127,9 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (transport, address) = Transport::split(text);
-        let address = address.parse().map_err(|_| format!("`{text}` is not an address such as 127.0.0.1:3868"))?;
+        let address = address
+            .parse()
+            .map_err(|_| format!("`{text}` is not an address and a port such as 127.0.0.1:3868 or [::1]:3868"))?;
         Ok(Self { transport, address })
     }
 }
@@ -191,6 +193,21 @@ impl fmt::Display for Target {
             (false, None) => f.write_str(&self.host)?,
         }
         if self.tls && self.transport == Transport::Sctp { f.write_str(";transport=sctp") } else { Ok(()) }
+    }
+}
+
+/// What is wrong is told of the address that is wrong, which serde's own way for such types does not.
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let endpoint = |value: &toml::Value| match value.as_str() {
+            Some(text) => text.parse(),
+            None => Err("not an address such as \"127.0.0.1:3868\", nor a list of them".to_owned()),
+        };
+        let listen = match toml::Value::deserialize(deserializer)? {
+            toml::Value::Array(list) => list.iter().map(endpoint).collect::<Result<_, _>>().map(Self::Many),
+            value => endpoint(&value).map(Self::One),
+        };
+        listen.map_err(D::Error::custom)
     }
 }
 

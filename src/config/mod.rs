@@ -66,7 +66,7 @@ impl Config {
     /// Reads the file (none = defaults only), applies the environment's overrides and checks the whole.
     ///
     /// `catalog.file` and the files of TLS come back resolved against the directory of the file. The latter are read, to
-    /// see that they are in order.
+    /// see that they are in order; the former must be there.
     ///
     /// # Errors
     ///

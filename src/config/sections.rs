@@ -227,8 +227,8 @@ impl Default for Events {
     }
 }
 
-/// `[seed]`: subscribers that an empty store starts with; more of them later are added. Subscriber `i` of `0..subscribers` has account id `i + 1`,
-/// MSISDN `first_msisdn + i` and IMSI `first_imsi + i`.
+/// `[seed]`: subscribers that an empty store starts with; more of them later are added. Subscriber `i` of `0..subscribers`
+/// has account id `i + 1`, MSISDN `first_msisdn + i` and IMSI `first_imsi + i`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Seed {
@@ -238,7 +238,7 @@ pub struct Seed {
     pub first_msisdn: String,
     /// IMSI of subscriber 0.
     pub first_imsi: String,
-    /// Opening balance of each, in CNY.
+    /// Opening balance of each, in the catalog's currency.
     #[serde(serialize_with = "money_text", deserialize_with = "money")]
     pub balance: Money,
 }

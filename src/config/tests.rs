@@ -56,7 +56,7 @@ fn tables_inside_a_section_are_checked_and_overridden_key_by_key() {
     assert_eq!(
         report(text),
         "t.toml:2:1: unknown key `lisen`; did you mean `listen`?\n\
-         t.toml:3:1: `listen`: not an address such as \"127.0.0.1:3868\", nor a list of them"
+         t.toml:3:1: `listen`: `x` is not an address and a port such as 127.0.0.1:3868 or [::1]:3868"
     );
     assert_eq!(report("[diameter]\ntls = 1\n"), "t.toml:2:1: write `[diameter.tls]` and the keys below it");
     let config = with(&[("TOLLGATE__DIAMETER__TLS__LISTEN", "127.0.0.1:1")]).unwrap();
@@ -134,7 +134,7 @@ fn wrong_types_are_all_reported() {
          t.toml:3:1: `segment_mb`: invalid value: integer `-1`, expected u64\n\
          t.toml:5:1: `balance`: `1.2.3` is not an amount: write a plain decimal number such as 12.34\n\
          t.toml:7:1: `format`: unknown variant `xml`, expected `text` or `json`\n\
-         t.toml:9:1: `listen`: not an address such as \"127.0.0.1:3868\", nor a list of them\n\
+         t.toml:9:1: `listen`: `localhost` is not an address and a port such as 127.0.0.1:3868 or [::1]:3868\n\
          t.toml:10:1: `peers`: write a list of tables, each `{ origin_host = \"...\" }`"
     );
 }

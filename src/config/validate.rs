@@ -48,7 +48,7 @@ impl Config {
 }
 
 impl Config {
-    /// Every rule that files of TLS break, or that this machine does. Paths are resolved.
+    /// Every rule that files which are named break, or that this machine does. Paths are resolved.
     pub(super) fn problems_here(&self) -> Vec<Broken> {
         let mut rules = Rules(Vec::new());
         let diameter = &self.diameter;
@@ -67,6 +67,10 @@ impl Config {
             && let Err((key, message)) = diameter.tls.load()
         {
             rules.broken(&format!("diameter.tls.{key}"), message);
+        }
+        let catalog = &self.catalog.file;
+        if let Err(error) = std::fs::metadata(catalog) {
+            rules.broken("catalog.file", format!("`file`: {}: cannot be read: {error}", catalog.display()));
         }
         rules.0
     }

@@ -38,6 +38,8 @@ pub struct Peer {
     /// When something other than the base protocol came last.
     used: Timestamp,
     capabilities: Option<Arc<Capabilities>>,
+    /// Who was refused, as it calls itself.
+    refused: Option<Box<str>>,
     /// The CER that waits for the caller's word.
     introduction: Option<Header>,
     asking: bool,
@@ -176,6 +178,11 @@ impl Peer {
         self.capabilities.as_ref()
     }
 
+    /// The Origin-Host of one whose CER was read and refused: for whoever wants to know what is missing.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
     /// A new hop-by-hop id for a request on this connection (spec B-91).
     pub fn next_hop_by_hop(&mut self) -> u32 {
         self.hop_by_hop = self.hop_by_hop.wrapping_add(1);
@@ -207,6 +214,7 @@ impl Peer {
             watchdog_ms: 0,
             used: now,
             capabilities: None,
+            refused: None,
             introduction: None,
             asking: false,
             expected: None,
@@ -245,7 +253,10 @@ impl Peer {
                 self.state = State::WaitVerdict;
                 if self.asking { vec![Action::Introduced(capabilities)] } else { self.admit(now) }
             }
-            Err(error) => self.refuse_connection(&header, &error),
+            Err(error) => {
+                self.refused = Capabilities::parse(frame).ok().map(|peer| peer.origin_host.into());
+                self.refuse_connection(&header, &error)
+            }
         }
     }
 

@@ -90,7 +90,7 @@ pub struct LoadOptions {
     /// Octets asked for; without it the request is empty and the server chooses.
     #[arg(long)]
     pub requested: Option<u64>,
-    /// Origin-Host; `{n}` becomes the number of the connection.
+    /// Origin-Host, in which a bracketed n becomes the number of the connection.
     #[arg(long, default_value = "load{n}.tollgate.example")]
     pub origin_host: String,
     /// Origin-Realm.
@@ -104,7 +104,7 @@ pub struct LoadOptions {
     pub service_context: String,
     /// Measure twice: alone, and beside this many idle connections and a hundredth as many slow readers, half-open
     /// connections and writers of single octets each. The server's `diameter.connections_max` must let them in, and
-    /// `ulimit -n` of both processes.
+    /// so must `ulimit -n` of both processes.
     #[arg(long, value_name = "IDLE")]
     pub neighbours: Option<usize>,
     /// Write the report as JSON, and no progress.

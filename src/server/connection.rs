@@ -380,7 +380,7 @@ impl Connection {
             metrics::gauge!(names::CONNECTIONS).decrement(1);
         }
         let closing = self.closing.unwrap_or(Closing::Gone);
-        closing.report(self.address, self.host.as_deref(), opened);
+        closing.report(self.address, self.host.as_deref().or(self.peer.refused()), opened);
         let late = self.called && closing == Closing::Peer(CloseReason::HandshakeTimeout);
         self.happened(if late { Event::TimedOut } else { Event::Gone(self.handle.id) });
         self.batch.push(Outgoing::Close);

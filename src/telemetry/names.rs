@@ -23,6 +23,17 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+/// Settings that [`BOUNDS_HIT`] tells of.
+pub const BOUNDS: &[&str] = &[
+    "message_octets_max",
+    "avp_depth_max",
+    "avps_max",
+    "services_max",
+    "in_flight_max",
+    "account_sessions_max",
+    "session_quotas_max",
+];
+
 macro_rules! metrics {
     ($($constant:ident = $kind:ident $name:literal, $help:literal;)*) => {
         $(#[doc = $help] pub const $constant: &str = $name;)*
@@ -45,7 +56,7 @@ metrics! {
     CONNECTIONS_ACCEPTED = Counter "tollgate_connections_accepted_total", "Diameter connections that finished the capabilities exchange";
     CONNECTIONS_REFUSED = Counter "tollgate_connections_refused_total", "Diameter connections refused, by {reason}: too_many, peer_connections, tls, security, identity, unknown_peer, application, capabilities, election or handshake";
     CONNECTIONS_CLOSED = Counter "tollgate_connections_closed_total", "Open Diameter connections that have ended, by {reason}: disconnected, gone, silent, idle, replaced, frame or write";
-    CONNECTION_ATTEMPTS = Counter "tollgate_connection_attempts_total", "Times that a configured peer was called, by {peer} and {result}: connected, unreachable, timeout, tls, refused or given_up";
+    CONNECTION_ATTEMPTS = Counter "tollgate_connection_attempts_total", "Times that a configured peer was called, by {peer} and {result}: connected, unreachable, timeout, tls, refused or given_up; a connection is counted when it has ended";
     PEER_CONNECTED = Gauge "tollgate_peer_connected", "1 while a configured {peer} that this node calls is connected, whoever called, else 0";
     FRAME_ERRORS = Counter "tollgate_frame_errors_total", "Connections closed for octets that are no Diameter message, by {reason}";
 
@@ -71,7 +82,7 @@ metrics! {
     CREDITED_MONEY = Counter "tollgate_credited_money_micros_total", "Money credited by top-ups and positive adjustments, by {currency}";
     OVERDRAFTS = Counter "tollgate_overdrafts_total", "Reports that took an account beyond its limit";
     OVERDRAFT_MONEY = Counter "tollgate_overdraft_money_micros_total", "Money beyond the limit, by {currency}";
-    ORPHAN_USAGE = Counter "tollgate_orphan_usage_total", "Usage reports of sessions that are not known; recorded, not charged";
+    ORPHAN_USAGE = Counter "tollgate_orphan_usage_total", "Usage reports of sessions that are not known; recorded, not charged (or not all of it)";
     LATE_USAGE = Counter "tollgate_late_usage_total", "Usage reports of ended sessions that were charged all the same";
     REFUNDS = Counter "tollgate_refunds_total", "Refunds by network elements (repetitions not counted)";
     TOP_UPS = Counter "tollgate_top_ups_total", "Top-ups that credited money (repetitions not counted)";
@@ -84,7 +95,7 @@ metrics! {
     SUBSCRIBERS = Gauge "tollgate_subscribers", "Subscribers";
     SESSIONS_LIVE = Gauge "tollgate_sessions_live", "Open credit-control sessions";
     SESSIONS_EXPIRED = Counter "tollgate_sessions_expired_total", "Sessions closed by supervision because nothing was heard";
-    SESSIONS_CLOSED = Counter "tollgate_sessions_closed_total", "Sessions closed, by {cause}: terminated, refused, expired or lost";
+    SESSIONS_CLOSED = Counter "tollgate_sessions_closed_total", "Sessions closed, by {cause}: terminated, refused, expired, lost, main_ended or client_restarted";
     IDENTITY_CONFLICTS = Counter "tollgate_identity_conflicts_total", "Requests refused because their identities name two accounts";
     RESERVED_MONEY = Gauge "tollgate_reserved_money_micros", "Money reserved for running sessions, by {currency}";
     BALANCE_IDENTITY_VIOLATIONS = Gauge "tollgate_balance_identity_violations", "Accounts whose credits less debits differ from what they hold; anything but 0 is a defect";

@@ -168,11 +168,15 @@ impl Observer for MetricsObserver {
             Event::EventCharged(event) => self.steps(&event.steps),
             Event::Credited(event) => self.credited(event),
             Event::OrphanUsage(event) => {
-                self.orphan_usage.increment(1);
-                if !event.steps.is_empty() {
+                let charged = |step: &Step| !step.service.is_empty() || step.charged != Money::ZERO;
+                if event.steps.iter().any(charged) {
                     self.late_usage.increment(1);
-                    self.steps(&event.steps);
                 }
+                // Without steps nothing was charged, and what has no price was not either.
+                if event.steps.is_empty() || !event.steps.iter().all(charged) {
+                    self.orphan_usage.increment(1);
+                }
+                self.steps(&event.steps);
             }
             Event::AccountCreated { .. }
             | Event::SubscriberCreated { .. }
@@ -272,7 +276,10 @@ pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{BucketId, QuotaKey};
+    use crate::{
+        charging::{OrphanUsage, RequestKind, Verdict},
+        ids::{BucketId, QuotaKey, SessionId},
+    };
 
     const CATALOG: &str = include_str!("../../config/demo/catalog.toml");
 
@@ -338,6 +345,53 @@ mod tests {
             "altered_repetitions_total ",
         ] {
             assert!(text.contains(&format!("tollgate_{series}")), "{series}");
+        }
+    }
+
+    // tests: C-90
+    #[test]
+    fn late_usage_that_was_charged_is_no_orphan() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let catalog = Catalog::from_toml(CATALOG).unwrap();
+        let priced = || step(&catalog.service_by_name("internet").unwrap().name, Measure::Units(UnitKind::Octets));
+        let unpriced = || Step { charged: Money::ZERO, ..step(&"".into(), Measure::Units(UnitKind::Octets)) };
+        metrics::with_local_recorder(&recorder, || {
+            let observer = MetricsObserver::new(&catalog);
+            let told = |orphans: u32, late: u32| {
+                let text = recorder.handle().render();
+                for (name, count) in [("orphan", orphans), ("late", late)] {
+                    assert!(
+                        text.contains(&format!("\ntollgate_{name}_usage_total {count}\n")),
+                        "{name} {count}: {text}"
+                    );
+                }
+            };
+            let reported = |steps| observer.happened(&Event::OrphanUsage(Box::new(orphan(steps))), &catalog);
+            reported(vec![]);
+            told(1, 0);
+            reported(vec![priced()]);
+            told(1, 1);
+            // Some of it has no price: that is for people to look at.
+            reported(vec![priced(), unpriced()]);
+            told(2, 2);
+            reported(vec![unpriced()]);
+            told(3, 2);
+        });
+    }
+
+    fn orphan(steps: Vec<Step>) -> OrphanUsage {
+        OrphanUsage {
+            at: crate::time::Timestamp::EPOCH,
+            account: None,
+            session_id: SessionId::new(b"gw;1"),
+            sub_session: 0,
+            context: "".into(),
+            kind: RequestKind::Update,
+            number: 1,
+            usage: Vec::new(),
+            steps,
+            verdict: Verdict::default(),
+            notices: Vec::new(),
         }
     }
 }

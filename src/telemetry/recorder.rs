@@ -70,6 +70,9 @@ fn start_at_zero() {
     ] {
         metrics::counter!(name).increment(0);
     }
+    for bound in names::BOUNDS {
+        metrics::counter!(names::BOUNDS_HIT, "bound" => *bound).increment(0);
+    }
 }
 
 impl Metrics {

@@ -18,16 +18,39 @@ const TERMINATION: u32 = 3;
 
 /// The value of a counter as the node tells it, 0 if it does not.
 pub(crate) async fn counter(node: &TestNode, series: &str) -> u64 {
-    let mut stream = tokio::net::TcpStream::connect(node.node.http).await.unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
+    let text = metrics(node).await;
     let line = text.lines().find_map(|line| line.strip_prefix(series));
     line.map_or(0, |value| value.trim().parse().unwrap())
 }
 
+async fn metrics(node: &TestNode) -> String {
+    let mut stream = tokio::net::TcpStream::connect(node.node.http).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
 async fn hits(node: &TestNode, bound: &str) -> u64 {
     counter(node, &format!("tollgate_bounds_hit_total{{bound=\"{bound}\"}}")).await
+}
+
+/// An alert compares with a moment ago: a first hit that made the series would not be seen.
+#[tokio::test]
+async fn bounds_are_counted_from_zero() {
+    let node = TestNode::demo().await;
+    let text = metrics(&node).await;
+    for bound in [
+        "message_octets_max",
+        "avp_depth_max",
+        "avps_max",
+        "services_max",
+        "in_flight_max",
+        "account_sessions_max",
+        "session_quotas_max",
+    ] {
+        assert!(text.contains(&format!("\ntollgate_bounds_hit_total{{bound=\"{bound}\"}} ")), "{bound}: {text}");
+    }
 }
 
 /// Groups within groups, as deep as that.

@@ -244,6 +244,8 @@ fn check_says_which_file_is_wrong_and_why() {
     write("other.key", &others.key);
     write("ca.pem", &authority.pem());
     write("text.pem", "no certificate");
+    // The default catalog: it must be there, and nobody reads it here.
+    write("catalog.toml", "");
     let path = directory.path().join("t.toml");
     let check = |[certificate, key, ca]: [&str; 3]| {
         let text = format!(

@@ -187,6 +187,7 @@ fn unknown_peers_are_refused() {
     let cea = sent(&actions[0]);
     assert!(cea.header().flags.is_error() && result_code(&cea) == 3010);
     assert_eq!(actions[1], Action::Close(CloseReason::Refused(ResultCode::UNKNOWN_PEER)));
+    assert_eq!(peer.refused(), Some("pgw.example.net"));
 }
 
 fn cer(write: impl FnOnce(&mut Writer<'_>)) -> Frame {

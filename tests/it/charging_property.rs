@@ -16,6 +16,8 @@ use tollgate::{
     units::{Money, Units},
 };
 
+use crate::survival;
+
 pub(crate) const CATALOG: &str = r#"
 currency = "CNY"
 [[context]]
@@ -615,10 +617,8 @@ proptest! {
                 (step, Some(outcome)) => Some((step.clone(), outcome)),
             };
         }
-        let mut replayed = State::new(retention());
-        for event in &world.events {
-            replayed.apply(event);
-        }
+        let replayed = survival::replayed(&world.events, retention());
+        survival::survives_a_checkpoint(&world.state, retention());
         prop_assert_eq!(replayed.check(), Ok(()));
         prop_assert_eq!(picture(&replayed), picture(&world.state));
     }

@@ -18,6 +18,8 @@ use tollgate::{
     units::{Money, UnitKind},
 };
 
+use crate::survival;
+
 struct Table {
     /// The catalog as it is written.
     source: String,
@@ -394,9 +396,7 @@ impl Table {
 
     /// The events replayed are the state.
     fn replay(&self) {
-        let mut replayed = State::new(self.retention);
-        self.events.iter().for_each(|event| replayed.apply(event));
-        self.state.same_as(&replayed).unwrap();
+        self.state.same_as(&survival::replayed(&self.events, self.retention)).unwrap();
     }
 
     fn show(&self, id: u64) -> String {
@@ -561,6 +561,7 @@ fn charging_tables() {
                 table = Table::new(&catalog);
             } else {
                 actual += &table.run(line);
+                survival::survives_a_checkpoint(&table.state, table.retention);
             }
         }
         table.replay();

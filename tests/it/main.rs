@@ -38,6 +38,7 @@ mod simulation;
 mod store_crash;
 mod store_rules;
 mod support;
+mod survival;
 mod tariff_property;
 mod tariff_rules;
 mod tidy;

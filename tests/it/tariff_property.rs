@@ -14,6 +14,8 @@ use tollgate::{
     units::Money,
 };
 
+use crate::survival;
+
 /// Prices with blocks that do not divide each other, fees, and a free hour.
 const CATALOG: &str = r#"
 currency = "EUR"
@@ -281,8 +283,8 @@ proptest! {
                 }
             }
         }
-        let mut replayed = State::new(Retention::default());
-        world.events.iter().for_each(|event| replayed.apply(event));
+        let replayed = survival::replayed(&world.events, Retention::default());
+        survival::survives_a_checkpoint(&world.state, Retention::default());
         prop_assert_eq!(replayed.check(), Ok(()));
         world.state.same_as(&replayed).unwrap();
         let picture = |state: &State| -> Vec<String> { state.sessions().map(|session| format!("{session:?}")).collect() };

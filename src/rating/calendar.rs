@@ -9,6 +9,7 @@ use jiff::{
     tz::{AmbiguousOffset, Offset, TimeZone},
 };
 
+use super::offer::Period;
 use crate::time::Timestamp;
 
 /// Seconds of a day by the clock on the wall.
@@ -63,6 +64,42 @@ pub(super) fn user_zone(minutes: i16) -> Option<TimeZone> {
 /// What the clock on the wall shows; `None` beyond the year 9999.
 pub(super) fn local(zone: &TimeZone, at: Timestamp) -> Option<DateTime> {
     instant(at).map(|at| zone.to_datetime(at))
+}
+
+/// When the span of a period that a moment lies in begins and ends. Beyond the year 9999, where there is no calendar, a day
+/// of 86,400 seconds.
+pub(super) fn span(zone: &TimeZone, period: Period, cycle_day: u8, at: Timestamp) -> (Timestamp, Timestamp) {
+    let window = |secs: u64| {
+        let start = at.millis() / 1_000 / secs * secs;
+        (Timestamp::from_secs(start), Timestamp::from_secs(start).plus_secs(secs))
+    };
+    let days = || {
+        let today = local(zone, at)?.date();
+        let (first, next) = match period {
+            Period::Seconds(_) => return None,
+            Period::Day => (today, today.tomorrow().ok()?),
+            Period::Week => {
+                let monday = today.checked_sub(i64::from(today.weekday().to_monday_zero_offset()).days()).ok()?;
+                (monday, monday.checked_add(7.days()).ok()?)
+            }
+            Period::Cycle => {
+                let this = today.with().day(cycle_day.clamp(1, 28) as i8).build().ok()?;
+                let first = if this <= today { this } else { this.checked_sub(1.month()).ok()? };
+                (first, first.checked_add(1.month()).ok()?)
+            }
+        };
+        Some((midnight(zone, first)?, midnight(zone, next)?))
+    };
+    match period {
+        Period::Seconds(secs) => window(u64::from(secs.max(1))),
+        Period::Day | Period::Week | Period::Cycle => days().unwrap_or_else(|| window(u64::from(DAY_SECS))),
+    }
+}
+
+/// The first moment of a day; of two midnights the first one, and where the clock jumps over it, the jump.
+fn midnight(zone: &TimeZone, day: jiff::civil::Date) -> Option<Timestamp> {
+    let start = day.to_zoned(zone.clone()).ok()?.start_of_day().ok()?;
+    u64::try_from(start.timestamp().as_millisecond()).ok().map(Timestamp::from_millis)
 }
 
 /// All moments after `after`, up to and with `until`, at which one of the windows may begin or end, in order; some may

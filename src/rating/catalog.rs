@@ -3,8 +3,9 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use super::{
-    compile,
+    calendar, compile,
     failure::FailurePolicy,
+    offer::{Discount, Gift, Limit, Offers, Period, Plan, Product},
     problem::Problem,
     service::{Allowance, ContextId, Service, ServiceId, Threshold},
     settings::{ContextSettings, Domain, Indeterminate, Settings},
@@ -35,6 +36,7 @@ pub struct Catalog {
     pub(super) settings: Settings,
     /// By [`ContextId`].
     pub(super) of_contexts: Vec<ContextSettings>,
+    pub(super) offers: Offers,
 }
 
 /// What a request's keys are matched with. Absent is less than any number.
@@ -178,6 +180,69 @@ impl Catalog {
     /// All thresholds, in the order of the text.
     pub fn thresholds(&self) -> &[Threshold] {
         &self.thresholds
+    }
+
+    /// All limits, in the order of the text.
+    pub fn limits(&self) -> &[Limit] {
+        &self.offers.limits
+    }
+
+    /// The limit with this name.
+    pub fn limit(&self, name: &str) -> Option<&Limit> {
+        self.offers.limits.iter().find(|limit| *limit.name == *name)
+    }
+
+    /// All discounts, in the order of the text.
+    pub fn discounts(&self) -> &[Discount] {
+        &self.offers.discounts
+    }
+
+    /// The discount with this name.
+    pub fn discount(&self, name: &str) -> Option<&Discount> {
+        self.offers.discounts.iter().find(|discount| *discount.name == *name)
+    }
+
+    /// All products, in the order of the text.
+    pub fn products(&self) -> &[Product] {
+        &self.offers.products
+    }
+
+    /// The product with this name.
+    pub fn product(&self, name: &str) -> Option<&Product> {
+        self.offers.products.iter().find(|product| *product.name == *name)
+    }
+
+    /// All plans, in the order of the text.
+    pub fn plans(&self) -> &[Plan] {
+        &self.offers.plans
+    }
+
+    /// The plan with this name.
+    pub fn plan(&self, name: &str) -> Option<&Plan> {
+        self.offers.plans.iter().find(|plan| *plan.name == *name)
+    }
+
+    /// What comes with a top-up of so much.
+    pub fn gift_for(&self, top_up: Money) -> Option<&Gift> {
+        self.offers.gifts.iter().filter(|gift| gift.top_up <= top_up).max_by_key(|gift| gift.top_up)
+    }
+
+    /// All gifts, in the order of the text.
+    pub fn gifts(&self) -> &[Gift] {
+        &self.offers.gifts
+    }
+
+    /// When the span of a period that a moment lies in begins and ends, by the operator's clock. `cycle_day` = the day of
+    /// the month on which the account's cycles begin, 1 to 28.
+    pub fn span(&self, period: Period, cycle_day: u8, at: Timestamp) -> (Timestamp, Timestamp) {
+        calendar::span(&self.settings.time_zone, period, cycle_day, at)
+    }
+
+    /// Whether a discount is given at a moment.
+    pub fn is_given(&self, discount: &Discount, at: Timestamp) -> bool {
+        discount.hours.is_none_or(|hours| {
+            calendar::local(&self.settings.time_zone, at).is_some_and(|local| hours.include(local))
+        })
     }
 
     /// The balance from which on downwards clients are told that little is left (spec G-80): the highest threshold that is

@@ -17,6 +17,7 @@ use toml::de::DeTable;
 use self::{contexts::Contexts, section::Section, services::Services};
 use super::{
     catalog::Catalog,
+    offer::Offers,
     problem::{Problem, Problems},
 };
 use crate::units::Currency;
@@ -73,5 +74,6 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         failure: contexts.list.iter().map(|context| context.failure).collect(),
         settings,
         of_contexts,
+        offers: Offers::default(),
     })
 }

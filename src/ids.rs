@@ -13,7 +13,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 pub use self::token::RefundToken;
 
 /// An account. Chosen by whoever creates it; above 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct AccountId(pub u64);
 
 impl fmt::Display for AccountId {

@@ -19,6 +19,14 @@ pub(super) fn entry(line: &HistoryLine<'_>, open: bool, currency: Currency, cata
         HistoryKind::Allowance => Kind::Allowance,
         HistoryKind::Opening => Kind::Opening,
         HistoryKind::Refund => Kind::Refund,
+        HistoryKind::Fee => Kind::Fee,
+        HistoryKind::Gift => Kind::Gift,
+        HistoryKind::RollOver => Kind::RollOver,
+        HistoryKind::Expired => Kind::Expired,
+        HistoryKind::TransferOut => Kind::TransferOut,
+        HistoryKind::TransferIn => Kind::TransferIn,
+        HistoryKind::Voucher => Kind::Voucher,
+        HistoryKind::Change => Kind::Change,
     };
     let is_adjustment = line.kind == HistoryKind::Adjustment;
     let (service, reason) = if is_adjustment { ("", &*line.service) } else { (&*line.service, "") };
@@ -54,10 +62,27 @@ fn explain(line: &HistoryLine<'_>, open: bool, currency: Currency, catalog: &Cat
             format!("Allowance {} of {units} given.", line.service)
         }
         HistoryKind::Refund => format!("{amount} given back for {}.", line.service),
+        HistoryKind::Fee => format!("Fee of {} for {}.", Said(-line.amount, currency), line.service),
+        HistoryKind::Gift => format!("{} given: {}.", moved(line, currency), line.service),
+        HistoryKind::RollOver => format!("{} of {} gone on into the next period.", moved(line, currency), line.service),
+        HistoryKind::Expired => format!("{} of {} expired.", moved(line, currency), line.service),
+        HistoryKind::TransferOut => format!("{} sent to {}.", moved(line, currency), line.service),
+        HistoryKind::TransferIn => format!("{} came from {}.", moved(line, currency), line.service),
+        HistoryKind::Voucher => format!("Voucher {} redeemed: {}.", line.service, moved(line, currency)),
+        HistoryKind::Change => line.service.to_string(),
         HistoryKind::Usage => {
             let so_far = if open { " The session still runs: this is what it has used so far." } else { "" };
             format!("{}{so_far}", explain_usage(line, currency, catalog))
         }
+    }
+}
+
+/// What moved, without its sign.
+fn moved(line: &HistoryLine<'_>, currency: Currency) -> String {
+    match line.unit_kind {
+        Some(kind) => Units { kind, amount: line.units }.to_string(),
+        None if line.amount.is_negative() => Said(-line.amount, currency).to_string(),
+        None => Said(line.amount, currency).to_string(),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     v1::{self, event::Kind},
 };
 use crate::{
-    charging::{Notice, NoticeKind},
+    charging::{LifeStep, LimitStep, Notice, NoticeKind, ProductStep},
     journal::Disk,
     store::Store,
     units::Currency,
@@ -41,5 +41,56 @@ fn kind_of(kind: &NoticeKind, currency: Currency) -> Kind {
         NoticeKind::Overdraft { excess } => {
             Kind::Overdraft(v1::OverdraftEvent { excess: Some(money_of(*excess, currency)) })
         }
+        NoticeKind::Limit { name, percent, member, step } => Kind::Limit(v1::LimitEvent {
+            name: name.to_string(),
+            percent: u32::from(*percent),
+            member: member.0,
+            step: limit_step(*step).into(),
+        }),
+        NoticeKind::Product { product, subscription, step } => Kind::Product(v1::ProductEvent {
+            product: product.to_string(),
+            subscription: *subscription,
+            step: product_step(*step).into(),
+        }),
+        NoticeKind::Life { step, until } => {
+            Kind::Life(v1::LifeEvent { step: life_step(*step).into(), until_ms: until.map_or(0, millis) })
+        }
+        NoticeKind::CycleClosed { starts, ends, usage, fees } => Kind::CycleClosed(v1::CycleClosedEvent {
+            starts_ms: millis(*starts),
+            ends_ms: millis(*ends),
+            usage: Some(money_of(*usage, currency)),
+            fees: Some(money_of(*fees, currency)),
+        }),
+    }
+}
+
+fn limit_step(step: LimitStep) -> v1::limit_event::Step {
+    use v1::limit_event::Step;
+    match step {
+        LimitStep::Told => Step::Told,
+        LimitStep::Reached => Step::Reached,
+        LimitStep::Suspended => Step::Suspended,
+    }
+}
+
+fn product_step(step: ProductStep) -> v1::product_event::Step {
+    use v1::product_event::Step;
+    match step {
+        ProductStep::Bought => Step::Bought,
+        ProductStep::Renewed => Step::Renewed,
+        ProductStep::Paused => Step::Paused,
+        ProductStep::Ended => Step::Ended,
+    }
+}
+
+fn life_step(step: LifeStep) -> v1::life_event::Step {
+    use v1::life_event::Step;
+    match step {
+        LifeStep::Activated => Step::Activated,
+        LifeStep::EndsSoon => Step::EndsSoon,
+        LifeStep::Lapsed => Step::Lapsed,
+        LifeStep::Revived => Step::Revived,
+        LifeStep::Ended => Step::Ended,
+        LifeStep::Suspended => Step::Suspended,
     }
 }

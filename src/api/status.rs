@@ -41,6 +41,7 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         | Refusal::RequestIdReused(_)
         | Refusal::WrongCurrency { .. }
         | Refusal::TooManyBuckets(_)
+        | Refusal::NotPossible(_)
         | Refusal::NotByOperator => Code::FailedPrecondition,
         Refusal::BadAmount(_) => Code::InvalidArgument,
         Refusal::OutOfRange => Code::OutOfRange,

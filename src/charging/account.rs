@@ -1,6 +1,6 @@
 //! Accounts: who pays.
 
-use super::{Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryLine};
+use super::{Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryLine, MemberNo, Profile, profile::Counter};
 use crate::{
     ids::{AccountId, BucketId, Identity, SessionNo},
     units::{Currency, Money},
@@ -59,6 +59,8 @@ pub struct Account {
     pub next_bucket: u32,
     /// How many allowances it was created with: buckets 2 and following, as long as they are there.
     pub opening_allowances: u32,
+    /// What it has beside its buckets; `None` = nothing.
+    pub profile: Option<Box<Profile>>,
 }
 
 impl Account {
@@ -97,6 +99,26 @@ impl Account {
 
     pub(super) fn remember(&mut self, line: &HistoryLine<'_>, keep: usize) {
         self.history.push(line, keep.min(HISTORY_ENTRIES_MAX));
+    }
+
+    pub(super) fn counter_mut(&mut self, id: BucketId) -> Option<&mut Counter> {
+        self.profile.as_deref_mut()?.counters.iter_mut().find(|counter| counter.id == id)
+    }
+
+    /// The member of a shared account that one of these identities is of; [`MemberNo::SHARED`] if it is nobody's with terms
+    /// of its own.
+    pub fn member_with(&self, identities: &[Identity]) -> MemberNo {
+        let Some(profile) = self.profile.as_deref().filter(|profile| !profile.members.is_empty()) else {
+            return MemberNo::SHARED;
+        };
+        let named = |subscriber: &&Subscriber| identities.iter().any(|named| subscriber.identities.contains(named));
+        let subscriber = self.subscribers.iter().find(named);
+        subscriber.and_then(|it| profile.member_of(&it.id)).map_or(MemberNo::SHARED, |member| member.no)
+    }
+
+    /// When something is to be done about it by itself; `None` = never.
+    pub fn next_due(&self) -> Option<crate::time::Timestamp> {
+        self.profile.as_deref().filter(|_| self.state != AccountState::Terminated)?.next_due()
     }
 
     /// All identities of all its subscribers.

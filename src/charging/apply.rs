@@ -1,11 +1,13 @@
 //! Makes events true. Total: it cannot refuse, and it is the same code live and in recovery.
 
+mod change;
+
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
     Account, AccountState, Answer, BucketKind, Client, Closed, ClosingCause, Credited, DebitRef, Draw, Event,
-    EventAction, EventCharged, Grown, HistoryKind, HistoryLine, Interrogated, Notice, NoticeKind, OrphanUsage, Quota,
-    RememberedCredit, RememberedEvent, RequestKind, Retention, Session, State, Step,
+    EventAction, EventCharged, Grown, HistoryKind, HistoryLine, Interrogated, LifeStep, Notice, NoticeKind,
+    OrphanUsage, Quota, RememberedCredit, RememberedEvent, RequestKind, Retention, Session, State, Step,
     history::unit_kind,
     refund,
     state::{event_key, report_key},
@@ -43,6 +45,7 @@ impl State {
                     history: Default::default(),
                     next_bucket: 1,
                     opening_allowances: u32::try_from(buckets.len().saturating_sub(1)).unwrap_or(u32::MAX),
+                    profile: None,
                 };
                 buckets.iter().for_each(|bucket| new.insert_bucket(bucket.clone()));
                 if opening != 0 {
@@ -58,18 +61,8 @@ impl State {
                     account.subscribers.push(subscriber.clone());
                 }
             }
-            Event::StateChanged { account, state, .. } => {
-                if let Some(account) = self.accounts.get_mut(account) {
-                    // An operator lifts a suspension, not a credit stop: only a credit does.
-                    let stopped = *state == AccountState::Active && account.credit_stopped;
-                    account.state = if stopped { AccountState::Stopped } else { *state };
-                    // Whoever may not be served is not served on (spec C-106); and an abort that is no longer wanted is
-                    // none.
-                    let abort = matches!(state, AccountState::Suspended | AccountState::Terminated);
-                    let sessions = account.sessions.clone();
-                    sessions.into_iter().for_each(|no| self.mark_abort(no, abort));
-                }
-            }
+            Event::StateChanged { account, state, .. } => self.set_state(*account, *state),
+            Event::AccountChanged(event) => self.apply_change(event),
             Event::Interrogated(event) => self.apply_interrogated(event),
             Event::EventCharged(event) => self.apply_event(event),
             Event::Credited(event) => self.apply_credit(event),
@@ -114,9 +107,11 @@ impl State {
                 reauthorise_group: None,
                 woken: Timestamp::EPOCH,
                 reported: 0,
+                member: opening.member,
             };
             self.insert_session(session);
         }
+        self.begin(event.account, &event.begun, event.at);
         for step in &event.steps {
             self.apply_step(event, step);
         }
@@ -222,6 +217,8 @@ impl State {
                 if bucket.kind == BucketKind::Money {
                     self.reserved += i128::from(sign * draw.amount);
                 }
+            } else if let Some(counter) = account.counter_mut(draw.bucket) {
+                counter.reserved += sign * draw.amount;
             }
         }
     }
@@ -238,6 +235,8 @@ impl State {
                 } else {
                     units = units.saturating_add(draw.amount.unsigned_abs());
                 }
+            } else if let Some(counter) = account.counter_mut(draw.bucket) {
+                counter.used = counter.used.saturating_add(draw.amount);
             }
         }
         account.debited = account.debited.saturating_add(charged);
@@ -247,6 +246,7 @@ impl State {
 
     fn apply_event(&mut self, event: &EventCharged) {
         let refund = event.action == EventAction::Refund;
+        self.begin(event.account, &event.begun, event.at);
         for step in &event.steps {
             let (kind, amount, units) = if refund {
                 let units = self.give_back(event.account, &step.debits, step.charged);
@@ -282,6 +282,7 @@ impl State {
     /// Usage without a session: charged if it has steps, and remembered, so that a copy of the report is known as one.
     fn apply_orphan(&mut self, event: &OrphanUsage) {
         if let Some(account) = event.account {
+            self.begin(account, &event.begun, event.at);
             for step in &event.steps {
                 let units = self.debit(account, &step.debits, step.charged);
                 let line = HistoryLine::money(event.at, HistoryKind::Usage, -step.charged);
@@ -333,6 +334,9 @@ impl State {
                 } else {
                     units = units.saturating_add(draw.amount.unsigned_abs());
                 }
+            } else if let Some(counter) = account.counter_mut(draw.bucket) {
+                // A span that began since then has not counted it.
+                counter.used = counter.used.saturating_sub(draw.amount).max(0);
             }
         }
         account.credited = account.credited.saturating_add(money);
@@ -389,13 +393,23 @@ impl State {
         self.forget(event.at);
     }
 
-    fn apply_notices(&mut self, account: AccountId, notices: &[Notice]) {
-        let Some(account) = self.accounts.get_mut(&account) else { return };
+    fn apply_notices(&mut self, id: AccountId, notices: &[Notice]) {
         for notice in notices {
+            let Some(account) = self.accounts.get_mut(&id) else { return };
             match notice.kind {
                 NoticeKind::CreditStop => account.credit_stopped = true,
                 NoticeKind::Reconnect => account.credit_stopped = false,
-                NoticeKind::TopUp { .. } | NoticeKind::Threshold { .. } | NoticeKind::Overdraft { .. } => continue,
+                NoticeKind::Life { step: LifeStep::Suspended, .. } => {
+                    self.set_state(id, AccountState::Suspended);
+                    continue;
+                }
+                NoticeKind::TopUp { .. }
+                | NoticeKind::Threshold { .. }
+                | NoticeKind::Overdraft { .. }
+                | NoticeKind::Limit { .. }
+                | NoticeKind::Product { .. }
+                | NoticeKind::Life { .. }
+                | NoticeKind::CycleClosed { .. } => continue,
             }
             account.state = match (account.state, account.credit_stopped) {
                 (AccountState::Active, true) => AccountState::Stopped,
@@ -403,6 +417,21 @@ impl State {
                 (state, _) => state,
             };
         }
+    }
+
+    /// Sets an account's state, and what follows for its sessions.
+    fn set_state(&mut self, account: AccountId, state: AccountState) {
+        let Some(account) = self.accounts.get_mut(&account) else { return };
+        let before = account.next_due();
+        // An operator lifts a suspension, not a credit stop: only a credit does.
+        let stopped = state == AccountState::Active && account.credit_stopped;
+        account.state = if stopped { AccountState::Stopped } else { state };
+        let (id, after) = (account.id, account.next_due());
+        // Whoever may not be served is not served on (spec C-106); and an abort that is no longer wanted is none.
+        let abort = matches!(state, AccountState::Suspended | AccountState::Terminated);
+        let sessions = account.sessions.clone();
+        sessions.into_iter().for_each(|no| self.mark_abort(no, abort));
+        self.queue_account(id, before, after);
     }
 
     fn mark_reauthorise(&mut self, no: SessionNo, wanted: bool, group: Option<u32>) {

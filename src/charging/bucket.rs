@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::MemberNo;
 use crate::{ids::BucketId, time::Timestamp, units::UnitKind};
 
 /// What a bucket holds.
@@ -34,6 +35,12 @@ pub struct Bucket {
     pub services: Arc<[Arc<str>]>,
     /// The name it was sold under.
     pub name: Arc<str>,
+    /// Whose it is; [`MemberNo::SHARED`] = everybody's who uses the account.
+    pub owner: MemberNo,
+    /// The subscription that gave it; 0 = none.
+    pub subscription: u32,
+    /// How often it has rolled over into a further period.
+    pub rolled: u8,
 }
 
 impl Bucket {

@@ -7,7 +7,7 @@ use crate::{
     units::{Currency, Money, UnitKind, Units},
 };
 
-use super::{AccountState, Measure, Subscriber};
+use super::{AccountState, ManageCommand, Measure, MemberNo, Subscriber};
 
 /// Anything that may change a partition.
 #[derive(Debug)]
@@ -18,6 +18,15 @@ pub enum Command<'a> {
     ChargeEvent(EventRequest<'a>),
     /// Money or an allowance for an account, or an adjustment.
     Credit(CreditCommand<'a>),
+    /// Anything else that is done with an account.
+    Manage(ManageCommand<'a>),
+    /// Does the next thing that is due for an account by itself.
+    CatchUp {
+        /// The account.
+        account: AccountId,
+        /// It is about to be used.
+        use_begins: bool,
+    },
     /// A new account.
     CreateAccount(AccountSpec<'a>),
     /// A new subscriber of an account.
@@ -107,6 +116,8 @@ pub struct Interrogation<'a> {
     pub happened: Option<Timestamp>,
     /// The client's Origin-State-Id: of the request, or the last that it told; 0 = none (spec B-191).
     pub incarnation: u32,
+    /// The member of a shared account that uses it, as far as the request's identities say; a running session knows.
+    pub member: MemberNo,
 }
 
 /// The switches of a client that change what it is granted or told: part of the decision, so that a retransmission gets
@@ -358,6 +369,8 @@ pub struct EventRequest<'a> {
     pub happened: Option<Timestamp>,
     /// The client may refund what is linked to no debit (spec C-136).
     pub unlinked_refunds: bool,
+    /// The member of a shared account that uses it, as far as the request's identities say; a running session knows.
+    pub member: MemberNo,
 }
 
 /// Where a credit comes from and what it gives.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Bucket, BucketKind, CreditCommand, CreditKind, Credited, Decided, Draw, Event, HistoryKind,
-    Notice, NoticeKind, Outcome, Refusal, State, lifecycle,
+    MemberNo, Notice, NoticeKind, Outcome, Refusal, State, lifecycle,
     quota::{Allocation, BALANCE_MAX, Ledger},
 };
 use crate::{
@@ -76,6 +76,9 @@ pub(super) fn bucket_of(allowance: &Allowance, id: BucketId, now: Timestamp) -> 
         expires: allowance.validity_secs.map(|secs| now.plus_secs(secs)),
         services: allowance.services.as_slice().into(),
         name: Arc::clone(&allowance.name),
+        owner: MemberNo::SHARED,
+        subscription: 0,
+        rolled: 0,
     }
 }
 

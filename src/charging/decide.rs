@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, Session, State,
-    Subscriber, SubscriberSpec, credit, event_charging, interrogate, lifecycle,
+    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, MemberNo, Session,
+    State, Subscriber, SubscriberSpec, credit, event_charging, interrogate, lifecycle, manage, turn,
 };
 use crate::{
     ids::{AccountId, BucketId, SessionNo},
@@ -87,6 +87,9 @@ pub enum Refusal {
     /// Zero, negative where that makes no sense, or more than may be moved at once.
     #[error("{0} is not an amount that can be moved here")]
     BadAmount(Money),
+    /// Something that the command names is not there, or does not fit.
+    #[error("{0}")]
+    NotPossible(String),
     /// The balance would be more than can be counted.
     #[error("the balance would be out of range")]
     OutOfRange,
@@ -129,6 +132,8 @@ pub fn decide(state: &State, catalog: &Catalog, command: &Command<'_>, now: Time
         Command::Interrogate(request) => interrogate::decide(state, catalog, request, now),
         Command::ChargeEvent(request) => event_charging::decide(state, catalog, request, now),
         Command::Credit(request) => credit::decide(state, catalog, request, now),
+        Command::Manage(request) => manage::decide(state, catalog, request, now),
+        Command::CatchUp { account, use_begins } => turn::decide(state, catalog, *account, *use_begins, now),
         Command::CreateAccount(spec) => create_account(state, spec, now),
         Command::CreateSubscriber(spec) => create_subscriber(state, spec, now),
         Command::SetState { account, state: target, reason } => set_state(state, *account, *target, reason, now),
@@ -177,6 +182,9 @@ fn create_account(state: &State, spec: &AccountSpec<'_>, now: Timestamp) -> Deci
         expires: None,
         services: Arc::new([]),
         name: "main".into(),
+        owner: MemberNo::SHARED,
+        subscription: 0,
+        rolled: 0,
     };
     let allowances = spec.allowances.iter().zip(opening_buckets());
     let buckets =

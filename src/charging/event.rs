@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    AccountState, Answer, Bucket, Draw, EventAction, HistoryKind, Measure, RequestKind, Subscriber, Terms, Used,
-    Verdict,
+    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, HistoryKind, Measure, MemberNo,
+    RequestKind, Subscriber, Terms, Used, Verdict,
 };
 use crate::{
     ids::{AccountId, BucketId, QuotaKey, SessionId, SessionKey, SessionNo},
@@ -57,6 +57,8 @@ pub enum Event {
     EventCharged(Box<EventCharged>),
     /// Money or units came in, or were taken by an operator.
     Credited(Box<Credited>),
+    /// An account changed otherwise: products, fees, cycles, members, transfers, life.
+    AccountChanged(Box<AccountChanged>),
     /// Usage was reported that belongs to no session: recorded, not charged (spec C-90, I-13).
     OrphanUsage(Box<OrphanUsage>),
     /// A session ended without a final request.
@@ -116,6 +118,8 @@ pub enum ClosingCause {
     MainEnded,
     /// The client has restarted without it (spec B-191).
     ClientRestarted,
+    /// Its line was taken out of the account.
+    Withdrawn,
 }
 
 /// The data with which a session begins.
@@ -131,6 +135,8 @@ pub struct Opening {
     pub origin_host: Arc<str>,
     /// Origin-Realm of the client.
     pub origin_realm: Arc<str>,
+    /// The member of a shared account that uses it.
+    pub member: MemberNo,
 }
 
 impl Opening {
@@ -171,6 +177,8 @@ pub struct Interrogated {
     pub wake: Vec<SessionNo>,
     /// The client's Event-Timestamp, if it was too far off to be rated by (spec C-24).
     pub untimely: Option<Timestamp>,
+    /// Counters whose span begins here.
+    pub begun: Vec<Counter>,
 }
 
 /// A Diameter node.
@@ -244,6 +252,8 @@ pub struct EventCharged {
     pub reauthorise: Vec<SessionNo>,
     /// The client's Event-Timestamp, if it was too far off to be rated by (spec C-24).
     pub untimely: Option<Timestamp>,
+    /// Counters whose span begins here.
+    pub begun: Vec<Counter>,
 }
 
 /// Names a debit among the one-time events of an account.
@@ -307,6 +317,8 @@ pub struct OrphanUsage {
     pub verdict: Verdict,
     /// What provisioning must hear.
     pub notices: Vec<Notice>,
+    /// Counters whose span begins here.
+    pub begun: Vec<Counter>,
 }
 
 /// Something that provisioning must hear of. Numbered by the store in journal order.
@@ -348,6 +360,85 @@ pub enum NoticeKind {
         /// By how much.
         excess: Money,
     },
+    /// A limit is near, or reached.
+    Limit {
+        /// Its name in the catalog.
+        name: Arc<str>,
+        /// How much of it is used, in percent: that of the reminder, or 100.
+        percent: u8,
+        /// Whose limit.
+        member: MemberNo,
+        /// What came of it.
+        step: LimitStep,
+    },
+    /// Something became of a product.
+    Product {
+        /// Its name in the catalog.
+        product: Arc<str>,
+        /// Its number in the account.
+        subscription: u32,
+        /// What.
+        step: ProductStep,
+    },
+    /// A step in the account's life.
+    Life {
+        /// Which.
+        step: LifeStep,
+        /// When its validity ends or ended, or the account ends.
+        until: Option<Timestamp>,
+    },
+    /// A billing cycle is closed.
+    CycleClosed {
+        /// When it began.
+        starts: Timestamp,
+        /// When it ended.
+        ends: Timestamp,
+        /// Usage charged in it.
+        usage: Money,
+        /// Fees charged in it.
+        fees: Money,
+    },
+}
+
+/// What came of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitStep {
+    /// It is told, and nothing else.
+    Told,
+    /// What comes next is refused, or costs less.
+    Reached,
+    /// The account was suspended.
+    Suspended,
+}
+
+/// What became of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProductStep {
+    /// It was bought.
+    Bought,
+    /// It takes effect, or a new period of it began.
+    Renewed,
+    /// A fee could not be paid: it pauses.
+    Paused,
+    /// It has ended.
+    Ended,
+}
+
+/// A step in an account's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LifeStep {
+    /// Its life began.
+    Activated,
+    /// Its validity ends soon.
+    EndsSoon,
+    /// Its validity has ended.
+    Lapsed,
+    /// A top-up gave it validity again.
+    Revived,
+    /// It is terminated.
+    Ended,
+    /// It is suspended, by a limit.
+    Suspended,
 }
 
 impl Event {
@@ -357,6 +448,7 @@ impl Event {
             Self::Interrogated(event) => &event.notices,
             Self::EventCharged(event) => &event.notices,
             Self::Credited(event) => &event.notices,
+            Self::AccountChanged(event) => &event.notices,
             Self::OrphanUsage(event) => &event.notices,
             _ => &[],
         }

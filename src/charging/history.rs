@@ -26,6 +26,22 @@ pub enum HistoryKind {
     Opening,
     /// Usage given back.
     Refund,
+    /// A fee of a product.
+    Fee,
+    /// What came with a top-up, or with a product.
+    Gift,
+    /// Units that went on into a further period.
+    RollOver,
+    /// What was left when a bucket ran out.
+    Expired,
+    /// Money sent to another account, or come back from there.
+    TransferOut,
+    /// Money from another account.
+    TransferIn,
+    /// A voucher.
+    Voucher,
+    /// Anything else that was changed.
+    Change,
 }
 
 /// One line of an account's history.
@@ -148,13 +164,21 @@ impl fmt::Debug for History {
 
 // A line: kinds and whether there is a Session-Id in one octet, numbers in groups of seven bits, then the texts.
 
-const KINDS: [HistoryKind; 6] = [
+const KINDS: [HistoryKind; 14] = [
     HistoryKind::Usage,
     HistoryKind::TopUp,
     HistoryKind::Adjustment,
     HistoryKind::Allowance,
     HistoryKind::Opening,
     HistoryKind::Refund,
+    HistoryKind::Fee,
+    HistoryKind::Gift,
+    HistoryKind::RollOver,
+    HistoryKind::Expired,
+    HistoryKind::TransferOut,
+    HistoryKind::TransferIn,
+    HistoryKind::Voucher,
+    HistoryKind::Change,
 ];
 const UNITS: [Option<UnitKind>; 4] = [None, Some(UnitKind::Octets), Some(UnitKind::Seconds), Some(UnitKind::Events)];
 /// Numbers in a line: moment, money, units, units from an allowance, rating group, lengths of the texts.
@@ -173,6 +197,8 @@ fn write(line: &HistoryLine<'_>, out: &mut Vec<u8>) {
     let kind = KINDS.iter().position(|kind| *kind == line.kind).unwrap_or(0);
     let unit = UNITS.iter().position(|unit| *unit == line.unit_kind).unwrap_or(0);
     let mut head = Head { octets: [0; 1 + NUMBERS * NUMBER_MAX], length: 0 };
+    // Five bits of the kind, on both sides of the others.
+    let kind = kind & 7 | kind >> 3 << 6;
     head.put((kind | unit << 3 | usize::from(line.session_id.is_some()) << 5) as u8);
     numbers.into_iter().for_each(|number| head.number(number));
     let head = head.octets.get(..head.length).unwrap_or_default();
@@ -218,7 +244,7 @@ fn read<'a>(rest: &mut &'a [u8]) -> HistoryLine<'a> {
     let request = text(rest, request);
     HistoryLine {
         at: Timestamp::from_millis(at),
-        kind: KINDS.get(kinds & 7).copied().unwrap_or(HistoryKind::Usage),
+        kind: KINDS.get(kinds & 7 | kinds >> 6 << 3).copied().unwrap_or(HistoryKind::Usage),
         amount: Money::from_micros((micros >> 1) as i64 ^ -((micros & 1) as i64)),
         units,
         unit_kind: UNITS.get(kinds >> 3 & 3).copied().flatten(),

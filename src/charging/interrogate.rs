@@ -156,6 +156,7 @@ fn orphan(
         steps,
         verdict,
         notices,
+        begun: Vec::new(),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }
@@ -353,6 +354,7 @@ impl<'a> Interrogator<'a> {
                 context: request.context_name.into(),
                 origin_host: request.origin_host.into(),
                 origin_realm: request.origin_realm.into(),
+                member: request.member,
             })
         });
         let moved = session.filter(|session| {
@@ -380,6 +382,7 @@ impl<'a> Interrogator<'a> {
             incarnation: incarnation.then_some(request.incarnation),
             wake,
             untimely: request.happened.filter(|_| untimely),
+            begun: Vec::new(),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
     }

@@ -85,6 +85,13 @@ impl State {
                     reserved += i128::from(bucket.reserved);
                 }
             }
+            for counter in account.profile.iter().flat_map(|profile| &profile.counters) {
+                let held = holds.iter().filter(|(id, _)| *id == counter.id).map(|(_, amount)| amount).sum();
+                if counter.reserved != held || held < 0 {
+                    let (account, bucket, reserved) = (account.id, counter.id, counter.reserved);
+                    return Err(Violation::Reservation { account, bucket, reserved, held });
+                }
+            }
             let expected = i128::from(account.credited.micros()) - i128::from(account.debited.micros());
             if money != expected {
                 return Err(Violation::Balance { account: account.id, buckets: money, expected });
@@ -112,6 +119,10 @@ impl State {
         let listed: usize = self.accounts.values().map(|account| account.sessions.len()).sum();
         if listed != self.sessions.len() || self.session_keys.len() != self.sessions.len() {
             return Err(Violation::Index("numbers of sessions differ"));
+        }
+        let due = self.accounts.values().filter_map(|account| Some((account.next_due()?, account.id)));
+        if !due.collect::<std::collections::BTreeSet<_>>().eq(&self.due_accounts) {
+            return Err(Violation::Index("an account is not queued for what is due, or at another moment"));
         }
         if self.supervision.len() != self.sessions.len() {
             return Err(Violation::Index("a session is not supervised, or twice"));

@@ -8,6 +8,7 @@ mod account;
 mod answer;
 mod apply;
 mod bucket;
+mod changed;
 mod command;
 mod credit;
 mod decide;
@@ -18,30 +19,36 @@ mod interrogate;
 mod invariants;
 mod kept;
 mod lifecycle;
+mod manage;
 mod memory;
+mod profile;
 mod quota;
 mod rate;
 mod refund;
 mod restore;
 mod session;
 mod state;
+mod turn;
 
 pub use account::{Account, AccountState, Subscriber};
 pub use answer::{
     Advice, Answer, AnswerExtras, Answered, FinalUnits, Grant, PoolShare, Reply, ReplyExtras, TariffAdvice, Verdict,
 };
 pub use bucket::{Bucket, BucketKind, Draw};
+pub use changed::{AccountChanged, Asked, Entry, Statement};
 pub use command::{
     AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,
     Interrogation, RequestKind, ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
 pub use decide::{Decided, Outcome, Refusal, decide};
 pub use event::{
-    ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, Origin,
-    OrphanUsage, Step,
+    ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
+    Opening, Origin, OrphanUsage, ProductStep, Step,
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
+pub use manage::{Manage, ManageCommand};
+pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
 pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{Account, BucketKind, Client, Closed, RememberedCredit, RememberedEvent, Retention, Session, State};
+use super::{
+    Account, BucketKind, Client, Closed, MemberNo, RememberedCredit, RememberedEvent, Retention, Session, State,
+};
 use crate::{
     ids::{AccountId, SessionId, SessionNo},
     time::Timestamp,
@@ -40,6 +42,7 @@ impl Session {
             reauthorise_group: None,
             woken: Timestamp::EPOCH,
             reported: 0,
+            member: MemberNo::SHARED,
         }
     }
 }
@@ -61,6 +64,7 @@ impl State {
             self.balances += i128::from(bucket.amount);
             self.reserved += i128::from(bucket.reserved);
         }
+        self.queue_account(account.id, None, account.next_due());
         self.accounts.insert(account.id, account);
         true
     }
@@ -145,6 +149,7 @@ impl State {
         same("supervised sessions", &supervised(self), &supervised(other))?;
         same("sessions with a request to send", &self.reauthorise, &other.reauthorise)?;
         same("clients", &self.clients, &other.clients)?;
+        same("accounts that something is due for", &self.due_accounts, &other.due_accounts)?;
         same_all("ended sessions", self.closed(), other.closed())?;
         same_all("one-time events", self.events(), other.events())?;
         same_all("credits", self.credits(), other.credits())

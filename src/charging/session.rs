@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    Answer, Draw, Pool, Quota, RequestKind,
+    Answer, Draw, MemberNo, Pool, Quota, RequestKind,
     kept::{Final, Kept},
     memory::Remembered,
 };
@@ -73,6 +73,8 @@ pub struct Session {
     pub reported: u64,
     /// When it was last asked to come again because another session had released something (spec C-104).
     pub woken: Timestamp,
+    /// The member of a shared account that uses it.
+    pub member: MemberNo,
 }
 
 /// Whether a request of a session is new.

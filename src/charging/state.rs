@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Account, Answer, Closed, ClosingCause, EventAction, HistoryKind, RequestKind, Session, Step,
+    Account, AccountState, Answer, Closed, ClosingCause, EventAction, HistoryKind, RequestKind, Session, Step,
     kept::{Charged, Kept},
     memory::{Memory, Remembered},
 };
@@ -223,6 +223,8 @@ pub struct State {
     pub(super) supervision: BTreeSet<(Timestamp, SessionNo)>,
     /// Sessions that a request of ours is to be sent about: re-authorisation or abort.
     pub(super) reauthorise: BTreeSet<SessionNo>,
+    /// Accounts by the moment when something is to be done about them.
+    pub(super) due_accounts: BTreeSet<(Timestamp, AccountId)>,
     pub(super) closed: Memory<Closed>,
     pub(super) events: Memory<RememberedEvent>,
     pub(super) credits: Memory<RememberedCredit>,
@@ -347,6 +349,33 @@ impl State {
     /// When the next session is due, if any runs.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.supervision.first().map(|(at, _)| *at)
+    }
+
+    /// Accounts for which something is to be done at `now`, at most `limit`.
+    pub fn due_accounts(&self, now: Timestamp, limit: usize) -> Vec<AccountId> {
+        self.due_accounts.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, account)| *account).collect()
+    }
+
+    /// Whether something is to be done for an account before it is used at `now`.
+    pub fn must_catch_up(&self, account: AccountId, now: Timestamp) -> bool {
+        let Some(account) = self.accounts.get(&account) else { return false };
+        let Some(profile) = account.profile.as_deref() else { return false };
+        account.state != AccountState::Terminated
+            && (profile.plan.is_some() && profile.life.activated.is_none()
+                || profile.next_due().is_some_and(|due| due <= now))
+    }
+
+    /// Puts an account at its place in the queue of those that something is due for.
+    pub(super) fn queue_account(&mut self, account: AccountId, before: Option<Timestamp>, after: Option<Timestamp>) {
+        if before == after {
+            return;
+        }
+        if let Some(at) = before {
+            self.due_accounts.remove(&(at, account));
+        }
+        if let Some(at) = after {
+            self.due_accounts.insert((at, account));
+        }
     }
 
     /// Keys of sessions that have ended since the last call, and why: for whoever keeps an index of running sessions.

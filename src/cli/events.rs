@@ -109,6 +109,16 @@ fn text(event: &v1::Event) -> String {
         Some(Kind::TopUp(top_up)) => format!(" of {} ({})", money(top_up.amount.as_ref()), top_up.request_id),
         Some(Kind::Threshold(threshold)) => format!(" {}", threshold.name),
         Some(Kind::Overdraft(overdraft)) => format!(" by {}", money(overdraft.excess.as_ref())),
+        Some(Kind::Limit(limit)) => {
+            format!(" {} {} %, {}", limit.name, limit.percent, json::step(limit.step().as_str_name()))
+        }
+        Some(Kind::Product(product)) => {
+            format!(" {} #{} {}", product.product, product.subscription, json::step(product.step().as_str_name()))
+        }
+        Some(Kind::Life(life)) => format!(" {}", json::step(life.step().as_str_name())),
+        Some(Kind::CycleClosed(cycle)) => {
+            format!(" usage {}, fees {}", money(cycle.usage.as_ref()), money(cycle.fees.as_ref()))
+        }
         Some(Kind::CreditStop(_) | Kind::Reconnect(_)) | None => String::new(),
     };
     let identities: Vec<_> = event.identities.iter().map(who::written).collect();

@@ -135,9 +135,35 @@ pub(super) fn event(event: &v1::Event) -> Value {
             value["bucket_id"] = threshold.bucket_id.into();
         }
         Some(Kind::Overdraft(overdraft)) => value["excess"] = money(overdraft.excess.as_ref()),
+        Some(Kind::Limit(limit)) => {
+            value["limit"] = limit.name.as_str().into();
+            value["percent"] = limit.percent.into();
+            value["member"] = limit.member.into();
+            value["step"] = step(limit.step().as_str_name()).into();
+        }
+        Some(Kind::Product(product)) => {
+            value["product"] = product.product.as_str().into();
+            value["subscription"] = product.subscription.into();
+            value["step"] = step(product.step().as_str_name()).into();
+        }
+        Some(Kind::Life(life)) => {
+            value["step"] = step(life.step().as_str_name()).into();
+            value["until_ms"] = life.until_ms.into();
+        }
+        Some(Kind::CycleClosed(cycle)) => {
+            value["starts_ms"] = cycle.starts_ms.into();
+            value["ends_ms"] = cycle.ends_ms.into();
+            value["usage"] = money(cycle.usage.as_ref());
+            value["fees"] = money(cycle.fees.as_ref());
+        }
         Some(Kind::CreditStop(_) | Kind::Reconnect(_)) | None => {}
     }
     value
+}
+
+/// The word for a step of something, such as `renewed`.
+pub(super) fn step(name: &str) -> String {
+    short(name, "STEP_")
 }
 
 /// The name of an event's kind.
@@ -148,6 +174,10 @@ pub(super) fn kind(event: &v1::Event) -> &'static str {
         Some(Kind::Reconnect(_)) => "reconnect",
         Some(Kind::Threshold(_)) => "threshold",
         Some(Kind::Overdraft(_)) => "overdraft",
+        Some(Kind::Limit(_)) => "limit",
+        Some(Kind::Product(_)) => "product",
+        Some(Kind::Life(_)) => "life",
+        Some(Kind::CycleClosed(_)) => "cycle_closed",
         None => "unknown",
     }
 }

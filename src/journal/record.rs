@@ -3,6 +3,7 @@
 //! A record is written for every charging request. It is therefore written field by field into the caller's buffer, with no
 //! copy on the way; reading, which only recovery does, goes through the generated messages. Tests hold both together.
 
+pub(super) mod account;
 #[cfg(test)]
 pub(super) mod arbitrary;
 pub(super) mod numbers;

@@ -3,8 +3,8 @@
 use super::{ClientTraits, client::ServicesRead, conditions, identity};
 use crate::{
     charging::{
-        AdviceWanted, ClientNeeds, Command, EventAction, EventRequest, Interrogation, RequestKind, ServiceRequest,
-        SplitUsage, Used, Want, WantedUnits,
+        AdviceWanted, ClientNeeds, Command, EventAction, EventRequest, Interrogation, MemberNo, RequestKind,
+        ServiceRequest, SplitUsage, Used, Want, WantedUnits,
     },
     diameter::{
         CreditControlRequest, RequestError, ResultCode,
@@ -114,6 +114,7 @@ pub fn charge<'a>(
             attributes: conditions::attributes(request, catalog, context),
             happened: request.event_timestamp,
             unlinked_refunds: client.unlinked_refunds,
+            member: MemberNo::SHARED,
         })
     } else {
         Request::Session(Interrogation {
@@ -134,6 +135,7 @@ pub fn charge<'a>(
             attributes: conditions::attributes(request, catalog, context),
             happened: request.event_timestamp,
             incarnation: request.origin_state_id.filter(|id| *id != 0).unwrap_or(client.incarnation),
+            member: MemberNo::SHARED,
         })
     };
     Ok(Charge { identities: identity::identities(request), key, request: translated })

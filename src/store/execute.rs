@@ -10,7 +10,7 @@ use super::{Store, index::Named, partition::Partition};
 use crate::{
     charging::{
         Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, EventAction, Outcome, Refusal,
-        RequestKind, SubscriberSpec, Verdict, decide,
+        RequestKind, State, SubscriberSpec, Verdict, decide,
     },
     ids::{AccountId, Identity, PartitionId, RefundToken, SessionKey, SessionNo},
     journal::{Disk, Pending, Position, record},
@@ -116,10 +116,14 @@ impl<D: Disk> Store<D> {
             }
         };
         let mut cell = self.lock(partition);
-        let command = command(account);
+        let mut command = command(account);
         let now = self.clock.now();
         if now.since(received) > PATIENCE {
             return rests_on_nothing(Answer::bare(kind, number, Verdict::TooBusy));
+        }
+        if let Some(account) = account {
+            self.catch_up(&mut cell, partition, account, true, now);
+            name_member(&cell.state, account, identities, &mut command);
         }
         let (decided, position) = self.execute_at(&mut cell, partition, &command, now);
         let Outcome::Answer(answer) = decided.outcome else {
@@ -139,6 +143,54 @@ impl<D: Disk> Store<D> {
         Pending::new(Answered { answer, currency, repeated: decided.repeated, refund }, position)
     }
 
+    /// Does what is due for an account by itself, before it is used or looked at: a new period begins at its own moment, not
+    /// when the background comes to it.
+    fn catch_up(
+        &self,
+        cell: &mut Partition,
+        partition: PartitionId,
+        account: AccountId,
+        use_begins: bool,
+        now: Timestamp,
+    ) {
+        /// Things that may be due for one account at once. A defect that makes something due for ever must not keep the
+        /// partition.
+        const AT_ONCE: usize = 1_000;
+        for _ in 0..AT_ONCE {
+            if !cell.state.must_catch_up(account, now) {
+                return;
+            }
+            let command = Command::CatchUp { account, use_begins };
+            let (decided, _) = self.execute_at(cell, partition, &command, now);
+            if decided.event.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Does what is due for accounts by itself: renewals, ends of cycles and of validity. Returns for how many accounts, at
+    /// most `limit` in each partition; requests come in between.
+    pub fn catch_up_accounts(&self, limit: usize) -> usize {
+        /// Accounts under one hold of a lock: requests wait meanwhile.
+        const AT_ONCE: usize = 16;
+        let mut done = 0;
+        for partition in self.partition_ids() {
+            for _ in 0..limit.div_ceil(AT_ONCE) {
+                let mut cell = self.lock(partition);
+                let now = self.clock.now();
+                let due = cell.state.due_accounts(now, AT_ONCE);
+                for account in &due {
+                    self.catch_up(&mut cell, partition, *account, false, now);
+                }
+                done += due.len();
+                if due.len() < AT_ONCE {
+                    break;
+                }
+            }
+        }
+        done
+    }
+
     /// Executes a command about one account.
     ///
     /// # Errors
@@ -146,6 +198,7 @@ impl<D: Disk> Store<D> {
     pub fn account_command(&self, account: AccountId, command: &Command<'_>) -> Pending<Result<Done, Refusal>> {
         let partition = self.partition_of(account);
         let mut cell = self.lock(partition);
+        self.catch_up(&mut cell, partition, account, false, self.clock.now());
         let (decided, position) = self.execute(&mut cell, partition, command);
         Pending::new(done(decided), position)
     }
@@ -304,6 +357,16 @@ impl<D: Disk> Store<D> {
 
     pub(super) fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<D> {
         (0..self.partitions.len() as u16).map(PartitionId)
+    }
+}
+
+/// Says which member of a shared account a request is about.
+fn name_member(state: &State, account: AccountId, identities: &[Identity], command: &mut Command<'_>) {
+    let Some(account) = state.account(account).filter(|account| account.profile.is_some()) else { return };
+    match command {
+        Command::Interrogate(request) => request.member = account.member_with(identities),
+        Command::ChargeEvent(request) => request.member = account.member_with(identities),
+        _ => {}
     }
 }
 

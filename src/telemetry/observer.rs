@@ -37,7 +37,7 @@ pub struct MetricsObserver {
     money: MoneyMetrics,
     thresholds: Box<[(Arc<str>, Counter)]>,
     /// In the order of [`cause_index`].
-    closed: [Counter; 6],
+    closed: [Counter; 7],
     expired: Counter,
     top_ups: Counter,
     credit_stops: Counter,
@@ -74,7 +74,7 @@ impl MetricsObserver {
                 .map(|kind| UnitMetrics::of_service("other", kind)),
             money: MoneyMetrics::of_currency(catalog.currency().code()),
             thresholds: catalog.thresholds().iter().map(threshold).collect(),
-            closed: ["terminated", "refused", "expired", "lost", "main_ended", "client_restarted"]
+            closed: ["terminated", "refused", "expired", "lost", "main_ended", "client_restarted", "withdrawn"]
                 .map(|cause| metrics::counter!(names::SESSIONS_CLOSED, "cause" => cause)),
             expired: metrics::counter!(names::SESSIONS_EXPIRED),
             top_ups: metrics::counter!(names::TOP_UPS),
@@ -140,6 +140,10 @@ impl MetricsObserver {
         match &notice.kind {
             // Counted with the credit.
             NoticeKind::TopUp { .. } => {}
+            NoticeKind::Limit { .. }
+            | NoticeKind::Product { .. }
+            | NoticeKind::Life { .. }
+            | NoticeKind::CycleClosed { .. } => {}
             NoticeKind::CreditStop => self.credit_stops.increment(1),
             NoticeKind::Reconnect => self.reconnects.increment(1),
             NoticeKind::Overdraft { excess } => self.money.overdraft(*excess),
@@ -181,6 +185,7 @@ impl Observer for MetricsObserver {
             Event::AccountCreated { .. }
             | Event::SubscriberCreated { .. }
             | Event::StateChanged { .. }
+            | Event::AccountChanged(_)
             | Event::ReAuthorise { .. }
             | Event::Abort { .. }
             | Event::ClientState { .. }
@@ -231,6 +236,7 @@ const fn cause_index(cause: ClosingCause) -> usize {
         ClosingCause::Lost => 3,
         ClosingCause::MainEnded => 4,
         ClosingCause::ClientRestarted => 5,
+        ClosingCause::Withdrawn => 6,
     }
 }
 
@@ -392,6 +398,7 @@ mod tests {
             steps,
             verdict: Verdict::default(),
             notices: Vec::new(),
+            begun: Vec::new(),
         }
     }
 }

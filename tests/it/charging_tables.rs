@@ -9,8 +9,9 @@ use std::{fmt::Write as _, fs, path::Path};
 use tollgate::{
     charging::{
         AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command, CreditCommand,
-        CreditKind, Event, EventAction, EventRequest, Interrogation, Measure, NoticeKind, Outcome, ReplyExtras,
-        RequestKind, Retention, ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits, decide,
+        CreditKind, Event, EventAction, EventRequest, Interrogation, Measure, MemberNo, NoticeKind, Outcome,
+        ReplyExtras, RequestKind, Retention, ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits,
+        decide,
     },
     ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
     rating::{Attributes, Catalog, Role},
@@ -197,6 +198,7 @@ impl Table {
                     client: ClientNeeds { tariff_time_change: switches.contains(&"told"), ..self.client },
                     attributes,
                     happened: switches.iter().find_map(|word| Some(self.today(word.strip_prefix("event=")?))),
+                    member: MemberNo::SHARED,
                 });
                 self.execute(&command)
             }
@@ -530,6 +532,13 @@ fn told_notice(kind: &NoticeKind) -> String {
         NoticeKind::Reconnect => "reconnect".into(),
         NoticeKind::Threshold { name, .. } => format!("threshold {name}"),
         NoticeKind::Overdraft { excess } => format!("overdraft {excess}"),
+        NoticeKind::Limit { name, percent, member, step } => {
+            let whose = if *member == MemberNo::SHARED { String::new() } else { format!(" of member {}", member.0) };
+            format!("limit {name}{whose} {percent} % {step:?}").to_lowercase()
+        }
+        NoticeKind::Product { product, step, .. } => format!("product {product} {step:?}").to_lowercase(),
+        NoticeKind::Life { step, .. } => format!("life {step:?}").to_lowercase(),
+        NoticeKind::CycleClosed { usage, fees, .. } => format!("cycle closed usage {usage} fees {fees}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Any event at all, whether or not it could happen: with numbers at the ends of their ranges and empty texts.
 
+mod account;
+
 use std::sync::Arc;
 
 use proptest::{collection::vec, option, prelude::*};
@@ -161,11 +163,14 @@ fn draws() -> BoxedStrategy<Vec<Draw>> {
     vec((bucket_ids(), i64s()).prop_map(|(bucket, amount)| Draw { bucket, amount }), 0..3).boxed()
 }
 
+pub(in crate::journal) use self::account::profiles;
+
 fn buckets() -> BoxedStrategy<Bucket> {
+    let given = (u32s(), u32s(), any::<u8>());
     let kinds = prop_oneof![unit_kinds().prop_map(BucketKind::Units), Just(BucketKind::Money)];
     let figures = (i64s(), i64s(), i64s(), u32s());
-    (bucket_ids(), kinds, figures, option::of(moments()), vec(names(), 0..3), names())
-        .prop_map(|(id, kind, (amount, reserved, initial, priority), expires, services, name)| Bucket {
+    (bucket_ids(), kinds, figures, option::of(moments()), vec(names(), 0..3), names(), given)
+        .prop_map(|(id, kind, (amount, reserved, initial, priority), expires, services, name, given)| Bucket {
             id,
             kind,
             amount,
@@ -175,6 +180,9 @@ fn buckets() -> BoxedStrategy<Bucket> {
             expires,
             services: services.into(),
             name,
+            owner: MemberNo(given.0),
+            subscription: given.1,
+            rolled: given.2,
         })
         .boxed()
 }
@@ -329,6 +337,7 @@ pub(in crate::journal) fn notices() -> BoxedStrategy<Notice> {
         Just(NoticeKind::Reconnect),
         (names(), option::of(bucket_ids())).prop_map(|(name, bucket)| NoticeKind::Threshold { name, bucket }),
         money().prop_map(|excess| NoticeKind::Overdraft { excess }),
+        account::limits_and_lives(),
     ];
     (accounts(), moments(), money(), kinds)
         .prop_map(|(account, at, balance, kind)| Notice { account, at, balance, kind })
@@ -336,9 +345,10 @@ pub(in crate::journal) fn notices() -> BoxedStrategy<Notice> {
 }
 
 fn openings() -> BoxedStrategy<Box<Opening>> {
-    (session_ids(), u64s(), names(), names(), names())
-        .prop_map(|(session_id, sub_session, context, origin_host, origin_realm)| {
-            Box::new(Opening { session_id, sub_session, context, origin_host, origin_realm })
+    (session_ids(), u64s(), names(), names(), names(), u32s())
+        .prop_map(|(session_id, sub_session, context, origin_host, origin_realm, member)| {
+            let member = MemberNo(member);
+            Box::new(Opening { session_id, sub_session, context, origin_host, origin_realm, member })
         })
         .boxed()
 }
@@ -347,7 +357,7 @@ fn interrogated() -> BoxedStrategy<Event> {
     let when = (moments(), moments(), option::of(moments()));
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
-    let others = (option::of(u32s()), vec(sessions(), 0..3));
+    let others = (option::of(u32s()), vec(sessions(), 0..3), vec(account::counters(), 0..2));
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
             |(
@@ -360,7 +370,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                 notices,
                 others,
             )| {
-                let (incarnation, wake) = others;
+                let (incarnation, wake, begun) = others;
                 Event::Interrogated(Box::new(Interrogated {
                     at,
                     account,
@@ -376,6 +386,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                     incarnation,
                     wake,
                     untimely,
+                    begun,
                 }))
             },
         )
@@ -387,10 +398,11 @@ fn event_charged() -> BoxedStrategy<Event> {
     let halves = || (1..u64::MAX).boxed();
     let debits = (halves(), halves(), u32s())
         .prop_map(|(high, low, number)| DebitRef { key: SessionKey::from_halves(high, low), number });
-    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()));
+    let begun = vec(account::counters(), 0..2);
+    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()), begun);
     (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3), refund)
         .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices, refund)| {
-            let (refund_of, reauthorise, untimely) = refund;
+            let (refund_of, reauthorise, untimely, begun) = refund;
             Event::EventCharged(Box::new(EventCharged {
                 at,
                 account,
@@ -403,6 +415,7 @@ fn event_charged() -> BoxedStrategy<Event> {
                 refund_of,
                 reauthorise,
                 untimely,
+                begun,
             }))
         })
         .boxed()
@@ -441,11 +454,11 @@ fn orphan_usage() -> BoxedStrategy<Event> {
     });
     let usage = vec((keys(), used), 0..4);
     let refused = verdicts().prop_filter("orphan usage is never a success", |verdict| *verdict != Verdict::Success);
-    let charged = (vec(steps(), 0..3), vec(notices(), 0..2), refused);
+    let charged = (vec(steps(), 0..3), vec(notices(), 0..2), refused, vec(account::counters(), 0..2));
     let session = (session_ids(), u64s());
     (moments(), option::of(accounts()), session, boxed(), request_kinds(), u32s(), usage, charged)
         .prop_map(|(at, account, (session_id, sub_session), context, kind, number, usage, charged)| {
-            let (steps, notices, verdict) = charged;
+            let (steps, notices, verdict, begun) = charged;
             Event::OrphanUsage(Box::new(OrphanUsage {
                 at,
                 account,
@@ -458,6 +471,7 @@ fn orphan_usage() -> BoxedStrategy<Event> {
                 steps,
                 verdict,
                 notices,
+                begun,
             }))
         })
         .boxed()
@@ -481,6 +495,7 @@ pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
         2 => event_charged(),
         2 => credited(),
         1 => orphan_usage(),
+        2 => account::changed(),
         1 => (sessions(), causes(), vec(sessions(), 0..3), moments())
             .prop_map(|(session, cause, wake, at)| Event::SessionClosed { session, cause, wake, at }),
         1 => (sessions(), any::<bool>(), option::of(u32s()), moments())

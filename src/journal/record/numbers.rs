@@ -2,7 +2,10 @@
 
 use super::{RecordError, proto};
 use crate::{
-    charging::{AccountState, BucketKind, ClosingCause, EventAction, HistoryKind, Measure, RequestKind, Verdict},
+    charging::{
+        AccountState, BucketKind, ClosingCause, EventAction, HistoryKind, LifeStep, LimitStep, Measure, PayOrder,
+        ProductStep, RequestKind, Verdict,
+    },
     units::UnitKind,
 };
 
@@ -39,9 +42,15 @@ numbered!(Verdict, "verdict": Success ServiceDenied CreditLimitReached RatingFai
     ResourcesExceeded UnableToComply InvalidValue NotApplicable OtherContext UnitNotRated MoneyNotRated TooBusy);
 numbered!(RequestKind, "request kind": Initial Update Termination Event);
 numbered!(EventAction, "event action": Debit Refund CheckBalance PriceEnquiry);
-numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost MainEnded ClientRestarted);
+numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost MainEnded ClientRestarted
+    Withdrawn);
 numbered!(AccountState, "account state": Active Stopped Suspended Terminated);
-numbered!(HistoryKind, "history kind": Usage TopUp Adjustment Allowance Opening Refund);
+numbered!(HistoryKind, "history kind": Usage TopUp Adjustment Allowance Opening Refund Fee Gift RollOver Expired
+    TransferOut TransferIn Voucher Change);
+numbered!(PayOrder, "order of payment": OwnFirst SharedFirst OwnOnly SharedOnly);
+numbered!(LimitStep, "limit step": Told Reached Suspended);
+numbered!(ProductStep, "product step": Bought Renewed Paused Ended);
+numbered!(LifeStep, "step of life": Activated EndsSoon Lapsed Revived Ended Suspended);
 
 impl Numbered for Measure {
     #[inline]

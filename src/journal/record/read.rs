@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Entry, RecordError, numbers::Numbered, proto, rare};
+use super::{Entry, RecordError, account, numbers::Numbered, proto, rare};
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
-        Notice, NoticeKind, Opening, Origin, OrphanUsage, Reply, Step, Subscriber, Used, Verdict,
+        MemberNo, Notice, NoticeKind, Opening, Origin, OrphanUsage, Reply, Step, Subscriber, Used, Verdict,
     },
     ids::{AccountId, BucketId, Identity, IdentityKind, PartitionId, QuotaKey, SessionId, SessionKey, SessionNo},
     time::Timestamp,
@@ -53,6 +53,7 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
             Event::ReAuthorise { session: SessionNo(wire.session), wanted: wire.wanted, group: wire.group, at }
         }
         Wire::Abort(wire) => Event::Abort { session: SessionNo(wire.session), wanted: wire.wanted, at },
+        Wire::AccountChanged(wire) => Event::AccountChanged(Box::new(account::read_changed(wire, at)?)),
         Wire::ClientState(wire) => Event::ClientState { host: wire.host.into(), state_id: wire.state_id, at },
         Wire::ConsumerAcknowledged(wire) => {
             return Ok(Entry::Acknowledged { consumer: wire.consumer.into(), cursor: wire.cursor, at });
@@ -81,6 +82,7 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         incarnation: wire.incarnation,
         wake: sessions(wire.wake),
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
+        begun: all(wire.begun, account::read_counter)?,
     })
 }
 
@@ -91,6 +93,7 @@ fn opening(wire: proto::Opening) -> Box<Opening> {
         context: wire.context.into(),
         origin_host: wire.origin_host.into(),
         origin_realm: wire.origin_realm.into(),
+        member: MemberNo(wire.member),
     })
 }
 
@@ -107,6 +110,7 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         refund_of: wire.refund_of.map(debit_ref).transpose()?,
         reauthorise: sessions(wire.reauthorise),
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
+        begun: all(wire.begun, account::read_counter)?,
     })
 }
 
@@ -119,7 +123,7 @@ pub(in crate::journal) fn session_key(wire: Option<proto::SessionKey>) -> Result
     Ok(SessionKey::from_halves(wire.high, wire.low))
 }
 
-fn sessions(wire: Vec<u64>) -> Vec<SessionNo> {
+pub(super) fn sessions(wire: Vec<u64>) -> Vec<SessionNo> {
     wire.into_iter().map(SessionNo).collect()
 }
 
@@ -161,6 +165,7 @@ fn orphan_usage(wire: proto::OrphanUsage, at: Timestamp) -> Result<OrphanUsage> 
             verdict => verdict,
         },
         notices: all(wire.notices, notice)?,
+        begun: all(wire.begun, account::read_counter)?,
     })
 }
 
@@ -231,6 +236,7 @@ pub(in crate::journal) fn notice(wire: proto::Notice) -> Result<Notice> {
         Wire::Reconnect(_) => NoticeKind::Reconnect,
         Wire::Threshold(wire) => NoticeKind::Threshold { name: wire.name.into(), bucket: wire.bucket.map(BucketId) },
         Wire::Overdraft(wire) => NoticeKind::Overdraft { excess: Money::from_micros(wire.excess) },
+        other => account::read_notice(other)?,
     };
     Ok(Notice {
         account: AccountId(wire.account),
@@ -251,7 +257,15 @@ pub(in crate::journal) fn bucket(wire: proto::Bucket) -> Result<Bucket> {
         expires: wire.expires_ms.map(Timestamp::from_millis),
         services: wire.services.into_iter().map(Arc::from).collect(),
         name: wire.name.into(),
+        owner: MemberNo(wire.owner),
+        subscription: wire.subscription,
+        rolled: narrow(wire.rolled, "rolled")?,
     })
+}
+
+/// A number of one octet.
+pub(super) fn narrow(number: u32, field: &'static str) -> Result<u8> {
+    u8::try_from(number).map_err(|_| RecordError::BadValue { field, value: i64::from(number) })
 }
 
 pub(in crate::journal) fn subscriber(wire: proto::Subscriber) -> Result<Subscriber> {

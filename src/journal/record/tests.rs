@@ -174,6 +174,7 @@ fn typical_update() -> Event {
         incarnation: None,
         wake: Vec::new(),
         untimely: None,
+        begun: Vec::new(),
     }))
 }
 

@@ -1,6 +1,6 @@
 //! Events and their parts, field by field. The numbers are those of `journal.proto`.
 
-use super::{numbers::Numbered as _, rare, writer::Writer};
+use super::{account, numbers::Numbered as _, rare, writer::Writer};
 use crate::{
     charging::{
         Answer, Bucket, Credited, Draw, Event, EventCharged, FinalUnits, Interrogated, Notice, NoticeKind, OrphanUsage,
@@ -48,6 +48,7 @@ pub(super) fn event(w: &mut Writer<'_>, partition: PartitionId, event: &Event) {
             w.uint(1, session.0);
             w.bool(2, *wanted);
         }),
+        Event::AccountChanged(event) => w.message(16, |w| account::changed(w, event)),
         Event::ClientState { host, state_id, .. } => w.message(15, |w| {
             w.bytes(1, host.as_bytes());
             w.uint(2, *state_id);
@@ -81,6 +82,7 @@ fn at(event: &Event) -> Timestamp {
         Event::EventCharged(event) => event.at,
         Event::Credited(event) => event.at,
         Event::OrphanUsage(event) => event.at,
+        Event::AccountChanged(event) => event.at,
     }
 }
 
@@ -94,6 +96,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
             w.bytes(3, opening.origin_host.as_bytes());
             w.bytes(4, opening.origin_realm.as_bytes());
             w.uint(5, opening.sub_session);
+            w.uint(20, opening.member.0);
         });
     }
     event.steps.iter().for_each(|each| w.message(4, |w| step(w, each)));
@@ -114,9 +117,10 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     w.optional(16, event.untimely.map(Timestamp::millis));
     w.optional(20, event.incarnation);
     sessions(w, 21, &event.wake);
+    event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
 }
 
-fn sessions(w: &mut Writer<'_>, field: u32, sessions: &[SessionNo]) {
+pub(super) fn sessions(w: &mut Writer<'_>, field: u32, sessions: &[SessionNo]) {
     if !sessions.is_empty() {
         w.message(field, |w| sessions.iter().for_each(|session| w.packed(session.0)));
     }
@@ -138,6 +142,7 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
         });
     }
     sessions(w, 21, &event.reauthorise);
+    event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
 }
 
 pub(in crate::journal) fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {
@@ -184,6 +189,7 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
     event.steps.iter().for_each(|each| w.message(21, |w| step(w, each)));
     w.uint(22, event.verdict.number());
     event.notices.iter().for_each(|each| w.message(23, |w| notice(w, each)));
+    event.begun.iter().for_each(|each| w.message(24, |w| account::counter(w, each)));
 }
 
 #[inline]
@@ -281,6 +287,7 @@ pub(in crate::journal) fn notice(w: &mut Writer<'_>, notice: &Notice) {
             w.optional(2, bucket.map(|bucket| bucket.0));
         }),
         NoticeKind::Overdraft { excess } => w.message(8, |w| w.sint(1, excess.micros())),
+        other => account::notice(w, other),
     }
 }
 
@@ -294,6 +301,9 @@ pub(in crate::journal) fn bucket(w: &mut Writer<'_>, bucket: &Bucket) {
     w.optional(7, bucket.expires.map(Timestamp::millis));
     bucket.services.iter().for_each(|name| w.present(8, name.as_bytes()));
     w.bytes(9, bucket.name.as_bytes());
+    w.uint(20, bucket.owner.0);
+    w.uint(21, bucket.subscription);
+    w.uint(22, u32::from(bucket.rolled));
 }
 
 pub(in crate::journal) fn subscriber(w: &mut Writer<'_>, subscriber: &Subscriber) {

@@ -5,12 +5,13 @@ use prost::Message as _;
 use super::{PartitionHeader, SnapshotError};
 use crate::{
     charging::{
-        Account, Client, Closed, Grown, HistoryLine, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent,
+        Account, Client, Closed, Grown, HistoryLine, MemberNo, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent,
         Retention, Session, State,
     },
     ids::{AccountId, BucketId, PartitionId, SessionNo},
     journal::record::{
         RecordError,
+        account::read_profile,
         numbers::Numbered,
         proto, rare,
         read::{all, answer, bucket, currency, draws, partition, quota_key, session_id, session_key, step, subscriber},
@@ -164,6 +165,7 @@ fn account(wire: proto::Account) -> Result<Account, RecordError> {
         history: wire.history.into_iter().map(history_line).collect::<Result<_, _>>()?,
         next_bucket: wire.next_bucket,
         opening_allowances: wire.opening_allowances,
+        profile: wire.profile.map(read_profile).transpose()?.map(Box::new),
     })
 }
 
@@ -204,6 +206,7 @@ fn session(wire: proto::Session) -> Result<Session, RecordError> {
     session.reauthorise_group = wire.reauthorise_group;
     session.woken = Timestamp::from_millis(wire.woken_ms);
     session.reported = wire.reported;
+    session.member = MemberNo(wire.member);
     Ok(session)
 }
 

@@ -307,6 +307,7 @@ fn a_random_life_has_everything_in_it() {
                 Event::ReAuthorise { .. } => "re-authorise",
                 Event::Abort { .. } => "abort",
                 Event::ClientState { .. } => "client state",
+                Event::AccountChanged(_) => "account changed",
             };
             saw(kind, 1);
             for notice in event.notices() {
@@ -316,6 +317,10 @@ fn a_random_life_has_everything_in_it() {
                     NoticeKind::Reconnect => "reconnect",
                     NoticeKind::Threshold { .. } => "threshold",
                     NoticeKind::Overdraft { .. } => "overdraft",
+                    NoticeKind::Limit { .. } => "limit",
+                    NoticeKind::Product { .. } => "product",
+                    NoticeKind::Life { .. } => "life",
+                    NoticeKind::CycleClosed { .. } => "cycle closed",
                 };
                 saw(kind, 1);
             }
@@ -330,4 +335,15 @@ fn a_random_life_has_everything_in_it() {
     }
     let few: Vec<_> = EVERYTHING.iter().filter(|what| seen.get(**what).is_none_or(|times| *times < 10)).collect();
     assert!(few.is_empty(), "seldom or never: {few:?} of {seen:#?}");
+}
+
+proptest! {
+    #[test]
+    fn any_profile_is_read_as_it_was_written(profile in arbitrary::profiles()) {
+        use prost::Message as _;
+        let mut bytes = Vec::new();
+        record::account::write_profile(&mut record::writer::Writer::new(&mut bytes), &profile);
+        let wire = proto::Profile::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(record::account::read_profile(wire).unwrap(), profile);
+    }
 }

@@ -4,6 +4,7 @@ use super::{PartitionHeader, chunks::Chunks};
 use crate::{
     charging::{Account, Client, Closed, HistoryLine, Quota, RememberedCredit, RememberedEvent, Session, State},
     journal::record::{
+        account::write_profile,
         numbers::Numbered as _,
         rare,
         write::{answer, bucket, draw, quota_key, session_key, step, subscriber},
@@ -75,6 +76,9 @@ fn account(w: &mut Writer<'_>, account: &Account) {
     w.uint(11, account.next_bucket);
     w.bool(12, account.credit_stopped);
     w.uint(13, account.opening_allowances);
+    if let Some(profile) = &account.profile {
+        w.message(20, |w| write_profile(w, profile));
+    }
 }
 
 fn history_line(w: &mut Writer<'_>, line: &HistoryLine<'_>) {
@@ -122,6 +126,7 @@ fn session(w: &mut Writer<'_>, session: &Session) {
     w.optional(32, session.reauthorise_group);
     w.uint(33, session.woken.millis());
     w.uint(34, session.reported);
+    w.uint(50, session.member.0);
 }
 
 fn quota(w: &mut Writer<'_>, quota: &Quota) {

@@ -1,0 +1,110 @@
+//! A change of an account by anything but usage: products, fees, cycles, members, transfers, life. The event says all of it
+//! as it is to be from now on, so that one way of applying it serves them all.
+
+use std::sync::Arc;
+
+use super::{
+    AccountState, Bucket, Counter, Cycle, HistoryKind, Life, Member, MemberNo, Notice, Subscription, Transfer,
+};
+use crate::{
+    ids::{AccountId, BucketId, SessionNo},
+    time::Timestamp,
+    units::Money,
+};
+
+/// A change of an account. What is not set stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountChanged {
+    /// When.
+    pub at: Timestamp,
+    /// The account.
+    pub account: AccountId,
+    /// What was asked for, if somebody did.
+    pub asked: Option<Box<Asked>>,
+    /// Why, as the caller or we say.
+    pub reason: Box<str>,
+    /// What moved, in order. The only way in which amounts change.
+    pub entries: Vec<Entry>,
+    /// Buckets that are new, with what they hold at first (no entry says it again), or known ones with other terms: then
+    /// amount, reserved and initial stay as they are.
+    pub buckets: Vec<Bucket>,
+    /// Buckets that are gone. Money that they still held must have left by entries.
+    pub removed_buckets: Vec<BucketId>,
+    /// Counters that are new.
+    pub begun: Vec<Counter>,
+    /// Its state.
+    pub state: Option<AccountState>,
+    /// How far below zero it may go.
+    pub credit_limit: Option<Money>,
+    /// Its plan; `Some(None)` = none any more.
+    pub plan: Option<Option<Arc<str>>>,
+    /// The day on which its cycles begin.
+    pub cycle_day: Option<u8>,
+    /// Where its life has come to.
+    pub life: Option<Box<Life>>,
+    /// Its cycles: the one that runs, and the one before.
+    pub cycles: Option<Box<(Option<Cycle>, Option<Cycle>)>>,
+    /// Subscriptions that are new, or as they are from now on.
+    pub subscriptions: Vec<Subscription>,
+    /// Subscriptions that are gone.
+    pub removed_subscriptions: Vec<u32>,
+    /// Members that are new, or as they are from now on.
+    pub members: Vec<Member>,
+    /// Members that are gone, with the subscribers that they were.
+    pub removed_members: Vec<MemberNo>,
+    /// Transfers that are on their way from now on.
+    pub sent: Vec<Transfer>,
+    /// Transfers that have arrived, or came back, by their request ids.
+    pub settled: Vec<Box<str>>,
+    /// A cycle that is closed.
+    pub statement: Option<Box<Statement>>,
+    /// Sessions that end with it.
+    pub closes: Vec<SessionNo>,
+    /// Sessions that should ask again now.
+    pub reauthorise: Vec<SessionNo>,
+    /// What provisioning must hear.
+    pub notices: Vec<Notice>,
+}
+
+/// A request of a caller, for its repetitions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The caller's idempotency key, unique for the account.
+    pub request_id: Box<str>,
+    /// What was asked for, in short: a repetition with another one is refused.
+    pub what: Box<str>,
+    /// Money of the account in the answer.
+    pub balance: Money,
+}
+
+/// An amount that moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it was.
+    pub kind: HistoryKind,
+    /// The bucket.
+    pub bucket: BucketId,
+    /// Micro-units or units; below zero = taken.
+    pub amount: i64,
+    /// Product, allowance or reason.
+    pub name: Arc<str>,
+}
+
+/// What a cycle came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Statement {
+    /// When it began and ended.
+    pub starts: Timestamp,
+    /// See `starts`.
+    pub ends: Timestamp,
+    /// Money of the account at its start.
+    pub opening: Money,
+    /// Usage that happened in it, and was charged to money.
+    pub usage: Money,
+    /// Fees charged in it, floors included.
+    pub fees: Money,
+    /// Money that came in.
+    pub credits: Money,
+    /// Money of the account when it was closed.
+    pub closing: Money,
+}

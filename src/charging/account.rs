@@ -1,8 +1,11 @@
 //! Accounts: who pays.
 
-use super::{Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryLine, MemberNo, Profile, profile::Counter};
+use std::sync::Arc;
+
+use super::{Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryLine, Life, MemberNo, Profile, profile::Counter};
 use crate::{
     ids::{AccountId, BucketId, Identity, SessionNo},
+    time::Timestamp,
     units::{Currency, Money},
 };
 
@@ -116,9 +119,35 @@ impl Account {
         subscriber.and_then(|it| profile.member_of(&it.id)).map_or(MemberNo::SHARED, |member| member.no)
     }
 
-    /// When something is to be done about it by itself; `None` = never.
-    pub fn next_due(&self) -> Option<crate::time::Timestamp> {
-        self.profile.as_deref().filter(|_| self.state != AccountState::Terminated)?.next_due()
+    /// When something is to be done about it by itself; `None` = never. The life of an account on the red list does not end.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        if self.state == AccountState::Terminated {
+            return None;
+        }
+        let life = self.life().filter(|_| !self.never_stop).and_then(Life::next_due);
+        let profile = self.profile.as_deref().and_then(Profile::next_due);
+        let money = self.buckets.iter().filter_map(Bucket::runs_out);
+        money.chain(life).chain(profile).min()
+    }
+
+    /// Where its life has come to; `None` = it has no plan, and its life no end.
+    pub fn life(&self) -> Option<&Life> {
+        self.profile.as_deref().map(|profile| &profile.life)
+    }
+
+    /// Its plan in the catalog.
+    pub fn plan(&self) -> Option<&Arc<str>> {
+        self.profile.as_deref()?.plan.as_ref()
+    }
+
+    /// Whether its validity has ended: nothing chargeable is granted until it is extended.
+    pub fn is_lapsed(&self) -> bool {
+        self.life().is_some_and(|life| life.lapsed)
+    }
+
+    /// Whether its life begins with its first chargeable use, and there was none yet.
+    pub fn waits_for_use(&self) -> bool {
+        self.plan().is_some() && self.life().is_some_and(|life| life.activated.is_none())
     }
 
     /// All identities of all its subscribers.

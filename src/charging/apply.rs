@@ -210,7 +210,11 @@ impl State {
 
     /// Adds to (sign 1) or takes from (sign -1) what is reserved in buckets.
     fn reserve(&mut self, account: AccountId, draws: &[Draw], sign: i64) {
+        if draws.is_empty() {
+            return;
+        }
         let Some(account) = self.accounts.get_mut(&account) else { return };
+        let before = account.next_due();
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
                 bucket.reserved += sign * draw.amount;
@@ -221,11 +225,15 @@ impl State {
                 counter.reserved += sign * draw.amount;
             }
         }
+        // What is given back to a bucket that has run out is due to go.
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
     }
 
     /// Takes from buckets, and tells how many units came from allowances.
     fn debit(&mut self, account: AccountId, draws: &[Draw], charged: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
+        let before = account.next_due();
         let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
@@ -241,6 +249,8 @@ impl State {
         }
         account.debited = account.debited.saturating_add(charged);
         self.debited += i128::from(charged.micros());
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
         units
     }
 
@@ -325,6 +335,7 @@ impl State {
     /// Puts back into buckets what was taken out of them, and tells how many units went to allowances.
     fn give_back(&mut self, account: AccountId, draws: &[Draw], money: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
+        let before = account.next_due();
         let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
@@ -341,12 +352,15 @@ impl State {
         }
         account.credited = account.credited.saturating_add(money);
         self.credited += i128::from(money.micros());
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
         units
     }
 
     fn apply_credit(&mut self, event: &Credited) {
         let keep = self.retention.history_entries;
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
+        let before = account.next_due();
         let is_money = event.kind != HistoryKind::Allowance;
         if let Some(bucket) = &event.new_bucket {
             account.buckets.retain(|bucket| !bucket.is_spent(event.at));
@@ -376,6 +390,13 @@ impl State {
             line.unit_kind = Some(kind);
         }
         account.remember(&line, keep);
+        let given = change::give(account, event, keep);
+        (self.balances, self.credited) = (self.balances + given, self.credited + given);
+        if let Some(life) = &event.life {
+            account.profile.get_or_insert_default().life = (**life).clone();
+        }
+        let after = account.next_due();
+        self.queue_account(event.account, before, after);
         self.apply_notices(event.account, &event.notices);
         for session in &event.reauthorise {
             self.mark_reauthorise(*session, true, None);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, HistoryKind, Measure, MemberNo,
+    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, HistoryKind, Life, Measure, MemberNo,
     RequestKind, Subscriber, Terms, Used, Verdict,
 };
 use crate::{
@@ -290,6 +290,10 @@ pub struct Credited {
     pub reauthorise: Vec<SessionNo>,
     /// What provisioning must hear.
     pub notices: Vec<Notice>,
+    /// Where the account's life has come to, if a top-up has extended it.
+    pub life: Option<Box<Life>>,
+    /// What came with a top-up: buckets that are new, or more for known ones.
+    pub gifts: Vec<Bucket>,
 }
 
 /// Usage that belongs to no session.

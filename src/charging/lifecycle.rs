@@ -1,6 +1,6 @@
 //! What a change of balance means for the account's life: credit stop, reconnect, thresholds (design section 6).
 
-use super::{Account, AccountState, BucketKind, Notice, NoticeKind, Quota, State, quota::Ledger};
+use super::{Account, AccountState, BucketKind, Notice, NoticeKind, Quota, State, bonus::Bonus, quota::Ledger};
 use crate::{
     ids::SessionNo,
     rating::{Catalog, ThresholdKind},
@@ -8,9 +8,15 @@ use crate::{
     units::Money,
 };
 
-/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
+/// Whether nothing can be granted any more: nothing is left, or the account's validity has ended.
 pub(super) fn is_exhausted(account: &Account, ledger: &Ledger<'_>) -> bool {
-    ledger.balance().saturating_add(account.credit_limit) <= Money::ZERO && !ledger.has_units()
+    account.is_lapsed() || has_nothing_left(account, ledger, &Bonus::default())
+}
+
+/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
+pub(super) fn has_nothing_left(account: &Account, ledger: &Ledger<'_>, bonus: &Bonus) -> bool {
+    let money = ledger.usable().saturating_add(bonus.money());
+    money.saturating_add(account.credit_limit) <= Money::ZERO && !ledger.has_units() && !bonus.has_units()
 }
 
 /// The sessions of an account that wait for credit: a credit should make them ask again (spec C-104).

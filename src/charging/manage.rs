@@ -1,11 +1,14 @@
 //! Whatever is done with an account beside charging and plain credits. Idempotent by the caller's request id: what was asked
 //! for is remembered in short, and the same id with something else is refused.
 
-use super::{Account, AccountChanged, AccountState, Asked, Decided, Event, HistoryKind, Outcome, Refusal, State};
+use super::{
+    Account, AccountChanged, AccountState, Asked, Decided, Event, Extension, HistoryKind, Outcome, Refusal, State, life,
+};
 use crate::{
     ids::{AccountId, BucketId},
     rating::Catalog,
     time::Timestamp,
+    units::Money,
 };
 
 /// Something that is to be done with an account.
@@ -26,9 +29,14 @@ pub struct ManageCommand<'a> {
 pub enum Manage<'a> {
     /// Its cycles begin on this day of the month, 1 to 28.
     SetCycleDay(u8),
-    /// Reserved for what borrows from the request.
-    #[doc(hidden)]
-    Nothing(std::marker::PhantomData<&'a str>),
+    /// It has this plan of the catalog; `None` = none any more.
+    SetPlan(Option<&'a str>),
+    /// How far below zero its money may go.
+    SetCreditLimit(Money),
+    /// It is on the red list, or not any more.
+    SetNeverStop(bool),
+    /// It is valid for longer.
+    ExtendValidity(Extension),
 }
 
 impl Manage<'_> {
@@ -36,7 +44,11 @@ impl Manage<'_> {
     fn in_short(&self) -> String {
         match self {
             Self::SetCycleDay(day) => format!("cycle-day {day}"),
-            Self::Nothing(_) => String::new(),
+            Self::SetPlan(plan) => format!("plan {}", plan.unwrap_or_default()),
+            Self::SetCreditLimit(limit) => format!("credit-limit {limit}"),
+            Self::SetNeverStop(never_stop) => format!("never-stop {never_stop}"),
+            Self::ExtendValidity(Extension::Until(until)) => format!("valid-until {}", until.millis()),
+            Self::ExtendValidity(Extension::By(secs)) => format!("valid-by {secs}"),
         }
     }
 }
@@ -58,10 +70,18 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
     }
     let changed = match &command.what {
         Manage::SetCycleDay(day) => set_cycle_day(catalog, *day),
-        Manage::Nothing(_) => Err(Refusal::NotPossible("there is nothing to do".into())),
+        Manage::SetPlan(plan) => life::set_plan(state, catalog, account, *plan, now),
+        Manage::SetCreditLimit(limit) => life::set_credit_limit(state, account, *limit, now),
+        Manage::SetNeverStop(never_stop) => Ok(life::set_never_stop(state, catalog, account, *never_stop, now)),
+        Manage::ExtendValidity(extension) => life::extend(state, catalog, account, *extension, now),
     };
     match changed {
         Err(refusal) => Decided::refused(refusal),
+        // It is so already, and no request id is to be remembered.
+        Ok(changed) if command.request_id.is_empty() && changed == AccountChanged::default() => {
+            let outcome = Outcome::Credited { balance: account.balance(), bucket: BucketId::MAIN };
+            Decided { outcome, ..Decided::done(None) }
+        }
         Ok(changed) => finish(account, command, &what, changed, now),
     }
 }

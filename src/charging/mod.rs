@@ -7,6 +7,7 @@
 mod account;
 mod answer;
 mod apply;
+mod bonus;
 mod bucket;
 mod changed;
 mod command;
@@ -18,6 +19,7 @@ mod history;
 mod interrogate;
 mod invariants;
 mod kept;
+mod life;
 mod lifecycle;
 mod manage;
 mod memory;
@@ -47,6 +49,7 @@ pub use event::{
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
+pub use life::{Extension, begins_use};
 pub use manage::{Manage, ManageCommand};
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
 pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};

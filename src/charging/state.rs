@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Account, AccountState, Answer, Closed, ClosingCause, EventAction, HistoryKind, RequestKind, Session, Step,
+    Account, Answer, Closed, ClosingCause, EventAction, HistoryKind, RequestKind, Session, Step,
     kept::{Charged, Kept},
     memory::{Memory, Remembered},
 };
@@ -356,13 +356,16 @@ impl State {
         self.due_accounts.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, account)| *account).collect()
     }
 
-    /// Whether something is to be done for an account before it is used at `now`.
-    pub fn must_catch_up(&self, account: AccountId, now: Timestamp) -> bool {
+    /// Whether something is to be done for an account before it is used at `now`; `use_begins` = something that costs is
+    /// asked for, which begins the life of an account that waits for it.
+    pub fn must_catch_up(&self, account: AccountId, use_begins: bool, now: Timestamp) -> bool {
         let Some(account) = self.accounts.get(&account) else { return false };
-        let Some(profile) = account.profile.as_deref() else { return false };
-        account.state != AccountState::Terminated
-            && (profile.plan.is_some() && profile.life.activated.is_none()
-                || profile.next_due().is_some_and(|due| due <= now))
+        account.next_due().is_some_and(|due| due <= now) || use_begins && account.waits_for_use()
+    }
+
+    /// The account that a running session belongs to.
+    pub fn payer_of(&self, key: SessionKey) -> Option<AccountId> {
+        Some(self.sessions.get(self.session_keys.get(&key)?)?.account)
     }
 
     /// Puts an account at its place in the queue of those that something is due for.

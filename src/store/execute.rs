@@ -10,7 +10,7 @@ use super::{Store, index::Named, partition::Partition};
 use crate::{
     charging::{
         Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, EventAction, Outcome, Refusal,
-        RequestKind, State, SubscriberSpec, Verdict, decide,
+        RequestKind, State, SubscriberSpec, Verdict, begins_use, decide,
     },
     ids::{AccountId, Identity, PartitionId, RefundToken, SessionKey, SessionNo},
     journal::{Disk, Pending, Position, record},
@@ -121,8 +121,12 @@ impl<D: Disk> Store<D> {
         if now.since(received) > PATIENCE {
             return rests_on_nothing(Answer::bare(kind, number, Verdict::TooBusy));
         }
+        if let Some(payer) = account.or_else(|| cell.state.payer_of(key)) {
+            let waits = cell.state.account(payer).filter(|payer| payer.waits_for_use());
+            let begins = waits.is_some_and(|payer| begins_use(&cell.state, &self.catalog, payer, &command));
+            self.catch_up(&mut cell, partition, payer, begins, now);
+        }
         if let Some(account) = account {
-            self.catch_up(&mut cell, partition, account, true, now);
             name_member(&cell.state, account, identities, &mut command);
         }
         let (decided, position) = self.execute_at(&mut cell, partition, &command, now);
@@ -157,7 +161,7 @@ impl<D: Disk> Store<D> {
         /// partition.
         const AT_ONCE: usize = 1_000;
         for _ in 0..AT_ONCE {
-            if !cell.state.must_catch_up(account, now) {
+            if !cell.state.must_catch_up(account, use_begins, now) {
                 return;
             }
             let command = Command::CatchUp { account, use_begins };

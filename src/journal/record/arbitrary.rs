@@ -424,9 +424,11 @@ fn event_charged() -> BoxedStrategy<Event> {
 fn credited() -> BoxedStrategy<Event> {
     let account = (moments(), accounts(), history_kinds());
     let bucket = (bucket_ids(), i64s(), option::of(buckets().prop_map(Box::new)), money());
-    (account, bucket, boxed(), boxed(), vec(sessions(), 0..20), vec(notices(), 0..3))
+    let extras = (option::of(account::lives().prop_map(Box::new)), vec(buckets(), 0..3), vec(notices(), 0..3));
+    (account, bucket, boxed(), boxed(), vec(sessions(), 0..20), extras)
         .prop_map(
-            |((at, account, kind), (bucket, amount, new_bucket, balance), request_id, reason, reauthorise, notices)| {
+            |((at, account, kind), (bucket, amount, new_bucket, balance), request_id, reason, reauthorise, extras)| {
+                let (life, gifts, notices) = extras;
                 Event::Credited(Box::new(Credited {
                     at,
                     account,
@@ -439,6 +441,8 @@ fn credited() -> BoxedStrategy<Event> {
                     balance,
                     reauthorise,
                     notices,
+                    life,
+                    gifts,
                 }))
             },
         )

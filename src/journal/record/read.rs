@@ -140,6 +140,8 @@ fn credited(wire: proto::Credited, at: Timestamp) -> Result<Credited> {
         balance: Money::from_micros(wire.balance),
         reauthorise: sessions(wire.reauthorise),
         notices: all(wire.notices, notice)?,
+        life: wire.life.map(|wire| Box::new(account::read_life(wire))),
+        gifts: all(wire.gifts, bucket)?,
     })
 }
 

@@ -166,6 +166,10 @@ fn credited(w: &mut Writer<'_>, event: &Credited) {
     w.sint(8, event.balance.micros());
     sessions(w, 9, &event.reauthorise);
     event.notices.iter().for_each(|each| w.message(10, |w| notice(w, each)));
+    if let Some(life) = &event.life {
+        w.message(30, |w| account::life(w, life));
+    }
+    event.gifts.iter().for_each(|each| w.message(31, |w| bucket(w, each)));
 }
 
 fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {

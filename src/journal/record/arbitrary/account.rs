@@ -30,7 +30,7 @@ pub(super) fn counters() -> BoxedStrategy<Counter> {
         .boxed()
 }
 
-fn lives() -> BoxedStrategy<Life> {
+pub(super) fn lives() -> BoxedStrategy<Life> {
     let moment = || option::of(moments());
     (moment(), moment(), moment(), any::<bool>(), moment())
         .prop_map(|(activated, valid_until, remind_at, lapsed, ends)| Life {
@@ -148,6 +148,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
     let account = (moments(), accounts(), option::of(asked), boxed());
     let money = (vec(entry, 0..3), vec(buckets(), 0..3), vec(bucket_ids(), 0..3), vec(counters(), 0..2));
     let terms = (option::of(states()), option::of(super::money()), option::of(plans()), option::of(any::<u8>()));
+    let terms = (terms, option::of(any::<bool>()));
     let life = (option::of(lives()), option::of((option::of(cycles()), option::of(cycles()))));
     let held = (vec(subscriptions(), 0..3), vec(u32s(), 0..3), vec(some_members(), 0..3), vec(members(), 0..3));
     let sent = (vec(transfers(), 0..2), vec(boxed(), 0..2), option::of(statements()));
@@ -156,7 +157,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
         .prop_map(|(account, money, terms, life, held, sent, others)| {
             let (at, account, asked, reason) = account;
             let (entries, buckets, removed_buckets, begun) = money;
-            let (state, credit_limit, plan, cycle_day) = terms;
+            let ((state, credit_limit, plan, cycle_day), never_stop) = terms;
             let (life, cycles) = life;
             let (subscriptions, removed_subscriptions, members, removed_members) = held;
             let (sent, settled, statement) = sent;
@@ -172,6 +173,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
                 begun,
                 state,
                 credit_limit,
+                never_stop,
                 plan,
                 cycle_day,
                 life: life.map(Box::new),

@@ -3,6 +3,7 @@
 
 use super::{
     Account, AccountChanged, AccountState, Asked, Decided, Event, Extension, HistoryKind, Outcome, Refusal, State, life,
+    transfer,
 };
 use crate::{
     ids::{AccountId, BucketId},
@@ -37,6 +38,22 @@ pub enum Manage<'a> {
     SetNeverStop(bool),
     /// It is valid for longer.
     ExtendValidity(Extension),
+    /// Money is sent to another account. What is reserved stays, and credit is not lent on.
+    SendTransfer {
+        /// Who gets it.
+        to: AccountId,
+        /// Above zero.
+        amount: Money,
+    },
+    /// A transfer has arrived.
+    SettleTransfer(&'a str),
+    /// A transfer could not be delivered: the money comes back.
+    ReturnTransfer {
+        /// Its request id.
+        request_id: &'a str,
+        /// Why.
+        why: &'a str,
+    },
 }
 
 impl Manage<'_> {
@@ -49,6 +66,9 @@ impl Manage<'_> {
             Self::SetNeverStop(never_stop) => format!("never-stop {never_stop}"),
             Self::ExtendValidity(Extension::Until(until)) => format!("valid-until {}", until.millis()),
             Self::ExtendValidity(Extension::By(secs)) => format!("valid-by {secs}"),
+            Self::SendTransfer { to, amount } => transfer::in_short(*to, *amount),
+            // Of our own, and idempotent by what is on its way.
+            Self::SettleTransfer(_) | Self::ReturnTransfer { .. } => String::new(),
         }
     }
 }
@@ -59,13 +79,19 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
     };
     let what = command.what.in_short();
     if let Some(known) = state.credit(command.account, command.request_id).filter(|_| !command.request_id.is_empty()) {
+        if let Some(why) =
+            known.allowance.strip_prefix(transfer::RETURNED).filter(|_| known.kind == HistoryKind::Change)
+        {
+            return Decided::refused(Refusal::NotPossible(format!("this transfer came back: {why}")));
+        }
         if known.kind != HistoryKind::Change || *known.allowance != *what {
             return Decided::refused(Refusal::RequestIdReused(command.request_id.into()));
         }
         let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
         return Decided { repeated: true, outcome, ..Decided::done(None) };
     }
-    if account.state == AccountState::Terminated {
+    let transfer = matches!(command.what, Manage::SettleTransfer(_) | Manage::ReturnTransfer { .. });
+    if account.state == AccountState::Terminated && !transfer {
         return Decided::refused(Refusal::Terminated(account.id));
     }
     let changed = match &command.what {
@@ -74,6 +100,15 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
         Manage::SetCreditLimit(limit) => life::set_credit_limit(state, account, *limit, now),
         Manage::SetNeverStop(never_stop) => Ok(life::set_never_stop(state, catalog, account, *never_stop, now)),
         Manage::ExtendValidity(extension) => life::extend(state, catalog, account, *extension, now),
+        Manage::SendTransfer { to, amount } => transfer::send(account, catalog, command.request_id, *to, *amount, now),
+        Manage::SettleTransfer(request_id) => match transfer::settle(account, request_id) {
+            Some(settled) => Ok(settled),
+            None => return Decided::done(None),
+        },
+        Manage::ReturnTransfer { request_id, why } => match transfer::give_back(state, account, request_id, why, now) {
+            Some(returned) => Ok(returned),
+            None => return Decided::done(None),
+        },
     };
     match changed {
         Err(refusal) => Decided::refused(refusal),
@@ -94,6 +129,11 @@ fn finish(
     now: Timestamp,
 ) -> Decided {
     let balance = account.balance().saturating_add(changed.money_moved(account));
+    // What comes back answers for the request that sent it.
+    if changed.asked.is_some() {
+        let changed = AccountChanged { at: now, account: command.account, reason: command.reason.into(), ..changed };
+        return Decided::done(Some(Event::AccountChanged(Box::new(changed))));
+    }
     let asked = Asked { request_id: command.request_id.into(), what: what.into(), balance };
     let changed = AccountChanged {
         at: now,

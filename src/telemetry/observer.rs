@@ -335,6 +335,8 @@ mod tests {
             balance: Money::ZERO,
             reauthorise: Vec::new(),
             notices: Vec::new(),
+            life: None,
+            gifts: Vec::new(),
         };
         observer.happened(&Event::Credited(Box::new(credited)), &catalog);
         observer.session_ended(ClosingCause::Lost);

@@ -4,17 +4,19 @@
 mod allowances;
 mod contexts;
 mod granting;
+mod hours;
 mod pools;
 mod section;
 mod services;
 mod settings;
 mod tariffs;
+mod zones;
 
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use self::{contexts::Contexts, section::Section, services::Services};
+use self::{contexts::Contexts, section::Section, services::Services, zones::Zones};
 use super::{
     catalog::Catalog,
     offer::Offers,
@@ -56,7 +58,8 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
     let contexts = Contexts::read(&mut root, problems);
     let mut services = Services::read(&mut root, &contexts, problems);
     let settings = settings::settings(&mut root, problems);
-    tariffs::tariffs(&mut root, &mut services, &settings, problems);
+    let zones = Zones::read(&mut root, problems);
+    tariffs::tariffs(&mut root, &mut services, &zones, &settings, problems);
     let allowances = allowances::allowances(&mut root, &services, problems);
     let thresholds = allowances::thresholds(&mut root, problems);
     root.finish(problems);

@@ -33,7 +33,7 @@ pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
     pub(super) span: Span,
     /// The keys asked for so far: all that are allowed, when reading is done.
-    known: Vec<&'static str>,
+    known: Vec<&'a str>,
 }
 
 impl<'a> Section<'a> {
@@ -79,7 +79,7 @@ impl<'a> Section<'a> {
     }
 
     /// The texts of a list (or of a single text), each with its place.
-    pub(super) fn texts(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<Field<&'a str>> {
+    pub(super) fn texts(&mut self, key: &'a str, problems: &mut Problems<'_>) -> Vec<Field<&'a str>> {
         self.known.push(key);
         let Some(found) = self.table.get(key) else { return Vec::new() };
         let mut texts = Vec::new();
@@ -171,7 +171,7 @@ impl<'a> Section<'a> {
     }
 
     /// All keys and their values, for a table whose keys are free, with the places of the keys.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a DeValue<'a>, Span)> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a DeValue<'a>, Span)> + use<'a> {
         self.table.iter().map(|(name, value)| (&**name.get_ref(), value.get_ref(), name.span()))
     }
 

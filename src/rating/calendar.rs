@@ -187,3 +187,6 @@ fn horizon<'h>(
 fn instant(at: Timestamp) -> Option<Instant> {
     Instant::from_millisecond(i64::try_from(at.millis()).ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::{
     super::{
         names::Names,
-        section::{self, Field, Section},
+        section::{self, Section},
         services::Services,
     },
     terms::{self, Least},

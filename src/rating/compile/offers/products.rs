@@ -101,7 +101,9 @@ fn product<'a>(section: &mut Section<'a>, references: &References<'_, 'a>, probl
 
 /// What makes no sense together. A key that is there and wrong has been told of already.
 fn check(section: &Section<'_>, product: &Product, problems: &mut Problems<'_>) {
-    let (renews, pays) = (section.has("period"), section.has("fee") && !is_zero(section, product.fee, "fee"));
+    let renews = section.has("period");
+    let free = section.value("fee").and_then(|fee| section::money(fee).ok()).is_some_and(|fee| fee == Money::default());
+    let pays = section.has("fee") && !free;
     let mut at = |key: &str, wrong: bool, message: &str| {
         if wrong {
             problems.add(&section.key_span(key), message);
@@ -132,10 +134,4 @@ fn check(section: &Section<'_>, product: &Product, problems: &mut Problems<'_>) 
         let right = "give it `allowances`, `discounts` or `limits`, or a `fee`";
         problems.add(&section.span, format!("this product gives nothing and costs nothing: {right}"));
     }
-}
-
-/// Whether an amount that could be read is nothing.
-fn is_zero(section: &Section<'_>, amount: Money, key: &str) -> bool {
-    let written = section.value(key).is_some_and(|value| section::money(value).is_ok());
-    written && !amount.is_positive()
 }

@@ -157,7 +157,7 @@ mod tests {
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/tollgate.toml");
         let report = check(Some(&demo), &NO_VARIABLES).unwrap().to_string();
         let sold =
-            "12 services, 4 allowances, 2 thresholds, 4 products, 1 plans, 2 limits, 1 discounts, 0 gifts, prices";
+            "11 services, 4 allowances, 2 thresholds, 4 products, 1 plans, 2 limits, 1 discounts, 0 gifts, prices";
         assert!(report.contains(sold), "{report}");
     }
 

@@ -197,6 +197,16 @@ fn discounts_go_by_the_operators_calendar() {
     assert!(given("free-days", "2026-04-02T22:00:00Z") && given("free-days", "2026-04-03T21:59:59Z"));
     assert!(!given("free-days", "2026-04-02T21:59:59Z") && !given("free-days", "2026-04-03T22:00:00Z"));
     assert!(given("always", "2026-04-02T21:59:59Z"));
+    let changes = |name, moment, within_secs| {
+        let change = catalog.given_changes(catalog.discount(name).unwrap(), at(moment), within_secs)?;
+        Some(change.to_string())
+    };
+    let month = 30 * 86_400;
+    assert_eq!(changes("free-days", "2026-04-02T20:00:00Z", 7_200).as_deref(), Some("2026-04-02T22:00:00.000Z"));
+    assert_eq!(changes("free-days", "2026-04-02T20:00:00Z", 7_199), None);
+    assert_eq!(changes("free-days", "2026-04-02T22:00:00Z", month).as_deref(), Some("2026-04-03T22:00:00.000Z"));
+    assert_eq!(changes("free-days", "2026-03-10T22:00:00Z", month).as_deref(), Some("2026-04-02T22:00:00.000Z"));
+    assert_eq!(changes("always", "2026-04-02T22:00:00Z", month), None);
 }
 
 #[test]

@@ -119,15 +119,19 @@ impl Account {
         subscriber.and_then(|it| profile.member_of(&it.id)).map_or(MemberNo::SHARED, |member| member.no)
     }
 
-    /// When something is to be done about it by itself; `None` = never. The life of an account on the red list does not end.
+    /// When something is to be done about it by itself; `None` = never.
     pub fn next_due(&self) -> Option<Timestamp> {
         if self.state == AccountState::Terminated {
             return None;
         }
-        let life = self.life().filter(|_| !self.never_stop).and_then(Life::next_due);
         let profile = self.profile.as_deref().and_then(Profile::next_due);
-        let money = self.buckets.iter().filter_map(Bucket::runs_out);
-        money.chain(life).chain(profile).min()
+        [self.next_in_life(), profile].into_iter().flatten().min()
+    }
+
+    /// When the next step in its life is due, or money runs out. The life of an account on the red list does not end.
+    pub(super) fn next_in_life(&self) -> Option<Timestamp> {
+        let life = self.life().filter(|_| !self.never_stop).and_then(Life::next_due);
+        self.buckets.iter().filter_map(Bucket::runs_out).chain(life).min()
     }
 
     /// Where its life has come to; `None` = it has no plan, and its life no end.

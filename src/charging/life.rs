@@ -183,9 +183,9 @@ pub(super) fn set_never_stop(
 /// A life that goes on until a moment. It is announced once more before that, if the plan says so.
 pub(super) fn valid_until(life: &Life, plan: Option<&Plan>, until: Option<Timestamp>, now: Timestamp) -> Life {
     let before = plan.map_or(0, |plan| plan.remind_before_secs);
-    let remind_at = until.filter(|_| before > 0).map(|until| {
-        Timestamp::from_millis(until.millis().saturating_sub(before.saturating_mul(1_000)))
-    });
+    let remind_at = until
+        .filter(|_| before > 0)
+        .map(|until| Timestamp::from_millis(until.millis().saturating_sub(before.saturating_mul(1_000))));
     Life {
         activated: life.activated,
         valid_until: until,

@@ -2,8 +2,8 @@
 //! for is remembered in short, and the same id with something else is refused.
 
 use super::{
-    Account, AccountChanged, AccountState, Asked, Decided, Event, Extension, HistoryKind, Outcome, Refusal, State, life,
-    transfer,
+    Account, AccountChanged, AccountState, Asked, Decided, Event, Extension, HistoryKind, Outcome, Refusal, State,
+    life, transfer,
 };
 use crate::{
     ids::{AccountId, BucketId},

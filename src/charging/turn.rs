@@ -4,8 +4,24 @@
 
 mod life;
 
-use super::{Account, AccountChanged, AccountState, Decided, Event, State, life::begin, life::plan_of};
+use super::{
+    Account, AccountChanged, AccountState, Decided, Event, State,
+    life::{begin, plan_of},
+};
 use crate::{ids::AccountId, rating::Catalog, time::Timestamp};
+
+/// Something that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// In the account's life, or for money that runs out.
+    Life,
+}
+
+/// What is due next, and when.
+fn next(account: &Account) -> Option<(Timestamp, Due)> {
+    let life = account.next_in_life().map(|at| (at, Due::Life));
+    [life].into_iter().flatten().min_by_key(|(at, _)| *at)
+}
 
 /// Decides the next thing that is due; nothing if nothing is.
 pub(super) fn decide(
@@ -18,16 +34,14 @@ pub(super) fn decide(
     let Some(account) = state.account(account).filter(|account| account.state != AccountState::Terminated) else {
         return Decided::done(None);
     };
-    let sources: [Source; 1] = [(life::next_due(account), life::decide)];
-    let due = sources.into_iter().filter_map(|(at, decide)| Some((at.filter(|at| *at <= now)?, decide)));
-    let (at, changed) = match due.min_by_key(|(at, _)| *at) {
-        Some((at, decide)) => (at, decide(state, catalog, account, at)),
-        None if use_begins && account.waits_for_use() => (now, begin(account, plan_of(catalog, account), now)),
+    let changed = match next(account).filter(|(at, _)| *at <= now) {
+        Some((at, Due::Life)) => life::turn(state, catalog, account, at, now),
+        None if use_begins && account.waits_for_use() => {
+            let begun = begin(account, plan_of(catalog, account), now);
+            AccountChanged { reason: "first use".into(), ..begun }
+        }
         None => return Decided::done(None),
     };
-    let changed = AccountChanged { at, account: account.id, ..changed };
+    let changed = AccountChanged { at: now, account: account.id, ..changed };
     Decided::done(Some(Event::AccountChanged(Box::new(changed))))
 }
-
-/// When something of one kind is due, and what it is then.
-type Source = (Option<Timestamp>, fn(&State, &Catalog, &Account, Timestamp) -> AccountChanged);

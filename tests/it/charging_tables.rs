@@ -111,10 +111,11 @@ fn time_of_day(text: &str) -> u64 {
     text.split(':').map(|part| part.parse::<u64>().unwrap()).zip([3_600, 60, 1]).map(|(part, unit)| part * unit).sum()
 }
 
-/// `30d` or a number of seconds.
+/// `30d`, `1h` or a number of seconds.
 fn duration(text: &str) -> u64 {
     match amount(text) {
         (days, "d") => days * 86_400,
+        (hours, "h") => hours * 3_600,
         (secs, _) => secs,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Account, AccountState, BucketKind, Notice, NoticeKind, Quota, State, bonus::Bonus, quota::Ledger};
 use crate::{
-    ids::SessionNo,
+    ids::{BucketId, SessionNo},
     rating::{Catalog, ThresholdKind},
     time::Timestamp,
     units::Money,
@@ -82,7 +82,9 @@ pub(super) fn notices_of_debit(
         return notices;
     }
     let floor = -before.credit_limit;
-    if balance < floor && balance < old {
+    // Only the main bucket is ever overdrawn: who owes may still use up what was given.
+    let main = before.bucket(BucketId::MAIN).map(|bucket| bucket.amount);
+    if balance < floor && balance < old && ledger.amount(BucketId::MAIN) < main {
         let excess = floor.min(old).saturating_sub(balance);
         tell(NoticeKind::Overdraft { excess });
     }

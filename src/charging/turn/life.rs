@@ -78,9 +78,7 @@ fn expire_money(catalog: &Catalog, account: &Account, now: Timestamp) -> Account
     let cost = gone().fold(Money::ZERO, |sum, bucket| sum.saturating_add(Money::from_micros(left(bucket))));
     let draws = gone().map(|bucket| Draw { bucket: bucket.id, amount: left(bucket) }).collect();
     ledger.debit(&Allocation { draws, cost, ..Allocation::default() });
-    let mut notices = lifecycle::notices_of_debit(account, &ledger, catalog, now);
-    // An overdraft is of usage.
-    notices.retain(|notice| !matches!(notice.kind, NoticeKind::Overdraft { .. }));
+    let notices = lifecycle::notices_of_debit(account, &ledger, catalog, now);
     let entry = |bucket: &Bucket| Entry {
         kind: HistoryKind::Expired,
         bucket: bucket.id,

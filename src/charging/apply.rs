@@ -54,7 +54,9 @@ impl State {
                 }
                 self.credited += i128::from(opening);
                 self.balances += i128::from(opening);
-                self.accounts.insert(*account, new);
+                if self.accounts.insert(*account, new).is_none() {
+                    self.account_ids.push(*account);
+                }
             }
             Event::SubscriberCreated { account, subscriber, .. } => {
                 if let Some(account) = self.accounts.get_mut(account) {

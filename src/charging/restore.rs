@@ -68,6 +68,7 @@ impl State {
         if account.profile.as_deref().is_some_and(|profile| !profile.transfers.is_empty()) {
             self.senders.insert(account.id);
         }
+        self.account_ids.push(account.id);
         self.accounts.insert(account.id, account);
         true
     }

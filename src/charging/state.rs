@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     Account, Answer, Closed, ClosingCause, EventAction, HistoryKind, RequestKind, Session, Step,
+    account_ids::AccountIds,
     kept::{Charged, Kept},
     memory::{Memory, Remembered},
 };
@@ -216,6 +217,8 @@ pub struct Client {
 pub struct State {
     pub(super) retention: Retention,
     pub(super) accounts: NumberMap<AccountId, Account>,
+    /// Their ids, for lists.
+    pub(super) account_ids: AccountIds,
     pub(super) sessions: NumberMap<SessionNo, Session>,
     pub(super) session_keys: NumberMap<SessionKey, SessionNo>,
     pub(super) next_session: u64,
@@ -260,6 +263,11 @@ impl State {
     /// All accounts, in no order.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
+    }
+
+    /// Ids of accounts above `after`, in order, at most `limit`.
+    pub fn accounts_after(&mut self, after: AccountId, limit: usize) -> &[AccountId] {
+        self.account_ids.after(after, limit)
     }
 
     /// The session with this number.

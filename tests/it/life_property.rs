@@ -23,19 +23,59 @@ const ACCOUNTS: u64 = 3;
 #[derive(Debug, Clone)]
 enum Step {
     /// A request of a session: what is used of what was granted, in percent.
-    Session { account: u64, session: u8, group: u32, percent: u64, last: bool },
-    Event { account: u64, number: u32, refund: bool },
-    TopUp { account: u64, cents: i64, id: u8 },
-    Adjust { account: u64, cents: i64, id: u8 },
-    Allowance { account: u64, id: u8 },
-    Plan { account: u64, plan: Option<&'static str> },
-    Limit { account: u64, cents: i64 },
-    RedList { account: u64, on: bool },
-    Extend { account: u64, days: u64 },
-    State { account: u64, suspended: bool },
-    Wait { hours: u64 },
+    Session {
+        account: u64,
+        session: u8,
+        group: u32,
+        percent: u64,
+        last: bool,
+    },
+    Event {
+        account: u64,
+        number: u32,
+        refund: bool,
+    },
+    TopUp {
+        account: u64,
+        cents: i64,
+        id: u8,
+    },
+    Adjust {
+        account: u64,
+        cents: i64,
+        id: u8,
+    },
+    Allowance {
+        account: u64,
+        id: u8,
+    },
+    Plan {
+        account: u64,
+        plan: Option<&'static str>,
+    },
+    Limit {
+        account: u64,
+        cents: i64,
+    },
+    RedList {
+        account: u64,
+        on: bool,
+    },
+    Extend {
+        account: u64,
+        days: u64,
+    },
+    State {
+        account: u64,
+        suspended: bool,
+    },
+    Wait {
+        hours: u64,
+    },
     /// The background comes to an account.
-    CatchUp { account: u64 },
+    CatchUp {
+        account: u64,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -240,8 +280,14 @@ impl World {
     fn credit<'a>(&mut self, account: u64, id: u8, kind: impl Fn() -> CreditKind<'a>) {
         let request_id = format!("r{id}");
         let currency = Some(self.catalog.currency());
-        let command =
-            || Command::Credit(CreditCommand { account: AccountId(account), kind: kind(), currency, request_id: &request_id });
+        let command = || {
+            Command::Credit(CreditCommand {
+                account: AccountId(account),
+                kind: kind(),
+                currency,
+                request_id: &request_id,
+            })
+        };
         let (outcome, _) = self.execute(&command());
         let (again, changed) = self.execute(&command());
         assert_eq!(again, outcome);
@@ -250,8 +296,9 @@ impl World {
 
     /// A change of terms, and the same once more: that changes nothing.
     fn manage<'a>(&mut self, account: u64, what: impl Fn() -> Manage<'a>) {
-        let command =
-            || Command::Manage(ManageCommand { account: AccountId(account), request_id: "", reason: "test", what: what() });
+        let command = || {
+            Command::Manage(ManageCommand { account: AccountId(account), request_id: "", reason: "test", what: what() })
+        };
         self.execute(&command());
         let (_, changed) = self.execute(&command());
         assert!(!changed, "a change is done once");

@@ -80,8 +80,8 @@ pub(super) fn price(
     let shape = ShapeText::read(section, problems);
     let up = section.get("price_up", problems, decimal);
     let (kind, per) = own.per.as_ref()?.value;
-    same_kind("block", &own.block, kind, problems);
-    same_kind("free_units", &shape.free_units, kind, problems);
+    same_kind("block", &own.block, ("`per`", kind), problems);
+    same_kind("free_units", &shape.free_units, ("`per`", kind), problems);
     if let Some(field) = up.as_ref().filter(|_| kind != UnitKind::Octets) {
         problems.add(&field.span, format!("only octets have an uplink: `price_up` is not for what counts {kind}"));
     }
@@ -262,7 +262,7 @@ impl TierText {
     fn price(&self, kind: UnitKind, own: (u64, u64), problems: &mut Problems<'_>) -> Option<(u64, Price)> {
         let from = Some(self.from.clone());
         for (key, field) in [("from", &from), ("per", &self.per), ("block", &self.block)] {
-            same_kind(key, field, kind, problems);
+            same_kind(key, field, ("the service", kind), problems);
         }
         let units = |field: &Option<Field<(UnitKind, u64)>>, own| field.as_ref().map_or(own, |field| field.value.1);
         let made = Price::new(kind, self.amount.value, units(&self.per, own.0), units(&self.block, own.1), Money::ZERO);
@@ -271,11 +271,16 @@ impl TierText {
     }
 }
 
-/// A quantity of a price counts what `per` counts.
-fn same_kind(key: &str, field: &Option<Field<(UnitKind, u64)>>, kind: UnitKind, problems: &mut Problems<'_>) {
+/// A quantity of a price counts what the price counts, which something else says.
+fn same_kind(
+    key: &str,
+    field: &Option<Field<(UnitKind, u64)>>,
+    (says, kind): (&str, UnitKind),
+    problems: &mut Problems<'_>,
+) {
     if let Some(field) = field.as_ref().filter(|field| field.value.0 != kind) {
         let other = field.value.0;
-        problems.add(&field.span, format!("`{key}` counts {other} and `per` counts {kind}: they must be the same"));
+        problems.add(&field.span, format!("`{key}` counts {other} and {says} counts {kind}: they must be the same"));
     }
 }
 
@@ -313,3 +318,6 @@ fn decimal(value: &DeValue<'_>) -> Result<Decimal, String> {
     }
     Decimal::from_str_exact(text).ok().filter(|price| *price <= Decimal::from(PRICE_MAX)).ok_or_else(expected)
 }
+
+#[cfg(test)]
+mod tests;

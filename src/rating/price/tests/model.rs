@@ -198,7 +198,7 @@ proptest! {
         };
         let tiers: Vec<_> = (1..).zip(&list).map(|(place, (nano, per, shift))| {
             // By the common denominator of all, 12,000, the numerator just fits 63 bits.
-            let nano = (*nano).min((1 << 62) / 12 >> shift);
+            let nano = (*nano).min(((1 << 62) / 12) >> shift);
             (place << 45, octets(nano, *per, 1 << shift, Money::ZERO))
         }).collect();
         let own = octets(1_000_000_000_000_000, 1, 1, most);

@@ -1,5 +1,7 @@
 //! The keys of a price: what they make, and what is said when they are wrong.
 
+use proptest::prelude::*;
+
 use crate::rating::{Catalog, Period, Price, Service, TierBasis};
 
 const BASE: &str = r#"currency = "EUR"
@@ -241,4 +243,34 @@ fn problems_of_counters() {
 fn problem(text: &str, expected: &str) {
     let found: Vec<String> = Catalog::from_toml(text).unwrap_err().iter().map(ToString::to_string).collect();
     assert!(found.iter().any(|problem| problem.starts_with(expected)), "{text}\n{expected}\n{found:#?}");
+}
+
+/// Figures that fit together, and some that do not.
+fn quantity() -> impl Strategy<Value = String> {
+    (prop_oneof![Just(1u64), 1u64..20, any::<u64>()], prop_oneof![9 => Just("MB"), 3 => Just("B"), 1 => Just("s")])
+        .prop_map(|(number, unit)| format!("{number} {unit}"))
+}
+
+proptest! {
+    /// Whatever is written, it is a price that never costs less for more, or a problem that is told.
+    #[test]
+    fn no_figures_panic(
+        tiers in prop::collection::vec((quantity(), "[0-9]{1,8}(.[0-9]{1,13})?", quantity()), 0..5),
+        free in quantity(), minimum in "-?[0-9]{1,8}", totals in prop::collection::vec(any::<u64>(), 2..10),
+    ) {
+        let tier = |(from, price, block): &(String, String, String)| {
+            format!("{{ from = \"{from}\", price = \"{price}\", block = \"{block}\" }}")
+        };
+        let tiers: Vec<String> = tiers.iter().map(tier).collect();
+        let lines = format!("free_units = \"{free}\"\nminimum = \"{minimum}\"\ntiers = [{}]\n", tiers.join(", "));
+        match Catalog::from_toml(&format!("{BASE}{lines}")) {
+            Ok(catalog) => {
+                let mut totals = totals;
+                totals.sort_unstable();
+                let costs: Vec<_> = totals.iter().filter_map(|total| internet(&catalog).price.cost(*total).ok()).collect();
+                prop_assert!(costs.is_sorted());
+            }
+            Err(problems) => prop_assert!(problems.iter().all(|problem| problem.line >= 12), "{problems:?}"),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Thin: a request is checked and turned into a command, the store executes it, and what comes back is answered when it
 //! is durable. Statuses say exactly what is wrong; see `status`.
 
+pub mod access;
 mod accounts;
 mod backoff;
 mod balances;

@@ -8,6 +8,7 @@ mod accounts;
 mod backoff;
 mod balances;
 mod catalog;
+pub mod client;
 mod convert;
 mod events;
 mod health;

@@ -33,7 +33,7 @@ pub use listen::IPPROTO_SCTP;
 pub use listen::{Endpoint, Listen, Target, Transport};
 pub use peers::{Peer, Profile};
 pub use problem::{ConfigError, Place, Problem};
-pub use push::{PushTls, in_clear_beyond_loopback};
+pub use push::{PushTls, in_clear_beyond_loopback, is_https};
 pub use secret::{SECRET_OCTETS_MAX, SECRET_OCTETS_MIN, Secret};
 pub use sections::{Catalog, Diameter, Events, Http, LateUsage, Log, LogFormat, Seed, Store};
 pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};

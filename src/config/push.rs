@@ -59,7 +59,7 @@ impl Events {
             let message =
                 format!("`push` is `{url}`: write https://HOST:PORT, or http:// on loopback, or \"\" for none");
             broken.push(("events.push", message));
-        } else if in_clear_beyond_loopback(url) {
+        } else if !url.is_empty() && in_clear_beyond_loopback(url) {
             let message = format!(
                 "`push` is `{url}`: events name subscribers, so they go in clear on loopback only: write https:// and fill \
                  in [events.push_tls]"
@@ -101,19 +101,23 @@ impl Events {
 
 /// Whether what is sent to a URL goes in clear and leaves this machine, as far as can be seen without asking for its address.
 pub fn in_clear_beyond_loopback(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
+    if is_https(url) {
+        return false;
+    }
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
     };
-    // `127.0.0.1@elsewhere` is no address, and so not here.
     let here = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    !here
+    // `127.0.0.1:x@elsewhere` is elsewhere.
+    !here || authority.contains('@')
 }
 
-fn is_https(url: &str) -> bool {
-    url.starts_with("https://")
+/// Whether a URL is called over TLS.
+pub fn is_https(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("https"))
 }
 
 fn is_set(file: &Path) -> bool {
@@ -133,7 +137,7 @@ mod tests {
             "http://localhost:1",
             "http://LocalHost",
             "https://192.0.2.1:50051",
-            "",
+            "HTTPS://192.0.2.1:50051",
         ] {
             assert!(!in_clear_beyond_loopback(url), "{url}");
         }
@@ -147,6 +151,10 @@ mod tests {
             "http://127.0.0.1@sink.example:1",
             "http://127.0.0.1:x@sink.example",
             "http://sink.example/127.0.0.1:1",
+            "http://127.0.0.1@sink.example",
+            "http://[::1]@sink.example",
+            "HTTP://192.0.2.1:1",
+            "192.0.2.1:1",
             "http://",
         ] {
             assert!(in_clear_beyond_loopback(url), "{url}");

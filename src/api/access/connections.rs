@@ -73,29 +73,33 @@ async fn accept(listener: TcpListener, access: Access, sender: Sender) {
                 connection = welcome(stream, address, acceptor, place) => connection,
             };
             match connection {
-                Ok(connection) => drop(sender.send(Ok(connection)).await),
+                Ok(Some(connection)) => drop(sender.send(Ok(connection)).await),
+                Ok(None) => tracing::debug!(%address, "a gRPC connection ended before it began"),
                 Err(refusal) => drop(access.refuse(None, address, "connect", &refusal)),
             }
         });
     }
 }
 
+/// TLS, where there is any. `None` = the other side has left, as probes of ports do.
 async fn welcome(
     stream: TcpStream,
     address: SocketAddr,
     acceptor: Option<TlsAcceptor>,
     place: OwnedSemaphorePermit,
-) -> Result<Connection, Refusal> {
+) -> Result<Option<Connection>, Refusal> {
     let Some(acceptor) = acceptor else {
         let peer = Peer { address, names: None };
-        return Ok(Connection { stream: Box::new(stream), peer, _place: place });
+        return Ok(Some(Connection { stream: Box::new(stream), peer, _place: place }));
     };
-    let secured = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await;
-    let stream = secured
-        .map_err(|_| Refusal::Tls(format!("not within {} s", HANDSHAKE_MAX.as_secs())))?
-        .map_err(|error| Refusal::Tls(error.to_string()))?;
+    let stream = match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Ok(Err(error)) => return Err(Refusal::Tls(error.to_string())),
+        Err(_) => return Err(Refusal::Tls(format!("not within {} s", HANDSHAKE_MAX.as_secs()))),
+    };
     let names = names(&stream)?;
-    Ok(Connection { stream: Box::new(stream), peer: Peer { address, names }, _place: place })
+    Ok(Some(Connection { stream: Box::new(stream), peer: Peer { address, names }, _place: place }))
 }
 
 /// The names of the certificate that was shown: its authority and its validity are checked.

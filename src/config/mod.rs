@@ -37,7 +37,7 @@ pub use push::{PushTls, in_clear_beyond_loopback, is_https};
 pub use secret::{SECRET_OCTETS_MAX, SECRET_OCTETS_MIN, Secret};
 pub use sections::{Catalog, Diameter, Events, Http, LateUsage, Log, LogFormat, Seed, Store};
 pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
-pub use tls::{BadFile, ClientPems, DIAMETERS_PORT, Tls, TlsKeys};
+pub use tls::{BadFile, ClientPems, DIAMETERS_PORT, NamedFile, Tls, TlsKeys};
 
 use document::Document;
 

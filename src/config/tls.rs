@@ -86,14 +86,14 @@ impl Tls {
 }
 
 /// A key, or an option of a command, that names a file.
-pub(super) type Named<'a> = (&'static str, &'a Path);
+pub type NamedFile<'a> = (&'static str, &'a Path);
 
 /// TLS of the API's server. Without authorities nobody is asked for a certificate; with them, whoever shows one must have it
 /// from there.
 pub(super) fn api_server(
-    certificate: Named<'_>,
-    key: Named<'_>,
-    client_ca: Named<'_>,
+    certificate: NamedFile<'_>,
+    key: NamedFile<'_>,
+    client_ca: NamedFile<'_>,
 ) -> Result<ServerConfig, BadFile> {
     let papers = Papers::read(certificate, key)?;
     let asked = !client_ca.1.as_os_str().is_empty();
@@ -126,10 +126,7 @@ impl ClientPems {
     ///
     /// # Errors
     /// The first that cannot be read, is not what it should be, or does not fit the others.
-    pub fn read(
-        ca: (&'static str, &Path),
-        identity: Option<((&'static str, &Path), (&'static str, &Path))>,
-    ) -> Result<Self, BadFile> {
+    pub fn read(ca: NamedFile<'_>, identity: Option<(NamedFile<'_>, NamedFile<'_>)>) -> Result<Self, BadFile> {
         let roots = Arc::new(authorities(ca)?);
         let papers = identity.map(|(certificate, key)| Papers::read(certificate, key)).transpose()?;
         // What fits not is found here, where it can be told by its name.
@@ -138,7 +135,7 @@ impl ClientPems {
             Some(papers) => papers.unusable(error),
             None => bad(ca.0, ca.1, error),
         })?;
-        let again = |(name, path): Named<'_>| read(name, path);
+        let again = |(name, path): NamedFile<'_>| read(name, path);
         let identity = identity.map(|(certificate, key)| Ok((again(certificate)?, again(key)?))).transpose()?;
         Ok(Self { ca: read(ca.0, ca.1)?, identity })
     }
@@ -146,14 +143,14 @@ impl ClientPems {
 
 /// A certificate and its key, and what names their files.
 struct Papers<'a> {
-    certificate: Named<'a>,
-    key: Named<'a>,
+    certificate: NamedFile<'a>,
+    key: NamedFile<'a>,
     chain: Vec<CertificateDer<'static>>,
     private: PrivateKeyDer<'static>,
 }
 
 impl<'a> Papers<'a> {
-    fn read(certificate: Named<'a>, key: Named<'a>) -> Result<Self, BadFile> {
+    fn read(certificate: NamedFile<'a>, key: NamedFile<'a>) -> Result<Self, BadFile> {
         let chain = certificates(certificate)?;
         let private = PrivateKeyDer::from_pem_slice(&read(key.0, key.1)?)
             .map_err(|_| bad(key.0, key.1, "has no private key in PEM form (-----BEGIN PRIVATE KEY-----)"))?;
@@ -213,7 +210,7 @@ fn client(
     }
 }
 
-fn authorities((key, path): Named<'_>) -> Result<RootCertStore, BadFile> {
+fn authorities((key, path): NamedFile<'_>) -> Result<RootCertStore, BadFile> {
     let mut authorities = RootCertStore::empty();
     for authority in certificates((key, path))? {
         authorities.add(authority).map_err(|error| bad(key, path, error))?;
@@ -228,7 +225,7 @@ pub(super) fn resolve(file: &mut PathBuf, directory: &Path) {
     }
 }
 
-fn certificates((key, path): Named<'_>) -> Result<Vec<CertificateDer<'static>>, BadFile> {
+fn certificates((key, path): NamedFile<'_>) -> Result<Vec<CertificateDer<'static>>, BadFile> {
     let text = read(key, path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {

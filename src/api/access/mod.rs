@@ -30,7 +30,7 @@ use self::{
     callers::Callers,
     methods::For,
     refusal::{NoAudit, Refusal},
-    refusals::{Refusals, Told},
+    refusals::{Refusals, Told, Who},
 };
 pub use crate::config::Role;
 use crate::{
@@ -142,7 +142,12 @@ impl Access {
     fn refuse(&self, caller: Option<&Caller>, address: SocketAddr, method: &'static str, refusal: &Refusal) -> Status {
         let (reason, who) = (refusal.reason(), caller.map_or("none", |caller| &caller.name));
         metrics::counter!(names::GRPC_REFUSED, "reason" => reason, "caller" => who.to_owned()).increment(1);
-        let told = self.refusals().refused(address.ip(), refusal.is_wrong_secret(), Instant::now());
+        let kind = match caller {
+            Some(_) => Who::Caller,
+            None if refusal.may_be_guess() => Who::Guesser,
+            None => Who::Stranger,
+        };
+        let told = self.refusals().refused(address.ip(), kind, Instant::now());
         if told != Told::No {
             let message = refusal.message(caller);
             let last = told == Told::Last;

@@ -55,7 +55,7 @@ impl Refusal {
     }
 
     /// Whether it may be an attempt to guess a token.
-    pub(super) const fn is_wrong_secret(&self) -> bool {
+    pub(super) const fn may_be_guess(&self) -> bool {
         matches!(self, Self::WrongToken | Self::OddAuthorization | Self::CertificateMissing)
     }
 
@@ -117,7 +117,7 @@ pub struct Refused<'a> {
 /// Who writes down what was refused.
 pub trait AuditSink: Send + Sync {
     /// A call was refused. Called from a task that serves: it must not wait. Of an address that is refused again and again
-    /// only the first refusals of each minute come here; all are counted by the metric.
+    /// only the first hundred refusals of each minute come here; all are counted by the metric.
     fn refused(&self, refused: &Refused<'_>);
 }
 

@@ -10,7 +10,8 @@ use std::{
 /// Wrong credentials that an address may show in one window; after that its credentials are not looked at until the window
 /// ends. A person who mistypes has enough; one who guesses 32 octets has not.
 pub(super) const WRONG_MAX: u32 = 10;
-/// Refusals of one address in one window that are written down; further ones are only counted.
+/// Refusals of one address in one window that are written down; further ones are only counted. Those of known callers have
+/// their own count, so that a stranger's noise hides none of them.
 pub(super) const TOLD_MAX: u32 = 100;
 /// How long a window is; it begins with the first refusal.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
@@ -26,8 +27,20 @@ pub(super) struct Refusals(HashMap<IpAddr, Window>);
 #[derive(Debug, Clone, Copy)]
 struct Window {
     began: Instant,
-    refused: u32,
+    of_strangers: u32,
+    of_callers: u32,
     wrong: u32,
+}
+
+/// Who was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A known caller.
+    Caller,
+    /// Nobody that is known.
+    Stranger,
+    /// Nobody that is known, with credentials that may have been guessed.
+    Guesser,
 }
 
 /// How much is written down of a refusal.
@@ -48,20 +61,21 @@ impl Refusals {
         Some(WINDOW.saturating_sub(now.saturating_duration_since(window.began)))
     }
 
-    /// An address was refused; `wrong` = because of credentials that are nobody's.
-    pub(super) fn refused(&mut self, address: IpAddr, wrong: bool, now: Instant) -> Told {
+    /// Somebody at an address was refused.
+    pub(super) fn refused(&mut self, address: IpAddr, who: Who, now: Instant) -> Told {
         let site = site(address);
         if !self.0.contains_key(&site) && self.0.len() >= ADDRESSES_MAX {
             self.make_room(now);
         }
-        let fresh = Window { began: now, refused: 0, wrong: 0 };
+        let fresh = Window { began: now, of_strangers: 0, of_callers: 0, wrong: 0 };
         let window = self.0.entry(site).or_insert(fresh);
         if !window.lasts(now) {
             *window = fresh;
         }
-        window.refused = window.refused.saturating_add(1);
-        window.wrong = window.wrong.saturating_add(u32::from(wrong));
-        match window.refused {
+        window.wrong = window.wrong.saturating_add(u32::from(who == Who::Guesser));
+        let count = if who == Who::Caller { &mut window.of_callers } else { &mut window.of_strangers };
+        *count = count.saturating_add(1);
+        match *count {
             ..TOLD_MAX => Told::Yes,
             TOLD_MAX => Told::Last,
             _ => Told::No,
@@ -107,14 +121,14 @@ mod tests {
         for number in 0..WRONG_MAX {
             let now = start + Duration::from_secs(number.into());
             assert_eq!(refusals.blocked(guesser, now), None, "{number}");
-            refusals.refused(guesser, true, now);
+            refusals.refused(guesser, Who::Guesser, now);
         }
         let late = start + Duration::from_secs(20);
         assert_eq!(refusals.blocked(guesser, late), Some(Duration::from_secs(40)));
         assert_eq!(refusals.blocked(other, late), None);
         assert_eq!(refusals.blocked(guesser, start + WINDOW), None);
         // A new window begins with nothing.
-        refusals.refused(guesser, true, start + WINDOW);
+        refusals.refused(guesser, Who::Guesser, start + WINDOW);
         assert_eq!(refusals.blocked(guesser, start + WINDOW), None);
     }
 
@@ -122,7 +136,8 @@ mod tests {
     fn who_is_refused_for_other_reasons_is_not_blocked() {
         let (mut refusals, now) = (Refusals::default(), Instant::now());
         for _ in 0..10 * WRONG_MAX {
-            refusals.refused(ip("192.0.2.1"), false, now);
+            refusals.refused(ip("192.0.2.1"), Who::Stranger, now);
+            refusals.refused(ip("192.0.2.1"), Who::Caller, now);
         }
         assert_eq!(refusals.blocked(ip("192.0.2.1"), now), None);
     }
@@ -130,24 +145,25 @@ mod tests {
     #[test]
     fn of_many_refusals_only_some_are_written_down() {
         let (mut refusals, now) = (Refusals::default(), Instant::now());
-        let told: Vec<_> = (0..TOLD_MAX + 5).map(|_| refusals.refused(ip("192.0.2.1"), false, now)).collect();
+        let told: Vec<_> = (0..TOLD_MAX + 5).map(|_| refusals.refused(ip("192.0.2.1"), Who::Stranger, now)).collect();
         let many = |what| told.iter().filter(|told| **told == what).count();
         assert_eq!((many(Told::Yes), many(Told::Last), many(Told::No)), (TOLD_MAX as usize - 1, 1, 5));
         assert_eq!(told[TOLD_MAX as usize - 1], Told::Last);
-        assert_eq!(refusals.refused(ip("192.0.2.2"), false, now), Told::Yes);
-        assert_eq!(refusals.refused(ip("192.0.2.1"), false, now + WINDOW), Told::Yes);
+        assert_eq!(refusals.refused(ip("192.0.2.2"), Who::Stranger, now), Told::Yes);
+        assert_eq!(refusals.refused(ip("192.0.2.1"), Who::Caller, now), Told::Yes);
+        assert_eq!(refusals.refused(ip("192.0.2.1"), Who::Stranger, now + WINDOW), Told::Yes);
     }
 
     #[test]
     fn one_site_is_one_address() {
         let (mut refusals, now) = (Refusals::default(), Instant::now());
         for number in 0..WRONG_MAX {
-            refusals.refused(ip(&format!("2001:db8:0:1::{number:x}")), true, now);
+            refusals.refused(ip(&format!("2001:db8:0:1::{number:x}")), Who::Guesser, now);
         }
         assert!(refusals.blocked(ip("2001:db8:0:1:ffff::"), now).is_some());
         assert!(refusals.blocked(ip("2001:db8:0:2::"), now).is_none());
         for _ in 0..WRONG_MAX {
-            refusals.refused(ip("::ffff:192.0.2.1"), true, now);
+            refusals.refused(ip("::ffff:192.0.2.1"), Who::Guesser, now);
         }
         assert!(refusals.blocked(ip("192.0.2.1"), now).is_some());
     }
@@ -159,18 +175,18 @@ mod tests {
         for number in 0..ADDRESSES_MAX {
             let now = start + Duration::from_millis(number as u64);
             for _ in 0..WRONG_MAX {
-                refusals.refused(address(number), true, now);
+                refusals.refused(address(number), Who::Guesser, now);
             }
         }
         let now = start + Duration::from_secs(30);
         assert!(refusals.blocked(address(0), now).is_some());
-        refusals.refused(address(ADDRESSES_MAX), true, now);
+        refusals.refused(address(ADDRESSES_MAX), Who::Guesser, now);
         assert_eq!(refusals.0.len(), ADDRESSES_MAX);
         assert!(refusals.blocked(address(0), now).is_none());
         assert!(refusals.blocked(address(1), now).is_some());
         // Whose window is over goes first.
         let later = start + WINDOW + Duration::from_secs(5);
-        refusals.refused(address(ADDRESSES_MAX + 1), true, later);
+        refusals.refused(address(ADDRESSES_MAX + 1), Who::Guesser, later);
         assert!(refusals.0.len() < ADDRESSES_MAX, "{}", refusals.0.len());
     }
 }

@@ -8,7 +8,6 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    access::caller,
     convert::name,
     notices::event_of,
     status::{answered, not_found, too_old, unavailable},
@@ -73,8 +72,7 @@ impl EventService for Api {
                 return Err(not_found("consumer", format_args!("`{consumer}` has never acknowledged anything")));
             }
             self.durable(self.store.forget_consumer(consumer)).await?;
-            let by = &caller(&request)?.name;
-            tracing::info!(consumer, %by, "consumer of events forgotten");
+            tracing::info!(consumer, "consumer of events forgotten");
             Ok(v1::ForgetConsumerResponse {})
         })
         .await

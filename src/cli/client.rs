@@ -103,7 +103,9 @@ impl Client {
         let (pems, token) = (connection.pems()?, connection.token(&SystemEnvironment)?);
         let endpoint = endpoint(server, pems).with_context(|| format!("--server: `{server}` is no URL"))?;
         let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await;
-        let hint = || format!("cannot reach {server}: is the server running? (--server or TOLLGATE_SERVER names it)");
+        // Over TLS the reason follows; it need not be the server's absence.
+        let question = if is_https(server) { "" } else { ": is the server running?" };
+        let hint = || format!("cannot reach {server}{question} (--server or TOLLGATE_SERVER names it)");
         Ok(Self(Channel::new(channel.with_context(hint)?, Bearer::new(token.as_ref())?)))
     }
 

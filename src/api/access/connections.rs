@@ -12,7 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -23,10 +23,11 @@ use x509_parser::{
     prelude::FromDer,
 };
 
-use super::{Access, Peer, Refusal};
+use super::{
+    Access, Peer, Refusal,
+    places::{Place, Places},
+};
 
-/// Connections at a time: provisioning, care and shops have a few each, and an idle one costs some kilobytes.
-const CONNECTIONS_MAX: usize = 1_024;
 /// How long the other side may take for TLS.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Connections that are ready and wait for the server to take them.
@@ -44,7 +45,7 @@ pub(in crate::api) fn connections(listener: TcpListener, access: Access) -> impl
 type Sender = mpsc::Sender<io::Result<Connection>>;
 
 async fn accept(listener: TcpListener, access: Access, sender: Sender) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::default();
     let acceptor = access.0.tls.clone().map(TlsAcceptor::from);
     loop {
         let accepted = tokio::select! {
@@ -59,7 +60,7 @@ async fn accept(listener: TcpListener, access: Access, sender: Sender) {
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let Some(place) = places.take(address.ip()) else {
             access.refuse(None, address, "connect", &Refusal::TooManyConnections);
             continue;
         };
@@ -86,7 +87,7 @@ async fn welcome(
     stream: TcpStream,
     address: SocketAddr,
     acceptor: Option<TlsAcceptor>,
-    place: OwnedSemaphorePermit,
+    place: Place,
 ) -> Result<Option<Connection>, Refusal> {
     let Some(acceptor) = acceptor else {
         let peer = Peer { address, names: None };
@@ -132,7 +133,7 @@ pub(in crate::api) struct Connection {
     stream: Box<dyn Octets>,
     peer: Peer,
     /// Given back when the connection ends.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}

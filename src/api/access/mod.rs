@@ -3,6 +3,7 @@
 mod callers;
 mod connections;
 mod methods;
+mod places;
 mod refusal;
 mod refusals;
 #[cfg(test)]
@@ -50,6 +51,17 @@ pub struct Caller {
     pub roles: Arc<[Role]>,
     /// Where its connection comes from.
     pub address: SocketAddr,
+}
+
+impl Caller {
+    /// Its roles as the configuration writes them, with commas between.
+    pub fn role_names(&self) -> String {
+        names_of(&self.roles)
+    }
+}
+
+fn names_of(roles: &[Role]) -> String {
+    roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// Who has made a call. A service asks this, not the request's metadata.

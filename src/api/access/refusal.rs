@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tonic::Status;
 
-use super::{Caller, Role};
+use super::{Caller, Role, names_of};
 
 /// Why a call, or a connection, is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Refusal {
     Role(&'static str, &'static [Role]),
     /// No TLS connection came about: what the library says.
     Tls(String),
-    /// As many connections as there may be.
+    /// As many connections as there may be, of all or of this address.
     TooManyConnections,
 }
 
@@ -78,12 +78,11 @@ impl Refusal {
             }
             Self::UnknownMethod => "there is no such method".into(),
             Self::Role(method, whose) => {
-                let names = |roles: &[Role]| roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
-                let (name, has) = caller.map_or(("unknown", String::new()), |who| (&who.name, names(&who.roles)));
-                format!("caller `{name}` ({has}) may not call {method}: it is for {}", names(whose))
+                let (name, has) = caller.map_or(("unknown", String::new()), |who| (&who.name, who.role_names()));
+                format!("caller `{name}` ({has}) may not call {method}: it is for {}", names_of(whose))
             }
             Self::Tls(error) => format!("no TLS: {error}"),
-            Self::TooManyConnections => "too many connections are open".into(),
+            Self::TooManyConnections => "too many connections are open, here or from this address".into(),
         }
     }
 

@@ -99,7 +99,7 @@ impl Window {
 }
 
 /// What counts as one address.
-fn site(address: IpAddr) -> IpAddr {
+pub(super) fn site(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - SITE_BITS))).into(),
         address @ IpAddr::V4(_) => address,

@@ -30,6 +30,11 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.AccountService/CreateSubscriber", Roles(&[Provisioning, Operator])),
     ("tollgate.v1.AccountService/GetAccount", ALL),
     ("tollgate.v1.AccountService/SetAccountState", Roles(&[Provisioning, Operator])),
+    ("tollgate.v1.AccountService/SetPlan", Roles(&[Provisioning, Operator])),
+    ("tollgate.v1.AccountService/SetCreditLimit", Roles(&[Provisioning, Operator])),
+    ("tollgate.v1.AccountService/SetNeverStop", Roles(&[Provisioning, Operator])),
+    ("tollgate.v1.AccountService/ExtendValidity", Roles(&[Care, Operator])),
+    ("tollgate.v1.AccountService/ListAccounts", READ),
     //
     ("tollgate.v1.BalanceService/TopUp", Roles(&[SelfService, Operator])),
     ("tollgate.v1.BalanceService/GrantAllowance", Roles(&[Provisioning, Care, Operator])),

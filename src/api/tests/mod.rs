@@ -3,6 +3,7 @@
 mod accounts;
 mod balances;
 mod events;
+mod life;
 mod push;
 mod server;
 mod sessions;

@@ -83,8 +83,8 @@ fn router(api: &Api) -> Result<Router, ServeError> {
     let reflection = || Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let health = tonic_health::pb::FILE_DESCRIPTOR_SET;
     let reflection = || reflection().register_encoded_file_descriptor_set(health);
-    // The text is at most this long, beside a few octets of framing.
-    let catalog = CatalogServiceServer::new(api.clone()).max_decoding_message_size(CATALOG_OCTETS_MAX + 1_024);
+    // The text is at most this long, beside a reason, names and a few octets of framing.
+    let catalog = CatalogServiceServer::new(api.clone()).max_decoding_message_size(CATALOG_OCTETS_MAX + 4_096);
     Ok(Server::builder()
         .max_concurrent_streams(CONNECTION_CALLS_MAX)
         .http2_max_header_list_size(HEADERS_OCTETS_MAX)

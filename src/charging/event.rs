@@ -131,6 +131,8 @@ pub struct Opening {
     pub origin_host: Arc<str>,
     /// Origin-Realm of the client.
     pub origin_realm: Arc<str>,
+    /// The version of the catalog that the session goes by; 0 = it has no number.
+    pub catalog: u32,
 }
 
 impl Opening {
@@ -171,6 +173,8 @@ pub struct Interrogated {
     pub wake: Vec<SessionNo>,
     /// The client's Event-Timestamp, if it was too far off to be rated by (spec C-24).
     pub untimely: Option<Timestamp>,
+    /// Set if the session goes by another version of the catalog from now on.
+    pub catalog: Option<u32>,
 }
 
 /// A Diameter node.
@@ -217,6 +221,8 @@ pub struct Step {
     pub pool: Option<u32>,
     /// The slice that the new grant was made by, where slices grow (spec G-116); 0 = a fixed slice.
     pub slice: u64,
+    /// The version of the catalog that usage was rated by or the grant made by; 0 = the session's.
+    pub catalog: u32,
 }
 
 /// A one-time event.
@@ -244,6 +250,8 @@ pub struct EventCharged {
     pub reauthorise: Vec<SessionNo>,
     /// The client's Event-Timestamp, if it was too far off to be rated by (spec C-24).
     pub untimely: Option<Timestamp>,
+    /// The version of the catalog that it was rated by; 0 = it has no number.
+    pub catalog: u32,
 }
 
 /// Names a debit among the one-time events of an account.
@@ -307,6 +315,8 @@ pub struct OrphanUsage {
     pub verdict: Verdict,
     /// What provisioning must hear.
     pub notices: Vec<Notice>,
+    /// The version of the catalog that `steps` were rated by; 0 = it has no number.
+    pub catalog: u32,
 }
 
 /// Something that provisioning must hear of. Numbered by the store in journal order.

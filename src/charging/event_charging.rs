@@ -115,6 +115,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         refund_of: None,
         reauthorise: Vec::new(),
         untimely: request.happened.filter(|_| untimely),
+        catalog: 0,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }

@@ -19,6 +19,7 @@ mod invariants;
 mod kept;
 mod lifecycle;
 mod memory;
+mod price_lists;
 mod quota;
 mod rate;
 mod refund;
@@ -35,13 +36,14 @@ pub use command::{
     AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,
     Interrogation, RequestKind, ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
-pub use decide::{Decided, Outcome, Refusal, decide};
+pub use decide::{Decided, Outcome, Refusal, decide, decide_by};
 pub use event::{
     ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, Notice, NoticeKind, Opening, Origin,
     OrphanUsage, Step,
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
+pub use price_lists::version_for;
 pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};

@@ -99,6 +99,7 @@ pub(super) fn decide(
         refund_of: left.map(|(debit, ..)| debit),
         reauthorise: if helps { lifecycle::waiting(state, account) } else { Vec::new() },
         untimely: None,
+        catalog: 0,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
 }

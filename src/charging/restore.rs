@@ -40,6 +40,7 @@ impl Session {
             reauthorise_group: None,
             woken: Timestamp::EPOCH,
             reported: 0,
+            catalog: 0,
         }
     }
 }

@@ -73,6 +73,8 @@ pub struct Session {
     pub reported: u64,
     /// When it was last asked to come again because another session had released something (spec C-104).
     pub woken: Timestamp,
+    /// The version of the catalog that it goes by; 0 = from before versions had numbers.
+    pub catalog: u32,
 }
 
 /// Whether a request of a session is new.

@@ -392,6 +392,7 @@ mod tests {
             steps,
             verdict: Verdict::default(),
             notices: Vec::new(),
+            catalog: 0,
         }
     }
 }

@@ -7,7 +7,7 @@ use proptest::{collection::vec, option, prelude::*};
 use crate::{
     charging::*,
     ids::*,
-    rating::{Announcement, Attributes, EnvelopeReporting, Role, TimeMechanism},
+    rating::{Announcement, Attributes, EnvelopeReporting, Publication, Role, RunningSessions, TimeMechanism},
     time::Timestamp,
     units::{Currency, Money, UnitKind},
 };
@@ -181,7 +181,7 @@ fn buckets() -> BoxedStrategy<Bucket> {
 
 fn steps() -> BoxedStrategy<Step> {
     let figures = (u64s(), u64s(), money(), u64s(), u32s(), any::<bool>(), any::<bool>());
-    let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s());
+    let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s(), u32s());
     (keys(), names(), measures(), figures, draws(), draws(), price)
         .prop_map(
             |(
@@ -191,7 +191,7 @@ fn steps() -> BoxedStrategy<Step> {
                 (used, rated, charged, granted, validity_secs, final_units, refused),
                 debits,
                 holds,
-                (tariff, terms, pool, slice),
+                (tariff, terms, pool, slice, catalog),
             )| {
                 Step {
                     key,
@@ -210,6 +210,7 @@ fn steps() -> BoxedStrategy<Step> {
                     terms,
                     pool,
                     slice,
+                    catalog,
                 }
             },
         )
@@ -336,9 +337,9 @@ pub(in crate::journal) fn notices() -> BoxedStrategy<Notice> {
 }
 
 fn openings() -> BoxedStrategy<Box<Opening>> {
-    (session_ids(), u64s(), names(), names(), names())
-        .prop_map(|(session_id, sub_session, context, origin_host, origin_realm)| {
-            Box::new(Opening { session_id, sub_session, context, origin_host, origin_realm })
+    (session_ids(), u64s(), names(), names(), names(), u32s())
+        .prop_map(|(session_id, sub_session, context, origin_host, origin_realm, catalog)| {
+            Box::new(Opening { session_id, sub_session, context, origin_host, origin_realm, catalog })
         })
         .boxed()
 }
@@ -347,7 +348,7 @@ fn interrogated() -> BoxedStrategy<Event> {
     let when = (moments(), moments(), option::of(moments()));
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
-    let others = (option::of(u32s()), vec(sessions(), 0..3));
+    let others = (option::of(u32s()), vec(sessions(), 0..3), option::of(u32s()));
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
             |(
@@ -360,7 +361,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                 notices,
                 others,
             )| {
-                let (incarnation, wake) = others;
+                let (incarnation, wake, catalog) = others;
                 Event::Interrogated(Box::new(Interrogated {
                     at,
                     account,
@@ -376,6 +377,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                     incarnation,
                     wake,
                     untimely,
+                    catalog,
                 }))
             },
         )
@@ -387,10 +389,10 @@ fn event_charged() -> BoxedStrategy<Event> {
     let halves = || (1..u64::MAX).boxed();
     let debits = (halves(), halves(), u32s())
         .prop_map(|(high, low, number)| DebitRef { key: SessionKey::from_halves(high, low), number });
-    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()));
+    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()), u32s());
     (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3), refund)
         .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices, refund)| {
-            let (refund_of, reauthorise, untimely) = refund;
+            let (refund_of, reauthorise, untimely, catalog) = refund;
             Event::EventCharged(Box::new(EventCharged {
                 at,
                 account,
@@ -403,6 +405,7 @@ fn event_charged() -> BoxedStrategy<Event> {
                 refund_of,
                 reauthorise,
                 untimely,
+                catalog,
             }))
         })
         .boxed()
@@ -441,11 +444,11 @@ fn orphan_usage() -> BoxedStrategy<Event> {
     });
     let usage = vec((keys(), used), 0..4);
     let refused = verdicts().prop_filter("orphan usage is never a success", |verdict| *verdict != Verdict::Success);
-    let charged = (vec(steps(), 0..3), vec(notices(), 0..2), refused);
+    let charged = (vec(steps(), 0..3), vec(notices(), 0..2), refused, u32s());
     let session = (session_ids(), u64s());
     (moments(), option::of(accounts()), session, boxed(), request_kinds(), u32s(), usage, charged)
         .prop_map(|(at, account, (session_id, sub_session), context, kind, number, usage, charged)| {
-            let (steps, notices, verdict) = charged;
+            let (steps, notices, verdict, catalog) = charged;
             Event::OrphanUsage(Box::new(OrphanUsage {
                 at,
                 account,
@@ -458,7 +461,26 @@ fn orphan_usage() -> BoxedStrategy<Event> {
                 steps,
                 verdict,
                 notices,
+                catalog,
             }))
+        })
+        .boxed()
+}
+
+/// Any publication; what is withdrawn is so in snapshots only.
+pub(in crate::journal) fn publications() -> BoxedStrategy<Publication> {
+    let sessions = prop::sample::select(vec![RunningSessions::Finish, RunningSessions::Change]);
+    (u32s(), names(), moments(), moments(), sessions, boxed(), boxed(), boxed())
+        .prop_map(|(number, text, published, activates, sessions, by, reason, request_id)| Publication {
+            number,
+            text,
+            published,
+            activates,
+            sessions,
+            by,
+            reason,
+            request_id,
+            withdrawn: None,
         })
         .boxed()
 }

@@ -3,6 +3,7 @@
 use super::{RecordError, proto};
 use crate::{
     charging::{AccountState, BucketKind, ClosingCause, EventAction, HistoryKind, Measure, RequestKind, Verdict},
+    rating::RunningSessions,
     units::UnitKind,
 };
 
@@ -41,6 +42,7 @@ numbered!(RequestKind, "request kind": Initial Update Termination Event);
 numbered!(EventAction, "event action": Debit Refund CheckBalance PriceEnquiry);
 numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost MainEnded ClientRestarted);
 numbered!(AccountState, "account state": Active Stopped Suspended Terminated);
+numbered!(RunningSessions, "running sessions": Finish Change);
 numbered!(HistoryKind, "history kind": Usage TopUp Adjustment Allowance Opening Refund);
 
 impl Numbered for Measure {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, RecordError, numbers::Numbered, proto, rare};
+use super::{Entry, RecordError, catalogs, numbers::Numbered, proto, rare};
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
@@ -58,6 +58,8 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
             return Ok(Entry::Acknowledged { consumer: wire.consumer.into(), cursor: wire.cursor, at });
         }
         Wire::ConsumerForgotten(wire) => return Ok(Entry::Forgotten { consumer: wire.consumer.into(), at }),
+        Wire::CatalogPublished(wire) => return Ok(Entry::Published(catalogs::publication(wire, at)?)),
+        Wire::CatalogWithdrawn(wire) => return Ok(Entry::Withdrawn { number: wire.number, at }),
     };
     Ok(Entry::Charging { partition, event })
 }
@@ -81,6 +83,7 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         incarnation: wire.incarnation,
         wake: sessions(wire.wake),
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
+        catalog: wire.catalog,
     })
 }
 
@@ -91,6 +94,7 @@ fn opening(wire: proto::Opening) -> Box<Opening> {
         context: wire.context.into(),
         origin_host: wire.origin_host.into(),
         origin_realm: wire.origin_realm.into(),
+        catalog: wire.catalog,
     })
 }
 
@@ -107,6 +111,7 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         refund_of: wire.refund_of.map(debit_ref).transpose()?,
         reauthorise: sessions(wire.reauthorise),
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
+        catalog: wire.catalog,
     })
 }
 
@@ -161,6 +166,7 @@ fn orphan_usage(wire: proto::OrphanUsage, at: Timestamp) -> Result<OrphanUsage> 
             verdict => verdict,
         },
         notices: all(wire.notices, notice)?,
+        catalog: wire.catalog,
     })
 }
 
@@ -182,6 +188,7 @@ pub(in crate::journal) fn step(wire: proto::Step) -> Result<Step> {
         terms: wire.terms.map(rare::terms),
         pool: wire.pool,
         slice: wire.slice,
+        catalog: wire.catalog,
     })
 }
 

@@ -94,6 +94,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
             w.bytes(3, opening.origin_host.as_bytes());
             w.bytes(4, opening.origin_realm.as_bytes());
             w.uint(5, opening.sub_session);
+            w.uint(40, opening.catalog);
         });
     }
     event.steps.iter().for_each(|each| w.message(4, |w| step(w, each)));
@@ -114,6 +115,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     w.optional(16, event.untimely.map(Timestamp::millis));
     w.optional(20, event.incarnation);
     sessions(w, 21, &event.wake);
+    w.optional(40, event.catalog);
 }
 
 fn sessions(w: &mut Writer<'_>, field: u32, sessions: &[SessionNo]) {
@@ -138,6 +140,7 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
         });
     }
     sessions(w, 21, &event.reauthorise);
+    w.uint(40, event.catalog);
 }
 
 pub(in crate::journal) fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {
@@ -184,6 +187,7 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
     event.steps.iter().for_each(|each| w.message(21, |w| step(w, each)));
     w.uint(22, event.verdict.number());
     event.notices.iter().for_each(|each| w.message(23, |w| notice(w, each)));
+    w.uint(40, event.catalog);
 }
 
 #[inline]
@@ -215,6 +219,7 @@ pub(in crate::journal) fn step(w: &mut Writer<'_>, step: &Step) {
     }
     w.optional(17, step.pool);
     w.uint(30, step.slice);
+    w.uint(40, step.catalog);
 }
 
 #[inline]

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     charging::{Account, AccountSpec, AccountState, Bucket, BucketKind, Command, Subscriber, SubscriberSpec},
     ids::AccountId,
-    rating::Allowance,
+    rating::{Allowance, Catalog},
     units::{Currency, Money},
 };
 

@@ -53,7 +53,7 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::ListCatalogsRequest>,
     ) -> Result<Response<v1::ListCatalogsResponse>, Status> {
-        answered("ListCatalogs", async { self.list(request.get_ref()) }).await
+        answered("ListCatalogs", async { self.list_versions(request.get_ref()) }).await
     }
 
     async fn get_catalog(
@@ -152,7 +152,7 @@ impl Api {
         Ok(done)
     }
 
-    fn list(&self, request: &v1::ListCatalogsRequest) -> Result<v1::ListCatalogsResponse, Status> {
+    fn list_versions(&self, request: &v1::ListCatalogsRequest) -> Result<v1::ListCatalogsResponse, Status> {
         let limit = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
             0 => PAGE_SIZE,
             size @ 1..=PAGE_SIZE_MAX => size,

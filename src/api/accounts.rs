@@ -85,8 +85,9 @@ impl Api {
         if request.allowances.len() > ACCOUNT_ALLOWANCES_MAX {
             return Err(invalid("allowances", format_args!("are more than {ACCOUNT_ALLOWANCES_MAX}")));
         }
-        let allowances =
-            (0..).zip(&request.allowances).map(|(index, name)| Self::allowance(&catalog, &format!("allowances[{index}]"), name));
+        let allowances = (0..)
+            .zip(&request.allowances)
+            .map(|(index, name)| Self::allowance(&catalog, &format!("allowances[{index}]"), name));
         let spec = AccountSpec {
             id,
             currency,

@@ -31,7 +31,8 @@ impl CatalogService for Api {
     ) -> Result<Response<v1::ValidateCatalogResponse>, Status> {
         answered("ValidateCatalog", async {
             let problems = compiled(request.into_inner().toml).await?.err().unwrap_or_default();
-            let problem = |Problem { line, column, message }| validate_catalog_response::Problem { line, column, message };
+            let problem =
+                |Problem { line, column, message }| validate_catalog_response::Problem { line, column, message };
             Ok(v1::ValidateCatalogResponse { problems: problems.into_iter().map(problem).collect() })
         })
         .await

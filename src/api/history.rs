@@ -70,7 +70,9 @@ fn explain(line: &HistoryLine<'_>, open: bool, currency: Currency, version: &Ver
                 number if number == version.number() => format!(" Catalog version {number}."),
                 number => {
                     let shown = version.number();
-                    format!(" Catalog version {number}, which is no longer kept: the price shown is of version {shown}.")
+                    format!(
+                        " Catalog version {number}, which is no longer kept: the price shown is of version {shown}."
+                    )
                 }
             };
             format!("{}{by}{so_far}", explain_usage(line, currency, &version.catalog))
@@ -120,7 +122,9 @@ fn explain_rated(line: &HistoryLine<'_>, kind: UnitKind, rated: u64, currency: C
         }
         Ok(cost) => {
             let now = Said(cost, currency);
-            format!("{units} charged {charged} at the prices of that time; they have changed, by this one it would be {now}")
+            format!(
+                "{units} charged {charged} at the prices of that time; they have changed, by this one it would be {now}"
+            )
         }
         Err(overflow) => format!("{units} charged {charged} at the price of that time; now {overflow}"),
     }

@@ -47,7 +47,9 @@ pub const SUBSCRIPTIONS_MAX: usize = 256;
 
 /// Says why a catalog must not be published.
 #[derive(Clone, Default)]
-struct Fitness(Option<Arc<dyn Fn(&Catalog) -> Result<(), String> + Send + Sync>>);
+struct Fitness(Option<Arc<FitnessCheck>>);
+
+type FitnessCheck = dyn Fn(&Catalog) -> Result<(), String> + Send + Sync;
 
 impl Fitness {
     fn check(&self, catalog: &Catalog) -> Result<(), String> {

@@ -319,7 +319,18 @@ impl<'a> Interrogator<'a> {
 
     fn conclude(self, barred: bool, notices: Vec<super::Notice>, extras: Option<Box<AnswerExtras>>) -> Decided {
         let Self {
-            state, version, request, now, account, session, attributes, untimely, steps, mut replies, ref ledger, ..
+            state,
+            version,
+            request,
+            now,
+            account,
+            session,
+            attributes,
+            untimely,
+            steps,
+            mut replies,
+            ref ledger,
+            ..
         } = self;
         let charged = steps
             .iter()

@@ -117,7 +117,8 @@ pub(super) async fn run(client: &Client, verb: CatalogVerb, out: &mut Output<'_>
             let done = answer(client.catalog().publish_catalog(request).await)?;
             let version = done.version.unwrap_or_default();
             let again = if done.repeated { " (again)" } else { "" };
-            let text = || format!("version {}{again}, in force from {}", version.number, moment(version.activates_at_ms));
+            let text =
+                || format!("version {}{again}, in force from {}", version.number, moment(version.activates_at_ms));
             Ok(out.object(|| told(&version), text)?)
         }
         CatalogVerb::List => {
@@ -157,9 +158,7 @@ async fn validate(client: &Client, file: PathBuf, out: &mut Output<'_>) -> anyho
     let line = |problem: &v1::validate_catalog_response::Problem| {
         format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message)
     };
-    let list = |problem: &v1::validate_catalog_response::Problem| {
-        json!({ "line": problem.line, "column": problem.column, "message": problem.message })
-    };
+    let list = |problem: &v1::validate_catalog_response::Problem| json!({ "line": problem.line, "column": problem.column, "message": problem.message });
     let text = || match problems.as_slice() {
         [] => format!("{}: valid", file.display()),
         problems => problems.iter().map(line).collect::<Vec<_>>().join("\n"),

@@ -184,8 +184,8 @@ impl Catalogs {
             return current;
         }
         let Some(own) = self.get(known) else { return current };
-        let later = self.versions().filter(|version| version.place() > own.place() && version.is_active(now));
-        later.filter(|version| version.publication.sessions == RunningSessions::Change).last().unwrap_or(own)
+        let mut later = self.versions().filter(|version| version.place() > own.place() && version.is_active(now));
+        later.rfind(|version| version.publication.sessions == RunningSessions::Change).unwrap_or(own)
     }
 
     /// The version with this number, if it is kept and can be gone by.

@@ -268,7 +268,7 @@ impl Found {
         configured: Arc<Catalog>,
         now: Timestamp,
     ) -> Result<(Shelf, Option<Version>), (u32, Vec<Problem>)> {
-        let known = self.publications.values().filter(|known| known.is_from_file()).next_back();
+        let known = self.publications.values().rfind(|known| known.is_from_file());
         let is_new = known.is_none_or(|known| known.text != *configured.text());
         let number = self.publications.keys().next_back().map_or(1, |last| last.saturating_add(1));
         let new = is_new.then(|| {

@@ -103,10 +103,15 @@ fn variant(which: u8) -> String {
     match which {
         0 => CATALOG.into(),
         1 => CATALOG
-            .replace("price = \"0.01\"\nper = \"1 MB\"\nblock = \"100 kB\"", "price = \"0.03\"\nper = \"1 MB\"\nblock = \"300 kB\"")
+            .replace(
+                "price = \"0.01\"\nper = \"1 MB\"\nblock = \"100 kB\"",
+                "price = \"0.03\"\nper = \"1 MB\"\nblock = \"300 kB\"",
+            )
             .replace("slice = \"2 MB\"", "slice = \"3 MB\""),
         // Nobody streams any more, and music costs something.
-        2 => CATALOG.replace("rating_group = 8", "rating_group = 80").replace("free = true", "price = \"0.01\"\nper = \"2 MB\""),
+        2 => CATALOG
+            .replace("rating_group = 8", "rating_group = 80")
+            .replace("free = true", "price = \"0.01\"\nper = \"2 MB\""),
         // Another unit.
         3 => CATALOG.replace(
             "price = \"0.000007\"\nper = \"3 B\"\nblock = \"7 B\"\nslice = \"1 MB\"",

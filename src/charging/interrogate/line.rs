@@ -2,11 +2,7 @@
 
 use super::Interrogator;
 use crate::{
-    charging::{
-        Measure, Quota, ServiceRequest, SplitUsage, Used, Want,
-        price_lists::PriceList,
-        quota::Tariff,
-    },
+    charging::{Measure, Quota, ServiceRequest, SplitUsage, Used, Want, price_lists::PriceList, quota::Tariff},
     ids::QuotaKey,
     units::Money,
 };

@@ -117,8 +117,10 @@ fn what_nobody_needs_is_dropped() {
 fn differences_are_told_by_name() {
     let more = "[[service]]\nname = \"music\"\ncontext = \"data\"\nrating_group = 2\nfree = true\n";
     let old = format!("{TEXT}{more}");
-    let new = TEXT.replace("\"0.01\"", "\"0.02\"").replace("name = \"internet\"", "name = \"internet\"\nslice = \"2 MB\"");
-    let night = "[[tariff]]\nservice = \"internet\"\nname = \"night\"\nfrom = \"22:00\"\nprice = \"0.005\"\nper = \"1 MB\"\n";
+    let new =
+        TEXT.replace("\"0.01\"", "\"0.02\"").replace("name = \"internet\"", "name = \"internet\"\nslice = \"2 MB\"");
+    let night =
+        "[[tariff]]\nservice = \"internet\"\nname = \"night\"\nfrom = \"22:00\"\nprice = \"0.005\"\nper = \"1 MB\"\n";
     let new = format!("# reviewed\n{new}{night}");
     assert_eq!(
         differences(&old, &new),

@@ -54,7 +54,7 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::ListCatalogsRequest>,
     ) -> Result<Response<v1::ListCatalogsResponse>, Status> {
-        answered("ListCatalogs", async { self.list_versions(request.get_ref()) }).await
+        answered("ListCatalogs", async { self.list_versions(request.get_ref()).await }).await
     }
 
     async fn get_catalog(
@@ -62,7 +62,7 @@ impl CatalogService for Api {
         request: Request<v1::GetCatalogRequest>,
     ) -> Result<Response<v1::GetCatalogResponse>, Status> {
         answered("GetCatalog", async {
-            let publication = self.publication("number", request.get_ref().number)?;
+            let publication = self.publication("number", request.get_ref().number).await?;
             let toml = publication.text.to_string();
             Ok(v1::GetCatalogResponse { version: Some(self.told(&publication)), toml })
         })
@@ -91,7 +91,7 @@ impl CatalogService for Api {
     ) -> Result<Response<v1::DiffCatalogResponse>, Status> {
         answered("DiffCatalog", async {
             let v1::DiffCatalogRequest { from, to } = *request.get_ref();
-            let (from, to) = (self.publication("from", from)?, self.publication("to", to)?);
+            let (from, to) = (self.publication("from", from).await?, self.publication("to", to).await?);
             let numbers = (from.number, to.number);
             let differences = tokio::task::spawn_blocking(move || rating::differences(&from.text, &to.text)).await;
             let differences = differences.map_err(|_| Status::internal("the catalogs could not be compared"))?;
@@ -153,7 +153,7 @@ impl Api {
         Ok(done)
     }
 
-    fn list_versions(&self, request: &v1::ListCatalogsRequest) -> Result<v1::ListCatalogsResponse, Status> {
+    async fn list_versions(&self, request: &v1::ListCatalogsRequest) -> Result<v1::ListCatalogsResponse, Status> {
         let limit = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
             0 => PAGE_SIZE,
             size @ 1..=PAGE_SIZE_MAX => size,
@@ -163,7 +163,7 @@ impl Api {
             "" => u32::MAX,
             token => token.parse().map_err(|_| invalid("page_token", "is not one that was given out"))?,
         };
-        let catalogs = self.store.catalogs();
+        let catalogs = self.durable(self.store.published()).await?;
         let older = || catalogs.publications().iter().rev().filter(|known| known.number < before);
         let page: Vec<_> = older().take(limit).collect();
         let next = page.last().filter(|_| older().nth(limit).is_some());
@@ -174,8 +174,8 @@ impl Api {
     }
 
     /// What was published under a number; 0 is what is in force.
-    fn publication(&self, field: &str, number: u32) -> Result<Arc<Publication>, Status> {
-        let catalogs = self.store.catalogs();
+    async fn publication(&self, field: &str, number: u32) -> Result<Arc<Publication>, Status> {
+        let catalogs = self.durable(self.store.published()).await?;
         let found = match number {
             0 => Some(&catalogs.at(self.store.clock().now()).publication),
             number => catalogs.publication(number),

@@ -105,7 +105,10 @@ async fn sessions_events_and_prices_are_told() {
     assert_eq!(node.store.outbox().acknowledged("hlr"), None);
 
     let price = tollgate(&node, "price 32251@3gpp.org 3000000 --rating-group 1").await.unwrap();
-    assert_eq!(price, "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY (catalog version 1)\n");
+    assert_eq!(
+        price,
+        "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY (catalog version 1)\n"
+    );
     assert_eq!(json_of(&node, "price 32274@3gpp.org 2").await["price"]["amount"], json!("0.20"));
     node.stop().await;
 }

@@ -214,6 +214,12 @@ impl Catalogs {
         self.publications.last().map_or(1, |last| last.number.saturating_add(1))
     }
 
+    /// The moment of a new publication: now, or that of the last one if the clock was set back since. So what is published
+    /// later, to be in force at once, comes into force later.
+    pub fn publication_time(&self, now: Timestamp) -> Timestamp {
+        self.publications.iter().map(|known| known.published).fold(now, Timestamp::max)
+    }
+
     /// Versions that have yet to come into force.
     pub fn pending(&self, now: Timestamp) -> usize {
         self.versions().filter(|version| !version.is_active(now)).count()

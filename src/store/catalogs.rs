@@ -103,6 +103,12 @@ impl<D: Disk> Store<D> {
         self.shelf.current.load()
     }
 
+    /// What was published, for those who are told of it: it may leave when it is durable.
+    pub fn published(&self) -> Pending<Arc<Catalogs>> {
+        let last = self.shelf.lock();
+        Pending::new(self.catalogs(), *last)
+    }
+
     /// The version of the catalog that is in force.
     pub fn version(&self) -> Version {
         self.catalogs_now().at(self.clock.now()).clone()
@@ -114,8 +120,8 @@ impl<D: Disk> Store<D> {
     /// It cannot be published like that; nothing has changed.
     pub fn publish(&self, publish: Publish) -> Pending<Result<Published, PublishError>> {
         let mut last = self.shelf.lock();
-        let now = self.clock.now();
         let catalogs = self.catalogs();
+        let now = catalogs.publication_time(self.clock.now());
         if let Some(known) = catalogs.publications().iter().find(|known| known.request_id == publish.request_id) {
             let same = known.text == *publish.catalog.text()
                 && known.sessions == publish.sessions
@@ -268,6 +274,8 @@ impl Found {
         configured: Arc<Catalog>,
         now: Timestamp,
     ) -> Result<(Shelf, Option<Version>), (u32, Vec<Problem>)> {
+        // As for any publication: `Catalogs::publication_time`.
+        let now = self.publications.values().map(|known| known.published).fold(now, Timestamp::max);
         let known = self.publications.values().rfind(|known| known.is_from_file());
         let is_new = known.is_none_or(|known| known.text != *configured.text());
         let number = self.publications.keys().next_back().map_or(1, |last| last.saturating_add(1));
@@ -276,7 +284,7 @@ impl Found {
                 number,
                 text: Arc::clone(configured.text()),
                 published: now,
-                activates: self.newest_activation(now),
+                activates: now,
                 sessions: RunningSessions::Change,
                 by: CONFIGURATION.into(),
                 reason: "the configured file".into(),
@@ -315,10 +323,5 @@ impl Found {
     fn in_force(&self, now: Timestamp) -> (Timestamp, u32) {
         let active = self.publications.values().filter(|known| known.withdrawn.is_none() && known.activates <= now);
         active.map(|known| (known.activates, known.number)).max().unwrap_or_default()
-    }
-
-    /// Now, or later if the clock was set back: what follows comes into force after what is.
-    fn newest_activation(&self, now: Timestamp) -> Timestamp {
-        now.max(self.in_force(now).0)
     }
 }

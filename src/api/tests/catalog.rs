@@ -90,7 +90,11 @@ async fn what_cannot_be_published_is_refused_with_the_reason() {
     let node = Node::start(directory.path()).await;
     let mut catalog = client(&node).await;
     let mut wrong = publish("currency = \"CNY\"\nprize = 1\n[[service]]\n".into(), "p1");
-    refused(catalog.publish_catalog(wrong.clone()).await, Code::InvalidArgument, "\nline 2, column 1: unknown key `prize`");
+    refused(
+        catalog.publish_catalog(wrong.clone()).await,
+        Code::InvalidArgument,
+        "\nline 2, column 1: unknown key `prize`",
+    );
     wrong.toml = CATALOG.replace("currency = \"CNY\"", "currency = \"EUR\"");
     refused(catalog.publish_catalog(wrong.clone()).await, Code::FailedPrecondition, "toml: the catalog is in EUR");
     wrong.toml = priced("0.02");

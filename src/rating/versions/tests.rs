@@ -84,6 +84,13 @@ fn it_does_not_matter_how_often_a_session_asks() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_does_not_mix_up_publications() {
+    let published_at = |secs| Publication { published: at(secs), ..publication(1, secs, Change) };
+    let catalogs = Catalogs::new(Version::compile(published_at(100)).unwrap());
+    assert_eq!([50, 100, 150].map(|now| catalogs.publication_time(at(now))), [at(100), at(100), at(150)]);
+}
+
+#[test]
 fn what_is_withdrawn_never_comes_into_force_but_can_be_read() {
     let catalogs = catalogs(&[(1, 10, Change), (2, 20, Change)]).withdrawn(2, at(15));
     assert_eq!(catalogs.at(at(50)).number(), 1);

@@ -281,6 +281,11 @@ impl State {
         (session.id.as_bytes() == id).then_some(session)
     }
 
+    /// The running session with this key.
+    pub fn session_by_key(&self, key: SessionKey) -> Option<&Session> {
+        self.sessions.get(self.session_keys.get(&key)?)
+    }
+
     /// All running sessions, in no order.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
         self.sessions.values()
@@ -385,7 +390,7 @@ impl State {
 
     /// The account that a running session belongs to.
     pub fn payer_of(&self, key: SessionKey) -> Option<AccountId> {
-        Some(self.sessions.get(self.session_keys.get(&key)?)?.account)
+        self.session_by_key(key).map(|session| session.account)
     }
 
     /// Puts an account at its place in the queue of those that something is due for.

@@ -544,7 +544,7 @@ impl Table {
                 BucketKind::Units(_) => (bucket.amount.to_string(), bucket.reserved.to_string()),
             };
             let _ = write!(out, "  {} {amount} reserved {reserved}", bucket.name);
-            let lasts = bucket.expires.map(|at| format!(" for {}", self.from_now(at)));
+            let lasts = bucket.expires.map(|at| format!(" for {}", self.time_to(at)));
             let _ = writeln!(out, "{}", lasts.filter(|_| bucket.kind == BucketKind::Money).unwrap_or_default());
         }
         if let (Some(plan), Some(life)) = (account.plan(), account.life()) {
@@ -552,17 +552,17 @@ impl Table {
             let _ = match (life.activated, life.valid_until, life.lapsed) {
                 (None, ..) => write!(out, " waits for its first use"),
                 (_, None, _) => write!(out, " without an end"),
-                (_, Some(at), false) => write!(out, " valid for {}", self.from_now(at)),
+                (_, Some(at), false) => write!(out, " valid for {}", self.time_to(at)),
                 (.., true) => write!(out, " lapsed"),
             };
-            let ends = life.ends.map(|at| format!(", ends in {}", self.from_now(at)));
+            let ends = life.ends.map(|at| format!(", ends in {}", self.time_to(at)));
             let _ = writeln!(out, "{}", ends.unwrap_or_default());
         }
         out
     }
 
     /// How long it is until a moment: in days, if they are whole.
-    fn from_now(&self, at: Timestamp) -> String {
+    fn time_to(&self, at: Timestamp) -> String {
         let secs = at.since(self.now).as_secs();
         if at < self.now {
             format!("-{} s", self.now.since(at).as_secs())

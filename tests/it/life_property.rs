@@ -317,7 +317,7 @@ impl World {
             if account.state != AccountState::Terminated {
                 assert!(!(account.credit_stopped && may_be_used), "stopped without a reason: {account:?}");
             }
-            assert!(!(account.is_lapsed() && !account.credit_stopped), "lapsed and not stopped: {account:?}");
+            assert!(!account.is_lapsed() || account.credit_stopped, "lapsed and not stopped: {account:?}");
             assert_eq!(self.stopped.get(&account.id.0).copied().unwrap_or(false), account.credit_stopped);
             let ended = self.ended.get(&account.id.0).copied().unwrap_or(0);
             assert_eq!(ended, u32::from(account.state == AccountState::Terminated), "told that it ended, once");

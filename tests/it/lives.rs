@@ -153,3 +153,35 @@ fn the_background_ends_lives_and_gifts_also_after_a_start() {
     assert_eq!(store.catch_up_accounts(10), 0);
     store.check().unwrap();
 }
+
+/// A limit suspends by telling so; an operator's "active" lifts that, and shows a stop that came meanwhile.
+#[test]
+fn an_operator_lifts_a_suspension_by_a_limit() {
+    use tollgate::charging::{AccountChanged, AccountState, Event, LifeStep, Notice, NoticeKind, State, decide};
+    let catalog = Catalog::from_toml(include_str!("charging_tables/plans.toml")).unwrap();
+    let (mut state, at, account) = (State::new(Retention::default()), Timestamp::from_secs(START), AccountId(1));
+    let run = |state: &mut State, command: &Command<'_>, at| {
+        let event = decide(state, &catalog, command, at).event.unwrap();
+        state.apply(&event);
+        state.check().unwrap();
+    };
+    let spec = AccountSpec {
+        id: account,
+        currency: catalog.currency(),
+        balance: Money::from_micros(8_000_000),
+        credit_limit: Money::ZERO,
+        never_stop: false,
+        allowances: Vec::new(),
+    };
+    run(&mut state, &Command::CreateAccount(spec), at);
+    let what = Manage::SetPlan(Some("prepaid"));
+    run(&mut state, &Command::Manage(ManageCommand { account, request_id: "", reason: "test", what }), at);
+    let kind = NoticeKind::Life { step: LifeStep::Suspended, until: None };
+    let notices = vec![Notice { account, at, balance: Money::ZERO, kind }];
+    let suspended = AccountChanged { at, account, notices, ..AccountChanged::default() };
+    state.apply(&Event::AccountChanged(Box::new(suspended)));
+    assert_eq!(state.account(account).unwrap().state, AccountState::Suspended);
+    let activate = Command::SetState { account, state: AccountState::Active, reason: "test" };
+    run(&mut state, &activate, at);
+    assert_eq!(state.account(account).unwrap().state, AccountState::Active);
+}

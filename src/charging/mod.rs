@@ -21,6 +21,7 @@ mod lifecycle;
 mod memory;
 mod quota;
 mod rate;
+mod record;
 mod refund;
 mod restore;
 mod session;
@@ -43,5 +44,6 @@ pub use event::{
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
+pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKind, UsageRecord, UsedService};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};

@@ -11,7 +11,7 @@ mod write;
 
 pub use self::{
     load::PartitionLoader,
-    outbox::{OutboxLoader, OutboxSnapshot, write_outbox},
+    outbox::{AuditHead, OutboxLoader, OutboxSnapshot, write_outbox},
     write::write_partition,
 };
 

@@ -209,6 +209,7 @@ fn replay(partitions: &mut [Partition], outbox: &Outbox, position: Position, ent
         }
         Entry::Acknowledged { consumer, cursor, .. } => outbox.acknowledge(position, &consumer, cursor),
         Entry::Forgotten { consumer, .. } => outbox.forget(position, &consumer),
+        Entry::CallRefused { .. } => {}
     }
     Ok(())
 }

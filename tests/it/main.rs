@@ -44,6 +44,7 @@ mod tariff_rules;
 mod tidy;
 mod tls;
 mod tools;
+mod trails;
 mod transport;
 mod two_connections;
 mod wire;

@@ -4,8 +4,10 @@
 //! is durable. Statuses say exactly what is wrong; see `status`.
 
 mod accounts;
+mod audit;
 mod backoff;
 mod balances;
+mod by;
 mod catalog;
 mod convert;
 mod events;
@@ -13,6 +15,7 @@ mod health;
 mod history;
 mod notices;
 pub mod push;
+mod records;
 mod server;
 mod sessions;
 mod status;

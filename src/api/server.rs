@@ -10,9 +10,9 @@ use tonic_reflection::server::Builder;
 use super::{
     Api,
     v1::{
-        account_service_server::AccountServiceServer, balance_service_server::BalanceServiceServer,
+        account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer, balance_service_server::BalanceServiceServer,
         catalog_service_server::CatalogServiceServer, event_service_server::EventServiceServer,
-        session_service_server::SessionServiceServer,
+        record_service_server::RecordServiceServer,        session_service_server::SessionServiceServer,
     },
 };
 use crate::rating::CATALOG_OCTETS_MAX;
@@ -96,5 +96,7 @@ fn router(api: &Api) -> Result<Router, ServeError> {
         .add_service(BalanceServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(catalog)
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
-        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
+        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(RecordServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(AuditServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
 }

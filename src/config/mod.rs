@@ -28,7 +28,9 @@ pub use listen::IPPROTO_SCTP;
 pub use listen::{Endpoint, Listen, Target, Transport};
 pub use peers::{Peer, Profile};
 pub use problem::{ConfigError, Place, Problem};
-pub use sections::{Catalog, Diameter, Events, Grpc, Http, LateUsage, Log, LogFormat, Seed, Store};
+pub use sections::{
+    Audit, Catalog, Diameter, Events, Grpc, Http, LateUsage, Log, LogFormat, RecordFormat, Records, Seed, Store,
+};
 pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
 pub use tls::{BadFile, DIAMETERS_PORT, Tls, TlsKeys};
 
@@ -52,6 +54,10 @@ pub struct Config {
     pub http: Http,
     /// Where and how state is kept.
     pub store: Store,
+    /// Usage records.
+    pub records: Records,
+    /// The audit trail.
+    pub audit: Audit,
     /// The price list.
     pub catalog: Catalog,
     /// Business events for provisioning.
@@ -129,6 +135,20 @@ impl Config {
     /// The store's directory.
     pub fn store_directory(&self) -> PathBuf {
         self.store.directory.clone()
+    }
+
+    /// The directory of usage records.
+    pub fn records_directory(&self) -> PathBuf {
+        self.beside_store(&self.records.directory, "records")
+    }
+
+    /// The directory of the audit trail.
+    pub fn audit_directory(&self) -> PathBuf {
+        self.beside_store(&self.audit.directory, "audit")
+    }
+
+    fn beside_store(&self, directory: &Path, name: &str) -> PathBuf {
+        if directory.as_os_str().is_empty() { self.store.directory.join(name) } else { directory.to_owned() }
     }
 }
 

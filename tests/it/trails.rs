@@ -227,6 +227,9 @@ fn live(seed: u64, format: RecordFormat) -> (World, Witness) {
                         let success = std::cell::Cell::new(false);
                         let done = done.map(|answered| success.set(answered.answer.verdict == Verdict::Success));
                         let ended = success.get() && known;
+                        if dice.below(3) == 0 {
+                            drop(ask(&store, session, RequestKind::Update, number + 2, Some(used)));
+                        }
                         pending.push((Box::new(move |witness| {
                             if ended {
                                 witness.ended.insert(session);

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::records::micros;
+use super::records::{decimal, micros};
 use crate::{
     ids::PartitionId,
     journal::{Disk, Fatal, JournalError, Position},
@@ -37,6 +37,11 @@ impl PartitionSums {
     /// Both sides are the same.
     pub fn is_exact(&self) -> bool {
         self.accounts == self.records
+    }
+
+    /// Micro-units of a sum as a decimal number.
+    pub fn decimal(micros: i128) -> String {
+        decimal(micros)
     }
 }
 

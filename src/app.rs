@@ -287,7 +287,10 @@ async fn open_store(
     }
     metrics::gauge!(names::AUDIT_LINES_MISSING).set(report.audit_missing as f64);
     if report.audit_missing > 0 {
-        tracing::error!(lines = report.audit_missing, "the end of the audit trail is gone from its files: look for who did that");
+        tracing::error!(
+            lines = report.audit_missing,
+            "the end of the audit trail is gone from its files: look for who did that"
+        );
     }
     metrics::gauge!(names::RECOVERY_SECONDS).set(report.took.as_secs_f64());
     metrics::gauge!(names::RECOVERY_RECORDS).set(report.replayed as f64);

@@ -125,11 +125,7 @@ impl Api {
         Ok(account_of(&self.read_account(account).await?))
     }
 
-    async fn set_state(
-        &self,
-        caller: &Caller,
-        request: &v1::SetAccountStateRequest,
-    ) -> Result<v1::Account, Status> {
+    async fn set_state(&self, caller: &Caller, request: &v1::SetAccountStateRequest) -> Result<v1::Account, Status> {
         self.check_journal()?;
         let account = self.resolve("account", request.account.as_ref())?;
         let state = match request.state() {

@@ -54,7 +54,8 @@ fn not_written() -> Status {
     Status::failed_precondition("the audit trail is written to no files: see [audit] in the configuration")
 }
 
-fn entry(line: AuditLine) -> v1::AuditEntry {
+/// A line of the files as a message.
+pub fn entry(line: AuditLine) -> v1::AuditEntry {
     v1::AuditEntry {
         cursor: line.cursor,
         line: line.line,

@@ -28,6 +28,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    audit::entry as audit_message,
+    records::{record as record_message, totals as record_totals},
     server::{ServeError, serve},
     status::code_name,
 };

@@ -104,7 +104,8 @@ fn not_kept() -> Status {
     Status::failed_precondition(ReconcileError::NotKept.to_string())
 }
 
-fn record(line: RecordLine) -> v1::UsageRecord {
+/// A line of the files as a message.
+pub fn record(line: RecordLine) -> v1::UsageRecord {
     let currency = line.currency.unwrap_or_default();
     let money = |amount: String| v1::Money { currency: currency.clone(), amount };
     let tariff = |one: crate::store::TariffUnits| v1::TariffUsage { tariff: one.tariff, units: one.units };
@@ -138,7 +139,8 @@ fn record(line: RecordLine) -> v1::UsageRecord {
     }
 }
 
-fn totals(sums: &PartitionSums, currency: &str) -> v1::RecordTotals {
+/// Sums as a message.
+pub fn totals(sums: &PartitionSums, currency: &str) -> v1::RecordTotals {
     let money =
         |micros: i128| Some(v1::Money { currency: currency.to_owned(), amount: PartitionSums::decimal(micros) });
     v1::RecordTotals {

@@ -10,9 +10,10 @@ use tonic_reflection::server::Builder;
 use super::{
     Api,
     v1::{
-        account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer, balance_service_server::BalanceServiceServer,
-        catalog_service_server::CatalogServiceServer, event_service_server::EventServiceServer,
-        record_service_server::RecordServiceServer,        session_service_server::SessionServiceServer,
+        account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer,
+        balance_service_server::BalanceServiceServer, catalog_service_server::CatalogServiceServer,
+        event_service_server::EventServiceServer, record_service_server::RecordServiceServer,
+        session_service_server::SessionServiceServer,
     },
 };
 use crate::rating::CATALOG_OCTETS_MAX;

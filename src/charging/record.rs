@@ -149,7 +149,9 @@ impl Record {
             RecordKind::Event(event) if event.action == EventAction::Refund => Money::ZERO,
             RecordKind::Event(event) => event.service.charged,
             RecordKind::Late(late) => late.service.charged,
-            RecordKind::Account(change) => change.money().filter(|money| money.is_negative()).map_or(Money::ZERO, |m| -m),
+            RecordKind::Account(change) => {
+                change.money().filter(|money| money.is_negative()).map_or(Money::ZERO, |m| -m)
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Verbs of the binary that are clients of the API, and the check of configuration and catalog.
 
 mod account;
+mod audit;
 mod balance;
 pub mod check;
 mod client;
@@ -11,6 +12,7 @@ mod history;
 mod json;
 mod output;
 mod price;
+mod records;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -22,12 +24,14 @@ use clap::{Args, Subcommand};
 
 pub use self::{
     account::{AccountVerb, SubscriberVerb},
+    audit::AuditVerb,
     balance::{Adjust, AllowanceVerb, TopUp},
     client::{Connection, DEFAULT_SERVER},
     events::EventsVerb,
     history::History,
     output::{OutputClosed, complain, say},
     price::Price,
+    records::RecordsVerb,
     session::SessionVerb,
     who::Who,
 };
@@ -56,6 +60,10 @@ pub enum AdminCommand {
     History(Verb<History>),
     /// What usage would cost
     Price(Verb<Price>),
+    /// Usage records (CDRs): list them, add them up
+    Records(Verbs<RecordsVerb>),
+    /// Who changed what: list it, verify the trail
+    Audit(Verbs<AuditVerb>),
 }
 
 /// A verb, and whom it asks.
@@ -115,5 +123,12 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Events(command) => ask!(command, events::run),
         C::History(command) => ask!(command, history::run),
         C::Price(command) => ask!(command, price::run),
+        // These may read files instead of asking anyone.
+        C::Records(Verbs { connection, verb }) => {
+            records::run(&connection, verb, &mut Output::new(out, connection.json)).await
+        }
+        C::Audit(Verbs { connection, verb }) => {
+            audit::run(&connection, verb, &mut Output::new(out, connection.json)).await
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! Changes by callers: each goes into the journal together with who made it, in one record.
 
-use std::sync::{
-    Mutex, PoisonError,
-};
+use std::sync::{Mutex, PoisonError};
 
 use super::{CreateSubscriberError, Done, Store, execute::done, partition::Partition, trails::Facts};
 use crate::{
@@ -78,14 +76,19 @@ impl<D: Disk> Audited<'_, D> {
     /// An identity is taken, or the core refused; nothing has changed but the audit trail.
     pub fn create_subscriber(&self, spec: SubscriberSpec) -> Pending<Result<Done, CreateSubscriberError>> {
         let about = About::Account(spec.account);
-        let created = self.store.create_subscriber_by(spec, |cell, partition, command| {
-            self.execute(cell, partition, command, &about)
-        });
+        let created = self
+            .store
+            .create_subscriber_by(spec, |cell, partition, command| self.execute(cell, partition, command, &about));
         created
     }
 
     /// As [`Store::session_command`].
-    pub fn session_command(&self, key: SessionKey, id: &str, command: &Command<'_>) -> Option<Pending<Result<Done, Refusal>>> {
+    pub fn session_command(
+        &self,
+        key: SessionKey,
+        id: &str,
+        command: &Command<'_>,
+    ) -> Option<Pending<Result<Done, Refusal>>> {
         let partition = self.store.sessions.get(key)?;
         let mut cell = self.store.lock(partition);
         let (decided, position) = self.execute(&mut cell, partition, command, &About::Session(key, id));
@@ -135,9 +138,8 @@ impl<D: Disk> Audited<'_, D> {
         match (&decided.event, &decided.outcome) {
             (Some(event), _) => {
                 let before = about.facts(&cell.state);
-                let audit = |state: &State| {
-                    self.audit(now, &about.to_string(), before.changed_to(&about.facts(state)), "")
-                };
+                let audit =
+                    |state: &State| self.audit(now, &about.to_string(), before.changed_to(&about.facts(state)), "");
                 self.store.commit(cell, partition, event, Some(&audit));
             }
             (None, Outcome::Refused(refusal)) => drop(self.refused(&about.to_string(), &refusal.to_string())),

@@ -17,6 +17,7 @@ mod trails;
 
 use std::sync::{Arc, Mutex};
 
+use self::{audited::Refusals, clients::ClientIndex, index::SessionIndex, partition::Partition, trails::Trails};
 pub use self::{
     audited::{Audited, By},
     checkpoint::{CheckpointError, CheckpointReport},
@@ -31,7 +32,6 @@ pub use self::{
     },
 };
 pub use crate::journal::lines::{Cursor, Rotation};
-use self::{audited::Refusals, clients::ClientIndex, index::SessionIndex, partition::Partition, trails::Trails};
 use crate::{
     charging::Retention,
     journal::{Committer, Disk, DurableMark, FileDisk, JournalError, JournalReader, Origin, Pending, Position},

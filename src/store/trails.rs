@@ -14,6 +14,7 @@ mod reconcile;
 mod records;
 mod table;
 
+pub(super) use self::facts::Facts;
 use self::{
     audit::AuditSink,
     queue::{Sink, Trail},
@@ -25,7 +26,6 @@ pub use self::{
     reconcile::{PartitionSums, ReconcileError, Reconciliation},
     records::{RecordFiles, RecordFilter, RecordLine, TariffUnits},
 };
-pub(super) use self::facts::Facts;
 use crate::{
     charging::Record,
     ids::PartitionId,
@@ -164,4 +164,3 @@ impl<D: Disk> Trails<D> {
         self.audit.as_ref().map(|(disk, _)| AuditTrail::new(disk.clone()))
     }
 }
-

@@ -7,8 +7,8 @@ use std::{
 
 use tollgate::{
     charging::{
-        AccountSpec, AccountState, Answered, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation,
-        RequestKind, Retention, ServiceRequest, Subscriber, SubscriberSpec, Used, Verdict, Want,
+        AccountSpec, AccountState, Answered, Command, CreditCommand, CreditKind, EventAction, EventRequest,
+        Interrogation, RequestKind, Retention, ServiceRequest, Subscriber, SubscriberSpec, Used, Verdict, Want,
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
     journal::{Disk as _, MemoryDisk, Pending},
@@ -95,7 +95,13 @@ fn session_id(session: u64) -> String {
     format!("gw.example;1;\"{session}\",é")
 }
 
-fn ask(store: &Store<MemoryDisk>, session: u64, kind: RequestKind, number: u32, used: Option<u64>) -> Pending<Answered> {
+fn ask(
+    store: &Store<MemoryDisk>,
+    session: u64,
+    kind: RequestKind,
+    number: u32,
+    used: Option<u64>,
+) -> Pending<Answered> {
     let id = session_id(session);
     let key = SessionKey::of(id.as_bytes());
     store.charge(&[msisdn(session % ACCOUNTS + 1)], key, kind, number, |account| {
@@ -150,7 +156,8 @@ impl Witness {
         assert!(reconciled.is_exact(), "{at}: {reconciled:#?}");
         let lines = all(store);
         assert!(lines.len() >= self.seen.len() && lines[..self.seen.len()] == self.seen[..], "{at}: a line is gone");
-        let cursors: Vec<_> = lines.iter().map(|line| line.cursor.parse::<tollgate::store::Cursor>().unwrap()).collect();
+        let cursors: Vec<_> =
+            lines.iter().map(|line| line.cursor.parse::<tollgate::store::Cursor>().unwrap()).collect();
         assert!(cursors.windows(2).all(|pair| pair[0] < pair[1]), "{at}: lines are out of order");
         let count = |kind: &str, is: &dyn Fn(&RecordLine) -> bool| {
             lines.iter().filter(|line| line.kind == kind && is(line)).count()
@@ -178,8 +185,11 @@ impl Witness {
         let (adjusted, _) = trail.page(&AuditFilter::default(), None, usize::MAX).unwrap();
         // Each adjustment is in both trails, at one position.
         let positions = |cursor: &str| cursor.split_once('.').unwrap().0.to_owned();
-        let audited: BTreeSet<_> =
-            adjusted.iter().filter(|line| line.after.get("balance").is_some() && line.before.get("state").is_none()).map(|line| positions(&line.cursor)).collect();
+        let audited: BTreeSet<_> = adjusted
+            .iter()
+            .filter(|line| line.after.get("balance").is_some() && line.before.get("state").is_none())
+            .map(|line| positions(&line.cursor))
+            .collect();
         let changed: BTreeSet<_> =
             self.seen.iter().filter(|line| line.kind == "adjustment").map(|line| positions(&line.cursor)).collect();
         assert!(changed.is_subset(&audited), "{at}: an adjustment is not in the audit trail");
@@ -230,36 +240,51 @@ fn live(seed: u64, format: RecordFormat) -> (World, Witness) {
                         if dice.below(3) == 0 {
                             drop(ask(&store, session, RequestKind::Update, number + 2, Some(used)));
                         }
-                        pending.push((Box::new(move |witness| {
-                            if ended {
-                                witness.ended.insert(session);
-                            }
-                        }), done));
+                        pending.push((
+                            Box::new(move |witness| {
+                                if ended {
+                                    witness.ended.insert(session);
+                                }
+                            }),
+                            done,
+                        ));
                     }
                 }
                 7 => {
                     let id = format!("sms;{next}");
                     let done = one_time(&store, account, &id);
                     let charged = std::cell::Cell::new(false);
-                    let done = done.map(|answered| charged.set(answered.answer.replies.iter().any(|reply| reply.grant.is_some())));
+                    let done = done
+                        .map(|answered| charged.set(answered.answer.replies.iter().any(|reply| reply.grant.is_some())));
                     let charged = charged.get();
-                    pending.push((Box::new(move |witness| {
-                        if charged {
-                            witness.events.insert(id);
-                        }
-                    }), done));
+                    pending.push((
+                        Box::new(move |witness| {
+                            if charged {
+                                witness.events.insert(id);
+                            }
+                        }),
+                        done,
+                    ));
                 }
                 8 => {
-                    let micros = if dice.below(3) == 0 { -7 - dice.below(900) as i64 } else { 1 + dice.below(90_000) as i64 };
+                    let micros =
+                        if dice.below(3) == 0 { -7 - dice.below(900) as i64 } else { 1 + dice.below(90_000) as i64 };
                     let amount = Money::from_micros(micros);
-                    let kind = if micros < 0 { CreditKind::Adjustment(amount, "why, indeed?") } else { CreditKind::TopUp(amount) };
+                    let kind = if micros < 0 {
+                        CreditKind::Adjustment(amount, "why, indeed?")
+                    } else {
+                        CreditKind::TopUp(amount)
+                    };
                     let (id, currency) = (format!("pay-{next}"), Some(store.catalog().currency()));
                     let command = CreditCommand { account: AccountId(account), kind, currency, request_id: &id };
                     let done = store.by(CARE).credit(command).map(|done| assert!(done.is_ok()));
                     let written = id.clone();
-                    pending.push((Box::new(move |witness| {
-                        witness.credits.insert(written, micros);
-                    }), done));
+                    pending.push((
+                        Box::new(move |witness| {
+                            witness.credits.insert(written, micros);
+                        }),
+                        done,
+                    ));
                 }
                 _ => {
                     world.clock.advance_secs(dice.below(120));
@@ -348,11 +373,16 @@ fn what_happened_without_records_is_one_line() {
     let names = world.disk.list().unwrap();
     let name = names.iter().filter(|name| name.starts_with("usage-")).max().unwrap();
     let text = String::from_utf8(world.disk.contents(name).unwrap()).unwrap();
-    let short: Vec<_> = text.lines().filter(|line| !line.contains("\"rating_group\":1")).map(|l| format!("{l}\n")).collect();
+    let short: Vec<_> =
+        text.lines().filter(|line| !line.contains("\"rating_group\":1")).map(|l| format!("{l}\n")).collect();
     world.disk.put(name, short.concat().into_bytes());
     let store = world.open().0;
     let total = store.reconcile().unwrap().total();
-    assert_eq!(total.accounts[0] - total.records[0], 15_000 + 1_000, "1.5 MB and a block of 100 kB, minus what fits in it");
+    assert_eq!(
+        total.accounts[0] - total.records[0],
+        15_000 + 1_000,
+        "1.5 MB and a block of 100 kB, minus what fits in it"
+    );
 }
 
 #[test]
@@ -360,11 +390,8 @@ fn a_checkpoint_waits_for_the_trails_and_charging_does_not() {
     let world = World::new(Some(RecordFormat::Json));
     world.populate();
     let records = MemoryDisk::new();
-    let place = Place {
-        disk: world.disk.clone(),
-        records: Some((records.clone(), RecordFormat::Json, ROTATION)),
-        audit: None,
-    };
+    let place =
+        Place { disk: world.disk.clone(), records: Some((records.clone(), RecordFormat::Json, ROTATION)), audit: None };
     let settings =
         Settings { partitions: 3, segment_bytes: 256 << 10, retention: Retention::default(), outbox_keep: 1_000 };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
@@ -397,7 +424,8 @@ fn the_audit_trail_shows_who_when_why_before_and_after_and_every_break() {
     assert!(store.mark().admit(refused).unwrap().is_err());
     store.write_trails().unwrap();
     let trail = store.audit_trail().unwrap();
-    let filter = AuditFilter { target: Some("account 3".into()), method: Some("SetAccountState".into()), ..Default::default() };
+    let filter =
+        AuditFilter { target: Some("account 3".into()), method: Some("SetAccountState".into()), ..Default::default() };
     let (lines, more) = trail.page(&filter, None, 10).unwrap();
     assert!(!more);
     let told: Vec<_> = lines.iter().map(|line| (line.before.to_string(), line.after.to_string())).collect();
@@ -435,7 +463,8 @@ fn the_audit_trail_shows_who_when_why_before_and_after_and_every_break() {
     for (name, bytes) in &kept {
         let lines: Vec<_> = std::str::from_utf8(bytes).unwrap().lines().map(|line| format!("{line}\n")).collect();
         for place in 0..lines.len() {
-            let without: String = lines.iter().enumerate().filter(|(i, _)| *i != place).map(|(_, l)| l.as_str()).collect();
+            let without: String =
+                lines.iter().enumerate().filter(|(i, _)| *i != place).map(|(_, l)| l.as_str()).collect();
             world.disk.put(name, without.into_bytes());
             let broken = verify(Some((number, &*hash))).unwrap_err();
             assert!(matches!(broken, Broken::Missing { .. } | Broken::Cut { .. }), "{broken}");

@@ -17,6 +17,15 @@ impl Cursor {
     pub const fn new(position: Position, index: u32) -> Self {
         Self { position, index }
     }
+
+    /// The cursor just before; `None` = there is none.
+    pub fn before(self) -> Option<Self> {
+        match (self.index.checked_sub(1), self.position.0.checked_sub(1)) {
+            (Some(index), _) => Some(Self { index, ..self }),
+            (None, Some(position)) => Some(Self::new(Position(position), u32::MAX)),
+            (None, None) => None,
+        }
+    }
 }
 
 impl fmt::Display for Cursor {

@@ -27,7 +27,8 @@ impl<'d, D: Disk> LineReader<'d, D> {
     /// Names of all files, oldest first.
     pub fn names(&self) -> Result<Vec<String>, JournalError> {
         let names = self.disk.list().map_err(JournalError::io(self.kind.stem))?;
-        let mut found: Vec<_> = names.into_iter().filter_map(|name| Some((first_of(&self.kind, &name)?, name))).collect();
+        let mut found: Vec<_> =
+            names.into_iter().filter_map(|name| Some((first_of(&self.kind, &name)?, name))).collect();
         found.sort_unstable();
         Ok(found.into_iter().map(|(_, name)| name).collect())
     }
@@ -73,7 +74,10 @@ impl<'d, D: Disk> LineReader<'d, D> {
                 number += 1;
                 let line = &rest[begin..end];
                 begin = end + 1;
-                match (std::str::from_utf8(line).ok().and_then(|line| Some((cursor_of(&self.kind, line)?, line))), number) {
+                match (
+                    std::str::from_utf8(line).ok().and_then(|line| Some((cursor_of(&self.kind, line)?, line))),
+                    number,
+                ) {
                     (Some((cursor, line)), _) if Some(cursor) > after => {
                         if visit(name, cursor, line).is_break() {
                             return Ok(ControlFlow::Break(()));

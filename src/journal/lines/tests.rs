@@ -15,7 +15,11 @@ fn lines(csv: bool) -> Vec<Line> {
     let line = |n: u64| {
         let cursor = Cursor::new(Position(3 * (n / 2 + 1)), (n % 2) as u32);
         let filling = "x".repeat((n * 97 % 700) as usize);
-        let text = if csv { format!("{cursor},{filling}") } else { format!("{{\"cursor\":\"{cursor}\",\"t\":\"{filling}\"}}") };
+        let text = if csv {
+            format!("{cursor},{filling}")
+        } else {
+            format!("{{\"cursor\":\"{cursor}\",\"t\":\"{filling}\"}}")
+        };
         Line { cursor, at: Timestamp::from_secs(1_000_000 + n * 300), text }
     };
     (0..40).map(line).collect()
@@ -126,7 +130,11 @@ fn a_failed_sync_a_full_disk_and_short_writes_are_made_up_for() {
         let disk = MemoryDisk::new();
         disk.short_writes(100);
         let mut files = open(&disk, false).unwrap();
-        if nth % 2 == 0 { disk.fail_sync(nth / 2) } else { disk.fill_after(nth * 700) }
+        if nth % 2 == 0 {
+            disk.fail_sync(nth / 2)
+        } else {
+            disk.fill_after(nth * 700)
+        }
         let failed = write_all(&mut files, false);
         let acknowledged = files.last();
         if nth < 12 {
@@ -160,7 +168,8 @@ fn a_damaged_line_is_told_and_another_header_begins_another_file() {
     let mut files = LineFiles::open(disk.clone(), other, ROTATION).unwrap();
     files.write(&lines(true)[..4]).unwrap();
     let names = LineReader::new(&disk, kind(true)).names().unwrap();
-    let header = |name: &String| String::from_utf8(disk.contents(name).unwrap()).unwrap().lines().next().unwrap().to_owned();
+    let header =
+        |name: &String| String::from_utf8(disk.contents(name).unwrap()).unwrap().lines().next().unwrap().to_owned();
     assert_eq!((&*header(&names[0]), &*header(&names[1])), ("cursor,text", "cursor,text,more"));
     assert_eq!(read(&disk, true, None).len(), 4);
 }

@@ -122,11 +122,7 @@ pub(super) struct AuditSink<D: Disk> {
 impl<D: Disk> AuditSink<D> {
     /// Opens the files. `known` = the end of the trail as a checkpoint knew it: what is missing up to there is gone, and the
     /// trail goes on from it, so that whoever verifies sees the gap. Returns how many lines are missing.
-    pub(super) fn open(
-        disk: &D,
-        rotation: Rotation,
-        known: Option<AuditHead>,
-    ) -> Result<(Self, u64), JournalError> {
+    pub(super) fn open(disk: &D, rotation: Rotation, known: Option<AuditHead>) -> Result<(Self, u64), JournalError> {
         let files = LineFiles::open(disk.clone(), kind(), rotation)?;
         let head = files.last_line().map(head_of).transpose()?;
         let lines = |head: Option<AuditHead>| head.map_or(0, |head| head.lines);
@@ -171,7 +167,10 @@ fn head_of(text: &str) -> Result<AuditHead, JournalError> {
         let cursor: Cursor = line.cursor.parse().ok()?;
         Some(AuditHead { position: cursor.position, lines: line.line, hash: from_hex(&line.hash)? })
     });
-    let why = || JournalError::Io { file: "the audit trail".to_owned(), source: std::io::Error::other("its last line is none") };
+    let why = || JournalError::Io {
+        file: "the audit trail".to_owned(),
+        source: std::io::Error::other("its last line is none"),
+    };
     head.ok_or_else(why)
 }
 
@@ -254,7 +253,9 @@ pub enum Broken {
         cursor: String,
     },
     /// The trail ends before a line that is known, or with another one.
-    #[error("the trail does not have line {line} with the hash {hash}, which the server has written: it ends with line {last}")]
+    #[error(
+        "the trail does not have line {line} with the hash {hash}, which the server has written: it ends with line {last}"
+    )]
     Cut {
         /// The number of the known line.
         line: u64,
@@ -322,8 +323,8 @@ impl<D: Disk> AuditTrail<D> {
     pub fn verify(&self, known: Option<(u64, &str)>) -> Result<Verified, Broken> {
         let mut verified = Verified { lines: 0, files: 0, cursor: String::new(), hash: hex(&[0; 32]) };
         let (mut broken, mut met) = (None, known.is_none_or(|(line, _)| line == 0));
-        let visited = LineReader::new(&self.disk, kind()).visit(None, &mut |file, _, text| {
-            match follow(&verified, file, text) {
+        let visited =
+            LineReader::new(&self.disk, kind()).visit(None, &mut |file, _, text| match follow(&verified, file, text) {
                 Ok(line) => {
                     met |= known.is_some_and(|(number, hash)| (line.line, &*line.hash) == (number, hash));
                     (verified.lines, verified.cursor, verified.hash) = (line.line, line.cursor, line.hash);
@@ -333,8 +334,7 @@ impl<D: Disk> AuditTrail<D> {
                     broken = Some(error);
                     ControlFlow::Break(())
                 }
-            }
-        });
+            });
         verified.files = visited.map_err(|error| Broken::Unreadable(error.to_string()))?;
         if let Some(broken) = broken {
             return Err(broken);
@@ -348,7 +348,8 @@ impl<D: Disk> AuditTrail<D> {
 
 /// The next line of a chain, if it is that.
 fn follow(before: &Verified, file: &str, text: &str) -> Result<AuditLine, Broken> {
-    let unreadable = || Broken::Unreadable(format!("{file}: after line {}: this is no line of the trail: {text}", before.lines));
+    let unreadable =
+        || Broken::Unreadable(format!("{file}: after line {}: this is no line of the trail: {text}", before.lines));
     let line: AuditLine = serde_json::from_str(text).map_err(|_| unreadable())?;
     let (content, _) = text.rsplit_once(HASH).ok_or_else(unreadable)?;
     let (file, cursor) = (file.to_owned(), line.cursor.clone());

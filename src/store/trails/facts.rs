@@ -36,7 +36,8 @@ impl Facts {
         let differing = self.0.iter().filter(|(name, value)| other.0.get(*name) != Some(value));
         let side: Map<String, Value> = differing.map(|(name, value)| (name.clone(), value.clone())).collect();
         let text = Value::Object(side).to_string();
-        let text = if text.len() <= SIDE_OCTETS_MAX { text } else { json!({ "omitted_octets": text.len() }).to_string() };
+        let text =
+            if text.len() <= SIDE_OCTETS_MAX { text } else { json!({ "omitted_octets": text.len() }).to_string() };
         text.into()
     }
 }

@@ -101,7 +101,11 @@ impl<D: Disk> Store<D> {
             let cell = self.lock(partition);
             let (debited, credited) = cell.state.recorded();
             let running = cell.state.running_charges();
-            sums.push(PartitionSums { accounts: [debited, credited], running, ..PartitionSums::new(partition, cell.last) });
+            sums.push(PartitionSums {
+                accounts: [debited, credited],
+                running,
+                ..PartitionSums::new(partition, cell.last)
+            });
         }
         // All that these partitions rest on becomes durable, then it is written.
         let last = sums.iter().map(|sums| sums.position).max().unwrap_or(Position::ZERO);

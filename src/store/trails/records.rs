@@ -24,7 +24,12 @@ const STEM: &str = "usage";
 pub(super) enum Item {
     Record(PartitionId, Record),
     /// Nothing was kept of what a partition had moved until then.
-    Begin { at: Timestamp, partition: PartitionId, debited: i128, credited: i128 },
+    Begin {
+        at: Timestamp,
+        partition: PartitionId,
+        debited: i128,
+        credited: i128,
+    },
 }
 
 /// A line: the columns of the table, and the members of the JSON object. Money is a decimal number as text, moments are
@@ -127,9 +132,8 @@ pub(super) struct RecordSink<D: Disk> {
 
 impl<D: Disk> RecordSink<D> {
     pub(super) fn open(disk: &D, format: RecordFormat, rotation: Rotation) -> Result<Self, JournalError> {
-        let open = |wanted: bool, kind: LineKind| {
-            wanted.then(|| LineFiles::open(disk.clone(), kind, rotation)).transpose()
-        };
+        let open =
+            |wanted: bool, kind: LineKind| wanted.then(|| LineFiles::open(disk.clone(), kind, rotation)).transpose();
         Ok(Self { json: open(format != RecordFormat::Csv, json())?, csv: open(format != RecordFormat::Json, csv())? })
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     journal::{Commit, FileDisk},
     rating::{CATALOG_OCTETS_MAX, Catalog},
     server::Server,
-    store::{Place, RecordFormat, RecoveryReport, Rotation, Settings, Store},
+    store::{Place, RecordFormat, RecordsAt, RecoveryReport, Rotation, Settings, Store},
     telemetry::{self, Health, HealthState, MetricsObserver, names},
     time::{Clock, SystemClock},
 };
@@ -319,7 +319,12 @@ fn place(config: &Config) -> anyhow::Result<Place<FileDisk>> {
     let audit_disk = open(audit.enabled, config.audit_directory()).context("audit.directory")?;
     Ok(Place {
         disk,
-        records: records_disk.map(|disk| (disk, format, rotation(records.rotate_bytes, records.rotate_secs))),
+        records: records_disk.map(|disk| RecordsAt {
+            disk,
+            format,
+            rotation: rotation(records.rotate_bytes, records.rotate_secs),
+            queue_max: records.queue_max,
+        }),
         audit: audit_disk.map(|disk| (disk, rotation(audit.rotate_bytes, audit.rotate_secs))),
     })
 }

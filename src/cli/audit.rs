@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -92,7 +92,12 @@ pub(super) async fn run(connection: &Connection, verb: AuditVerb, out: &mut Outp
                 line.zip(hash)
             };
             let known = known.as_ref().map(|(line, hash)| (*line, hash.as_str()));
-            let verified = AuditTrail::look(&directory).verify(known)?;
+            let verified = AuditTrail::look(&directory).verify(known);
+            let verified = verified.with_context(|| directory.display().to_string())?;
+            if verified.files == 0 && known.is_none() {
+                // An empty directory is whole, and most likely the wrong one.
+                bail!("{}: there are no files of an audit trail", directory.display());
+            }
             let json = || {
                 json!({
                     "ok": true,
@@ -151,7 +156,8 @@ fn read(directory: PathBuf, list: &AuditList) -> anyhow::Result<Vec<v1::AuditEnt
         refused: list.refused,
     };
     let after = (!list.after.is_empty()).then(|| list.after.parse()).transpose().context("--after")?;
-    let (lines, _) = AuditTrail::look(&directory).page(&filter, after, list.limit)?;
+    let read = AuditTrail::look(&directory).page(&filter, after, list.limit);
+    let (lines, _) = read.with_context(|| directory.display().to_string())?;
     Ok(lines.into_iter().map(audit_message).collect())
 }
 

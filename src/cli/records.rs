@@ -211,7 +211,8 @@ fn read(directory: PathBuf, list: &List) -> anyhow::Result<Vec<v1::UsageRecord>>
     let service = Some(list.service.clone()).filter(|service| !service.is_empty());
     let filter = RecordFilter { account: list.who.account, from, to, service };
     let after = (!list.after.is_empty()).then(|| list.after.parse()).transpose().context("--after")?;
-    let (lines, _) = RecordFiles::look(&directory).page(&filter, after, list.limit)?;
+    let read = RecordFiles::look(&directory).page(&filter, after, list.limit);
+    let (lines, _) = read.with_context(|| directory.display().to_string())?;
     Ok(lines.into_iter().map(record_message).collect())
 }
 
@@ -219,7 +220,8 @@ async fn one(connection: &Connection, show: &Show) -> anyhow::Result<v1::UsageRe
     let before = show.cursor.before();
     let found = match &show.directory {
         Some(directory) => {
-            let (lines, _) = RecordFiles::look(directory).page(&RecordFilter::default(), before, 1)?;
+            let read = RecordFiles::look(directory).page(&RecordFilter::default(), before, 1);
+            let (lines, _) = read.with_context(|| directory.display().to_string())?;
             lines.into_iter().map(record_message).next()
         }
         None => {

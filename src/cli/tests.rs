@@ -171,6 +171,8 @@ async fn records_and_audit_are_listed_added_up_and_verified() {
     if !trail.contains('_') {
         let verify = format!("audit verify --directory {trail} --against-server");
         assert_eq!(json_of(&node, &verify).await["lines"], json!(3));
+        let wrong = tollgate(&node, &format!("audit verify --directory {}", at("records"))).await.unwrap_err();
+        assert!(wrong.ends_with("there are no files of an audit trail"), "{wrong}");
         // Its end is cut off: only the server knows.
         let file = std::fs::read_dir(&trail)
             .unwrap()

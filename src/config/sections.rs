@@ -207,6 +207,8 @@ pub struct Records {
     pub rotate_bytes: u64,
     /// A file holds records of one such span of time, counted from 1970; 0 = of any.
     pub rotate_secs: u64,
+    /// Records that may wait to be written before new sessions and events are refused (3004).
+    pub queue_max: usize,
 }
 
 impl Default for Records {
@@ -217,6 +219,7 @@ impl Default for Records {
             format: RecordFormat::Jsonl,
             rotate_bytes: 64 << 20,
             rotate_secs: 3_600,
+            queue_max: 1_000_000,
         }
     }
 }

@@ -249,6 +249,8 @@ impl Rules {
                 self.broken(&format!("{section}.rotate_secs"), message);
             }
         }
+        // A million records take some 300 MB of memory.
+        self.within("records.queue_max", records.queue_max as u64, 1_000..=100_000_000);
         let (records, audit) = (config.records_directory(), config.audit_directory());
         if records == config.store.directory || records == audit {
             self.broken("records.directory", "`directory` is that of the store or of the audit trail: name another");

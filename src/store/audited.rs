@@ -76,10 +76,14 @@ impl<D: Disk> Audited<'_, D> {
     /// An identity is taken, or the core refused; nothing has changed but the audit trail.
     pub fn create_subscriber(&self, spec: SubscriberSpec) -> Pending<Result<Done, CreateSubscriberError>> {
         let about = About::Account(spec.account);
-        let created = self
-            .store
-            .create_subscriber_by(spec, |cell, partition, command| self.execute(cell, partition, command, &about));
-        created
+        let execute =
+            |cell: &mut Partition, partition, command: &Command<'_>| self.execute(cell, partition, command, &about);
+        self.store.create_subscriber_by(spec, execute).map(|created| {
+            if let Err(taken @ CreateSubscriberError::IdentityTaken(_)) = &created {
+                self.refused(&about.to_string(), &taken.to_string());
+            }
+            created
+        })
     }
 
     /// As [`Store::session_command`].
@@ -115,9 +119,10 @@ impl<D: Disk> Audited<'_, D> {
     /// of very many are written. Returns whether this one is.
     pub fn refused(&self, target: &str, why: &str) -> bool {
         let at = self.store.clock.now();
-        if !self.store.refusals.take(at) {
-            return false;
-        }
+        let Some(left_out) = self.store.refusals.take(at) else { return false };
+        let more =
+            if left_out > 0 { format!(" ({left_out} refusals before this one are left out)") } else { String::new() };
+        let why = &format!("{why}{more}");
         let audit = self.audit(at, target, ("{}".into(), "{}".into()), why);
         let mut bytes = Vec::new();
         record::encode_refused(&audit, &mut bytes);
@@ -192,26 +197,37 @@ impl std::fmt::Display for About<'_> {
 
 /// How many more refusals may be written: a bucket that fills with time.
 #[derive(Debug)]
-pub(super) struct Refusals(Mutex<(u32, Timestamp)>);
+pub(super) struct Refusals(Mutex<Bucket>);
+
+#[derive(Debug)]
+struct Bucket {
+    left: u32,
+    since: Timestamp,
+    /// Since the last one that was written.
+    left_out: u64,
+}
 
 impl Default for Refusals {
     fn default() -> Self {
-        Self(Mutex::new((REFUSALS_AT_ONCE, Timestamp::EPOCH)))
+        Self(Mutex::new(Bucket { left: REFUSALS_AT_ONCE, since: Timestamp::EPOCH, left_out: 0 }))
     }
 }
 
 impl Refusals {
-    fn take(&self, now: Timestamp) -> bool {
-        // Two numbers that are whole after each step.
+    /// Whether one more may be written: then how many before it were not.
+    fn take(&self, now: Timestamp) -> Option<u64> {
+        // Numbers that are whole after each step.
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (left, since) = &mut *bucket;
-        let secs = u32::try_from(now.since(*since).as_secs()).unwrap_or(u32::MAX);
+        let secs = u32::try_from(now.since(bucket.since).as_secs()).unwrap_or(u32::MAX);
         if secs > 0 {
-            *left = left.saturating_add(secs.saturating_mul(REFUSALS_PER_SEC)).min(REFUSALS_AT_ONCE);
-            *since = now;
+            bucket.left = bucket.left.saturating_add(secs.saturating_mul(REFUSALS_PER_SEC)).min(REFUSALS_AT_ONCE);
+            bucket.since = now;
         }
-        let is_one = *left > 0;
-        *left = left.saturating_sub(1);
-        is_one
+        if bucket.left == 0 {
+            bucket.left_out += 1;
+            return None;
+        }
+        bucket.left -= 1;
+        Some(std::mem::take(&mut bucket.left_out))
     }
 }

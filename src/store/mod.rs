@@ -27,8 +27,8 @@ pub use self::{
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},
     trails::{
-        AuditFilter, AuditLine, AuditTrail, Broken, PartitionSums, Place, QUEUE_MAX, ReconcileError, Reconciliation,
-        RecordFiles, RecordFilter, RecordFormat, RecordLine, TariffUnits, Verified,
+        AuditFilter, AuditLine, AuditTrail, Broken, PartitionSums, Place, ReconcileError, Reconciliation, RecordFiles,
+        RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
     },
 };
 pub use crate::journal::lines::{Cursor, Rotation};

@@ -22,7 +22,6 @@ use self::{
 };
 pub use self::{
     audit::{AuditFilter, AuditLine, AuditTrail, Broken, Verified},
-    queue::QUEUE_MAX,
     reconcile::{PartitionSums, ReconcileError, Reconciliation},
     records::{RecordFiles, RecordFilter, RecordLine, TariffUnits},
 };
@@ -44,7 +43,7 @@ pub struct Place<D: Disk> {
     /// Journal and checkpoints.
     pub disk: D,
     /// Usage records, if they are kept.
-    pub records: Option<(D, RecordFormat, Rotation)>,
+    pub records: Option<RecordsAt<D>>,
     /// The audit trail, if it is written to files. (It is in the journal in any case.)
     pub audit: Option<(D, Rotation)>,
 }
@@ -53,6 +52,19 @@ impl<D: Disk> From<D> for Place<D> {
     fn from(disk: D) -> Self {
         Self { disk, records: None, audit: None }
     }
+}
+
+/// Where and how usage records are kept.
+#[derive(Debug, Clone)]
+pub struct RecordsAt<D: Disk> {
+    /// Their directory.
+    pub disk: D,
+    /// As what they are written.
+    pub format: RecordFormat,
+    /// When the next file begins.
+    pub rotation: Rotation,
+    /// When so many wait to be written, no new sessions and events are taken on: what runs can still be charged.
+    pub queue_max: usize,
 }
 
 /// As what usage records are written.
@@ -72,6 +84,7 @@ pub(super) struct Trails<D: Disk> {
     audit: Option<(D, Trail<Audit, AuditSink<D>>)>,
     /// Lines of the audit trail that a checkpoint knew and its files do not have.
     pub(super) audit_missing: u64,
+    queue_max: usize,
 }
 
 impl<D: Disk> Trails<D> {
@@ -79,10 +92,11 @@ impl<D: Disk> Trails<D> {
     pub(super) fn open(place: &Place<D>, audited: Option<AuditHead>) -> Result<Self, JournalError> {
         let records = match &place.records {
             None => None,
-            Some((disk, format, rotation)) => {
+            Some(RecordsAt { disk, format, rotation, .. }) => {
                 Some((disk.clone(), Trail::new(RecordSink::open(disk, *format, *rotation)?)))
             }
         };
+        let queue_max = place.records.as_ref().map_or(usize::MAX, |records| records.queue_max);
         let mut audit_missing = 0;
         let audit = match &place.audit {
             None => None,
@@ -92,7 +106,7 @@ impl<D: Disk> Trails<D> {
                 Some((disk.clone(), Trail::new(sink)))
             }
         };
-        Ok(Self { records, audit, audit_missing })
+        Ok(Self { records, audit, audit_missing, queue_max })
     }
 
     /// Whether usage records are kept.
@@ -146,7 +160,7 @@ impl<D: Disk> Trails<D> {
 
     /// Whether so many wait that no more sessions should begin.
     pub(super) fn is_behind(&self) -> bool {
-        self.records.as_ref().is_some_and(|(_, trail)| trail.waiting() >= QUEUE_MAX)
+        self.records.as_ref().is_some_and(|(_, trail)| trail.waiting() >= self.queue_max)
     }
 
     /// The end of the audit trail in its files.

@@ -14,8 +14,8 @@ use tollgate::{
     journal::{Disk as _, MemoryDisk, Pending},
     rating::Catalog,
     store::{
-        AuditFilter, Broken, By, Place, RecordFilter, RecordFormat, RecordLine, RecoveryReport, Rotation, Settings,
-        SilentObserver, Store,
+        AuditFilter, Broken, By, Place, RecordFilter, RecordFormat, RecordLine, RecordsAt, RecoveryReport, Rotation,
+        Settings, SilentObserver, Store,
     },
     time::{ManualClock, Timestamp},
     units::Money,
@@ -27,6 +27,10 @@ const ACCOUNTS: u64 = 10;
 const ROTATION: Rotation = Rotation { bytes: 20_000, secs: 600 };
 const CARE: By<'static> =
     By { name: "care1", role: "care", address: "10.0.0.7:4711", method: "Adjust", reason: "wrong voucher" };
+
+fn records_at(disk: &MemoryDisk, format: RecordFormat) -> RecordsAt<MemoryDisk> {
+    RecordsAt { disk: disk.clone(), format, rotation: ROTATION, queue_max: 1_000_000 }
+}
 
 struct World {
     disk: MemoryDisk,
@@ -46,7 +50,7 @@ impl World {
         let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
         let place = Place {
             disk: self.disk.clone(),
-            records: self.format.map(|format| (self.disk.clone(), format, ROTATION)),
+            records: self.format.map(|format| records_at(&self.disk, format)),
             audit: Some((self.disk.clone(), ROTATION)),
         };
         let (clock, observer) = (Arc::clone(&self.clock), Arc::new(SilentObserver));
@@ -196,6 +200,9 @@ impl Witness {
     }
 }
 
+/// What the witness notes when something is durable.
+type Note = Box<dyn FnOnce(&mut Witness)>;
+
 /// A random life that ends in a crash again and again.
 fn live(seed: u64, format: RecordFormat) -> (World, Witness) {
     let mut dice = Dice(seed);
@@ -214,7 +221,7 @@ fn live(seed: u64, format: RecordFormat) -> (World, Witness) {
             1 => world.disk.short_writes(700),
             _ => {}
         }
-        let mut pending: Vec<(Box<dyn FnOnce(&mut Witness)>, Pending<()>)> = Vec::new();
+        let mut pending: Vec<(Note, Pending<()>)> = Vec::new();
         for _ in 0..dice.below(40) + 10 {
             next += 1;
             let account = dice.below(ACCOUNTS) + 1;
@@ -390,8 +397,11 @@ fn a_checkpoint_waits_for_the_trails_and_charging_does_not() {
     let world = World::new(Some(RecordFormat::Json));
     world.populate();
     let records = MemoryDisk::new();
-    let place =
-        Place { disk: world.disk.clone(), records: Some((records.clone(), RecordFormat::Json, ROTATION)), audit: None };
+    let place = Place {
+        disk: world.disk.clone(),
+        records: Some(RecordsAt { queue_max: 5, ..records_at(&records, RecordFormat::Json) }),
+        audit: None,
+    };
     let settings =
         Settings { partitions: 3, segment_bytes: 256 << 10, retention: Retention::default(), outbox_keep: 1_000 };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
@@ -403,10 +413,25 @@ fn a_checkpoint_waits_for_the_trails_and_charging_does_not() {
     settle(&store);
     assert_eq!(store.mark().admit(done).unwrap().answer.verdict, Verdict::Success);
     assert!(store.checkpoint().is_err());
-    assert!(store.waiting_for_trails()[0] > 0);
+    drop(ask(&store, 2, RequestKind::Initial, 0, None));
+    drop(ask(&store, 3, RequestKind::Initial, 0, None));
+    // Two records of session 1 wait; three events more, and nothing new begins. What runs is charged.
+    for event in 0..3 {
+        drop(one_time(&store, 5, &format!("sms;{event}")));
+    }
+    assert_eq!(store.waiting_for_trails(), [5, 0]);
+    let verdict = |pending: Pending<Answered>| {
+        settle(&store);
+        store.mark().admit(pending).unwrap().answer.verdict
+    };
+    assert_eq!(verdict(ask(&store, 4, RequestKind::Initial, 0, None)), Verdict::TooBusy);
+    assert_eq!(verdict(one_time(&store, 5, "sms;9")), Verdict::TooBusy);
+    assert_eq!(verdict(ask(&store, 2, RequestKind::Update, 1, Some(1_000_000))), Verdict::Success);
+    assert_eq!(verdict(ask(&store, 3, RequestKind::Termination, 1, Some(1_000_000))), Verdict::Success);
     records.fill_after(u64::MAX);
     store.checkpoint().unwrap();
     assert_eq!(store.waiting_for_trails(), [0, 0]);
+    assert_eq!(verdict(ask(&store, 4, RequestKind::Initial, 0, None)), Verdict::Success);
     assert!(store.reconcile().unwrap().is_exact());
 }
 
@@ -446,10 +471,14 @@ fn the_audit_trail_shows_who_when_why_before_and_after_and_every_break() {
     // Everyone who is refused may call as often as he likes: only some of it is written.
     let written = (0..1_000).filter(|_| store.by(by).refused("account 1", "not permitted")).count();
     assert_eq!(written, 199);
+    world.clock.advance_secs(1);
+    assert!(store.by(by).refused("account 1", "not permitted"));
     settle(&store);
     store.write_trails().unwrap();
     let (number, hash) = store.audit_head();
-    assert_eq!(number, 2 * ACCOUNTS + 3 + 199);
+    assert_eq!(number, 2 * ACCOUNTS + 3 + 200);
+    let last = trail.page(&only, None, 1_000).unwrap().0.pop().unwrap();
+    assert_eq!(last.refusal, "not permitted (801 refusals before this one are left out)");
     drop(store);
 
     let names = || {

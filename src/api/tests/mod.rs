@@ -19,7 +19,7 @@ use crate::{
     ids::{Identity, IdentityKind, QuotaKey, SessionKey},
     journal::FileDisk,
     rating::Catalog,
-    store::{Place, RecordFormat, Rotation, Settings, SilentObserver, Store},
+    store::{Place, RecordFormat, RecordsAt, Rotation, Settings, SilentObserver, Store},
     telemetry::{Health, HealthState},
     time::SystemClock,
 };
@@ -42,7 +42,7 @@ pub(crate) fn open(directory: &Path, catalog: &str, keep: usize) -> Arc<Store> {
     let rotation = Rotation { bytes: 1 << 20, secs: 0 };
     let place = Place {
         disk: FileDisk::open(directory).unwrap(),
-        records: Some((disk("records"), RecordFormat::Both, rotation)),
+        records: Some(RecordsAt { disk: disk("records"), format: RecordFormat::Both, rotation, queue_max: 1_000 }),
         audit: Some((disk("audit"), rotation)),
     };
     let retention = Retention { history_entries: 100, ..Retention::default() };

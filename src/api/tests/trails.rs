@@ -88,6 +88,11 @@ async fn every_change_by_a_caller_is_in_the_trail_with_its_refusals() {
     node.interrogate(1, "gw;1", RequestKind::Initial, 0, 0).await;
     let ask = v1::ReAuthoriseRequest { session_id: "gw;1".to_owned(), ..Default::default() };
     node.sessions().await.re_authorise(ask).await.unwrap();
+    let taken = node.accounts().await.create_subscriber(new_subscriber(2, "line", &[&msisdn(1)])).await;
+    refused(taken, Code::NotFound, "");
+    node.create(3, "1").await;
+    let taken = node.accounts().await.create_subscriber(new_subscriber(3, "other", &[&msisdn(1)])).await;
+    refused(taken, Code::AlreadyExists, "belongs to another account");
     settled(&node).await;
 
     let mut audit = node.audit().await;
@@ -100,6 +105,9 @@ async fn every_change_by_a_caller_is_in_the_trail_with_its_refusals() {
         ("Adjust", "account 1", "wrong voucher"),
         ("Adjust", "account 1", "wrong voucher"),
         ("ReAuthorise", "session gw;1", ""),
+        ("CreateAccount", "account 3", ""),
+        ("CreateSubscriber", "account 3", ""),
+        ("CreateSubscriber", "account 3", ""),
     ];
     assert_eq!(told, expected);
     let adjusted = &all[3];
@@ -111,8 +119,9 @@ async fn every_change_by_a_caller_is_in_the_trail_with_its_refusals() {
     assert_eq!(all[5].after, "{\"reauthorisation_pending\":true}");
 
     let request = v1::ListAuditRequest { refused: true, ..Default::default() };
-    assert_eq!(audit.list_audit(request).await.unwrap().into_inner().entries, [all[4].clone()]);
+    assert_eq!(audit.list_audit(request).await.unwrap().into_inner().entries, [all[4].clone(), all[8].clone()]);
     let head = audit.get_audit_head(v1::GetAuditHeadRequest {}).await.unwrap().into_inner();
-    assert_eq!((head.line, &head.hash), (6, &all[5].hash));
+    assert!(all[8].refusal.contains("belongs to another account"), "{:?}", all[8]);
+    assert_eq!((head.line, &head.hash), (9, &all[8].hash));
     node.stop().await;
 }

@@ -10,9 +10,6 @@ use std::{
 
 use crate::journal::{DurableMark, JournalError, Position, lines::Cursor};
 
-/// When so many usage records wait, no new sessions and events are taken on: what runs can still be charged. A million of
-/// them take some 300 MB; a disk that is well takes that many in seconds.
-pub const QUEUE_MAX: usize = 1_000_000;
 /// Lines that are written and synced at once.
 const BATCH: usize = 8_192;
 

@@ -32,7 +32,11 @@ pub struct Scope {
 impl Scope {
     /// Whether a service belongs to it.
     pub fn includes(&self, service: &Service) -> bool {
-        if self.services.is_empty() { service.counted } else { self.services.contains(&service.name) }
+        if self.services.is_empty() {
+            service.counted
+        } else {
+            self.services.contains(&service.name)
+        }
     }
 }
 

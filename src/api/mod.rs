@@ -5,8 +5,10 @@
 
 pub mod access;
 mod accounts;
+mod audit;
 mod backoff;
 mod balances;
+mod by;
 mod catalog;
 pub mod client;
 mod convert;
@@ -15,6 +17,7 @@ mod health;
 mod history;
 mod notices;
 pub mod push;
+mod records;
 mod server;
 mod sessions;
 mod status;
@@ -27,6 +30,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    audit::entry as audit_message,
+    by::RefusalTrail,
+    records::{record as record_message, totals as record_totals},
     server::{ServeError, serve},
     status::code_name,
 };

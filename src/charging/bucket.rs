@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::MemberNo;
+use super::{HistoryKind, MemberNo};
 use crate::{ids::BucketId, time::Timestamp, units::UnitKind};
 
 /// What a bucket holds.
@@ -64,6 +64,15 @@ impl Bucket {
     /// give it back.
     pub fn runs_out(&self) -> Option<Timestamp> {
         self.expires.filter(|_| self.kind == BucketKind::Money && self.amount > self.reserved)
+    }
+
+    /// What the history calls it when it is given.
+    pub(super) fn opening_kind(&self) -> HistoryKind {
+        match self.kind {
+            BucketKind::Money => HistoryKind::Gift,
+            BucketKind::Units(_) if self.rolled > 0 => HistoryKind::RollOver,
+            BucketKind::Units(_) => HistoryKind::Allowance,
+        }
     }
 
     /// Whether it can still be used for new grants.

@@ -75,7 +75,7 @@ impl AccountService for Api {
 
     async fn set_plan(&self, request: Request<v1::SetPlanRequest>) -> Result<Response<v1::SetPlanResponse>, Status> {
         answered("SetPlan", async {
-            let account = self.give_plan(request.get_ref()).await?;
+            let account = self.give_plan(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::SetPlanResponse { account: Some(account) })
         })
         .await
@@ -86,7 +86,7 @@ impl AccountService for Api {
         request: Request<v1::SetCreditLimitRequest>,
     ) -> Result<Response<v1::SetCreditLimitResponse>, Status> {
         answered("SetCreditLimit", async {
-            let account = self.limit_credit(request.get_ref()).await?;
+            let account = self.limit_credit(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::SetCreditLimitResponse { account: Some(account) })
         })
         .await
@@ -97,7 +97,7 @@ impl AccountService for Api {
         request: Request<v1::SetNeverStopRequest>,
     ) -> Result<Response<v1::SetNeverStopResponse>, Status> {
         answered("SetNeverStop", async {
-            let account = self.red_list(request.get_ref()).await?;
+            let account = self.red_list(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::SetNeverStopResponse { account: Some(account) })
         })
         .await
@@ -108,7 +108,7 @@ impl AccountService for Api {
         request: Request<v1::ExtendValidityRequest>,
     ) -> Result<Response<v1::ExtendValidityResponse>, Status> {
         answered("ExtendValidity", async {
-            let account = self.extend(request.get_ref()).await?;
+            let account = self.extend(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::ExtendValidityResponse { account: Some(account) })
         })
         .await
@@ -152,7 +152,7 @@ impl Api {
         };
         let done = self.by(caller, "CreateAccount", "").account_command(id, &Command::CreateAccount(spec));
         self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
-        self.first_terms(id, request).await?;
+        self.first_terms(caller, id, request).await?;
         Ok(account_of(&self.read_account(id).await?))
     }
 

@@ -5,6 +5,7 @@ use tonic::Status;
 use super::{
     super::{
         Api,
+        by::Caller,
         convert::{REASON_CHARS_MAX, money_in, name, text},
         status::{invalid, not_found, refused},
         v1,
@@ -18,30 +19,56 @@ use crate::{
 };
 
 impl Api {
-    pub(super) async fn give_plan(&self, request: &v1::SetPlanRequest) -> Result<v1::Account, Status> {
+    pub(super) async fn give_plan(&self, caller: &Caller, request: &v1::SetPlanRequest) -> Result<v1::Account, Status> {
         let account = self.resolve("account", request.account.as_ref())?;
         self.check_plan(&request.plan)?;
         let plan = Some(&*request.plan).filter(|plan| !plan.is_empty());
-        self.manage(account, &request.reason, optional_id(&request.request_id)?, Manage::SetPlan(plan)).await
+        self.manage(
+            (caller, "SetPlan"),
+            account,
+            &request.reason,
+            optional_id(&request.request_id)?,
+            Manage::SetPlan(plan),
+        )
+        .await
     }
 
-    pub(super) async fn limit_credit(&self, request: &v1::SetCreditLimitRequest) -> Result<v1::Account, Status> {
+    pub(super) async fn limit_credit(
+        &self,
+        caller: &Caller,
+        request: &v1::SetCreditLimitRequest,
+    ) -> Result<v1::Account, Status> {
         let account = self.resolve("account", request.account.as_ref())?;
         if request.credit_limit.is_none() {
             return Err(invalid("credit_limit", "is required"));
         }
         let currency = self.read_account(account).await?.currency;
         let limit = money_in("credit_limit", request.credit_limit.as_ref(), currency)?;
-        self.manage(account, &request.reason, optional_id(&request.request_id)?, Manage::SetCreditLimit(limit)).await
+        self.manage(
+            (caller, "SetCreditLimit"),
+            account,
+            &request.reason,
+            optional_id(&request.request_id)?,
+            Manage::SetCreditLimit(limit),
+        )
+        .await
     }
 
-    pub(super) async fn red_list(&self, request: &v1::SetNeverStopRequest) -> Result<v1::Account, Status> {
+    pub(super) async fn red_list(
+        &self,
+        caller: &Caller,
+        request: &v1::SetNeverStopRequest,
+    ) -> Result<v1::Account, Status> {
         let account = self.resolve("account", request.account.as_ref())?;
         let what = Manage::SetNeverStop(request.never_stop);
-        self.manage(account, &request.reason, optional_id(&request.request_id)?, what).await
+        self.manage((caller, "SetNeverStop"), account, &request.reason, optional_id(&request.request_id)?, what).await
     }
 
-    pub(super) async fn extend(&self, request: &v1::ExtendValidityRequest) -> Result<v1::Account, Status> {
+    pub(super) async fn extend(
+        &self,
+        caller: &Caller,
+        request: &v1::ExtendValidityRequest,
+    ) -> Result<v1::Account, Status> {
         use v1::extend_validity_request::Extension as Asked;
         let account = self.resolve("account", request.account.as_ref())?;
         let extension = match request.extension {
@@ -54,7 +81,8 @@ impl Api {
             },
         };
         let request_id = name("request_id", &request.request_id)?;
-        self.manage(account, &request.reason, request_id, Manage::ExtendValidity(extension)).await
+        self.manage((caller, "ExtendValidity"), account, &request.reason, request_id, Manage::ExtendValidity(extension))
+            .await
     }
 
     /// Checks what a new account's life goes by, before it is created.
@@ -67,7 +95,12 @@ impl Api {
 
     /// Gives a new account its plan and its cycle day. A creation that was interrupted before that, and is repeated, does it
     /// then; one with another plan than the account's is refused.
-    pub(super) async fn first_terms(&self, id: AccountId, request: &v1::CreateAccountRequest) -> Result<(), Status> {
+    pub(super) async fn first_terms(
+        &self,
+        caller: &Caller,
+        id: AccountId,
+        request: &v1::CreateAccountRequest,
+    ) -> Result<(), Status> {
         let reason = "creation";
         let known = self.read_account(id).await?;
         let cycle_day = u8::try_from(request.cycle_day).unwrap_or(0);
@@ -78,10 +111,10 @@ impl Api {
         }
         // The day first: the products of a plan go by it.
         if known_day != cycle_day {
-            self.manage(id, reason, "", Manage::SetCycleDay(cycle_day)).await?;
+            self.manage((caller, "CreateAccount"), id, reason, "", Manage::SetCycleDay(cycle_day)).await?;
         }
         if known_plan != request.plan {
-            self.manage(id, reason, "", Manage::SetPlan(Some(&request.plan))).await?;
+            self.manage((caller, "CreateAccount"), id, reason, "", Manage::SetPlan(Some(&request.plan))).await?;
         }
         Ok(())
     }
@@ -97,6 +130,7 @@ impl Api {
     /// Does something with an account, and tells how it is then.
     async fn manage(
         &self,
+        (caller, call): (&Caller, &'static str),
         account: AccountId,
         reason: &str,
         request_id: &str,
@@ -105,7 +139,7 @@ impl Api {
         self.check_journal()?;
         let reason = text("reason", reason, REASON_CHARS_MAX)?;
         let command = Command::Manage(ManageCommand { account, request_id, reason, what });
-        let done = self.store.account_command(account, &command);
+        let done = self.by(caller, call, reason).account_command(account, &command);
         let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         if !done.repeated {
             tracing::info!(account = account.0, reason, "account terms changed");

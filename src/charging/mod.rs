@@ -30,6 +30,7 @@ mod session;
 mod state;
 mod transfer;
 mod turn;
+mod voucher;
 
 pub use account::{Account, AccountState, Subscriber};
 pub use answer::{
@@ -54,3 +55,6 @@ pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
 pub use transfer::receipt_id;
+pub use voucher::{
+    KnownBatch, Redeemer, Voucher, VoucherBatch, VoucherCommand, VoucherMark, VoucherValue, Vouchers, voucher_receipt_id,
+};

@@ -56,5 +56,6 @@ pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
 pub use transfer::receipt_id;
 pub use voucher::{
-    KnownBatch, Redeemer, Voucher, VoucherBatch, VoucherCommand, VoucherMark, VoucherValue, Vouchers, voucher_receipt_id,
+    KnownBatch, Redeemer, Voucher, VoucherBatch, VoucherCommand, VoucherMark, VoucherValue, Vouchers,
+    voucher_receipt_id,
 };

@@ -33,7 +33,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
         return Decided::refused(Refusal::Terminated(account.id));
     }
     match command.kind {
-        CreditKind::TopUp(amount) | CreditKind::Transfer { amount, .. }
+        CreditKind::TopUp(amount) | CreditKind::Transfer { amount, .. } | CreditKind::Voucher { amount, .. }
             if !amount.is_positive() || amount > Money::MAX_INPUT =>
         {
             Decided::refused(Refusal::BadAmount(amount))
@@ -46,6 +46,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
         CreditKind::TopUp(amount) => money(state, catalog, account, command, HistoryKind::TopUp, amount, "", now),
         CreditKind::Adjustment(amount, reason) => {
             money(state, catalog, account, command, HistoryKind::Adjustment, amount, reason, now)
+        }
+        CreditKind::Voucher { amount, batch } => {
+            money(state, catalog, account, command, HistoryKind::Voucher, amount, batch, now)
         }
         CreditKind::Transfer { amount, from } => {
             let reason = format!("account {from}");
@@ -61,6 +64,7 @@ fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
     let same = match command.kind {
         CreditKind::TopUp(amount) => known.kind == HistoryKind::TopUp && known.amount == amount.micros(),
         CreditKind::Transfer { amount, .. } => known.kind == HistoryKind::TransferIn && known.amount == amount.micros(),
+        CreditKind::Voucher { amount, .. } => known.kind == HistoryKind::Voucher && known.amount == amount.micros(),
         CreditKind::Adjustment(amount, _) => known.kind == HistoryKind::Adjustment && known.amount == amount.micros(),
         CreditKind::Allowance(allowance) => known.kind == HistoryKind::Allowance && *known.allowance == *allowance.name,
     };
@@ -127,7 +131,7 @@ fn money(
         Allocation { draws: vec![Draw { bucket: BucketId::MAIN, amount: -amount.micros() }], ..Allocation::default() };
     ledger.debit(&change);
     let mut notices = Vec::new();
-    if kind == HistoryKind::TopUp {
+    if matches!(kind, HistoryKind::TopUp | HistoryKind::Voucher) {
         let told = NoticeKind::TopUp { amount, request_id: command.request_id.into() };
         notices.push(Notice { account: account.id, at: now, balance, kind: told });
     }

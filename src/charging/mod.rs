@@ -35,6 +35,7 @@ mod session;
 mod state;
 mod transfer;
 mod turn;
+mod voucher;
 
 pub use account::{Account, AccountState, Subscriber};
 pub use answer::{
@@ -62,3 +63,7 @@ pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKi
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
 pub use transfer::receipt_id;
+pub use voucher::{
+    KnownBatch, Redeemer, Voucher, VoucherBatch, VoucherCommand, VoucherMark, VoucherValue, Vouchers,
+    voucher_receipt_id,
+};

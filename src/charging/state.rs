@@ -7,13 +7,13 @@ use std::{
 };
 
 use super::{
-    Account, Answer, Closed, ClosingCause, EventAction, HistoryKind, Record, RequestKind, Session, Step,
+    Account, Answer, Closed, ClosingCause, EventAction, HistoryKind, Record, RequestKind, Session, Step, Vouchers,
     account_ids::AccountIds,
     kept::{Charged, Kept},
     memory::{Memory, Remembered},
 };
 use crate::{
-    ids::{AccountId, BucketId, NumberMap, SessionKey, SessionNo},
+    ids::{AccountId, BucketId, NumberMap, SessionKey, SessionNo, VoucherKey},
     time::Timestamp,
     units::Money,
 };
@@ -230,6 +230,9 @@ pub struct State {
     pub(super) due_accounts: BTreeSet<(Timestamp, AccountId)>,
     /// Accounts with money on its way to others.
     pub(super) senders: BTreeSet<AccountId>,
+    pub(super) vouchers: Vouchers,
+    /// Vouchers that are on their way to an account.
+    pub(super) redeeming: BTreeSet<VoucherKey>,
     pub(super) closed: Memory<Closed>,
     pub(super) events: Memory<RememberedEvent>,
     pub(super) credits: Memory<RememberedCredit>,

@@ -146,7 +146,7 @@ impl MetricsObserver {
 
     fn credited(&self, event: &Credited) {
         match event.kind {
-            HistoryKind::TopUp => {
+            HistoryKind::TopUp | HistoryKind::Voucher => {
                 self.top_ups.increment(1);
                 self.money.credited(Money::from_micros(event.amount));
             }
@@ -206,6 +206,9 @@ impl Observer for MetricsObserver {
             | Event::SubscriberCreated { .. }
             | Event::StateChanged { .. }
             | Event::AccountChanged(_)
+            | Event::VouchersCreated { .. }
+            | Event::VoucherMarked { .. }
+            | Event::VouchersBlocked { .. }
             | Event::ReAuthorise { .. }
             | Event::Abort { .. }
             | Event::ClientState { .. }

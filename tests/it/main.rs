@@ -52,6 +52,7 @@ mod trails;
 mod transfers;
 mod transport;
 mod two_connections;
+mod vouchers;
 mod wire;
 mod witness;
 mod worked_flows;

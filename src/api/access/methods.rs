@@ -55,6 +55,12 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.AuditService/ListAudit", Roles(&[Operator, Auditor])),
     ("tollgate.v1.AuditService/GetAuditHead", Roles(&[Operator, Auditor])),
     //
+    ("tollgate.v1.VoucherService/CreateVoucherBatch", OPERATE),
+    ("tollgate.v1.VoucherService/BlockVoucherBatch", Roles(&[Care, Operator])),
+    ("tollgate.v1.VoucherService/RedeemVoucher", Roles(&[SelfService, Care, Operator])),
+    ("tollgate.v1.VoucherService/ListVoucherBatches", READ),
+    ("tollgate.v1.VoucherService/GetVoucher", READ),
+    //
     ("tollgate.v1.SessionService/ListSessions", READ),
     ("tollgate.v1.SessionService/ReAuthorise", OPERATE),
     ("tollgate.v1.SessionService/TerminateSession", OPERATE),

@@ -523,6 +523,7 @@ pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
         2 => credited(),
         1 => orphan_usage(),
         2 => account::changed(),
+        1 => account::vouchers(),
         1 => (sessions(), causes(), vec(sessions(), 0..3), moments())
             .prop_map(|(session, cause, wake, at)| Event::SessionClosed { session, cause, wake, at }),
         1 => (sessions(), any::<bool>(), option::of(u32s()), moments())

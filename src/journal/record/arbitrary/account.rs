@@ -8,7 +8,7 @@ use super::{
     accounts, boxed, bucket_ids, buckets, history_kinds, i64s, measures, moments, money, names, notices, sessions,
     states, u32s,
 };
-use crate::{charging::*, rating::Period};
+use crate::{charging::*, ids::VoucherKey, rating::Period};
 
 fn members() -> BoxedStrategy<MemberNo> {
     u32s().prop_map(MemberNo).boxed()
@@ -214,4 +214,34 @@ pub(in crate::journal) fn profiles() -> BoxedStrategy<Profile> {
             }
         })
         .boxed()
+}
+
+pub(super) fn vouchers() -> BoxedStrategy<Event> {
+    let keys = || (any::<u64>(), any::<u64>()).prop_map(|(high, low)| VoucherKey(high, low));
+    let value = prop_oneof![money().prop_map(VoucherValue::Money), names().prop_map(VoucherValue::Allowance)];
+    let batch = (names(), value, moments())
+        .prop_map(|(name, value, valid_until)| Box::new(VoucherBatch { name, value, valid_until }));
+    let by = || {
+        (accounts(), boxed(), moments())
+            .prop_map(|(account, request_id, at)| Box::new(Redeemer { account, request_id, at }))
+    };
+    let mark = prop_oneof![
+        Just(VoucherMark::Open),
+        by().prop_map(VoucherMark::OnTheWay),
+        by().prop_map(VoucherMark::Redeemed)
+    ];
+    prop_oneof![
+        (batch, vec((u32s(), keys()), 0..4), moments()).prop_map(|(batch, vouchers, at)| Event::VouchersCreated {
+            batch,
+            vouchers,
+            at
+        }),
+        (keys(), mark, moments()).prop_map(|(key, mark, at)| Event::VoucherMarked { key, mark, at }),
+        (names(), any::<bool>(), moments()).prop_map(|(batch, blocked, at)| Event::VouchersBlocked {
+            batch,
+            blocked,
+            at
+        }),
+    ]
+    .boxed()
 }

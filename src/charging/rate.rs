@@ -106,11 +106,17 @@ impl<'a> Rate<'a> {
         }
     }
 
-    /// How much more than [`Rate::charge`] the units may cost if a change of tariff cuts them in two: on each side a block
-    /// may be started, a micro-unit be rounded up and a setup fee fall due.
-    pub(super) fn margin(&self) -> Money {
+    /// How much more than [`Rate::charge`] so many units may cost if a change of tariff cuts them in two: on each side a
+    /// block may be started, a micro-unit be rounded up and a setup fee fall due. Where there are tiers or a minimum, each
+    /// side may cost nearly all that it would cost alone.
+    pub(super) fn margin(&self, units: u64) -> Money {
         let Some(later) = self.later else { return Money::ZERO };
         let sides = [self.now, later];
+        if !sides.iter().all(|side| side.price.is_plain()) {
+            let alone = |side: &Side<'_>| side.charge(units).unwrap_or(Money::from_micros(i64::MAX));
+            // The dearer one is counted already.
+            return sides.iter().map(alone).min().unwrap_or(Money::ZERO);
+        }
         let setup = |side: &Side<'_>| if side.rated == 0 { side.price.setup() } else { Money::ZERO };
         // The dearer side's own fee is counted already: of the other one nothing dearer can come.
         let fee = sides.iter().map(setup).max().unwrap_or(Money::ZERO);

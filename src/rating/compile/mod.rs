@@ -5,6 +5,7 @@ mod allowances;
 mod contexts;
 mod granting;
 mod pools;
+mod prices;
 mod section;
 mod services;
 mod settings;

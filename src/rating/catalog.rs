@@ -240,9 +240,10 @@ impl Catalog {
 
     /// Whether a discount is given at a moment.
     pub fn is_given(&self, discount: &Discount, at: Timestamp) -> bool {
+        let Settings { time_zone, holidays, .. } = &self.settings;
         discount
             .hours
-            .is_none_or(|hours| calendar::local(&self.settings.time_zone, at).is_some_and(|local| hours.include(local)))
+            .is_none_or(|hours| calendar::local(time_zone, at).is_some_and(|local| hours.include(local, holidays)))
     }
 
     /// The balance from which on downwards clients are told that little is left (spec G-80): the highest threshold that is

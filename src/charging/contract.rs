@@ -85,9 +85,8 @@ impl<'a> Contract<'a> {
 
     /// The largest discount that is given on a service at the moment.
     pub(super) fn discount(&self, service: &Service) -> Option<&'a Discount> {
-        let given = |discount: &&&'a Discount| {
-            discount.scope.includes(service) && self.catalog.is_given(discount, self.moment)
-        };
+        let given =
+            |discount: &&&'a Discount| discount.scope.includes(service) && self.catalog.is_given(discount, self.moment);
         // Of equal ones the first.
         let given = self.discounts.iter().filter(given).copied();
         given.reduce(|best, next| if next.basis_points > best.basis_points { next } else { best })
@@ -171,7 +170,8 @@ impl<'a> Contract<'a> {
     /// What must be told of limits after debits.
     pub(super) fn notices(&self, ledger: &Ledger<'_>, now: Timestamp) -> Vec<Notice> {
         let mut notices = Vec::new();
-        let mut tell = |kind| notices.push(Notice { account: self.account.id, at: now, balance: ledger.balance(), kind });
+        let mut tell =
+            |kind| notices.push(Notice { account: self.account.id, at: now, balance: ledger.balance(), kind });
         let mut suspends = false;
         for (limit, _) in &self.limits {
             for (member, before, after) in ledger.risen(&limit.name, Measure::Money) {

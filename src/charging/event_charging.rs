@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::{
     Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
     Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
-    interrogate::extras::answer_extras,
     contract::{Contract, Purpose},
+    interrogate::extras::answer_extras,
     lifecycle,
     quota::{Allocation, Demand, Given, Ledger, Tariff},
     rate::{Priced, Rate},

@@ -12,9 +12,11 @@ mod tariffs;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Counter, Decided, Event, Interrogated, Interrogation,
-    LifeStep, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Reply, RequestKind, Session, State, Step, Verdict,
-    contract::Contract, lifecycle,
+    Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Counter, Decided, Event, Interrogated,
+    Interrogation, LifeStep, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Reply, RequestKind, Session,
+    State, Step, Verdict,
+    contract::Contract,
+    lifecycle,
     quota::Ledger,
     session::{Novelty, SESSION_QUOTAS_USED_MAX},
     state::report_key,

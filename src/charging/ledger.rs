@@ -7,8 +7,8 @@
 mod allocate;
 mod counters;
 
-pub(super) use self::counters::{Counting, Place};
 use self::counters::Tally;
+pub(super) use self::counters::{Counting, Place};
 use super::{Account, BucketKind, Draw, quota::Tariff};
 use crate::{ids::BucketId, time::Timestamp, units::Money};
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{priced, tariff_of};
 use crate::{
-    charging::{Answer, Decided, EventRequest, Reply, RequestKind, ServiceRequest, Verdict, rate::{Rate, Side}},
+    charging::{
+        Answer, Decided, EventRequest, Reply, RequestKind, ServiceRequest, Verdict,
+        rate::{Rate, Side},
+    },
     rating::Catalog,
     time::Timestamp,
     units::Money,

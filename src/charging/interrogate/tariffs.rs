@@ -232,7 +232,13 @@ impl<'a> Interrogator<'a> {
         }
     }
 
-    fn granted_at(&mut self, line: &Line<'a>, service: &'a Service, priced: Priced<'a>, keep: BasisPoints) -> Granted<'a> {
+    fn granted_at(
+        &mut self,
+        line: &Line<'a>,
+        service: &'a Service,
+        priced: Priced<'a>,
+        keep: BasisPoints,
+    ) -> Granted<'a> {
         let rated = self.rated(line.quota, priced.position().as_ref(), Measure::Units(service.kind));
         self.contract.granted_at(&mut self.ledger, priced, service.kind, keep, rated, service.validity_secs)
     }

@@ -1,7 +1,5 @@
 //! What is counted beside what is paid: spans of counters, found by the moment of usage, or begun.
 
-use std::sync::Arc;
-
 use super::Ledger;
 use crate::{
     charging::{Counter, Draw, Measure, MemberNo},
@@ -85,7 +83,8 @@ impl Ledger<'_> {
         let begun = self.tallies.iter().filter(|tally| tally.is_new).count();
         // An account never has four thousand million buckets and counters.
         let id = BucketId(self.account.next_bucket.saturating_add(u32::try_from(begun).unwrap_or(u32::MAX)));
-        let name = if what.prefix.is_empty() { what.name.into() } else { format!("{}{}", what.prefix, what.name).into() };
+        let name =
+            if what.prefix.is_empty() { what.name.into() } else { format!("{}{}", what.prefix, what.name).into() };
         let Counting { member, measure, .. } = what;
         let counter = Counter { id, name, member, measure, starts, ends, closes, used: 0, reserved: 0 };
         self.tallies.push(Tally { counter, used: 0, reserved: 0, is_new: true });
@@ -134,11 +133,5 @@ impl Ledger<'_> {
     pub(in crate::charging) fn begun(&self) -> Vec<Counter> {
         let begins = |tally: &&Tally| tally.is_new && (tally.used != 0 || tally.reserved != 0);
         self.tallies.iter().filter(begins).map(|tally| tally.counter.clone()).collect()
-    }
-
-    /// The whole name of a counter, shared with it.
-    pub(in crate::charging) fn counter_of(&self, id: BucketId) -> Option<(&Arc<str>, Measure)> {
-        let tally = self.tallies.iter().find(|tally| tally.counter.id == id)?;
-        Some((&tally.counter.name, tally.counter.measure))
     }
 }

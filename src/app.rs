@@ -24,6 +24,10 @@ use crate::{
     time::{Clock, SystemClock},
 };
 
+/// How often accounts are looked at for what is due by itself, and transfers for what a crash left on its way.
+const TURNS_EVERY: Duration = Duration::from_secs(1);
+/// Accounts caught up with in one partition at a time.
+const TURNS_AT_ONCE: usize = 1_024;
 /// How often supervision looks for sessions that have run out.
 const EXPIRY_EVERY: Duration = Duration::from_secs(1);
 /// After a start, how long gateways have to come back (Tc is 30 s, spec B-163) and report, before supervision ends sessions
@@ -400,7 +404,7 @@ fn start_background(
     store: &Arc<Store>,
     config: &config::Store,
     stopped: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 4] {
+) -> [JoinHandle<()>; 5] {
     let expiring = Arc::clone(store);
     let started = Instant::now();
     let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
@@ -419,6 +423,14 @@ fn start_background(
             tracing::info!(sessions = closed, "closed: their clients have restarted without them");
         }
     });
+    let due = Arc::clone(store);
+    let turns = every(TURNS_EVERY, stopped.clone(), move || {
+        due.catch_up_accounts(TURNS_AT_ONCE);
+        let resumed = due.resume_transfers();
+        if resumed > 0 {
+            tracing::info!(accounts = resumed, "transfers that were on their way were taken up again");
+        }
+    });
     let gauged = Arc::clone(store);
     let mut told = std::collections::BTreeSet::new();
     let gauges = every(GAUGES_EVERY, stopped.clone(), move || telemetry::observer::gauges(&gauged, &mut told));
@@ -432,7 +444,7 @@ fn start_background(
             done = written;
         }
     });
-    [expiry, sweeps, gauges, checkpoints]
+    [expiry, sweeps, turns, gauges, checkpoints]
 }
 
 fn checkpoint(store: &Store) {

@@ -1,11 +1,14 @@
 //! Whatever is done with an account beside charging and plain credits. Idempotent by the caller's request id: what was asked
 //! for is remembered in short, and the same id with something else is refused.
 
-use super::{Account, AccountChanged, AccountState, Asked, Decided, Event, HistoryKind, Outcome, Refusal, State};
+use super::{
+    Account, AccountChanged, AccountState, Asked, Decided, Event, HistoryKind, Outcome, Refusal, State, transfer,
+};
 use crate::{
     ids::{AccountId, BucketId},
     rating::Catalog,
     time::Timestamp,
+    units::Money,
 };
 
 /// Something that is to be done with an account.
@@ -26,6 +29,22 @@ pub struct ManageCommand<'a> {
 pub enum Manage<'a> {
     /// Its cycles begin on this day of the month, 1 to 28.
     SetCycleDay(u8),
+    /// Money is sent to another account. What is reserved stays, and credit is not lent on.
+    SendTransfer {
+        /// Who gets it.
+        to: AccountId,
+        /// Above zero.
+        amount: Money,
+    },
+    /// A transfer has arrived.
+    SettleTransfer(&'a str),
+    /// A transfer could not be delivered: the money comes back.
+    ReturnTransfer {
+        /// Its request id.
+        request_id: &'a str,
+        /// Why.
+        why: &'a str,
+    },
     /// Reserved for what borrows from the request.
     #[doc(hidden)]
     Nothing(std::marker::PhantomData<&'a str>),
@@ -36,6 +55,9 @@ impl Manage<'_> {
     fn in_short(&self) -> String {
         match self {
             Self::SetCycleDay(day) => format!("cycle-day {day}"),
+            Self::SendTransfer { to, amount } => transfer::in_short(*to, *amount),
+            // Of our own, and idempotent by what is on its way.
+            Self::SettleTransfer(_) | Self::ReturnTransfer { .. } => String::new(),
             Self::Nothing(_) => String::new(),
         }
     }
@@ -47,17 +69,32 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
     };
     let what = command.what.in_short();
     if let Some(known) = state.credit(command.account, command.request_id).filter(|_| !command.request_id.is_empty()) {
+        if let Some(why) =
+            known.allowance.strip_prefix(transfer::RETURNED).filter(|_| known.kind == HistoryKind::Change)
+        {
+            return Decided::refused(Refusal::NotPossible(format!("this transfer came back: {why}")));
+        }
         if known.kind != HistoryKind::Change || *known.allowance != *what {
             return Decided::refused(Refusal::RequestIdReused(command.request_id.into()));
         }
         let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
         return Decided { repeated: true, outcome, ..Decided::done(None) };
     }
-    if account.state == AccountState::Terminated {
+    let transfer = matches!(command.what, Manage::SettleTransfer(_) | Manage::ReturnTransfer { .. });
+    if account.state == AccountState::Terminated && !transfer {
         return Decided::refused(Refusal::Terminated(account.id));
     }
     let changed = match &command.what {
         Manage::SetCycleDay(day) => set_cycle_day(catalog, *day),
+        Manage::SendTransfer { to, amount } => transfer::send(account, catalog, command.request_id, *to, *amount, now),
+        Manage::SettleTransfer(request_id) => match transfer::settle(account, request_id) {
+            Some(settled) => Ok(settled),
+            None => return Decided::done(None),
+        },
+        Manage::ReturnTransfer { request_id, why } => match transfer::give_back(state, account, request_id, why, now) {
+            Some(returned) => Ok(returned),
+            None => return Decided::done(None),
+        },
         Manage::Nothing(_) => Err(Refusal::NotPossible("there is nothing to do".into())),
     };
     match changed {
@@ -74,6 +111,11 @@ fn finish(
     now: Timestamp,
 ) -> Decided {
     let balance = account.balance().saturating_add(changed.money_moved(account));
+    // What comes back answers for the request that sent it.
+    if changed.asked.is_some() {
+        let changed = AccountChanged { at: now, account: command.account, reason: command.reason.into(), ..changed };
+        return Decided::done(Some(Event::AccountChanged(Box::new(changed))));
+    }
     let asked = Asked { request_id: command.request_id.into(), what: what.into(), balance };
     let changed = AccountChanged {
         at: now,

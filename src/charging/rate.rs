@@ -270,3 +270,43 @@ impl Counted {
         self.limits.iter().chain(self.shares.iter().map(|share| &share.meter)).filter(|meter| meter.cuts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rating::Catalog;
+
+    const CONTEXT: &str = "currency = \"EUR\"\n[[context]]\nname = \"c\"\nservice_context_id = \"32251@3gpp.org\"\ndefault_service = \"s\"\n\
+         [[service]]\nname = \"s\"\ncontext = \"c\"\nper = \"1 s\"\n";
+
+    /// Prices whose tiers rise or fall, with and without fees.
+    const PRICES: [&str; 5] = [
+        "price = \"1\"\ntiers = [{ from = \"10 s\", price = \"0\" }]\n",
+        "price = \"0.3\"\nblock = \"5 s\"\ntiers = [{ from = \"20 s\", price = \"1\" }, { from = \"30 s\", price = \"0.1\" }]\n",
+        "price = \"0.5\"\nminimum = \"7\"\nfree_units = \"8 s\"\n",
+        "price = \"0.2\"\nsetup = \"2\"\nblock = \"4 s\"\n",
+        "price = \"0.25\"\n",
+    ];
+
+    proptest! {
+        // tests: C-61
+        #[test]
+        fn a_cut_in_two_costs_no_more_than_charge_and_margin(
+            kinds in (0..PRICES.len(), 0..PRICES.len()), rated in (0u64..40, 0u64..40), units in 1u64..60,
+        ) {
+            let catalog = |kind: usize| Catalog::from_toml(&format!("{CONTEXT}{}", PRICES[kind])).unwrap();
+            let (first, second) = (catalog(kinds.0), catalog(kinds.1));
+            let (now, later) = (first.service_by_name("s").unwrap(), second.service_by_name("s").unwrap());
+            let mut rate = Rate::new(Tariff::Service(now), Side::new(&now.price, rated.0));
+            rate.others.push(Side::new(&later.price, rated.1));
+            let reserved = rate.charge(units).unwrap().checked_add(rate.margin(units)).unwrap();
+            for cut in 0..=units {
+                let before = now.price.charge(rated.0, rated.0 + cut).unwrap();
+                let behind = later.price.charge(rated.1, rated.1 + units - cut).unwrap();
+                prop_assert!(before.checked_add(behind).unwrap() <= reserved, "cut at {cut}");
+            }
+        }
+    }
+}

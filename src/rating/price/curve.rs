@@ -48,7 +48,8 @@ impl Curve<'_> {
         let index = |total: u64| self.tiers.partition_point(|tier| tier.from < total).saturating_sub(1);
         let (first, last) = (index(from + 1), index(latest + units));
         if let Some(tier) = self.tiers.get(first).filter(|_| first == last) {
-            return u128::from(units.div_ceil(tier.block)) * u128::from(tier.numerator);
+            let most = u128::from(units.div_ceil(tier.block)) * u128::from(tier.numerator);
+            return most.min(self.at(latest + units) - self.at(from));
         }
         // Without the steps the difference is a broken line, whose peak is where it begins, ends or breaks.
         let ends = [from, latest].into_iter();
@@ -59,7 +60,8 @@ impl Curve<'_> {
         // The steps are above the line by less than a block.
         let ending = self.tiers.get(index(from + units)..=last).unwrap_or(self.tiers);
         let step = ending.iter().map(|tier| tier.numerator - tier.numerator / tier.block).max().unwrap_or(0);
-        peak + u128::from(step)
+        // Nor can it be more than all that the last of them cost above the first: what a minimum has paid is paid.
+        (peak + u128::from(step)).min(self.at(latest + units) - self.at(from))
     }
 
     /// The line below the steps, without setup fee and minimum, rounded up or down.

@@ -1,5 +1,8 @@
 //! Prices: tables by kind, the worked flows' figures, and properties.
 
+mod model;
+mod shapes;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -277,7 +277,7 @@ fn problems_of_zones() {
     let large = format!("[zones]\nus = [{}]\n", prefixes(1_001));
     let found = problems(&format!("{BASE}{large}"));
     assert!(found[0].contains("a zone has at most 1000 prefixes"), "{found:?}");
-    let again = vec!["\"zone:us\""; 11].join(", ");
+    let again = ["\"zone:us\""; 11].join(", ");
     let large = format!("[zones]\nus = [{}]\n", prefixes(1_000));
     let found = problems(&format!("{BASE}{}{large}", tariff("x", &format!("called = [{again}]"))));
     assert!(found[0].contains("`called` has more than 10000 prefixes with its zones"), "{found:?}");

@@ -104,11 +104,11 @@ pub(super) fn scope<'a>(
         problems.add(&first.span, format!("`services` names at most {SCOPE_SERVICES_MAX}: {right}"));
         return Scope::default();
     }
-    if let (false, Some(repriced)) = (section.has("services"), repriced) {
-        if let Some(pooled) = services.list.iter().find(|service| service.counted && service.pool.is_some()) {
-            let message = format!("{}: it can have no {repriced}, so name the others in `services`", in_pool(pooled));
-            problems.add(&section.span, message);
-        }
+    if let (false, Some(repriced)) = (section.has("services"), repriced)
+        && let Some(pooled) = services.list.iter().find(|service| service.counted && service.pool.is_some())
+    {
+        let message = format!("{}: it can have no {repriced}, so name the others in `services`", in_pool(pooled));
+        problems.add(&section.span, message);
     }
     let mut names: Vec<Arc<str>> = Vec::new();
     for field in listed {

@@ -137,7 +137,7 @@ fn problems_of_limits() {
     ]);
     let many: String = (0..100).map(|n| refuse("").replace("\"x\"", &format!("\"x{n}\""))).collect();
     assert!(problems(&many)[0].contains("a catalog has at most 100 of these"));
-    let services = vec!["\"internet\""; 101].join(", ");
+    let services = ["\"internet\""; 101].join(", ");
     assert!(problems(&refuse(&format!("services = [{services}]")))[0].contains("`services` names at most 100"));
 }
 
@@ -302,9 +302,9 @@ fn problems_of_products() {
         ),
         (&(product("fee = \"1\"") + &product("fee = \"2\"")), "36:8 line 33 has a product `x` already"),
     ]);
-    let many = vec!["\"gigabyte\""; 21].join(", ");
+    let many = ["\"gigabyte\""; 21].join(", ");
     assert!(problems(&product(&format!("allowances = [{many}]")))[0].contains("a product has at most 20 allowances"));
-    let many = vec!["\"half\""; 11].join(", ");
+    let many = ["\"half\""; 11].join(", ");
     assert!(problems(&product(&format!("discounts = [{many}]")))[0].contains("`discounts` names at most 10"));
 }
 

@@ -151,6 +151,12 @@ impl<'a> Interrogator<'a> {
         } else {
             self.offer_by_tariff(line, service, keep, &mut terms)
         };
+        if let Some(at) = self.contract.discounts_change(service, service.validity_secs) {
+            // What was granted is charged as it was granted: the quota ends here, as at a change of tariff that the client
+            // is not told of.
+            let ends = secs_until(self.moment, at).saturating_add(self.jitter());
+            offer.validity_max = offer.validity_max.min(ends);
+        }
         if !offer.rate.is_free() {
             let counted = self.contract.counted(&mut self.ledger, tariff, Purpose::Grant(service.validity_secs));
             offer.ends_by(self.moment, counted.until);

@@ -192,7 +192,8 @@ impl Table {
                 let at_command_level = rest.contains(&"none");
                 let state = rest.iter().find_map(|word| word.strip_prefix("state="));
                 let (attributes, rest) = conditions(rest);
-                let is_switch = |word: &str| word == "told" || word.starts_with("event=") || word.starts_with("by=");
+                let is_switch =
+                    |word: &str| word == "told" || ["event=", "ago=", "by="].iter().any(|key| word.starts_with(key));
                 let (switches, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| is_switch(word));
                 let command = Command::Interrogate(Interrogation {
                     session_id: session(name).0.as_bytes(),
@@ -215,7 +216,7 @@ impl Table {
                     short_validity: false,
                     client: ClientNeeds { tariff_time_change: switches.contains(&"told"), ..self.client },
                     attributes,
-                    happened: switches.iter().find_map(|word| Some(self.today(word.strip_prefix("event=")?))),
+                    happened: switches.iter().find_map(|word| self.happened(word)),
                     member: member(&switches),
                 });
                 self.execute(&command)
@@ -359,6 +360,12 @@ impl Table {
             ["show", account] => self.show(account.parse().unwrap()),
             _ => panic!("`{line}` is not understood"),
         }
+    }
+
+    /// `event=19:50`, or `ago=90` in seconds.
+    fn happened(&self, word: &str) -> Option<Timestamp> {
+        let ago = word.strip_prefix("ago=").map(|secs| self.now.millis() - secs.parse::<u64>().unwrap() * 1_000);
+        ago.map(Timestamp::from_millis).or_else(|| Some(self.today(word.strip_prefix("event=")?)))
     }
 
     fn today(&self, time: &str) -> Timestamp {

@@ -200,9 +200,10 @@ impl World {
             self.counts.insert((account, counter.id), (counter.name.to_string(), counter.used));
         }
         let limit = match account.0 {
-            2 => return,
+            1 | 3 | 5 => "daily",
+            2 => "each",
             4 => "fast",
-            _ => "daily",
+            _ => return,
         };
         let of_limit = self.counts.iter().filter(|((id, _), (name, _))| *id == account && name == limit);
         let counted: i64 = of_limit.map(|(_, (_, used))| used).sum();

@@ -271,7 +271,6 @@ impl World {
         (share, up, again): (u8, u8, bool),
     ) {
         let Some(session) = self.state.session_by_id(key, name.as_bytes()) else { return };
-        let no = session.no;
         let services: Vec<_> = session
             .quotas
             .iter()

@@ -125,7 +125,7 @@ impl<'a> Interrogator<'a> {
         old: Priced<'a>,
         new: Priced<'a>,
     ) -> Priced<'a> {
-        let indeterminate = self.catalog.indeterminate_usage();
+        let indeterminate = line.billed_by.catalog.indeterminate_usage();
         let mut cost = |priced| self.rate_of_usage(line, Tariff::Service(service), priced, None).price(units);
         match indeterminate {
             Indeterminate::Before => old,

@@ -98,8 +98,7 @@ impl<'a> Contract<'a> {
     /// When discounts on a service begin or end within so many seconds, if they do.
     pub(super) fn discounts_change(&self, service: &Service, within_secs: u32) -> Option<Timestamp> {
         let discounts = self.discounts.iter().filter(|discount| discount.scope.includes(service));
-        let changes = |discount: &&Discount| self.catalog.given_changes(discount, self.moment, u64::from(within_secs));
-        discounts.filter_map(|discount| changes(discount)).min()
+        discounts.filter_map(|discount| self.catalog.given_changes(discount, self.moment, u64::from(within_secs))).min()
     }
 
     /// The price of usage at a part, where it stands: after what the quota has used, or what the counter of its tiers

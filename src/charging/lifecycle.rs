@@ -10,7 +10,12 @@ use crate::{
 
 /// Whether nothing can be granted any more: nothing is left, or the account's validity has ended.
 pub(super) fn is_exhausted(account: &Account, ledger: &Ledger<'_>) -> bool {
-    account.is_lapsed() || has_nothing_left(account, ledger, &Bonus::default())
+    is_lapsed(account) || has_nothing_left(account, ledger, &Bonus::default())
+}
+
+/// Whether the account's validity has ended: what costs something is not granted. The red list is never stopped.
+pub(super) fn is_lapsed(account: &Account) -> bool {
+    !account.never_stop && account.is_lapsed()
 }
 
 /// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
@@ -88,7 +93,10 @@ pub(super) fn notices_of_debit(
         let excess = floor.min(old).saturating_sub(balance);
         tell(NoticeKind::Overdraft { excess });
     }
-    if !before.credit_stopped && before.state != AccountState::Terminated && is_exhausted(before, ledger) {
+    if !before.credit_stopped
+        && before.state != AccountState::Terminated
+        && has_nothing_left(before, ledger, &Bonus::default())
+    {
         tell(NoticeKind::CreditStop);
     }
     notices

@@ -26,6 +26,7 @@ mod fuzz;
 mod interop_rules;
 mod kill9;
 mod life_property;
+mod limits_property;
 mod lives;
 mod neighbours;
 mod peers;

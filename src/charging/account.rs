@@ -1,6 +1,8 @@
 //! Accounts: who pays.
 
-use super::{Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryLine, MemberNo, Profile, profile::Counter};
+use super::{
+    Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine, MemberNo, Profile, profile::Counter,
+};
 use crate::{
     ids::{AccountId, BucketId, Identity, SessionNo},
     units::{Currency, Money},
@@ -99,6 +101,16 @@ impl Account {
 
     pub(super) fn remember(&mut self, line: &HistoryLine<'_>, keep: usize) {
         self.history.push(line, keep.min(HISTORY_ENTRIES_MAX));
+    }
+
+    /// Counts money that moved otherwise than by usage in the cycle that runs, if there is one.
+    pub(super) fn count_in_cycle(&mut self, kind: HistoryKind, amount: Money) {
+        let Some(cycle) = self.profile.as_deref_mut().and_then(|profile| profile.cycle.as_mut()) else { return };
+        if kind == HistoryKind::Fee {
+            cycle.fees = cycle.fees.saturating_sub(amount);
+        } else {
+            cycle.credits = cycle.credits.saturating_add(amount);
+        }
     }
 
     pub(super) fn counter_mut(&mut self, id: BucketId) -> Option<&mut Counter> {

@@ -349,13 +349,15 @@ impl State {
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
         let is_money = event.kind != HistoryKind::Allowance;
         if let Some(bucket) = &event.new_bucket {
-            account.buckets.retain(|bucket| !bucket.is_spent(event.at));
+            // What a product has given goes with its period, or rolls over.
+            account.buckets.retain(|bucket| bucket.subscription != 0 || !bucket.is_spent(event.at));
             account.insert_bucket((**bucket).clone());
         } else if let Some(bucket) = account.bucket_mut(event.bucket) {
             bucket.amount = bucket.amount.saturating_add(event.amount);
         }
         if is_money {
             let money = Money::from_micros(event.amount);
+            account.count_in_cycle(event.kind, money);
             self.balances += i128::from(event.amount);
             if money.is_negative() {
                 account.debited = account.debited.saturating_sub(money);

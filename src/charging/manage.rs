@@ -1,7 +1,12 @@
 //! Whatever is done with an account beside charging and plain credits. Idempotent by the caller's request id: what was asked
 //! for is remembered in short, and the same id with something else is refused.
 
-use super::{Account, AccountChanged, AccountState, Asked, Decided, Event, HistoryKind, Outcome, Refusal, State};
+use std::fmt;
+
+use super::{
+    Account, AccountChanged, AccountState, Asked, Decided, Event, HistoryKind, MemberNo, Outcome, Refusal, State,
+    cycles, draft::Draft, products,
+};
 use crate::{
     ids::{AccountId, BucketId},
     rating::Catalog,
@@ -24,11 +29,58 @@ pub struct ManageCommand<'a> {
 /// What can be done with an account.
 #[derive(Debug)]
 pub enum Manage<'a> {
-    /// Its cycles begin on this day of the month, 1 to 28.
+    /// Its cycles begin on this day of the month, 1 to 28. The first one begins now.
     SetCycleDay(u8),
+    /// It buys a product of the catalog.
+    Buy {
+        /// Its name.
+        product: &'a str,
+        /// For this member of a shared account, or for all.
+        member: MemberNo,
+        /// From when on; [`When::Next`] = with the next billing cycle, or month if it has none.
+        start: When,
+    },
+    /// One of its products becomes another.
+    ChangeProduct {
+        /// Its number in the account.
+        subscription: u32,
+        /// The name of the other.
+        to: &'a str,
+        /// When; [`When::Next`] = when its period ends.
+        when: When,
+    },
+    /// One of its products ends.
+    CancelProduct {
+        /// Its number in the account.
+        subscription: u32,
+        /// When; [`When::Next`] = when its period ends.
+        when: When,
+    },
     /// Reserved for what borrows from the request.
     #[doc(hidden)]
     Nothing(std::marker::PhantomData<&'a str>),
+}
+
+/// When something is to take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// At once.
+    Now,
+    /// At a moment in the future.
+    At(Timestamp),
+    /// When the next cycle or period begins.
+    Next,
+}
+
+/// As it is remembered: never change it.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now => write!(f, "now"),
+            Self::At(at) => write!(f, "at {}", at.millis()),
+            Self::Next => write!(f, "next"),
+        }
+    }
 }
 
 impl Manage<'_> {
@@ -36,6 +88,9 @@ impl Manage<'_> {
     fn in_short(&self) -> String {
         match self {
             Self::SetCycleDay(day) => format!("cycle-day {day}"),
+            Self::Buy { product, member, start } => format!("buy {product} for {} {start}", member.0),
+            Self::ChangeProduct { subscription, to, when } => format!("change {subscription} to {to} {when}"),
+            Self::CancelProduct { subscription, when } => format!("cancel {subscription} {when}"),
             Self::Nothing(_) => String::new(),
         }
     }
@@ -56,13 +111,17 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
     if account.state == AccountState::Terminated {
         return Decided::refused(Refusal::Terminated(account.id));
     }
-    let changed = match &command.what {
-        Manage::SetCycleDay(day) => set_cycle_day(catalog, *day),
+    let mut draft = Draft::new(account, catalog, now);
+    let drafted = match &command.what {
+        Manage::SetCycleDay(day) => cycles::set_day(&mut draft, *day),
+        Manage::Buy { product, member, start } => products::buy(&mut draft, product, *member, *start),
+        Manage::ChangeProduct { subscription, to, when } => products::change(&mut draft, *subscription, to, *when),
+        Manage::CancelProduct { subscription, when } => products::cancel(&mut draft, *subscription, *when),
         Manage::Nothing(_) => Err(Refusal::NotPossible("there is nothing to do".into())),
     };
-    match changed {
+    match drafted {
         Err(refusal) => Decided::refused(refusal),
-        Ok(changed) => finish(account, command, &what, changed, now),
+        Ok(()) => finish(account, command, &what, draft.finish(state), now),
     }
 }
 
@@ -84,11 +143,4 @@ fn finish(
     };
     let outcome = Outcome::Credited { balance, bucket: BucketId::MAIN };
     Decided { outcome, ..Decided::done(Some(Event::AccountChanged(Box::new(changed)))) }
-}
-
-fn set_cycle_day(_: &Catalog, day: u8) -> Result<AccountChanged, Refusal> {
-    if !(1..=28).contains(&day) {
-        return Err(Refusal::NotPossible(format!("a cycle begins on a day from 1 to 28, not on {day}")));
-    }
-    Ok(AccountChanged { cycle_day: Some(day), ..AccountChanged::default() })
 }

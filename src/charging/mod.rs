@@ -11,7 +11,9 @@ mod bucket;
 mod changed;
 mod command;
 mod credit;
+mod cycles;
 mod decide;
+mod draft;
 mod event;
 mod event_charging;
 mod history;
@@ -21,6 +23,7 @@ mod kept;
 mod lifecycle;
 mod manage;
 mod memory;
+mod products;
 mod profile;
 mod quota;
 mod rate;
@@ -40,6 +43,7 @@ pub use command::{
     AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,
     Interrogation, RequestKind, ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
+pub use cycles::CYCLE_COUNTER;
 pub use decide::{Decided, Outcome, Refusal, decide};
 pub use event::{
     ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
@@ -47,7 +51,7 @@ pub use event::{
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
-pub use manage::{Manage, ManageCommand};
+pub use manage::{Manage, ManageCommand, When};
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
 pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};

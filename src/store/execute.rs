@@ -200,6 +200,8 @@ impl<D: Disk> Store<D> {
         let mut cell = self.lock(partition);
         self.catch_up(&mut cell, partition, account, false, self.clock.now());
         let (decided, position) = self.execute(&mut cell, partition, command);
+        // There may be money now for what pauses for want of it.
+        self.catch_up(&mut cell, partition, account, false, self.clock.now());
         Pending::new(done(decided), position)
     }
 

@@ -4,6 +4,8 @@
 //! `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each command into the files; read the difference before
 //! you keep it.
 
+mod change;
+
 use std::{fmt::Write as _, fs, path::Path};
 
 use tollgate::{
@@ -156,6 +158,9 @@ impl Table {
     fn run(&mut self, line: &str) -> String {
         let line = line.split('#').next().unwrap_or("");
         let words: Vec<&str> = line.split_whitespace().collect();
+        if let Some(told) = self.run_change(&words) {
+            return told;
+        }
         match words.as_slice() {
             [] => String::new(),
             ["account", id, money, rest @ ..] => {
@@ -171,6 +176,7 @@ impl Table {
                 self.execute(&command)
             }
             [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), name, account, number, rest @ ..] => {
+                let late = account.parse().map_or(String::new(), |account| self.catch_up(AccountId(account)));
                 let at_command_level = rest.contains(&"none");
                 let state = rest.iter().find_map(|word| word.strip_prefix("state="));
                 let (attributes, rest) = conditions(rest);
@@ -200,9 +206,10 @@ impl Table {
                     happened: switches.iter().find_map(|word| Some(self.today(word.strip_prefix("event=")?))),
                     member: MemberNo::SHARED,
                 });
-                self.execute(&command)
+                late + &self.execute(&command)
             }
             ["ccr-e", name, account, number, action, rest @ ..] => {
+                let late = account.parse().map_or(String::new(), |account| self.catch_up(AccountId(account)));
                 let (attributes, rest) = conditions(rest);
                 let command = Command::ChargeEvent(EventRequest {
                     session_id: session(name).0.as_bytes(),
@@ -224,7 +231,7 @@ impl Table {
                     attributes,
                     ..EventRequest::default()
                 });
-                self.execute(&command)
+                late + &self.execute(&command)
             }
             [kind @ ("topup" | "adjust" | "give"), account, what, id] => {
                 let allowance = self.catalog.allowance(what).cloned();
@@ -234,7 +241,8 @@ impl Table {
                     _ => CreditKind::Allowance(allowance.as_ref().unwrap()),
                 };
                 let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog.currency()));
-                self.execute(&Command::Credit(CreditCommand { account, kind, currency, request_id: id }))
+                let command = Command::Credit(CreditCommand { account, kind, currency, request_id: id });
+                self.execute_in_time(account, &command)
             }
             ["state", account, state] => {
                 let state = match *state {
@@ -312,6 +320,13 @@ impl Table {
         Timestamp::from_secs(self.now.secs() / 86_400 * 86_400 + time_of_day(time))
     }
 
+    /// Runs a command as the store does: what is due for its account is done before, and after a credit.
+    fn execute_in_time(&mut self, account: AccountId, command: &Command<'_>) -> String {
+        let before = self.catch_up(account);
+        let out = before + &self.execute(command);
+        if matches!(command, Command::Credit(_)) { out + &self.catch_up(account) } else { out }
+    }
+
     fn execute(&mut self, command: &Command<'_>) -> String {
         let decided = decide(&self.state, &self.catalog, command, self.now);
         if let Some(event) = &decided.event {
@@ -370,6 +385,7 @@ impl Table {
                 Event::Credited(credited) if !credited.reauthorise.is_empty() => {
                     let _ = writeln!(out, "  rar: {} session(s)", credited.reauthorise.len());
                 }
+                Event::AccountChanged(change) => out += &change::told_change(change),
                 Event::OrphanUsage(orphan) => {
                     let _ = writeln!(out, "  orphan usage: {} report(s)", orphan.usage.len());
                     for step in &orphan.steps {

@@ -108,8 +108,9 @@ struct Moved {
 }
 
 impl Moved {
-    fn money(&mut self, account: &mut Account, amount: i64) {
+    fn money(&mut self, account: &mut Account, kind: HistoryKind, amount: i64) {
         let money = Money::from_micros(amount);
+        account.count_in_cycle(kind, money);
         if money.is_negative() {
             account.debited = account.debited.saturating_sub(money);
             self.debited -= i128::from(amount);
@@ -121,7 +122,7 @@ impl Moved {
 
     fn open(&mut self, account: &mut Account, bucket: &Bucket) {
         if bucket.kind == BucketKind::Money {
-            self.money(account, bucket.amount);
+            self.money(account, HistoryKind::Gift, bucket.amount);
         }
     }
 
@@ -137,7 +138,7 @@ impl Moved {
         match bucket.kind {
             BucketKind::Money => {
                 line.amount = Money::from_micros(entry.amount);
-                self.money(account, entry.amount);
+                self.money(account, entry.kind, entry.amount);
             }
             BucketKind::Units(kind) => (line.units, line.unit_kind) = (entry.amount.unsigned_abs(), Some(kind)),
         }

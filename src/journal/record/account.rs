@@ -263,6 +263,7 @@ fn cycles(w: &mut Writer<'_>, current: Option<&Cycle>, previous: Option<&Cycle>)
             w.sint(4, cycle.opening.micros());
             w.sint(5, cycle.fees.micros());
             w.sint(6, cycle.credits.micros());
+            w.sint(7, cycle.floor.micros());
         });
     }
 }
@@ -275,6 +276,7 @@ fn read_cycles(wire: proto::Cycles) -> (Option<Cycle>, Option<Cycle>) {
         opening: Money::from_micros(wire.opening),
         fees: Money::from_micros(wire.fees),
         credits: Money::from_micros(wire.credits),
+        floor: Money::from_micros(wire.floor),
     };
     (wire.current.map(cycle), wire.previous.map(cycle))
 }

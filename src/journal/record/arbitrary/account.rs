@@ -44,14 +44,15 @@ fn lives() -> BoxedStrategy<Life> {
 }
 
 fn cycles() -> BoxedStrategy<Cycle> {
-    ([moments(), moments(), moments()], [money(), money(), money()])
-        .prop_map(|([starts, ends, closes], [opening, fees, credits])| Cycle {
+    ([moments(), moments(), moments()], [money(), money(), money(), money()])
+        .prop_map(|([starts, ends, closes], [opening, fees, credits, floor])| Cycle {
             starts,
             ends,
             closes,
             opening,
             fees,
             credits,
+            floor,
         })
         .boxed()
 }

@@ -24,6 +24,8 @@ use crate::{
     time::{Clock, SystemClock},
 };
 
+/// How often is looked for transfers that a crash left on their way.
+const TRANSFERS_EVERY: Duration = Duration::from_secs(1);
 /// How often supervision looks for sessions that have run out.
 const EXPIRY_EVERY: Duration = Duration::from_secs(1);
 /// How often is looked for accounts that something is due for by itself.
@@ -405,7 +407,7 @@ fn start_background(
     store: &Arc<Store>,
     config: &config::Store,
     stopped: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 5] {
+) -> [JoinHandle<()>; 6] {
     let expiring = Arc::clone(store);
     let started = Instant::now();
     let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
@@ -429,6 +431,13 @@ fn start_background(
         let done = late.catch_up_accounts(CATCH_UP_AT_ONCE);
         metrics::counter!(names::ACCOUNTS_CAUGHT_UP).increment(done as u64);
     });
+    let sent = Arc::clone(store);
+    let transfers = every(TRANSFERS_EVERY, stopped.clone(), move || {
+        let resumed = sent.resume_transfers();
+        if resumed > 0 {
+            tracing::info!(accounts = resumed, "transfers that were on their way were taken up again");
+        }
+    });
     let gauged = Arc::clone(store);
     let mut told = std::collections::BTreeSet::new();
     let gauges = every(GAUGES_EVERY, stopped.clone(), move || telemetry::observer::gauges(&gauged, &mut told));
@@ -442,7 +451,7 @@ fn start_background(
             done = written;
         }
     });
-    [expiry, sweeps, turns, gauges, checkpoints]
+    [expiry, sweeps, turns, transfers, gauges, checkpoints]
 }
 
 fn checkpoint(store: &Store) {

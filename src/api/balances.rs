@@ -6,12 +6,13 @@ use super::{
     Api,
     convert::{REASON_CHARS_MAX, money, money_of, name, text},
     history,
-    status::{answered, invalid, not_found, refused},
+    status::{answered, invalid, not_found, refused, transfer_failed},
     v1::{self, balance_service_server::BalanceService},
 };
 use crate::{
     charging::{CreditCommand, CreditKind, Outcome, Refusal},
     ids::BucketId,
+    store::{TransferFailed, TransferOrder},
     units::{Currency, Money},
 };
 
@@ -67,6 +68,28 @@ impl BalanceService for Api {
                 tracing::info!(account = account.0, %amount, request_id, reason, "balance adjusted");
             }
             Ok(v1::AdjustResponse { balance: Some(balance), duplicate })
+        })
+        .await
+    }
+
+    async fn transfer(&self, request: Request<v1::TransferRequest>) -> Result<Response<v1::TransferResponse>, Status> {
+        answered("Transfer", async {
+            let request = request.get_ref();
+            let from = self.resolve("from", request.from.as_ref())?;
+            let to = self.resolve("to", request.to.as_ref())?;
+            let (amount, currency) = money("amount", request.amount.as_ref())?;
+            let request_id = name("request_id", &request.request_id)?;
+            let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
+            self.check_journal()?;
+            let order = TransferOrder { from, to, amount, currency, request_id, reason };
+            let sent = self.store.send_transfer(order);
+            let (balance, duplicate) = self.durable(sent).await?.map_err(|failed| transfer_failed(&failed))?;
+            let returned = self.store.deliver_transfers(from);
+            let returned = self.durable(returned).await?;
+            if let Some((_, refusal)) = returned.into_iter().find(|(id, _)| **id == *request_id) {
+                return Err(transfer_failed(&TransferFailed::Receiver(refusal)));
+            }
+            Ok(v1::TransferResponse { balance: Some(money_of(balance, currency)), duplicate })
         })
         .await
     }

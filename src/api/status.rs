@@ -8,7 +8,7 @@ use super::Api;
 use crate::{
     charging::Refusal,
     journal::{Durable, Fatal, Pending},
-    store::{CreateSubscriberError, CursorTooOld},
+    store::{CreateSubscriberError, CursorTooOld, TransferFailed},
     telemetry::names,
 };
 
@@ -55,6 +55,14 @@ pub(super) fn subscriber_refused(error: &CreateSubscriberError) -> Status {
         CreateSubscriberError::IdentityTaken(_) => Status::already_exists(error.to_string()),
         CreateSubscriberError::Refused(refusal) => refused(refusal),
     }
+}
+
+/// Money was not sent to another account.
+pub(super) fn transfer_failed(error: &TransferFailed) -> Status {
+    let code = match error {
+        TransferFailed::Sender(refusal) | TransferFailed::Receiver(refusal) => refused(refusal).code(),
+    };
+    Status::new(code, error.to_string())
 }
 
 impl Api {

@@ -378,6 +378,13 @@ pub struct EventRequest<'a> {
 pub enum CreditKind<'a> {
     /// Money paid in; above zero.
     TopUp(Money),
+    /// Money that another account sent; above zero.
+    Transfer {
+        /// How much.
+        amount: Money,
+        /// Who sent it.
+        from: AccountId,
+    },
     /// Money by an operator's decision; may be below zero.
     Adjustment(Money, &'a str),
     /// A bundle of units.

@@ -31,7 +31,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
         return Decided::refused(Refusal::Terminated(account.id));
     }
     match command.kind {
-        CreditKind::TopUp(amount) if !amount.is_positive() || amount > Money::MAX_INPUT => {
+        CreditKind::TopUp(amount) | CreditKind::Transfer { amount, .. }
+            if !amount.is_positive() || amount > Money::MAX_INPUT =>
+        {
             Decided::refused(Refusal::BadAmount(amount))
         }
         CreditKind::Adjustment(amount, _)
@@ -43,6 +45,10 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
         CreditKind::Adjustment(amount, reason) => {
             money(state, catalog, account, command, HistoryKind::Adjustment, amount, reason, now)
         }
+        CreditKind::Transfer { amount, from } => {
+            let reason = format!("account {from}");
+            money(state, catalog, account, command, HistoryKind::TransferIn, amount, &reason, now)
+        }
         CreditKind::Allowance(allowance) => grant_allowance(state, account, command, allowance, now),
     }
 }
@@ -52,6 +58,7 @@ fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
     let known = state.credit(command.account, command.request_id)?;
     let same = match command.kind {
         CreditKind::TopUp(amount) => known.kind == HistoryKind::TopUp && known.amount == amount.micros(),
+        CreditKind::Transfer { amount, .. } => known.kind == HistoryKind::TransferIn && known.amount == amount.micros(),
         CreditKind::Adjustment(amount, _) => known.kind == HistoryKind::Adjustment && known.amount == amount.micros(),
         CreditKind::Allowance(allowance) => known.kind == HistoryKind::Allowance && *known.allowance == *allowance.name,
     };

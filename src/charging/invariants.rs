@@ -124,6 +124,11 @@ impl State {
         if !due.collect::<std::collections::BTreeSet<_>>().eq(&self.due_accounts) {
             return Err(Violation::Index("an account is not queued for what is due, or at another moment"));
         }
+        let sends = |account: &&super::Account| account.profile.as_ref().is_some_and(|it| !it.transfers.is_empty());
+        let senders = self.accounts.values().filter(sends).map(|account| account.id);
+        if !senders.collect::<std::collections::BTreeSet<_>>().eq(&self.senders) {
+            return Err(Violation::Index("a transfer is on its way that nobody looks after, or the reverse"));
+        }
         if self.supervision.len() != self.sessions.len() {
             return Err(Violation::Index("a session is not supervised, or twice"));
         }

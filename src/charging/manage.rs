@@ -5,12 +5,13 @@ use std::fmt;
 
 use super::{
     Account, AccountChanged, AccountState, Asked, Decided, Event, HistoryKind, MemberNo, Outcome, Refusal, State,
-    cycles, draft::Draft, products,
+    cycles, draft::Draft, products, transfer,
 };
 use crate::{
     ids::{AccountId, BucketId},
     rating::Catalog,
     time::Timestamp,
+    units::Money,
 };
 
 /// Something that is to be done with an account.
@@ -56,6 +57,22 @@ pub enum Manage<'a> {
         /// When; [`When::Next`] = when its period ends.
         when: When,
     },
+    /// Money is sent to another account. What is reserved stays, and credit is not lent on.
+    SendTransfer {
+        /// Who gets it.
+        to: AccountId,
+        /// Above zero.
+        amount: Money,
+    },
+    /// A transfer has arrived.
+    SettleTransfer(&'a str),
+    /// A transfer could not be delivered: the money comes back.
+    ReturnTransfer {
+        /// Its request id.
+        request_id: &'a str,
+        /// Why.
+        why: &'a str,
+    },
     /// Reserved for what borrows from the request.
     #[doc(hidden)]
     Nothing(std::marker::PhantomData<&'a str>),
@@ -91,6 +108,9 @@ impl Manage<'_> {
             Self::Buy { product, member, start } => format!("buy {product} for {} {start}", member.0),
             Self::ChangeProduct { subscription, to, when } => format!("change {subscription} to {to} {when}"),
             Self::CancelProduct { subscription, when } => format!("cancel {subscription} {when}"),
+            Self::SendTransfer { to, amount } => transfer::in_short(*to, *amount),
+            // Of our own, and idempotent by what is on its way.
+            Self::SettleTransfer(_) | Self::ReturnTransfer { .. } => String::new(),
             Self::Nothing(_) => String::new(),
         }
     }
@@ -102,26 +122,47 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
     };
     let what = command.what.in_short();
     if let Some(known) = state.credit(command.account, command.request_id).filter(|_| !command.request_id.is_empty()) {
+        if let Some(why) =
+            known.allowance.strip_prefix(transfer::RETURNED).filter(|_| known.kind == HistoryKind::Change)
+        {
+            return Decided::refused(Refusal::NotPossible(format!("this transfer came back: {why}")));
+        }
         if known.kind != HistoryKind::Change || *known.allowance != *what {
             return Decided::refused(Refusal::RequestIdReused(command.request_id.into()));
         }
         let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
         return Decided { repeated: true, outcome, ..Decided::done(None) };
     }
-    if account.state == AccountState::Terminated {
+    let transfer = matches!(command.what, Manage::SettleTransfer(_) | Manage::ReturnTransfer { .. });
+    if account.state == AccountState::Terminated && !transfer {
         return Decided::refused(Refusal::Terminated(account.id));
     }
-    let mut draft = Draft::new(account, catalog, now);
-    let drafted = match &command.what {
-        Manage::SetCycleDay(day) => cycles::set_day(&mut draft, *day),
-        Manage::Buy { product, member, start } => products::buy(&mut draft, product, *member, *start),
-        Manage::ChangeProduct { subscription, to, when } => products::change(&mut draft, *subscription, to, *when),
-        Manage::CancelProduct { subscription, when } => products::cancel(&mut draft, *subscription, *when),
+    let drafted = |change: &dyn Fn(&mut Draft<'_>) -> Result<(), Refusal>| {
+        let mut draft = Draft::new(account, catalog, now);
+        change(&mut draft)?;
+        Ok(draft.finish(state))
+    };
+    let changed = match &command.what {
+        Manage::SetCycleDay(day) => drafted(&|draft| cycles::set_day(draft, *day)),
+        Manage::Buy { product, member, start } => drafted(&|draft| products::buy(draft, product, *member, *start)),
+        Manage::ChangeProduct { subscription, to, when } => {
+            drafted(&|draft| products::change(draft, *subscription, to, *when))
+        }
+        Manage::CancelProduct { subscription, when } => drafted(&|draft| products::cancel(draft, *subscription, *when)),
+        Manage::SendTransfer { to, amount } => transfer::send(account, catalog, command.request_id, *to, *amount, now),
+        Manage::SettleTransfer(request_id) => match transfer::settle(account, request_id) {
+            Some(settled) => Ok(settled),
+            None => return Decided::done(None),
+        },
+        Manage::ReturnTransfer { request_id, why } => match transfer::give_back(state, account, request_id, why, now) {
+            Some(returned) => Ok(returned),
+            None => return Decided::done(None),
+        },
         Manage::Nothing(_) => Err(Refusal::NotPossible("there is nothing to do".into())),
     };
-    match drafted {
+    match changed {
         Err(refusal) => Decided::refused(refusal),
-        Ok(()) => finish(account, command, &what, draft.finish(state), now),
+        Ok(changed) => finish(account, command, &what, changed, now),
     }
 }
 
@@ -133,6 +174,11 @@ fn finish(
     now: Timestamp,
 ) -> Decided {
     let balance = account.balance().saturating_add(changed.money_moved(account));
+    // What comes back answers for the request that sent it.
+    if changed.asked.is_some() {
+        let changed = AccountChanged { at: now, account: command.account, reason: command.reason.into(), ..changed };
+        return Decided::done(Some(Event::AccountChanged(Box::new(changed))));
+    }
     let asked = Asked { request_id: command.request_id.into(), what: what.into(), balance };
     let changed = AccountChanged {
         at: now,

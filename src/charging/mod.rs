@@ -31,6 +31,7 @@ mod refund;
 mod restore;
 mod session;
 mod state;
+mod transfer;
 mod turn;
 
 pub use account::{Account, AccountState, Subscriber};
@@ -56,3 +57,4 @@ pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder,
 pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
+pub use transfer::receipt_id;

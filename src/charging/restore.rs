@@ -65,6 +65,9 @@ impl State {
             self.reserved += i128::from(bucket.reserved);
         }
         self.queue_account(account.id, None, account.next_due());
+        if account.profile.as_deref().is_some_and(|profile| !profile.transfers.is_empty()) {
+            self.senders.insert(account.id);
+        }
         self.accounts.insert(account.id, account);
         true
     }
@@ -149,6 +152,7 @@ impl State {
         same("supervised sessions", &supervised(self), &supervised(other))?;
         same("sessions with a request to send", &self.reauthorise, &other.reauthorise)?;
         same("clients", &self.clients, &other.clients)?;
+        same("accounts with money on its way", &self.senders, &other.senders)?;
         same("accounts that something is due for", &self.due_accounts, &other.due_accounts)?;
         same_all("ended sessions", self.closed(), other.closed())?;
         same_all("one-time events", self.events(), other.events())?;

@@ -225,6 +225,8 @@ pub struct State {
     pub(super) reauthorise: BTreeSet<SessionNo>,
     /// Accounts by the moment when something is to be done about them.
     pub(super) due_accounts: BTreeSet<(Timestamp, AccountId)>,
+    /// Accounts with money on its way to others.
+    pub(super) senders: BTreeSet<AccountId>,
     pub(super) closed: Memory<Closed>,
     pub(super) events: Memory<RememberedEvent>,
     pub(super) credits: Memory<RememberedCredit>,
@@ -354,6 +356,16 @@ impl State {
     /// Accounts for which something is to be done at `now`, at most `limit`.
     pub fn due_accounts(&self, now: Timestamp, limit: usize) -> Vec<AccountId> {
         self.due_accounts.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, account)| *account).collect()
+    }
+
+    /// Whether an account has answered a request with this id, as far as is remembered.
+    pub fn remembers_request(&self, account: AccountId, request_id: &str) -> bool {
+        self.credit(account, request_id).is_some()
+    }
+
+    /// Accounts with money on its way to others, at most `limit`.
+    pub fn senders(&self, limit: usize) -> Vec<AccountId> {
+        self.senders.iter().take(limit).copied().collect()
     }
 
     /// Whether something is to be done for an account before it is used at `now`.

@@ -46,6 +46,22 @@ pub struct Adjust {
     currency: Option<String>,
 }
 
+/// Money from one account to another.
+#[derive(Debug, Args)]
+pub struct Transfer {
+    /// Account id of the sender
+    from: u64,
+    /// Account id of the receiver
+    to: u64,
+    /// How much, such as 12.34
+    amount: String,
+    /// Why, for the record
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    request: RequestId,
+}
+
 /// What can be done with allowances.
 #[derive(Debug, Subcommand)]
 pub enum AllowanceVerb {
@@ -99,6 +115,16 @@ pub(super) async fn adjust(client: &Client, verb: Adjust, out: &mut Output<'_>) 
     let request_id = verb.request.take();
     let request = v1::AdjustRequest { account, amount, request_id: request_id.clone(), reason: verb.reason };
     let done = answer(client.balances().adjust(request).await)?;
+    tell(out, &request_id, done.balance.as_ref(), done.duplicate)
+}
+
+pub(super) async fn transfer(client: &Client, verb: Transfer, out: &mut Output<'_>) -> anyhow::Result<()> {
+    let by_id = |id| Some(v1::AccountRef { by: Some(v1::account_ref::By::AccountId(id)) });
+    let (from, to) = (by_id(verb.from), by_id(verb.to));
+    let amount = Some(amount(client, &from, verb.amount, None).await?);
+    let request_id = verb.request.take();
+    let request = v1::TransferRequest { from, to, amount, request_id: request_id.clone(), reason: verb.reason };
+    let done = answer(client.balances().transfer(request).await)?;
     tell(out, &request_id, done.balance.as_ref(), done.duplicate)
 }
 

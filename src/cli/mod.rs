@@ -22,7 +22,7 @@ use clap::{Args, Subcommand};
 
 pub use self::{
     account::{AccountVerb, SubscriberVerb},
-    balance::{Adjust, AllowanceVerb, TopUp},
+    balance::{Adjust, AllowanceVerb, TopUp, Transfer},
     client::{Connection, DEFAULT_SERVER},
     events::EventsVerb,
     history::History,
@@ -46,6 +46,8 @@ pub enum AdminCommand {
     /// Give or take money by an operator's decision
     #[command(allow_missing_positional = true)]
     Adjust(Verb<Adjust>),
+    /// Send money from one account to another
+    Transfer(Verb<Transfer>),
     /// Give allowances (bundles of units) to accounts
     Allowance(Verbs<AllowanceVerb>),
     /// Look at running sessions, have them re-authorised or ended
@@ -110,6 +112,7 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Subscriber(command) => ask!(command, account::run_subscriber),
         C::TopUp(command) => ask!(command, balance::top_up),
         C::Adjust(command) => ask!(command, balance::adjust),
+        C::Transfer(command) => ask!(command, balance::transfer),
         C::Allowance(command) => ask!(command, balance::allowance),
         C::Session(command) => ask!(command, session::run),
         C::Events(command) => ask!(command, events::run),

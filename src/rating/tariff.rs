@@ -20,6 +20,8 @@ pub struct Tariff {
     pub name: Arc<str>,
     /// What the service costs by it.
     pub price: Price,
+    /// See [`Tariff::uplink_price`].
+    pub(super) uplink: Option<Price>,
     pub(super) conditions: Conditions,
 }
 
@@ -72,6 +74,18 @@ pub(super) struct Tariffs {
     pub(super) holidays: Holidays,
     /// See [`Service::triggers`].
     pub(super) triggers: Arc<[u32]>,
+}
+
+impl Tariff {
+    /// What octets that are reported as uplink (CC-Input-Octets) cost by it, if that is something else than
+    /// [`Tariff::price`]; see [`Service::uplink_price`], which it does not inherit.
+    pub fn uplink_price(&self) -> Option<&Price> {
+        self.uplink.as_ref()
+    }
+
+    fn is_free(&self) -> bool {
+        self.price.is_free() && self.uplink.as_ref().is_none_or(Price::is_free)
+    }
 }
 
 impl Service {
@@ -127,7 +141,9 @@ impl Service {
 
     /// Whether it never costs anything, by whichever tariff.
     pub fn is_free(&self) -> bool {
-        self.price.is_free() && self.tariffs().iter().all(|tariff| tariff.price.is_free())
+        self.price.is_free()
+            && self.uplink.as_ref().is_none_or(Price::is_free)
+            && self.tariffs().iter().all(Tariff::is_free)
     }
 }
 

@@ -196,12 +196,7 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// The core refused; nothing has changed.
     pub fn account_command(&self, account: AccountId, command: &Command<'_>) -> Pending<Result<Done, Refusal>> {
-        let partition = self.partition_of(account);
-        let mut cell = self.lock(partition);
-        self.catch_up(&mut cell, partition, account, false, self.clock.now());
-        let (decided, position) = self.execute(&mut cell, partition, command);
-        // There may be money now for what pauses for want of it.
-        self.catch_up(&mut cell, partition, account, false, self.clock.now());
+        let (decided, position) = self.execute_for(account, command);
         Pending::new(done(decided), position)
     }
 
@@ -287,6 +282,17 @@ impl<D: Disk> Store<D> {
         record::encode_forgotten(consumer, self.clock.now(), &mut bytes);
         let position = self.appender.append(&bytes, |position| self.outbox.forget(position, consumer));
         Pending::new((), position)
+    }
+
+    /// Executes a command about one account, after what was due for it.
+    pub(super) fn execute_for(&self, account: AccountId, command: &Command<'_>) -> (Decided, Position) {
+        let partition = self.partition_of(account);
+        let mut cell = self.lock(partition);
+        self.catch_up(&mut cell, partition, account, false, self.clock.now());
+        let done = self.execute(&mut cell, partition, command);
+        // There may be money now for what pauses for want of it.
+        self.catch_up(&mut cell, partition, account, false, self.clock.now());
+        done
     }
 
     /// Decides a command and makes it true. The position is what the answer rests on.

@@ -12,6 +12,7 @@ mod outbox;
 mod partition;
 mod query;
 mod recovery;
+mod transfer;
 
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +23,7 @@ pub use self::{
     outbox::{Consumer, CursorTooOld, Outbox},
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},
+    transfer::{TransferFailed, TransferOrder},
 };
 use self::{clients::ClientIndex, index::SessionIndex, partition::Partition};
 use crate::{
@@ -62,6 +64,8 @@ pub struct Store<D: Disk = FileDisk> {
     disk: D,
     /// One checkpoint at a time.
     checkpointing: Mutex<()>,
+    /// One delivery of transfers at a time: a transfer that came back must not be credited by another delivery.
+    delivering: Mutex<()>,
 }
 
 impl<D: Disk> Store<D> {

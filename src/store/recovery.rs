@@ -144,6 +144,7 @@ impl<D: Disk> Store<D> {
             committer: Mutex::new(Some(committer)),
             disk,
             checkpointing: Mutex::new(()),
+            delivering: Mutex::new(()),
         };
         let totals = store.totals();
         let report = RecoveryReport {

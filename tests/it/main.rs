@@ -44,6 +44,7 @@ mod tariff_rules;
 mod tidy;
 mod tls;
 mod tools;
+mod transfers;
 mod transport;
 mod two_connections;
 mod wire;

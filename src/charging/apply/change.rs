@@ -80,6 +80,12 @@ impl State {
         // The account's place in the queue, whatever came of it on the way.
         if let Some(account) = self.accounts.get(&event.account) {
             let after = account.next_due();
+            let sends = account.profile.as_deref().is_some_and(|profile| !profile.transfers.is_empty());
+            if sends {
+                self.senders.insert(event.account);
+            } else {
+                self.senders.remove(&event.account);
+            }
             self.queue_account(event.account, before, after);
         }
         self.forget(event.at);

@@ -145,6 +145,15 @@ fn a_holiday_is_not_the_day_of_the_week_that_it_falls_on() {
 #[test]
 fn windows_past_midnight_belong_to_the_kind_of_day_on_which_they_began() {
     let catalog = catalog(&tariff("night", "days = [\"thu\", \"holiday\"]\nfrom = \"22:00\"\nto = \"06:00\""));
+    for (moment, expected) in [
+        ("2026-04-02T05:00:00+02:00", "own"),
+        ("2026-04-03T05:00:00+02:00", "night"),
+        ("2026-04-04T05:00:00+02:00", "night"),
+        ("2026-04-06T05:00:00+02:00", "own"),
+        ("2026-04-07T05:00:00+02:00", "night"),
+    ] {
+        assert_eq!(name(&catalog, moment), expected, "{moment}");
+    }
     assert_eq!(
         changes(&catalog, "2026-04-02T12:00:00+02:00", 8 * 86_400, 8),
         [

@@ -8,6 +8,7 @@ mod hours;
 mod names;
 mod offers;
 mod pools;
+mod prices;
 mod section;
 mod services;
 mod settings;

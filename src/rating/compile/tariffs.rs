@@ -6,15 +6,15 @@ use toml::de::DeValue;
 
 use super::{
     hours,
+    prices::{self, Counters, PriceText},
     section::{self, Section},
-    services::{self, Services},
+    services::Services,
     settings::network,
     zones::{PREFIX_DIGITS_MAX, Zones},
 };
 use crate::{
     rating::{
         attributes::Role,
-        price::Price,
         problem::{Problems, Span, quoted},
         settings::Settings,
         tariff::{Conditions, Network, Prefixes, Tariff, Tariffs},
@@ -84,7 +84,8 @@ pub(super) fn tariffs<'a>(
             problems.add(&name.span, format!("service {} {message}", quoted(name.value)));
         }
         let kind = of_service.map(|service| service.kind);
-        let price = price(&mut section, kind, problems);
+        let named = service.as_ref().map_or("", |field| field.value);
+        let price = price(&mut section, kind, named, &mut services.counters, problems);
         let conditions = conditions(&mut section, zones, settings, problems);
         if conditions == Conditions::default() && problems.is_empty() {
             let right = "give it a condition, such as `from = \"20:00\"`, or change the price of the service itself";
@@ -104,7 +105,8 @@ pub(super) fn tariffs<'a>(
             problems.add(&span, format!("a service has at most {SERVICE_TARIFFS_MAX} tariffs"));
             break;
         }
-        of_service.push(Tariff { name: name.value.into(), price, conditions });
+        let Some(price_of_units) = price.price else { continue };
+        of_service.push(Tariff { name: name.value.into(), price: price_of_units, uplink: price.uplink, conditions });
     }
     for (place, list) in of_services {
         let Some(service) = services.list.get_mut(place) else { continue };
@@ -117,17 +119,24 @@ pub(super) fn tariffs<'a>(
 }
 
 /// The price counts what the service counts.
-fn price(section: &mut Section<'_>, kind: Option<UnitKind>, problems: &mut Problems<'_>) -> Option<Price> {
-    if services::is_free(section, problems) {
-        return kind.map(Price::free_of);
+fn price(
+    section: &mut Section<'_>,
+    kind: Option<UnitKind>,
+    service: &str,
+    counters: &mut Counters,
+    problems: &mut Problems<'_>,
+) -> Option<PriceText> {
+    if prices::is_free(section, problems) {
+        return kind.map(PriceText::free);
     }
     let span = section.span.clone();
-    let (counts, price) = services::price(section, problems)?;
+    let price = prices::price(section, service, counters, problems)?;
+    let counts = price.kind;
     if let Some(kind) = kind.filter(|kind| *kind != counts) {
         let span = section.value_span("per").unwrap_or(span);
         problems.add(&span, format!("`per` counts {counts} and the service counts {kind}: they must be the same"));
     }
-    price
+    Some(price)
 }
 
 fn conditions<'a>(

@@ -5,6 +5,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api,
     convert::{REASON_CHARS_MAX, currency, identity, identity_of, kind_of, money_in, money_of, name, text},
+    products::products_of,
     status::{answered, invalid, not_found, refused, subscriber_refused},
     v1::{self, account_service_server::AccountService},
 };
@@ -185,7 +186,13 @@ fn account_of(account: &Account) -> v1::Account {
         AccountState::Suspended => v1::AccountState::Suspended,
         AccountState::Terminated => v1::AccountState::Terminated,
     };
+    let v1::AccountProducts { subscriptions, cycle_day, cycle, .. } = products_of(account);
+    let plan = account.profile.as_deref().and_then(|profile| profile.plan.as_deref());
     v1::Account {
+        plan: plan.unwrap_or_default().to_owned(),
+        subscriptions,
+        cycle_day,
+        cycle,
         account_id: account.id.0,
         currency: account.currency.code().to_owned(),
         state: state.into(),

@@ -12,6 +12,7 @@ mod events;
 mod health;
 mod history;
 mod notices;
+mod products;
 pub mod push;
 mod server;
 mod sessions;

@@ -12,7 +12,7 @@ use super::{
     v1::{
         account_service_server::AccountServiceServer, balance_service_server::BalanceServiceServer,
         catalog_service_server::CatalogServiceServer, event_service_server::EventServiceServer,
-        session_service_server::SessionServiceServer,
+        product_service_server::ProductServiceServer, session_service_server::SessionServiceServer,
     },
 };
 use crate::rating::CATALOG_OCTETS_MAX;
@@ -94,6 +94,7 @@ fn router(api: &Api) -> Result<Router, ServeError> {
         .add_service(reflection().build_v1alpha()?)
         .add_service(AccountServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(BalanceServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(ProductServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(catalog)
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))

@@ -88,7 +88,7 @@ fn end(draft: &mut Draft<'_>) {
 fn close(draft: &mut Draft<'_>) {
     let Some(cycle) = draft.profile().previous.take() else { return };
     let running = draft.profile().cycle.take();
-    let usage = usage(&draft.account, &cycle);
+    let usage = cycle.usage(&draft.account);
     let missing = cycle.floor.saturating_sub(usage).max(Money::ZERO);
     let fees = if missing.is_positive() && draft.can_count(missing) {
         draft.enter(HistoryKind::Fee, BucketId::MAIN, -missing.micros(), &Arc::from(FLOOR));
@@ -103,10 +103,13 @@ fn close(draft: &mut Draft<'_>) {
     draft.tell(NoticeKind::CycleClosed { starts, ends, usage, fees });
 }
 
-/// Money that usage in a cycle cost.
-pub(super) fn usage(account: &Account, cycle: &Cycle) -> Money {
-    let counters = account.profile.iter().flat_map(|profile| &profile.counters);
-    let of_cycle = counters
-        .filter(|counter| *counter.name == *CYCLE_COUNTER && cycle.starts < counter.ends && counter.ends <= cycle.ends);
-    Money::from_micros(of_cycle.fold(0i64, |sum, counter| sum.saturating_add(counter.used)))
+impl Cycle {
+    /// Money that usage which happened in it has cost so far.
+    pub fn usage(&self, account: &Account) -> Money {
+        let counters = account.profile.iter().flat_map(|profile| &profile.counters);
+        let of_cycle = counters.filter(|counter| {
+            *counter.name == *CYCLE_COUNTER && self.starts < counter.ends && counter.ends <= self.ends
+        });
+        Money::from_micros(of_cycle.fold(0i64, |sum, counter| sum.saturating_add(counter.used)))
+    }
 }

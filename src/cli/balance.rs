@@ -83,7 +83,7 @@ pub struct Grant {
 
 /// What makes a repetition safe.
 #[derive(Debug, Args)]
-struct RequestId {
+pub(super) struct RequestId {
     /// Unique for the account: the same again changes nothing. One is made if not given
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -91,7 +91,7 @@ struct RequestId {
 
 impl RequestId {
     /// The id. One that is made is told before it is used: should the answer get lost, it is what makes another try safe.
-    fn take(self) -> String {
+    pub(super) fn take(self) -> String {
         self.request_id.unwrap_or_else(|| {
             let id = new_request_id();
             output::complain(format_args!("request id {id} (with --request-id {id} another try is safe)"));
@@ -159,6 +159,6 @@ fn tell(out: &mut Output<'_>, request_id: &str, balance: Option<&v1::Money>, dup
     Ok(out.object(json, text)?)
 }
 
-fn before(duplicate: bool) -> &'static str {
+pub(super) fn before(duplicate: bool) -> &'static str {
     if duplicate { " (this request id was answered before: nothing was done this time)" } else { "" }
 }

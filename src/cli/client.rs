@@ -17,7 +17,7 @@ use crate::api::{
     v1::{
         account_service_client::AccountServiceClient, balance_service_client::BalanceServiceClient,
         catalog_service_client::CatalogServiceClient, event_service_client::EventServiceClient,
-        session_service_client::SessionServiceClient,
+        product_service_client::ProductServiceClient, session_service_client::SessionServiceClient,
     },
 };
 
@@ -60,6 +60,10 @@ impl Client {
 
     pub(super) fn catalog(&self) -> CatalogServiceClient<Channel> {
         CatalogServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn products(&self) -> ProductServiceClient<Channel> {
+        ProductServiceClient::new(self.0.clone())
     }
 
     pub(super) fn sessions(&self) -> SessionServiceClient<Channel> {

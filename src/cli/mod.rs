@@ -11,6 +11,7 @@ mod history;
 mod json;
 mod output;
 mod price;
+mod product;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use self::{
     history::History,
     output::{OutputClosed, complain, say},
     price::Price,
+    product::ProductVerb,
     session::SessionVerb,
     who::Who,
 };
@@ -50,6 +52,8 @@ pub enum AdminCommand {
     Transfer(Verb<Transfer>),
     /// Give allowances (bundles of units) to accounts
     Allowance(Verbs<AllowanceVerb>),
+    /// Products: what is sold, and buying, changing and cancelling it for accounts
+    Product(Verbs<ProductVerb>),
     /// Look at running sessions, have them re-authorised or ended
     Session(Verbs<SessionVerb>),
     /// Follow business events, acknowledge them, forget a consumer
@@ -114,6 +118,7 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Adjust(command) => ask!(command, balance::adjust),
         C::Transfer(command) => ask!(command, balance::transfer),
         C::Allowance(command) => ask!(command, balance::allowance),
+        C::Product(command) => ask!(command, product::run),
         C::Session(command) => ask!(command, session::run),
         C::Events(command) => ask!(command, events::run),
         C::History(command) => ask!(command, history::run),

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     ids::{AccountId, BucketId, Identity, SessionNo},
+    time::Timestamp,
     units::{Currency, Money},
 };
 
@@ -103,6 +104,14 @@ impl Account {
         self.history.push(line, keep.min(HISTORY_ENTRIES_MAX));
     }
 
+    /// Money has come in: products that pause are to be tried again.
+    pub(super) fn retry_products(&mut self, at: Timestamp) {
+        let Some(profile) = self.profile.as_deref_mut() else { return };
+        for subscription in profile.subscriptions.iter_mut().filter(|subscription| subscription.paused) {
+            subscription.retry = Some(at);
+        }
+    }
+
     /// Counts money that moved otherwise than by usage in the cycle that runs, if there is one.
     pub(super) fn count_in_cycle(&mut self, kind: HistoryKind, amount: Money) {
         let Some(cycle) = self.profile.as_deref_mut().and_then(|profile| profile.cycle.as_mut()) else { return };
@@ -129,7 +138,7 @@ impl Account {
     }
 
     /// When something is to be done about it by itself; `None` = never.
-    pub fn next_due(&self) -> Option<crate::time::Timestamp> {
+    pub fn next_due(&self) -> Option<Timestamp> {
         self.profile.as_deref().filter(|_| self.state != AccountState::Terminated)?.next_due()
     }
 

@@ -262,6 +262,12 @@ impl State {
                 HistoryLine::money(event.at, kind, amount),
             );
         }
+        if refund && let Some(account) = self.accounts.get_mut(&event.account) {
+            let before = account.next_due();
+            account.retry_products(event.at);
+            let after = account.next_due();
+            self.queue_account(event.account, before, after);
+        }
         self.apply_notices(event.account, &event.notices);
         if let Some(DebitRef { key, number }) = event.refund_of
             && let Some(debit) = self.charged_event(key, event.account, number)
@@ -347,6 +353,7 @@ impl State {
     fn apply_credit(&mut self, event: &Credited) {
         let keep = self.retention.history_entries;
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
+        let before = account.next_due();
         let is_money = event.kind != HistoryKind::Allowance;
         if let Some(bucket) = &event.new_bucket {
             // What a product has given goes with its period, or rolls over.
@@ -378,6 +385,11 @@ impl State {
             line.unit_kind = Some(kind);
         }
         account.remember(&line, keep);
+        if is_money && event.amount > 0 {
+            account.retry_products(event.at);
+        }
+        let after = account.next_due();
+        self.queue_account(event.account, before, after);
         self.apply_notices(event.account, &event.notices);
         for session in &event.reauthorise {
             self.mark_reauthorise(*session, true, None);

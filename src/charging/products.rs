@@ -11,7 +11,7 @@ use crate::{
     units::Money,
 };
 
-pub(super) use renew::{floor, next, resume, turn};
+pub(super) use renew::{floor, next, turn};
 
 /// Products of one account: each is looked at for every request that is rated.
 const ACCOUNT_PRODUCTS_MAX: usize = 32;

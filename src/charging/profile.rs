@@ -102,6 +102,8 @@ pub struct Subscription {
     pub becomes: Option<Arc<str>>,
     /// The period that runs was paid for, and its allowances were given.
     pub begun: bool,
+    /// It pauses, and money came in at this moment: it is to be tried again.
+    pub retry: Option<Timestamp>,
 }
 
 /// A subscriber of a shared account, with terms of its own.
@@ -222,7 +224,8 @@ impl Subscription {
         let start = (!self.begun && !self.paused).then_some(self.starts);
         let renews = self.renews.filter(|_| !self.paused);
         let trial = self.trial_until.filter(|_| self.begun);
-        [start, renews, trial, self.ends].into_iter().flatten().min()
+        let retry = self.retry.filter(|_| self.paused);
+        [start, renews, trial, retry, self.ends].into_iter().flatten().min()
     }
 
     /// Whether it holds at a moment: it has begun, and is paid for.

@@ -374,9 +374,7 @@ impl State {
         let Some(profile) = account.profile.as_deref() else { return false };
         account.state != AccountState::Terminated
             && (profile.plan.is_some() && profile.life.activated.is_none()
-                || profile.next_due().is_some_and(|due| due <= now)
-                // It is tried again: there may be money for it now.
-                || profile.subscriptions.iter().any(|subscription| subscription.paused))
+                || profile.next_due().is_some_and(|due| due <= now))
     }
 
     /// Puts an account at its place in the queue of those that something is due for.

@@ -42,7 +42,6 @@ pub(super) fn decide(
             draft.changed.reason = "product is due".into();
             products::turn(&mut draft, no, at);
         }
-        None if products::resume(&mut draft) => draft.changed.reason = "a product that paused is paid".into(),
         None => return Decided::done(None),
     }
     Decided::done(Some(Event::AccountChanged(Box::new(draft.finish(state)))))

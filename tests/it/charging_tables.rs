@@ -329,6 +329,11 @@ impl Table {
 
     fn execute(&mut self, command: &Command<'_>) -> String {
         let decided = decide(&self.state, &self.catalog, command, self.now);
+        let known = match &decided.event {
+            Some(Event::AccountChanged(change)) => self.state.account(change.account).unwrap().buckets.as_slice(),
+            _ => &[],
+        };
+        let known: Vec<_> = known.iter().map(|bucket| bucket.id).collect();
         if let Some(event) = &decided.event {
             self.state.apply(event);
             self.events.push(event.clone());
@@ -385,7 +390,7 @@ impl Table {
                 Event::Credited(credited) if !credited.reauthorise.is_empty() => {
                     let _ = writeln!(out, "  rar: {} session(s)", credited.reauthorise.len());
                 }
-                Event::AccountChanged(change) => out += &change::told_change(change),
+                Event::AccountChanged(change) => out += &change::told_change(change, &known),
                 Event::OrphanUsage(orphan) => {
                     let _ = writeln!(out, "  orphan usage: {} report(s)", orphan.usage.len());
                     for step in &orphan.steps {

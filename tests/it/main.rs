@@ -26,6 +26,7 @@ mod kill9;
 mod neighbours;
 mod peers;
 mod process;
+mod products_property;
 mod profiles;
 mod reauthorise;
 mod recorder;

@@ -50,6 +50,9 @@ impl State {
         if let Some(limit) = event.credit_limit {
             account.credit_limit = limit;
         }
+        if moved.credited > 0 {
+            account.retry_products(event.at);
+        }
         change_profile(account, event);
         self.balances += moved.credited - moved.debited;
         self.credited += moved.credited;

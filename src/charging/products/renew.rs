@@ -28,7 +28,9 @@ pub(in crate::charging) fn turn(draft: &mut Draft<'_>, no: u32, due: Timestamp) 
         // It is not sold any more, and nobody knows what it costs.
         return end(draft, &subscription, due);
     };
-    if !subscription.begun {
+    if subscription.paused {
+        retry(draft, product, &subscription, due);
+    } else if !subscription.begun {
         begin(draft, product, &subscription, due);
     } else if subscription.renews.is_some_and(|renews| renews <= due) {
         renew(draft, product, &subscription, due);
@@ -37,19 +39,13 @@ pub(in crate::charging) fn turn(draft: &mut Draft<'_>, no: u32, due: Timestamp) 
     }
 }
 
-/// Tries to begin again what pauses, in the order of purchase. Whether anything did.
-pub(in crate::charging) fn resume(draft: &mut Draft<'_>) -> bool {
-    let now = draft.now;
-    let paused = |subscription: &&Subscription| subscription.paused && subscription.starts <= now;
-    let paused: Vec<_> = draft.profile().subscriptions.iter().filter(paused).cloned().collect();
-    for subscription in paused {
-        let Some(product) = draft.catalog.product(&subscription.product) else { continue };
-        if period::begin(draft, product, &subscription, now).is_ok() {
-            tell(draft, &subscription, ProductStep::Renewed);
-            return true;
-        }
+/// Money has come in for a product that pauses: it begins again as of that moment, or goes on waiting.
+fn retry(draft: &mut Draft<'_>, product: &Product, subscription: &Subscription, due: Timestamp) {
+    let again = Subscription { retry: None, ..subscription.clone() };
+    match period::begin(draft, product, &again, due) {
+        Ok(()) => tell(draft, &again, ProductStep::Renewed),
+        Err(_) => draft.put_subscription(again),
     }
-    false
 }
 
 fn begin(draft: &mut Draft<'_>, product: &Product, subscription: &Subscription, due: Timestamp) {

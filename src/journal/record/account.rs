@@ -316,6 +316,7 @@ fn subscription(w: &mut Writer<'_>, subscription: &Subscription) {
         w.present(10, becomes.as_bytes());
     }
     w.bool(11, subscription.begun);
+    w.optional(12, subscription.retry.map(Timestamp::millis));
 }
 
 fn read_subscription(wire: proto::Subscription) -> Subscription {
@@ -331,6 +332,7 @@ fn read_subscription(wire: proto::Subscription) -> Subscription {
         trial_until: moment(wire.trial_until_ms),
         paused: wire.paused,
         becomes: wire.becomes.map(Arc::from),
+        retry: moment(wire.retry_ms),
         begun: wire.begun,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tollgate::{
     charging::{AccountChanged, BucketKind, Command, HistoryKind, Manage, ManageCommand, MemberNo, When},
-    ids::AccountId,
+    ids::{AccountId, BucketId},
     time::Timestamp,
 };
 
@@ -92,7 +92,9 @@ impl Table {
                 (false, true) => "",
             };
             let _ = write!(out, "{state}");
-            for (name, at) in [("renews", it.renews), ("ends", it.ends), ("trial until", it.trial_until)] {
+            for (name, at) in
+                [("renews", it.renews.filter(|_| !it.paused)), ("ends", it.ends), ("trial until", it.trial_until)]
+            {
                 let _ = at.map(|at| write!(out, ", {name} {}", short(at)));
             }
             let _ = it.becomes.as_ref().map(|becomes| write!(out, ", becomes {becomes}"));
@@ -114,7 +116,7 @@ fn short(at: Timestamp) -> String {
 }
 
 /// What a change moved, a line for each thing.
-pub(super) fn told_change(change: &AccountChanged) -> String {
+pub(super) fn told_change(change: &AccountChanged, known: &[BucketId]) -> String {
     let mut out = String::new();
     for entry in &change.entries {
         let amount = if entry.kind == HistoryKind::Fee {
@@ -126,6 +128,10 @@ pub(super) fn told_change(change: &AccountChanged) -> String {
     }
     for bucket in change.buckets.iter().filter(|bucket| matches!(bucket.kind, BucketKind::Units(_))) {
         let until = bucket.expires.map_or("for ever".to_owned(), |at| format!("until {}", short(at)));
+        if known.contains(&bucket.id) {
+            let _ = writeln!(out, "  keeps what is held of {} {until}", bucket.name);
+            continue;
+        }
         let rolled = if bucket.rolled > 0 { format!(" rolled {}", bucket.rolled) } else { String::new() };
         let _ = writeln!(out, "  gives {}{rolled}: {} {until}", bucket.name, bucket.amount);
     }

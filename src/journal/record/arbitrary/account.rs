@@ -59,11 +59,26 @@ fn cycles() -> BoxedStrategy<Cycle> {
 
 fn subscriptions() -> BoxedStrategy<Subscription> {
     let moment = || option::of(moments());
-    let times = (moments(), moments(), moment(), moment(), moment());
+    let times = (moments(), moments(), moment(), moment(), moment(), moment());
     ((u32s(), names(), members()), times, any::<bool>(), option::of(names()), any::<bool>())
-        .prop_map(|((no, product, member), (bought, starts, renews, ends, trial_until), paused, becomes, begun)| {
-            Subscription { no, product, member, bought, starts, renews, ends, trial_until, paused, becomes, begun }
-        })
+        .prop_map(
+            |((no, product, member), (bought, starts, renews, ends, trial_until, retry), paused, becomes, begun)| {
+                Subscription {
+                    no,
+                    product,
+                    member,
+                    bought,
+                    starts,
+                    renews,
+                    ends,
+                    trial_until,
+                    paused,
+                    becomes,
+                    begun,
+                    retry,
+                }
+            },
+        )
         .boxed()
 }
 

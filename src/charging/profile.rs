@@ -197,6 +197,12 @@ impl Profile {
         self.counters.iter().filter(fits).min_by_key(|counter| counter.ends)
     }
 
+    /// The billing cycle that usage belongs to which happened at a moment: the one before as long as it is there, else the
+    /// one that runs.
+    pub fn cycle_at(&self, at: Timestamp) -> Option<&Cycle> {
+        self.previous.as_ref().filter(|previous| at < previous.ends).or(self.cycle.as_ref())
+    }
+
     /// The member with this number.
     pub fn member(&self, no: MemberNo) -> Option<&Member> {
         self.members.iter().find(|member| member.no == no)

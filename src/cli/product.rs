@@ -51,6 +51,7 @@ pub struct ChangeProduct {
     /// Its number in the account
     subscription: u32,
     /// Name of the other product
+    #[arg(long = "to", value_name = "PRODUCT")]
     product: String,
     #[command(flatten)]
     order: Order,

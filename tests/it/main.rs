@@ -28,6 +28,7 @@ mod neighbours;
 mod peers;
 mod process;
 mod products_property;
+mod products_store;
 mod profiles;
 mod reauthorise;
 mod recorder;

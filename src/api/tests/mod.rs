@@ -3,6 +3,7 @@
 mod accounts;
 mod balances;
 mod events;
+mod products;
 mod push;
 mod server;
 mod sessions;

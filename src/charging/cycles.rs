@@ -113,3 +113,139 @@ impl Cycle {
         Money::from_micros(of_cycle.fold(0i64, |sum, counter| sum.saturating_add(counter.used)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        charging::{
+            AccountChanged, AccountSpec, Command, Counter, Event, Manage, ManageCommand, Measure, MemberNo, Retention,
+            State, When, decide,
+        },
+        ids::AccountId,
+    };
+
+    const CATALOG: &str = include_str!("../../tests/it/charging_tables/products.toml");
+    const ACCOUNT: AccountId = AccountId(1);
+    /// 2026-03-01T00:00:00Z.
+    const MARCH: Timestamp = Timestamp::from_secs(1_772_323_200);
+    const DAY: u64 = 86_400;
+
+    struct World {
+        catalog: Catalog,
+        state: State,
+    }
+
+    impl World {
+        fn execute(&mut self, command: &Command<'_>, now: Timestamp) -> Option<Event> {
+            let event = decide(&self.state, &self.catalog, command, now).event?;
+            self.state.apply(&event);
+            self.state.check().unwrap();
+            Some(event)
+        }
+
+        fn manage(&mut self, what: Manage<'_>) {
+            let command = ManageCommand { account: ACCOUNT, request_id: "", reason: "", what };
+            self.execute(&Command::Manage(command), MARCH).unwrap();
+        }
+
+        fn catch_up(&mut self, now: Timestamp) -> Option<Statement> {
+            let command = Command::CatchUp { account: ACCOUNT, use_begins: false };
+            match self.execute(&command, now) {
+                Some(Event::AccountChanged(change)) => change.statement.map(|statement| *statement),
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn profile(&self) -> &crate::charging::Profile {
+            self.state.account(ACCOUNT).unwrap().profile.as_deref().unwrap()
+        }
+    }
+
+    /// An account with 100.00 and a plan that waits two days for late usage, in its first cycle.
+    fn world() -> World {
+        let catalog = Catalog::from_toml(CATALOG).unwrap();
+        let mut world = World { state: State::new(Retention::default()), catalog };
+        let spec = AccountSpec {
+            id: ACCOUNT,
+            currency: world.catalog.currency(),
+            balance: Money::from_micros(100_000_000),
+            credit_limit: Money::ZERO,
+            never_stop: false,
+            allowances: Vec::new(),
+        };
+        world.execute(&Command::CreateAccount(spec), MARCH).unwrap();
+        let plan = AccountChanged { account: ACCOUNT, plan: Some(Some("late".into())), ..AccountChanged::default() };
+        world.state.apply(&Event::AccountChanged(Box::new(plan)));
+        world.manage(Manage::SetCycleDay(1));
+        world
+    }
+
+    /// Usage that was charged in the cycle: counted, and taken from the balance.
+    fn use_money(world: &mut World, micros: i64) {
+        let cycle = world.profile().cycle.clone().unwrap();
+        let counter = Counter {
+            id: BucketId(7),
+            name: CYCLE_COUNTER.into(),
+            member: MemberNo::SHARED,
+            measure: Measure::Money,
+            starts: cycle.starts,
+            ends: cycle.ends,
+            closes: cycle.closes,
+            used: micros,
+            reserved: 0,
+        };
+        let begun = AccountChanged { account: ACCOUNT, begun: vec![counter], ..AccountChanged::default() };
+        world.state.apply(&Event::AccountChanged(Box::new(begun)));
+    }
+
+    #[test]
+    fn a_cycle_waits_for_late_usage_and_charges_what_is_missing_to_its_floor() {
+        let mut world = world();
+        world.manage(Manage::Buy { product: "floor", member: MemberNo::SHARED, start: When::Now });
+        use_money(&mut world, 12_000_000);
+        let april = MARCH.plus_secs(31 * DAY);
+        assert_eq!(world.profile().next_due(), Some(april));
+        // The cycle ends, and the product renews with it; its statement waits.
+        assert_eq!(world.catch_up(april), None);
+        assert_eq!(world.catch_up(april), None);
+        let before = world.profile().previous.clone().unwrap();
+        assert_eq!((before.ends, before.closes), (april, april.plus_secs(2 * DAY)));
+        assert_eq!(before.floor, Money::from_micros(20_000_000));
+        assert_eq!(world.profile().next_due(), Some(before.closes));
+
+        let statement = world.catch_up(april.plus_secs(2 * DAY)).unwrap();
+        let money = Money::from_micros;
+        assert_eq!((statement.opening, statement.usage), (money(100_000_000), money(12_000_000)));
+        assert_eq!(
+            (statement.fees, statement.closing),
+            (money(8_000_000), money(80_000_000)),
+            "20.00 were to be spent"
+        );
+        let running = world.profile().cycle.clone().unwrap();
+        assert_eq!((running.opening, running.fees), (statement.closing, Money::ZERO), "the fee was that of March");
+        assert_eq!(world.profile().previous, None);
+    }
+
+    #[test]
+    fn usage_above_the_floor_pays_for_it() {
+        let mut world = world();
+        world.manage(Manage::Buy { product: "floor", member: MemberNo::SHARED, start: When::Now });
+        use_money(&mut world, 20_000_000);
+        let late = MARCH.plus_secs(40 * DAY);
+        let mut statements = std::iter::from_fn(|| Some(world.catch_up(late)));
+        let statement = statements.find_map(|statement| statement).unwrap();
+        assert_eq!((statement.usage, statement.fees), (Money::from_micros(20_000_000), Money::ZERO));
+    }
+
+    #[test]
+    fn usage_belongs_to_the_cycle_in_which_it_happened() {
+        let mut world = world();
+        let april = MARCH.plus_secs(31 * DAY);
+        world.catch_up(april);
+        let profile = world.profile();
+        let starts = |at| profile.cycle_at(at).unwrap().starts;
+        assert_eq!(starts(april.plus_secs(1)), april);
+        assert_eq!(starts(Timestamp::from_millis(april.millis() - 1)), MARCH);
+    }
+}

@@ -119,8 +119,8 @@ fn a_credit_brings_a_product_back_that_pauses() {
     top_up(40_000_000, "enough");
     let account = account(&store, 1);
     assert!(account.profile.as_deref().unwrap().subscriptions[0].begun);
-    // 4.00 and 41.00, less 31.00 for May.
-    assert_eq!(account.balance(), Money::from_micros(14_000_000));
+    // 4.00 and 41.00, less 30.00 for what is left of May on the second.
+    assert_eq!(account.balance(), Money::from_micros(15_000_000));
     let paused = |kind: &NoticeKind| matches!(kind, NoticeKind::Product { step: ProductStep::Paused, .. });
     let notices = notices(&store);
     let of_account = notices.iter().filter(|notice| notice.1.account == AccountId(1));

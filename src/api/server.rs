@@ -11,9 +11,10 @@ use super::{
     Api,
     access::{self, Access},
     v1::{
-        account_service_server::AccountServiceServer, balance_service_server::BalanceServiceServer,
-        catalog_service_server::CatalogServiceServer, event_service_server::EventServiceServer,
-        product_service_server::ProductServiceServer, session_service_server::SessionServiceServer,
+        account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer,
+        balance_service_server::BalanceServiceServer, catalog_service_server::CatalogServiceServer,
+        event_service_server::EventServiceServer, product_service_server::ProductServiceServer,
+        record_service_server::RecordServiceServer, session_service_server::SessionServiceServer,
     },
 };
 use crate::rating::CATALOG_OCTETS_MAX;
@@ -92,8 +93,8 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
     let reflection = || Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let health = tonic_health::pb::FILE_DESCRIPTOR_SET;
     let reflection = || reflection().register_encoded_file_descriptor_set(health);
-    // The text is at most this long, beside a few octets of framing.
-    let catalog = CatalogServiceServer::new(api.clone()).max_decoding_message_size(CATALOG_OCTETS_MAX + 1_024);
+    // The text is at most this long, beside a reason, names and a few octets of framing.
+    let catalog = CatalogServiceServer::new(api.clone()).max_decoding_message_size(CATALOG_OCTETS_MAX + 4_096);
     Ok(Routes::new(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(AccountServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
@@ -101,5 +102,7 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
         .add_service(ProductServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(catalog)
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
-        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
+        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(RecordServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(AuditServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
 }

@@ -23,10 +23,12 @@ mod kept;
 mod lifecycle;
 mod manage;
 mod memory;
+mod price_lists;
 mod products;
 mod profile;
 mod quota;
 mod rate;
+mod record;
 mod refund;
 mod restore;
 mod session;
@@ -45,7 +47,7 @@ pub use command::{
     Interrogation, RequestKind, ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
 pub use cycles::CYCLE_COUNTER;
-pub use decide::{Decided, Outcome, Refusal, decide};
+pub use decide::{Decided, Outcome, Refusal, decide, decide_by};
 pub use event::{
     ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
     Opening, Origin, OrphanUsage, ProductStep, Step,
@@ -53,8 +55,10 @@ pub use event::{
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use manage::{Manage, ManageCommand, When};
+pub use price_lists::version_for;
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
 pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
+pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKind, UsageRecord, UsedService};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
 pub use transfer::receipt_id;

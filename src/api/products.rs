@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
+    by::Caller,
     convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, text},
     status::{answered, invalid, refused},
     v1::{self, product_service_server::ProductService},
@@ -33,11 +34,12 @@ impl ProductService for Api {
         request: Request<v1::BuyProductRequest>,
     ) -> Result<Response<v1::BuyProductResponse>, Status> {
         answered("BuyProduct", async {
-            let request = request.get_ref();
+            let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
             let (product, member) = (name("product", &request.product)?, MemberNo(request.member));
             let what = Manage::Buy { product, member, start: when(request.start.as_ref())? };
-            let (account, duplicate) = self.manage(account, &request.request_id, &request.reason, what).await?;
+            let (account, duplicate) =
+                self.manage((&caller, "BuyProduct"), account, &request.request_id, &request.reason, what).await?;
             Ok(v1::BuyProductResponse { account, duplicate })
         })
         .await
@@ -48,11 +50,12 @@ impl ProductService for Api {
         request: Request<v1::ChangeProductRequest>,
     ) -> Result<Response<v1::ChangeProductResponse>, Status> {
         answered("ChangeProduct", async {
-            let request = request.get_ref();
+            let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
             let (to, when) = (name("product", &request.product)?, when(request.start.as_ref())?);
             let what = Manage::ChangeProduct { subscription: number(request.subscription)?, to, when };
-            let (account, duplicate) = self.manage(account, &request.request_id, &request.reason, what).await?;
+            let (account, duplicate) =
+                self.manage((&caller, "ChangeProduct"), account, &request.request_id, &request.reason, what).await?;
             Ok(v1::ChangeProductResponse { account, duplicate })
         })
         .await
@@ -63,11 +66,12 @@ impl ProductService for Api {
         request: Request<v1::CancelProductRequest>,
     ) -> Result<Response<v1::CancelProductResponse>, Status> {
         answered("CancelProduct", async {
-            let request = request.get_ref();
+            let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
             let subscription = number(request.subscription)?;
             let what = Manage::CancelProduct { subscription, when: when(request.start.as_ref())? };
-            let (account, duplicate) = self.manage(account, &request.request_id, &request.reason, what).await?;
+            let (account, duplicate) =
+                self.manage((&caller, "CancelProduct"), account, &request.request_id, &request.reason, what).await?;
             Ok(v1::CancelProductResponse { account, duplicate })
         })
         .await
@@ -89,12 +93,13 @@ impl ProductService for Api {
         request: Request<v1::SetCycleDayRequest>,
     ) -> Result<Response<v1::SetCycleDayResponse>, Status> {
         answered("SetCycleDay", async {
-            let request = request.get_ref();
+            let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
             let day = u8::try_from(request.day).ok().filter(|day| (1..=28).contains(day));
             let day = day.ok_or_else(|| invalid("day", format_args!("must be 1 to 28, is {}", request.day)))?;
             let what = Manage::SetCycleDay(day);
-            let (account, duplicate) = self.manage(account, &request.request_id, &request.reason, what).await?;
+            let (account, duplicate) =
+                self.manage((&caller, "SetCycleDay"), account, &request.request_id, &request.reason, what).await?;
             Ok(v1::SetCycleDayResponse { account, duplicate })
         })
         .await
@@ -128,6 +133,7 @@ impl Api {
     /// Does something with an account. Returns what it has then, and whether it had been done before.
     async fn manage(
         &self,
+        (caller, method): (&Caller, &'static str),
         account: AccountId,
         request_id: &str,
         reason: &str,
@@ -137,7 +143,7 @@ impl Api {
         let request_id = name("request_id", request_id)?;
         let reason = if reason.is_empty() { reason } else { text("reason", reason, REASON_CHARS_MAX)? };
         let command = Command::Manage(ManageCommand { account, request_id, reason, what });
-        let done = self.store.account_command(account, &command);
+        let done = self.by(caller, method, reason).account_command(account, &command);
         let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         Ok((Some(products_of(&self.read_account(account).await?)), done.repeated))
     }

@@ -31,6 +31,8 @@ mod lives;
 mod neighbours;
 mod peers;
 mod process;
+mod products_property;
+mod products_store;
 mod profiles;
 mod reauthorise;
 mod recorder;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The name of the counter of all money that usage costs in a cycle, whoever used it.
-pub const CYCLE_COUNTER: &str = "cycle";
+pub const CYCLE_COUNTER: &str = "cycle/usage";
 /// What is missing to the least that products want spent is charged under this name.
 const FLOOR: &str = "floor";
 

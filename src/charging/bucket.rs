@@ -46,6 +46,13 @@ pub struct Bucket {
 impl Bucket {
     /// Priority of the main money bucket: after everything else.
     pub const MAIN_PRIORITY: u32 = 1_000;
+    /// Priority of a member's own money: before the main bucket, should it come to be shared.
+    pub const MEMBER_PRIORITY: u32 = 900;
+
+    /// Whether it is the main money bucket, where all is charged that no other can pay.
+    pub fn is_main(&self) -> bool {
+        self.id == BucketId::MAIN
+    }
 
     /// The place in the order of consumption: priority, then soonest expiry, then id (design section 4).
     pub fn rank(&self) -> (u32, Timestamp, BucketId) {

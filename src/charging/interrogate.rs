@@ -211,7 +211,8 @@ impl<'a> Interrogator<'a> {
         session: Option<&'a Session>,
         context: Option<ContextId>,
     ) -> Self {
-        let ledger = Ledger::new(account, now);
+        let member = session.map_or(request.member, |session| session.member);
+        let ledger = Ledger::new(account, now).used_by(member);
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let pools = session.map_or_else(Vec::new, |session| session.pools.clone());

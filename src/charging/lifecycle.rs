@@ -1,6 +1,8 @@
 //! What a change of balance means for the account's life: credit stop, reconnect, thresholds (design section 6).
 
-use super::{Account, AccountState, BucketKind, Notice, NoticeKind, Quota, State, quota::Ledger};
+use super::{
+    Account, AccountState, BucketKind, MemberNo, Notice, NoticeKind, Quota, State, payer::Payer, quota::Ledger,
+};
 use crate::{
     ids::SessionNo,
     rating::{Catalog, ThresholdKind},
@@ -8,15 +10,27 @@ use crate::{
     units::Money,
 };
 
-/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
+/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance. In
+/// a shared account it is the line of all that is stopped, so that nothing may be left to any member either.
 pub(super) fn is_exhausted(account: &Account, ledger: &Ledger<'_>) -> bool {
-    ledger.balance().saturating_add(account.credit_limit) <= Money::ZERO && !ledger.has_units()
+    ledger.balance().saturating_add(account.credit_limit) <= Money::ZERO
+        && !ledger.has_units()
+        && !ledger.has_own_money()
 }
 
-/// The sessions of an account that wait for credit: a credit should make them ask again (spec C-104).
+/// The sessions of an account that wait for credit: a credit to what is shared should make them ask again (spec C-104).
 pub(super) fn waiting(state: &State, account: &Account) -> Vec<SessionNo> {
-    let waits =
-        |no: &SessionNo| state.session(*no).is_some_and(|session| session.quotas.iter().any(Quota::wants_credit));
+    waiting_for(state, account, MemberNo::SHARED)
+}
+
+/// The sessions of an account that wait for credit, and may use what belongs to an owner.
+pub(super) fn waiting_for(state: &State, account: &Account, owner: MemberNo) -> Vec<SessionNo> {
+    let waits = |no: &SessionNo| {
+        state.session(*no).is_some_and(|session| {
+            session.quotas.iter().any(Quota::wants_credit)
+                && Payer::of(account, session.member).owners().contains(&Some(owner))
+        })
+    };
     account.sessions.iter().copied().filter(waits).collect()
 }
 
@@ -38,6 +52,9 @@ pub(super) fn waiting_others(state: &State, account: &Account, releasing: Sessio
     if account.sessions.len() < 2 || account.state != AccountState::Active {
         return Vec::new();
     }
+    let payer = |no| Payer::of(account, state.session(no).map_or(MemberNo::SHARED, |session| session.member));
+    let releases = payer(releasing);
+    let waits = |no: &SessionNo| waits(no) && payer(*no).shares_with(releases);
     account.sessions.iter().copied().filter(waits).collect()
 }
 

@@ -2,7 +2,8 @@
 //! for is remembered in short, and the same id with something else is refused.
 
 use super::{
-    Account, AccountChanged, AccountState, Asked, Decided, Event, HistoryKind, Outcome, Refusal, State, transfer,
+    Account, AccountChanged, AccountState, Asked, Decided, Event, HistoryKind, MemberLimit, Outcome, PayOrder, Refusal,
+    State, members, transfer,
 };
 use crate::{
     ids::{AccountId, BucketId},
@@ -45,6 +46,26 @@ pub enum Manage<'a> {
         /// Why.
         why: &'a str,
     },
+    /// A subscriber becomes a member of the shared account, or gets other terms as one.
+    SetMember {
+        /// The subscriber's id.
+        subscriber: &'a str,
+        /// Whose balance pays first.
+        order: PayOrder,
+        /// What it may take of what is shared; one for each period and measure.
+        limits: Vec<MemberLimit>,
+    },
+    /// A member leaves the account, with the subscriber that it is: its sessions end, its own balance is everybody's from
+    /// then on, its identities are free.
+    RemoveMember {
+        /// The subscriber's id.
+        subscriber: &'a str,
+    },
+    /// A subscriber leaves the account, whether it is a member or not.
+    RemoveSubscriber {
+        /// Its id.
+        subscriber: &'a str,
+    },
     /// Reserved for what borrows from the request.
     #[doc(hidden)]
     Nothing(std::marker::PhantomData<&'a str>),
@@ -56,6 +77,9 @@ impl Manage<'_> {
         match self {
             Self::SetCycleDay(day) => format!("cycle-day {day}"),
             Self::SendTransfer { to, amount } => transfer::in_short(*to, *amount),
+            Self::SetMember { subscriber, order, limits } => members::in_short(subscriber, *order, limits),
+            Self::RemoveMember { subscriber } => format!("remove member {subscriber}"),
+            Self::RemoveSubscriber { subscriber } => format!("remove subscriber {subscriber}"),
             // Of our own, and idempotent by what is on its way.
             Self::SettleTransfer(_) | Self::ReturnTransfer { .. } => String::new(),
             Self::Nothing(_) => String::new(),
@@ -80,8 +104,15 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
         let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
         return Decided { repeated: true, outcome, ..Decided::done(None) };
     }
-    let transfer = matches!(command.what, Manage::SettleTransfer(_) | Manage::ReturnTransfer { .. });
-    if account.state == AccountState::Terminated && !transfer {
+    // What was on its way arrives, and whoever is left in an account that has ended may leave it.
+    let after_the_end = matches!(
+        command.what,
+        Manage::SettleTransfer(_)
+            | Manage::ReturnTransfer { .. }
+            | Manage::RemoveMember { .. }
+            | Manage::RemoveSubscriber { .. }
+    );
+    if account.state == AccountState::Terminated && !after_the_end {
         return Decided::refused(Refusal::Terminated(account.id));
     }
     let changed = match &command.what {
@@ -95,6 +126,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
             Some(returned) => Ok(returned),
             None => return Decided::done(None),
         },
+        Manage::SetMember { subscriber, order, limits } => members::set(account, subscriber, *order, limits),
+        Manage::RemoveMember { subscriber } => members::remove(state, account, subscriber),
+        Manage::RemoveSubscriber { subscriber } => members::remove_subscriber(state, account, subscriber),
         Manage::Nothing(_) => Err(Refusal::NotPossible("there is nothing to do".into())),
     };
     match changed {

@@ -20,7 +20,9 @@ mod invariants;
 mod kept;
 mod lifecycle;
 mod manage;
+mod members;
 mod memory;
+mod payer;
 mod profile;
 mod quota;
 mod rate;
@@ -49,6 +51,7 @@ pub use event::{
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use manage::{Manage, ManageCommand};
+pub use members::{ACCOUNT_MEMBERS_MAX, MEMBER_LIMITS_MAX};
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
 pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Account, Bucket, BucketKind, Draw, rate::Rate};
+use super::{Account, Bucket, BucketKind, Draw, MemberNo, payer::Payer, rate::Rate};
 use crate::{
     ids::{BucketId, QuotaKey},
     rating::{PriceOverflow, Service},
@@ -202,6 +202,8 @@ pub(super) const BALANCE_MAX: i64 = i64::MAX / 2;
 /// A working copy of an account's buckets for the length of one decision.
 pub(super) struct Ledger<'a> {
     account: &'a Account,
+    /// On whose behalf.
+    payer: Payer,
     /// In the order of the account's buckets.
     lines: Vec<Line>,
     now: Timestamp,
@@ -224,7 +226,19 @@ impl<'a> Ledger<'a> {
             .iter()
             .map(|bucket| Line { amount: bucket.amount, reserved: bucket.reserved, released: 0 })
             .collect();
-        Self { account, lines, now, debited: account.debited.micros() }
+        Self { account, payer: Payer::ANYBODY, lines, now, debited: account.debited.micros() }
+    }
+
+    /// The same for the usage of a member of a shared account.
+    pub(super) fn used_by(self, member: MemberNo) -> Self {
+        Self { payer: Payer::of(self.account, member), ..self }
+    }
+
+    /// The buckets that may be used, in the order of consumption.
+    fn in_order(&self) -> impl Iterator<Item = (usize, &'a Bucket)> {
+        let buckets = &self.account.buckets;
+        let of = move |owner| buckets.iter().enumerate().filter(move |(_, bucket)| bucket.owner == owner);
+        self.payer.owners().into_iter().flatten().flat_map(of)
     }
 
     fn line_mut(&mut self, bucket: BucketId) -> Option<&mut Line> {
@@ -275,14 +289,21 @@ impl<'a> Ledger<'a> {
         })
     }
 
-    /// Money that is neither spent nor reserved: below zero if the account is in debt.
+    /// Money that may be used and is neither spent nor reserved: below zero if the account is in debt.
     pub(super) fn remaining(&self) -> Money {
-        let lines = self.account.buckets.iter().zip(&self.lines);
-        lines
-            .filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.is_valid(self.now))
-            .fold(Money::ZERO, |sum, (_, line)| {
-                sum.saturating_add(Money::from_micros(line.amount.saturating_sub(line.reserved)))
-            })
+        self.usable_money(|line| line.amount.saturating_sub(line.reserved))
+    }
+
+    /// Money that may be used, reservations not subtracted.
+    pub(super) fn usable_balance(&self) -> Money {
+        self.usable_money(|line| line.amount)
+    }
+
+    fn usable_money(&self, part: impl Fn(&Line) -> i64) -> Money {
+        let money = self.in_order().filter(|(_, bucket)| bucket.kind == BucketKind::Money && bucket.is_valid(self.now));
+        money
+            .filter_map(|(index, _)| self.lines.get(index))
+            .fold(Money::ZERO, |sum, line| sum.saturating_add(Money::from_micros(part(line))))
     }
 
     /// Whether anything that could pay for this service is reserved beside `own`, by whichever session: it may come back
@@ -290,7 +311,7 @@ impl<'a> Ledger<'a> {
     pub(super) fn anything_reserved_beside(&self, tariff: Tariff<'_>, own: &[Draw]) -> bool {
         self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
             let own = own.iter().filter(|draw| draw.bucket == bucket.id).map(|draw| draw.amount).sum();
-            line.reserved > own && tariff.takes(bucket)
+            line.reserved > own && tariff.takes(bucket) && self.payer.uses(bucket)
         })
     }
 
@@ -302,6 +323,16 @@ impl<'a> Ledger<'a> {
             .zip(&self.lines)
             .filter(|(bucket, _)| bucket.kind == BucketKind::Money)
             .fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
+    }
+
+    /// Whether a member has money of its own.
+    pub(super) fn has_own_money(&self) -> bool {
+        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
+            bucket.owner != MemberNo::SHARED
+                && bucket.kind == BucketKind::Money
+                && line.amount > 0
+                && bucket.is_valid(self.now)
+        })
     }
 
     /// Units left in valid unit buckets.
@@ -350,7 +381,7 @@ impl<'a> Ledger<'a> {
         // Money buckets add up to a purse that buys units as cheaply as one bucket would: the price of a block may come
         // from two of them.
         let (mut purse, mut bought) = (Money::ZERO, 0u64);
-        for (index, bucket) in self.account.buckets.iter().enumerate() {
+        for (index, bucket) in self.in_order() {
             if open == 0 {
                 break;
             }
@@ -396,29 +427,32 @@ impl<'a> Ledger<'a> {
             })
     }
 
-    /// Spreads the cost over the money buckets; what they cannot pay goes to the main bucket. The margin is taken only as
-    /// far as it is there.
+    /// Spreads the cost over the money buckets that may be used, the main one last among what is shared; what they cannot
+    /// pay goes to the main bucket. The margin is taken only as far as it is there.
     fn draw_money(&self, allocation: &mut Allocation, margin: Money) {
+        let money = || self.in_order().filter(|(_, bucket)| bucket.kind == BucketKind::Money);
         let mut due = allocation.cost.micros();
         if margin != Money::ZERO {
-            let money =
-                |index: &usize| self.account.buckets.get(*index).is_some_and(|bucket| bucket.kind == BucketKind::Money);
-            let indices = (0..self.account.buckets.len()).filter(money);
-            let free = indices.fold(0i64, |sum, index| sum.saturating_add(self.available(index)));
+            let free = money().fold(0i64, |sum, (index, _)| sum.saturating_add(self.available(index)));
             due = due.saturating_add(margin.micros().min(free.saturating_sub(due)).max(0));
         }
-        for (index, bucket) in self.account.buckets.iter().enumerate() {
-            if bucket.kind != BucketKind::Money || bucket.id == BucketId::MAIN {
-                continue;
-            }
-            let taken = self.available(index).min(due);
-            if taken > 0 {
-                allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
-                due -= taken;
+        for owner in self.payer.owners().into_iter().flatten() {
+            let of_owner = || money().filter(|(_, bucket)| bucket.owner == owner);
+            let (others, main) =
+                (of_owner().filter(|(_, it)| !it.is_main()), of_owner().filter(|(_, it)| it.is_main()));
+            for (index, bucket) in others.chain(main) {
+                let taken = self.available(index).min(due);
+                if taken > 0 {
+                    allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
+                    due -= taken;
+                }
             }
         }
         if due > 0 {
-            allocation.draws.push(Draw { bucket: BucketId::MAIN, amount: due });
+            match allocation.draws.iter_mut().find(|draw| draw.bucket == BucketId::MAIN) {
+                Some(draw) => draw.amount = draw.amount.saturating_add(due),
+                None => allocation.draws.push(Draw { bucket: BucketId::MAIN, amount: due }),
+            }
         }
     }
 }

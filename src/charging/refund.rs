@@ -11,6 +11,7 @@ use super::{
     Account, AccountState, Answer, BucketKind, DebitRef, Decided, Draw, Event, EventAction, EventCharged, EventRequest,
     Grant, Measure, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want, event_charging,
     lifecycle,
+    payer::Payer,
     quota::{Allocation, BALANCE_MAX, Ledger, Tariff},
 };
 use crate::{
@@ -254,8 +255,12 @@ impl Refunder<'_> {
     /// Another allowance that can pay for the service, where the one that did has gone or run out.
     fn substitute(&self, step: &Step) -> Option<BucketId> {
         let service = self.catalog.service_by_name(&step.service)?;
+        let payer = Payer::of(self.account, self.request.member);
         let takes = |bucket: &&super::Bucket| {
-            bucket.kind != BucketKind::Money && bucket.is_valid(self.now) && Tariff::Service(service).takes(bucket)
+            bucket.kind != BucketKind::Money
+                && bucket.is_valid(self.now)
+                && Tariff::Service(service).takes(bucket)
+                && payer.uses(bucket)
         };
         self.account.buckets.iter().find(takes).map(|bucket| bucket.id)
     }

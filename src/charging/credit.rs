@@ -53,8 +53,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
             money(state, catalog, account, command, HistoryKind::TransferIn, amount, &reason, now)
         }
         CreditKind::Allowance(allowance) => grant_allowance(state, account, command, allowance, MemberNo::SHARED, now),
-        CreditKind::MemberTopUp { amount, .. } => {
-            money(state, catalog, account, command, HistoryKind::TopUp, amount, "", now)
+        CreditKind::MemberTopUp { subscriber, amount } => {
+            let whose = name_of_own(subscriber);
+            money(state, catalog, account, command, HistoryKind::TopUp, amount, &whose, now)
         }
         CreditKind::MemberAllowance { subscriber, allowance } => match members::find(account, subscriber) {
             Ok(member) => grant_allowance(state, account, command, allowance, member.no, now),

@@ -10,10 +10,11 @@ use crate::{
     units::Money,
 };
 
-/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance. In
-/// a shared account it is the line of all that is stopped, so that nothing may be left to any member either.
+/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance. It
+/// is the line of all members that is stopped, so that nothing may be left to any of them; and what a member has of its own
+/// does not pay what the others owe.
 pub(super) fn is_exhausted(account: &Account, ledger: &Ledger<'_>) -> bool {
-    ledger.balance().saturating_add(account.credit_limit) <= Money::ZERO
+    ledger.shared_balance().saturating_add(account.credit_limit) <= Money::ZERO
         && !ledger.has_units()
         && !ledger.has_own_money()
 }
@@ -93,8 +94,9 @@ pub(super) fn notices_of_debit(
         return notices;
     }
     let floor = -before.credit_limit;
-    if balance < floor && balance < old {
-        let excess = floor.min(old).saturating_sub(balance);
+    let (old, now_shared) = (before.shared_balance(), ledger.shared_balance());
+    if now_shared < floor && now_shared < old {
+        let excess = floor.min(old).saturating_sub(now_shared);
         tell(NoticeKind::Overdraft { excess });
     }
     if !before.credit_stopped && before.state != AccountState::Terminated && is_exhausted(before, ledger) {

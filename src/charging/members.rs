@@ -119,15 +119,7 @@ fn closing(state: &State, account: &Account, member: MemberNo) -> AccountChanged
 fn check(account: &Account, limits: &[MemberLimit]) -> Result<(), Refusal> {
     let wrong = |why: String| Err(Refusal::NotPossible(why));
     if limits.len() > MEMBER_LIMITS_MAX {
-        return wrong(format!("a member has at most {MEMBER_LIMITS_MAX} limits"));
-    }
-    for (place, limit) in limits.iter().enumerate() {
-        let name = name_of(limit);
-        if !(0..=BALANCE_MAX).contains(&limit.amount) {
-            return wrong(format!(
-                "a limit of {} of member {name} of account {} is out of range",
-                limit.amount, account.id
-            ));
+        return wrong(format!("a limit of {name} is 0 to {BALANCE_MAX}, not {}", limit.amount));
         }
         if let Period::Seconds(secs) = limit.period
             && !PERIOD_SECS.contains(&secs)

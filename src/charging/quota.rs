@@ -325,6 +325,14 @@ impl<'a> Ledger<'a> {
             .fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
     }
 
+    /// Money that is everybody's, reservations not subtracted.
+    pub(super) fn shared_balance(&self) -> Money {
+        let lines = self.account.buckets.iter().zip(&self.lines);
+        lines
+            .filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.owner == MemberNo::SHARED)
+            .fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
+    }
+
     /// Whether a member has money of its own.
     pub(super) fn has_own_money(&self) -> bool {
         self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {

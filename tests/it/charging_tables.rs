@@ -8,13 +8,13 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use tollgate::{
     charging::{
-        AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command, CreditCommand,
-        CreditKind, Event, EventAction, EventRequest, Interrogation, Measure, MemberNo, NoticeKind, Outcome,
-        ReplyExtras, RequestKind, Retention, ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits,
-        decide,
+        AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command, Counter,
+        CreditCommand, CreditKind, Event, EventAction, EventRequest, Interrogation, Manage, ManageCommand, Measure,
+        MemberLimit, MemberNo, NoticeKind, Outcome, PayOrder, ReplyExtras, RequestKind, Retention, ServiceRequest,
+        State, Subscriber, SubscriberSpec, TariffAdvice, Used, Verdict, Want, WantedUnits, decide,
     },
-    ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
-    rating::{Attributes, Catalog, Role},
+    ids::{AccountId, Identity, IdentityKind, QuotaKey, RefundToken, SessionKey, SessionNo},
+    rating::{Attributes, Catalog, Period, Role},
     time::Timestamp,
     units::{Money, UnitKind},
 };
@@ -138,6 +138,29 @@ fn wanted(text: &str) -> Want {
     Want::Units(WantedUnits { octets: some(used.octets), seconds: some(used.seconds), events: some(used.events) })
 }
 
+/// `day:money=1.00`, `cycle:octets=5MB`.
+fn member_limit(text: &str) -> MemberLimit {
+    let (span, amount) = text.split_once('=').unwrap();
+    let (period, measure) = span.split_once(':').unwrap();
+    let period = match period {
+        "day" => Period::Day,
+        "week" => Period::Week,
+        "cycle" => Period::Cycle,
+        secs => Period::Seconds(secs.trim_end_matches('s').parse().unwrap()),
+    };
+    let measure = match measure {
+        "money" => Measure::Money,
+        "octets" => Measure::Units(UnitKind::Octets),
+        "seconds" => Measure::Units(UnitKind::Seconds),
+        _ => Measure::Units(UnitKind::Events),
+    };
+    let amount = match measure {
+        Measure::Money => amount.parse::<Money>().unwrap().micros(),
+        measure => i64::try_from(used(amount).amount(measure)).unwrap(),
+    };
+    MemberLimit { period, measure, amount }
+}
+
 impl Table {
     fn new(source: &str) -> Self {
         let catalog = Catalog::from_toml(source).unwrap_or_else(|problems| panic!("{problems:?}"));
@@ -171,6 +194,8 @@ impl Table {
                 self.execute(&command)
             }
             [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), name, account, number, rest @ ..] => {
+                let (member, rest) = self.member(account, rest);
+                let rest = &rest[..];
                 let at_command_level = rest.contains(&"none");
                 let state = rest.iter().find_map(|word| word.strip_prefix("state="));
                 let (attributes, rest) = conditions(rest);
@@ -198,12 +223,13 @@ impl Table {
                     client: ClientNeeds { tariff_time_change: switches.contains(&"told"), ..self.client },
                     attributes,
                     happened: switches.iter().find_map(|word| Some(self.today(word.strip_prefix("event=")?))),
-                    member: MemberNo::SHARED,
+                    member,
                 });
                 self.execute(&command)
             }
             ["ccr-e", name, account, number, action, rest @ ..] => {
-                let (attributes, rest) = conditions(rest);
+                let (member, rest) = self.member(account, rest);
+                let (attributes, rest) = conditions(&rest);
                 let command = Command::ChargeEvent(EventRequest {
                     session_id: session(name).0.as_bytes(),
                     sub_session: session(name).1,
@@ -222,6 +248,7 @@ impl Table {
                     at_command_level: rest.contains(&"none"),
                     client: self.client,
                     attributes,
+                    member,
                     ..EventRequest::default()
                 });
                 self.execute(&command)
@@ -235,6 +262,36 @@ impl Table {
                 };
                 let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog.currency()));
                 self.execute(&Command::Credit(CreditCommand { account, kind, currency, request_id: id }))
+            }
+            [kind @ ("topup" | "give"), account, what, id, "for", subscriber] => {
+                let allowance = self.catalog.allowance(what).cloned();
+                let kind = match *kind {
+                    "topup" => CreditKind::MemberTopUp { subscriber, amount: what.parse().unwrap() },
+                    _ => CreditKind::MemberAllowance { subscriber, allowance: allowance.as_ref().unwrap() },
+                };
+                let account = AccountId(account.parse().unwrap());
+                self.execute(&Command::Credit(CreditCommand { account, kind, currency: None, request_id: id }))
+            }
+            ["subscriber", account, id, identity] => {
+                let identities = [Identity::new(IdentityKind::E164, identity).unwrap()].into();
+                let (account, subscriber) =
+                    (AccountId(account.parse().unwrap()), Subscriber { id: (*id).into(), identities });
+                self.execute(&Command::CreateSubscriber(SubscriberSpec { account, subscriber }))
+            }
+            ["member", account, id, subscriber, order, limits @ ..] => {
+                let order = match *order {
+                    "own-first" => PayOrder::OwnFirst,
+                    "shared-first" => PayOrder::SharedFirst,
+                    "own-only" => PayOrder::OwnOnly,
+                    "shared-only" => PayOrder::SharedOnly,
+                    _ => panic!("`{order}` is no order"),
+                };
+                let limits = limits.iter().map(|limit| member_limit(limit)).collect();
+                self.manage(account, id, Manage::SetMember { subscriber, order, limits })
+            }
+            ["remove-member", account, id, subscriber] => self.manage(account, id, Manage::RemoveMember { subscriber }),
+            ["remove-subscriber", account, id, subscriber] => {
+                self.manage(account, id, Manage::RemoveSubscriber { subscriber })
             }
             ["state", account, state] => {
                 let state = match *state {
@@ -306,6 +363,21 @@ impl Table {
             ["show", account] => self.show(account.parse().unwrap()),
             _ => panic!("`{line}` is not understood"),
         }
+    }
+
+    /// The member that a request is of, `as NAME`, and the other words.
+    fn member<'w>(&self, account: &str, words: &[&'w str]) -> (MemberNo, Vec<&'w str>) {
+        let mut rest = words.to_vec();
+        let Some(place) = words.iter().position(|word| *word == "as") else { return (MemberNo::SHARED, rest) };
+        let name = rest.drain(place..place + 2).nth(1).unwrap();
+        let account = self.state.account(AccountId(account.parse().unwrap())).unwrap();
+        let subscriber = account.subscribers.iter().find(|subscriber| *subscriber.id == *name);
+        (account.member_with(subscriber.map_or(&[][..], |subscriber| &subscriber.identities)), rest)
+    }
+
+    fn manage(&mut self, account: &str, request_id: &str, what: Manage<'_>) -> String {
+        let account = AccountId(account.parse().unwrap());
+        self.execute(&Command::Manage(ManageCommand { account, request_id, reason: "table", what }))
     }
 
     fn today(&self, time: &str) -> Timestamp {
@@ -382,6 +454,14 @@ impl Table {
                 Event::Interrogated(event) if !event.wake.is_empty() => {
                     let _ = writeln!(out, "  rar: {} session(s)", event.wake.len());
                 }
+                Event::AccountChanged(changed) => {
+                    if !changed.closes.is_empty() {
+                        let _ = writeln!(out, "  ended: {} session(s)", changed.closes.len());
+                    }
+                    if !changed.reauthorise.is_empty() {
+                        let _ = writeln!(out, "  rar: {} session(s)", changed.reauthorise.len());
+                    }
+                }
                 Event::SessionClosed { wake, .. } if !wake.is_empty() => {
                     let _ = writeln!(out, "  rar: {} session(s)", wake.len());
                 }
@@ -405,7 +485,18 @@ impl Table {
         let account = self.state.account(AccountId(id)).unwrap();
         let mut out = format!("  {:?} balance {} reserved {}\n", account.state, account.balance(), account.reserved());
         for bucket in account.buckets.iter().filter(|bucket| *bucket.name != *"main") {
-            let _ = writeln!(out, "  {} {} reserved {}", bucket.name, bucket.amount, bucket.reserved);
+            let whose = match bucket.owner {
+                MemberNo::SHARED => String::new(),
+                MemberNo(no) => format!(" of member {no}"),
+            };
+            let _ = writeln!(out, "  {} {} reserved {}{whose}", bucket.name, bucket.amount, bucket.reserved);
+        }
+        for member in account.profile.iter().flat_map(|profile| &profile.members) {
+            let _ = writeln!(out, "  member {} {} {:?}", member.no.0, member.subscriber, member.order);
+        }
+        for counter in account.profile.iter().flat_map(|profile| &profile.counters) {
+            let Counter { name, member, used, reserved, .. } = counter;
+            let _ = writeln!(out, "  counted {name} of member {} {used} reserved {reserved}", member.0);
         }
         out
     }

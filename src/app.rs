@@ -113,7 +113,9 @@ impl Node {
         let grpc_listener = bind(config.grpc.listen, "grpc.listen").await?;
         let grpc = grpc_listener.local_addr()?;
         let services = api::Api::new(Arc::clone(&store), health.clone());
-        let serving = api::serve(grpc_listener, services, until(stopped_api.clone()));
+        let access = api::access::Access::load(&config.grpc, &config::SystemEnvironment, None);
+        let access = access.map_err(anyhow::Error::msg)?;
+        let serving = api::serve(grpc_listener, access, services, until(stopped_api.clone()));
         let mut api_tasks = vec![tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "gRPC has ended");

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     charging::{HistoryKind, HistoryLine},
-    rating::Catalog,
+    rating::{Catalog, TierBasis},
     units::{Currency, Money, UnitKind, Units},
 };
 
@@ -116,6 +116,10 @@ fn explain_rated(line: &HistoryLine<'_>, kind: UnitKind, rated: u64, currency: C
     let Some(service) = catalog.service_by_name(&line.service).filter(|service| service.kind == kind) else {
         return format!("{units} charged {charged} by a catalog that has been replaced: this one has no such service");
     };
+    // Tiers that go on from session to session: where this one stood in them, the line does not say.
+    if service.price.tier_basis() != &TierBasis::Session {
+        return format!("{units} charged {charged}, by tiers that count more than this session");
+    }
     match service.price.cost(rated) {
         Ok(cost) if cost == -line.amount => service.price.explain(0, rated, currency),
         _ if !service.tariffs().is_empty() => {

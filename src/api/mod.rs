@@ -3,10 +3,12 @@
 //! Thin: a request is checked and turned into a command, the store executes it, and what comes back is answered when it
 //! is durable. Statuses say exactly what is wrong; see `status`.
 
+pub mod access;
 mod accounts;
 mod backoff;
 mod balances;
 mod catalog;
+pub mod client;
 mod convert;
 mod events;
 mod health;

@@ -418,7 +418,7 @@ impl<'a> Ledger<'a> {
         allocation.units = want - open;
         allocation.rated = bought;
         allocation.cost = rate.charge(bought)?;
-        let margin = if demand == Demand::Affordable && bought > 0 { rate.margin() } else { Money::ZERO };
+        let margin = if demand == Demand::Affordable && bought > 0 { rate.margin(bought) } else { Money::ZERO };
         self.draw_money(&mut allocation, margin);
         if self.stays_in_range(&allocation) { Ok(allocation) } else { Err(PriceOverflow) }
     }

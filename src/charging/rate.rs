@@ -106,11 +106,17 @@ impl<'a> Rate<'a> {
         }
     }
 
-    /// How much more than [`Rate::charge`] the units may cost if a change of tariff cuts them in two: on each side a block
-    /// may be started, a micro-unit be rounded up and a setup fee fall due.
-    pub(super) fn margin(&self) -> Money {
+    /// How much more than [`Rate::charge`] so many units may cost if a change of tariff cuts them in two: on each side a
+    /// block may be started, a micro-unit be rounded up and a setup fee fall due. Where there are tiers or a minimum, each
+    /// side may cost nearly all that it would cost alone.
+    pub(super) fn margin(&self, units: u64) -> Money {
         let Some(later) = self.later else { return Money::ZERO };
         let sides = [self.now, later];
+        if !sides.iter().all(|side| side.price.is_plain()) {
+            let alone = |side: &Side<'_>| side.charge(units).unwrap_or(Money::from_micros(i64::MAX));
+            // The dearer one is counted already.
+            return sides.iter().map(alone).min().unwrap_or(Money::ZERO);
+        }
         let setup = |side: &Side<'_>| if side.rated == 0 { side.price.setup() } else { Money::ZERO };
         // The dearer side's own fee is counted already: of the other one nothing dearer can come.
         let fee = sides.iter().map(setup).max().unwrap_or(Money::ZERO);
@@ -121,5 +127,44 @@ impl<'a> Rate<'a> {
 impl Side<'_> {
     fn charge(&self, units: u64) -> Result<Money, PriceOverflow> {
         self.price.charge(self.rated, self.rated.checked_add(units).ok_or(PriceOverflow)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rating::Catalog;
+
+    const CONTEXT: &str = "currency = \"EUR\"\n[[context]]\nname = \"c\"\nservice_context_id = \"32251@3gpp.org\"\ndefault_service = \"s\"\n\
+         [[service]]\nname = \"s\"\ncontext = \"c\"\nper = \"1 s\"\n";
+
+    /// Prices whose tiers rise or fall, with and without fees.
+    const PRICES: [&str; 5] = [
+        "price = \"1\"\ntiers = [{ from = \"10 s\", price = \"0\" }]\n",
+        "price = \"0.3\"\nblock = \"5 s\"\ntiers = [{ from = \"20 s\", price = \"1\" }, { from = \"30 s\", price = \"0.1\" }]\n",
+        "price = \"0.5\"\nminimum = \"7\"\nfree_units = \"8 s\"\n",
+        "price = \"0.2\"\nsetup = \"2\"\nblock = \"4 s\"\n",
+        "price = \"0.25\"\n",
+    ];
+
+    proptest! {
+        // tests: C-61
+        #[test]
+        fn a_cut_in_two_costs_no_more_than_charge_and_margin(
+            kinds in (0..PRICES.len(), 0..PRICES.len()), rated in (0u64..40, 0u64..40), units in 1u64..60,
+        ) {
+            let catalog = |kind: usize| Catalog::from_toml(&format!("{CONTEXT}{}", PRICES[kind])).unwrap();
+            let (first, second) = (catalog(kinds.0), catalog(kinds.1));
+            let (now, later) = (first.service_by_name("s").unwrap(), second.service_by_name("s").unwrap());
+            let rate = Rate::new(Tariff::Service(now), &now.price, rated.0).or(&later.price, rated.1);
+            let reserved = rate.charge(units).unwrap().checked_add(rate.margin(units)).unwrap();
+            for cut in 0..=units {
+                let before = now.price.charge(rated.0, rated.0 + cut).unwrap();
+                let behind = later.price.charge(rated.1, rated.1 + units - cut).unwrap();
+                prop_assert!(before.checked_add(behind).unwrap() <= reserved, "cut at {cut}");
+            }
+        }
     }
 }

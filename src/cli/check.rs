@@ -37,12 +37,18 @@ impl fmt::Display for CheckReport {
             None => writeln!(f, "no configuration file: defaults and environment, in order")?,
         }
         let (catalog, path) = (&self.catalog, self.config.catalog_path().display());
-        let (services, allowances) = (catalog.services().len(), catalog.allowances().count());
-        let (thresholds, currency) = (catalog.thresholds().len(), catalog.currency());
-        write!(
-            f,
-            "{path}: in order: {services} services, {allowances} allowances, {thresholds} thresholds, prices in {currency}"
-        )
+        let counts = [
+            (catalog.services().len(), "services"),
+            (catalog.allowances().count(), "allowances"),
+            (catalog.thresholds().len(), "thresholds"),
+            (catalog.products().len(), "products"),
+            (catalog.plans().len(), "plans"),
+            (catalog.limits().len(), "limits"),
+            (catalog.discounts().len(), "discounts"),
+            (catalog.gifts().len(), "gifts"),
+        ];
+        let counts: Vec<String> = counts.iter().map(|(count, what)| format!("{count} {what}")).collect();
+        write!(f, "{path}: in order: {}, prices in {}", counts.join(", "), catalog.currency())
     }
 }
 
@@ -148,6 +154,11 @@ mod tests {
             let report = check(Some(&path), &NO_VARIABLES).unwrap();
             assert!(report.to_string().contains("prices in CNY"), "{report}");
         }
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/tollgate.toml");
+        let report = check(Some(&demo), &NO_VARIABLES).unwrap().to_string();
+        let sold =
+            "11 services, 4 allowances, 2 thresholds, 4 products, 1 plans, 2 limits, 1 discounts, 0 gifts, prices";
+        assert!(report.contains(sold), "{report}");
     }
 
     #[test]

@@ -2,10 +2,15 @@
 //!
 //! What that clock shows decides, on the days too when it is put forward or back: a window from 02:30 begins at 03:00 on the
 //! day on which there is no 02:30, and an hour that comes twice is priced the same both times.
+//!
+//! A holiday is a kind of day of its own: it is not the day of the week that it falls on. Windows for `mon` leave out a Monday
+//! that is a holiday, windows for `holiday` have only such days, and windows that name no days have every day.
+
+use std::sync::Arc;
 
 use jiff::{
     SignedDuration, Timestamp as Instant, ToSpan as _,
-    civil::{DateTime, Weekday},
+    civil::{Date, DateTime},
     tz::{AmbiguousOffset, Offset, TimeZone},
 };
 
@@ -18,7 +23,10 @@ pub(super) const DAY_SECS: u32 = 86_400;
 /// Windows repeat every week; a day more covers a clock that is put back meanwhile.
 const HORIZON_SECS: u64 = 8 * DAY_SECS as u64;
 
-/// A window of time on some days of the week. One that ends before it begins goes on past midnight and belongs to the day
+/// Holidays break into the week up to so many days ahead; no quota lives longer.
+const HOLIDAYS_AHEAD_DAYS: i64 = 366;
+
+/// A window of time on some kinds of days. One that ends before it begins goes on past midnight and belongs to the day
 /// on which it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hours {
@@ -30,28 +38,47 @@ pub(super) struct Hours {
     pub(super) days: Days,
 }
 
-/// Days of the week: bit 0 is Monday.
+/// Kinds of days: bit 0 is Monday, bit 7 is a holiday.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Days(pub(super) u8);
 
 impl Days {
-    pub(super) const ALL: Self = Self(0x7f);
+    pub(super) const ALL: Self = Self(0xff);
+    pub(super) const HOLIDAY: Self = Self(0x80);
 
-    fn has(self, day: Weekday) -> bool {
-        self.0 >> day.to_monday_zero_offset() & 1 == 1
+    fn has(self, day: Date, holidays: &Holidays) -> bool {
+        let kind = if holidays.has(day) { Self::HOLIDAY.0 } else { 1 << day.weekday().to_monday_zero_offset() };
+        self.0 & kind != 0
+    }
+}
+
+/// The operator's calendar: days, ascending.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Holidays(pub(super) Arc<[Date]>);
+
+impl Holidays {
+    fn has(&self, day: Date) -> bool {
+        self.0.binary_search(&day).is_ok()
+    }
+
+    /// The last one that is not before `day` and at most [`HOLIDAYS_AHEAD_DAYS`] after it.
+    fn last_ahead(&self, day: Date) -> Option<Date> {
+        let end = day.saturating_add(HOLIDAYS_AHEAD_DAYS.days());
+        self.0.iter().rev().find(|holiday| **holiday <= end).copied().filter(|holiday| *holiday >= day)
     }
 }
 
 impl Hours {
     /// Whether the clock on the wall is in the window.
-    pub(super) fn include(&self, local: DateTime) -> bool {
+    pub(super) fn include(&self, local: DateTime, holidays: &Holidays) -> bool {
         let second = i32::from(local.hour()) * 3_600 + i32::from(local.minute()) * 60 + i32::from(local.second());
         let second = second.unsigned_abs();
-        let (today, yesterday) = (local.weekday(), local.weekday().previous());
+        let today = || self.days.has(local.date(), holidays);
+        let yesterday = || local.date().yesterday().is_ok_and(|day| self.days.has(day, holidays));
         if self.from < self.to {
-            self.days.has(today) && (self.from..self.to).contains(&second)
+            (self.from..self.to).contains(&second) && today()
         } else {
-            (second >= self.from && self.days.has(today)) || (second < self.to && self.days.has(yesterday))
+            (second >= self.from && today()) || (second < self.to && yesterday())
         }
     }
 }
@@ -97,20 +124,22 @@ pub(super) fn span(zone: &TimeZone, period: Period, cycle_day: u8, at: Timestamp
 }
 
 /// The first moment of a day; of two midnights the first one, and where the clock jumps over it, the jump.
-fn midnight(zone: &TimeZone, day: jiff::civil::Date) -> Option<Timestamp> {
+fn midnight(zone: &TimeZone, day: Date) -> Option<Timestamp> {
     let start = day.to_zoned(zone.clone()).ok()?.start_of_day().ok()?;
     u64::try_from(start.timestamp().as_millisecond()).ok().map(Timestamp::from_millis)
 }
 
 /// All moments after `after`, up to and with `until`, at which one of the windows may begin or end, in order; some may
-/// change nothing. Windows repeat every week, so a week is as far as it looks.
+/// change nothing. Windows repeat every week, so a week is as far as it looks; a week after the last holiday, where holidays
+/// matter.
 pub(super) fn boundaries<'h>(
     zone: &TimeZone,
     windows: impl Iterator<Item = &'h Hours> + Clone,
+    holidays: &Holidays,
     after: Timestamp,
     until: Timestamp,
 ) -> Vec<Timestamp> {
-    let until = until.min(after.plus_secs(HORIZON_SECS));
+    let until = until.min(horizon(zone, windows.clone(), holidays, after));
     let (Some(first), Some(last)) = (instant(after), instant(until)) else { return Vec::new() };
     let mut moments: Vec<Instant> =
         zone.following(first).map(|it| it.timestamp()).take_while(|at| *at <= last).collect();
@@ -141,6 +170,23 @@ pub(super) fn boundaries<'h>(
     moments.iter().filter_map(|at| u64::try_from(at.as_millisecond()).ok().map(Timestamp::from_millis)).collect()
 }
 
+/// When everything that windows can do after a moment has been seen.
+fn horizon<'h>(
+    zone: &TimeZone,
+    mut windows: impl Iterator<Item = &'h Hours>,
+    holidays: &Holidays,
+    after: Timestamp,
+) -> Timestamp {
+    let by_kind = windows.any(|hours| hours.days != Days::ALL);
+    // A window that began yesterday, on a holiday, may still be open.
+    let first = local(zone, after).map(|local| local.date().saturating_sub(1.day()));
+    let last = first.filter(|_| by_kind).and_then(|first| midnight(zone, holidays.last_ahead(first)?));
+    last.unwrap_or(after).max(after).plus_secs(HORIZON_SECS)
+}
+
 fn instant(at: Timestamp) -> Option<Instant> {
     Instant::from_millisecond(i64::try_from(at.millis()).ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests;

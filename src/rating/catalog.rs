@@ -240,9 +240,20 @@ impl Catalog {
 
     /// Whether a discount is given at a moment.
     pub fn is_given(&self, discount: &Discount, at: Timestamp) -> bool {
+        let Settings { time_zone, holidays, .. } = &self.settings;
         discount
             .hours
-            .is_none_or(|hours| calendar::local(&self.settings.time_zone, at).is_some_and(|local| hours.include(local)))
+            .is_none_or(|hours| calendar::local(time_zone, at).is_some_and(|local| hours.include(local, holidays)))
+    }
+
+    /// The first moment after `at`, at most `within_secs` later, from which on a discount is given and was not, or is not
+    /// and was.
+    pub fn given_changes(&self, discount: &Discount, at: Timestamp, within_secs: u64) -> Option<Timestamp> {
+        let now = self.is_given(discount, at);
+        let Settings { time_zone, holidays, .. } = &self.settings;
+        let until = at.plus_secs(within_secs);
+        let moments = calendar::boundaries(time_zone, discount.hours.iter(), holidays, at, until);
+        moments.into_iter().find(|moment| self.is_given(discount, *moment) != now)
     }
 
     /// The balance from which on downwards clients are told that little is left (spec G-80): the highest threshold that is

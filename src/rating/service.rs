@@ -69,11 +69,19 @@ pub struct Service {
     /// It is time that passes whether or not anything is done with it, such as a call's: what was used lies before the
     /// report, so that a change of tariff needs no help of the client (spec C-60).
     pub continuous: bool,
+    /// See [`Service::uplink_price`].
+    pub(super) uplink: Option<Price>,
     /// Prices under conditions; `None` where there are none, which costs nothing.
     pub(super) tariffs: Option<Box<Tariffs>>,
 }
 
 impl Service {
+    /// What octets that are reported as uplink (CC-Input-Octets) cost by the service's own price, if that is something
+    /// else: a plain price, counted over the uplink octets of the session. All others are charged by [`Service::price`].
+    pub fn uplink_price(&self) -> Option<&Price> {
+        self.uplink.as_ref()
+    }
+
     /// The threshold to send with a grant of `granted` units: units *left* when the client should ask again. At most
     /// half of the grant, so always less (spec I-5, G-60), and at most `u32::MAX` (spec G-61); `None` if that is 0.
     pub fn threshold_for(&self, granted: u64) -> Option<u32> {

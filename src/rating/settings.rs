@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::{dial_plan::DialPlan, tariff::Network};
+use super::{calendar::Holidays, dial_plan::DialPlan, tariff::Network};
 
 /// What a catalog says beside what it sells.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) validity_jitter_secs: u32,
     /// The operator's clock, if nothing else is said.
     pub(super) time_zone: TimeZone,
+    /// Days that are not what day of the week they fall on.
+    pub(super) holidays: Holidays,
     pub(super) home_networks: Arc<[Network]>,
     /// What numbers of visitor registers begin with, and whose they are (spec G-141).
     pub(super) visited_networks: Vec<(Box<str>, Box<str>)>,

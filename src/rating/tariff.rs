@@ -7,7 +7,7 @@ use jiff::{civil::DateTime, tz::TimeZone};
 
 use super::{
     attributes::{Attributes, Role},
-    calendar::{self, Hours},
+    calendar::{self, Holidays, Hours},
     price::Price,
     service::Service,
 };
@@ -20,6 +20,8 @@ pub struct Tariff {
     pub name: Arc<str>,
     /// What the service costs by it.
     pub price: Price,
+    /// See [`Tariff::uplink_price`].
+    pub(super) uplink: Option<Price>,
     pub(super) conditions: Conditions,
 }
 
@@ -32,8 +34,8 @@ pub(super) struct Conditions {
     pub(super) areas: Vec<u32>,
     pub(super) cells: Vec<u64>,
     pub(super) apns: Vec<Box<str>>,
-    /// Prefixes of the other party's number.
-    pub(super) called: Vec<Box<str>>,
+    /// What the other party's number begins with.
+    pub(super) called: Vec<Prefixes>,
     pub(super) roles: Vec<Role>,
     pub(super) message_types: Vec<u32>,
     /// The smallest and largest size, both included.
@@ -47,11 +49,17 @@ pub(super) enum Network {
     Is(Box<str>),
     /// What its digits begin with.
     Begins(Box<str>),
+    /// Begins as one of these.
+    Zone(Prefixes),
     /// One of the operator's own, or not told (spec G-93).
     Home(Arc<[Network]>),
     /// None of the operator's own.
     Roaming(Arc<[Network]>),
 }
+
+/// What digits begin with: one prefix, or those of a zone, which all tariffs that name it share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prefixes(pub(super) Arc<[Box<str>]>);
 
 /// The tariffs of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +70,22 @@ pub(super) struct Tariffs {
     pub(super) zone: TimeZone,
     /// or the user's, where it is known (spec G-94).
     pub(super) user_zone: bool,
+    /// The operator's calendar, whosever clock counts.
+    pub(super) holidays: Holidays,
     /// See [`Service::triggers`].
     pub(super) triggers: Arc<[u32]>,
+}
+
+impl Tariff {
+    /// What octets that are reported as uplink (CC-Input-Octets) cost by it, if that is something else than
+    /// [`Tariff::price`]; see [`Service::uplink_price`], which it does not inherit.
+    pub fn uplink_price(&self) -> Option<&Price> {
+        self.uplink.as_ref()
+    }
+
+    fn is_free(&self) -> bool {
+        self.price.is_free() && self.uplink.as_ref().is_none_or(Price::is_free)
+    }
 }
 
 impl Service {
@@ -90,7 +112,7 @@ impl Service {
         let name = |tariff: Option<&Tariff>| tariff.map(|tariff| Arc::as_ptr(&tariff.name));
         let now = name(tariffs.choose(attributes, calendar::local(&zone, at)));
         let windows = tariffs.list.iter().filter_map(|tariff| tariff.conditions.hours.as_ref());
-        let moments = calendar::boundaries(&zone, windows, at, at.plus_secs(within_secs));
+        let moments = calendar::boundaries(&zone, windows, &tariffs.holidays, at, at.plus_secs(within_secs));
         moments.into_iter().find_map(|moment| {
             let then = tariffs.choose(attributes, calendar::local(&zone, moment));
             (name(then) != now).then_some((moment, then))
@@ -119,7 +141,9 @@ impl Service {
 
     /// Whether it never costs anything, by whichever tariff.
     pub fn is_free(&self) -> bool {
-        self.price.is_free() && self.tariffs().iter().all(|tariff| tariff.price.is_free())
+        self.price.is_free()
+            && self.uplink.as_ref().is_none_or(Price::is_free)
+            && self.tariffs().iter().all(Tariff::is_free)
     }
 }
 
@@ -140,7 +164,7 @@ impl Tariffs {
     }
 
     fn choose(&self, attributes: &Attributes, local: Option<DateTime>) -> Option<&Tariff> {
-        let fitting = |tariff: &'_ &Tariff| tariff.conditions.fit(attributes, local);
+        let fitting = |tariff: &'_ &Tariff| tariff.conditions.fit(attributes, local, &self.holidays);
         let mut fit = self.list.iter().filter(fitting);
         let first = fit.next()?;
         let prefix = |tariff: &Tariff| tariff.conditions.prefix(attributes);
@@ -153,7 +177,7 @@ impl Tariffs {
 }
 
 impl Conditions {
-    fn fit(&self, attributes: &Attributes, local: Option<DateTime>) -> bool {
+    fn fit(&self, attributes: &Attributes, local: Option<DateTime>, holidays: &Holidays) -> bool {
         fn one_of<T: PartialEq>(list: &[T], value: Option<&T>) -> bool {
             list.is_empty() || value.is_some_and(|value| list.contains(value))
         }
@@ -161,7 +185,7 @@ impl Conditions {
             list.is_empty() || value.as_ref().is_some_and(|value| list.iter().any(|it| **it == **value))
         };
         let network = attributes.serving_network.as_deref();
-        self.hours.is_none_or(|hours| local.is_some_and(|local| hours.include(local)))
+        self.hours.is_none_or(|hours| local.is_some_and(|local| hours.include(local, holidays)))
             && one_of(&self.access, attributes.access.as_ref())
             && (self.networks.is_empty() || self.networks.iter().any(|pattern| pattern.fits(network)))
             && one_of(&self.areas, attributes.area.as_ref())
@@ -176,7 +200,8 @@ impl Conditions {
     /// The length of the longest prefix that fits the other party's number; 0 if none does.
     fn prefix(&self, attributes: &Attributes) -> usize {
         let Some(number) = &attributes.other_party else { return 0 };
-        self.called.iter().filter(|prefix| number.starts_with(&***prefix)).map(|prefix| prefix.len()).max().unwrap_or(0)
+        let prefixes = self.called.iter().flat_map(|prefixes| prefixes.0.iter());
+        prefixes.filter(|prefix| number.starts_with(&***prefix)).map(|prefix| prefix.len()).max().unwrap_or(0)
     }
 }
 
@@ -186,6 +211,9 @@ impl Network {
         match self {
             Self::Is(digits) => network == Some(digits),
             Self::Begins(digits) => network.is_some_and(|network| network.starts_with(&**digits)),
+            Self::Zone(Prefixes(all)) => {
+                network.is_some_and(|network| all.iter().any(|digits| network.starts_with(&**digits)))
+            }
             Self::Home(own) => home(own),
             Self::Roaming(own) => !home(own),
         }

@@ -62,7 +62,7 @@ fn the_demo_catalog_keeps_its_contract() {
     assert_eq!((gigabyte.amount, gigabyte.validity_secs), (1_000_000_000, Some(2_592_000)));
     assert_eq!(gigabyte.rating_groups, [1]);
     assert!(gigabyte.covers(internet) && !gigabyte.covers(music) && !gigabyte.covers(voice));
-    assert_eq!(catalog.allowances().count(), 3);
+    assert_eq!(catalog.allowances().count(), 4);
     let kinds: Vec<_> = catalog.thresholds().iter().map(|threshold| threshold.kind).collect();
     assert_eq!(kinds, [ThresholdKind::Money(Money::from_micros(5_000_000)), ThresholdKind::AllowancePercent(80)]);
 }

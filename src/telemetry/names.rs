@@ -120,5 +120,6 @@ metrics! {
     EVENT_LAG_EVENTS = Gauge "tollgate_event_lag_events", "Events that {consumer} has not acknowledged";
     EVENT_LAG_SECONDS = Gauge "tollgate_event_lag_seconds", "Age of the oldest event that {consumer} has not acknowledged";
     EVENT_PUSH_FAILURES = Counter "tollgate_event_push_failures_total", "Pushed batches that the sink did not accept; each is sent again";
+    GRPC_REFUSED = Counter "tollgate_grpc_refused_total", "gRPC calls and connections refused at the door, by {reason} and {caller}: none = nobody that is known";
     API_REQUESTS = Counter "tollgate_api_requests_total", "gRPC calls, by {method} and status {code}";
 }

@@ -46,6 +46,9 @@ context = "data"
 rating_group = 3
 price = "0.05"
 per = "1 MB"
+minimum = "0.06"
+free_units = "1 MB"
+tiers = [{ from = "4 MB", price = "0.02", block = "400 B" }, { from = "9 MB", price = "0.07" }]
 slice = "2 MB"
 redirect_to = "http://topup.example"
 [[service]]

@@ -16,7 +16,7 @@ use tollgate::{
 
 use crate::survival;
 
-/// Prices with blocks that do not divide each other, fees, and a free hour.
+/// Prices with blocks that do not divide each other, fees, tiers, and a free hour.
 const CATALOG: &str = r#"
 currency = "EUR"
 home_networks = ["26201"]
@@ -70,12 +70,16 @@ name = "late"
 from = "14:00"
 price = "0.05"
 per = "10 s"
+minimum = "0.22"
+tiers = [{ from = "70 s", price = "0.01", block = "7 s" }]
 [[service]]
 name = "plain"
 context = "data"
 rating_group = 3
 price = "0.10"
 per = "1 MB"
+free_units = "2 MB"
+tiers = [{ from = "4 MB", price = "0.50", block = "10 kB" }]
 slice = "5 MB"
 [[allowance]]
 name = "small"

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    names::Names,
     section::{self, Field, Section},
     services::Services,
 };
 use crate::{
     rating::{
-        problem::{Problems, Span, quoted},
+        problem::{Problems, quoted},
         service::{Allowance, Threshold, ThresholdKind},
     },
     units::UnitKind,
@@ -26,13 +27,13 @@ const THRESHOLDS_MAX: usize = 100;
 /// Where allowances that say nothing stand in the order of use.
 const PRIORITY_DEFAULT: u32 = 100;
 
-/// Reads all allowances, by name.
-pub(super) fn allowances(
-    root: &mut Section<'_>,
+/// Reads all allowances, by name; and all names, also of those that could not be read.
+pub(super) fn allowances<'a>(
+    root: &mut Section<'a>,
     services: &Services<'_>,
     problems: &mut Problems<'_>,
-) -> BTreeMap<Arc<str>, Allowance> {
-    let mut names = Names { what: "an allowance", most: ALLOWANCES_MAX, seen: BTreeMap::new() };
+) -> (BTreeMap<Arc<str>, Allowance>, Names<'a>) {
+    let mut names = Names::new("an allowance", ALLOWANCES_MAX);
     let mut allowances = BTreeMap::new();
     for mut section in root.sections("allowance", "[[allowance]]", problems) {
         let name = section.require("name", "name = \"data-1gb\"", problems, section::name);
@@ -56,7 +57,7 @@ pub(super) fn allowances(
         };
         allowances.insert(name, allowance);
     }
-    allowances
+    (allowances, names)
 }
 
 /// The names and rating groups of the services that an allowance lists.
@@ -106,7 +107,7 @@ fn covered(
 
 /// Reads all thresholds.
 pub(super) fn thresholds(root: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<Threshold> {
-    let mut names = Names { what: "a threshold", most: THRESHOLDS_MAX, seen: BTreeMap::new() };
+    let mut names = Names::new("a threshold", THRESHOLDS_MAX);
     let mut thresholds = Vec::new();
     for mut section in root.sections("threshold", "[[threshold]]", problems) {
         let name = section.require("name", "name = \"low-balance\"", problems, section::name);
@@ -128,28 +129,4 @@ pub(super) fn thresholds(root: &mut Section<'_>, problems: &mut Problems<'_>) ->
         }
     }
     thresholds
-}
-
-/// Names that must differ.
-struct Names<'a> {
-    what: &'static str,
-    most: usize,
-    seen: BTreeMap<&'a str, Span>,
-}
-
-impl<'a> Names<'a> {
-    /// Whether the name is new, and there is room for it.
-    fn add(&mut self, name: &Field<&'a str>, problems: &mut Problems<'_>) -> bool {
-        if let Some(first) = self.seen.get(name.value) {
-            let line = problems.line(first);
-            problems.add(&name.span, format!("line {line} has {} {} already", self.what, quoted(name.value)));
-            return false;
-        }
-        if self.seen.len() == self.most {
-            problems.add(&name.span, format!("a catalog has at most {} of these", self.most));
-            return false;
-        }
-        self.seen.insert(name.value, name.span.clone());
-        true
-    }
 }

@@ -4,20 +4,24 @@
 mod allowances;
 mod contexts;
 mod granting;
+mod hours;
+mod names;
+mod offers;
 mod pools;
+mod prices;
 mod section;
 mod services;
 mod settings;
 mod tariffs;
+mod zones;
 
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use self::{contexts::Contexts, section::Section, services::Services};
+use self::{contexts::Contexts, offers::Known, section::Section, services::Services, zones::Zones};
 use super::{
     catalog::Catalog,
-    offer::Offers,
     problem::{Problem, Problems},
 };
 use crate::units::Currency;
@@ -56,9 +60,13 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
     let contexts = Contexts::read(&mut root, problems);
     let mut services = Services::read(&mut root, &contexts, problems);
     let settings = settings::settings(&mut root, problems);
-    tariffs::tariffs(&mut root, &mut services, &settings, problems);
-    let allowances = allowances::allowances(&mut root, &services, problems);
+    let zones = Zones::read(&mut root, problems);
+    tariffs::tariffs(&mut root, &mut services, &zones, &settings, problems);
+    let (allowances, allowance_names) = allowances::allowances(&mut root, &services, problems);
     let thresholds = allowances::thresholds(&mut root, problems);
+    let known =
+        Known { services: &services, settings: &settings, allowances: &allowances, allowance_names: &allowance_names };
+    let offers = offers::offers(&mut root, &known, problems);
     root.finish(problems);
     let of_contexts = contexts.settings(&services.list);
     Some(Catalog {
@@ -74,6 +82,6 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
         failure: contexts.list.iter().map(|context| context.failure).collect(),
         settings,
         of_contexts,
-        offers: Offers::default(),
+        offers,
     })
 }

@@ -27,6 +27,10 @@ pub(super) fn resolve(services: &mut [Service], pooled: &[Pooled], problems: &mu
             Some("is priced by the block: in a pool every unit counts, so leave `block` out")
         } else if service.price.setup().is_positive() {
             Some("has a `setup` fee, which is no part of a pool")
+        } else if !service.price.is_plain() {
+            Some("has tiers, free units or a minimum charge: a pool counts by one price")
+        } else if service.uplink.is_some() {
+            Some("has a price of its own for the uplink: a pool counts by one price")
         } else {
             None
         };

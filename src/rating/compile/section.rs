@@ -33,7 +33,7 @@ pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
     pub(super) span: Span,
     /// The keys asked for so far: all that are allowed, when reading is done.
-    known: Vec<&'static str>,
+    known: Vec<&'a str>,
 }
 
 impl<'a> Section<'a> {
@@ -79,7 +79,7 @@ impl<'a> Section<'a> {
     }
 
     /// The texts of a list (or of a single text), each with its place.
-    pub(super) fn texts(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<Field<&'a str>> {
+    pub(super) fn texts(&mut self, key: &'a str, problems: &mut Problems<'_>) -> Vec<Field<&'a str>> {
         self.known.push(key);
         let Some(found) = self.table.get(key) else { return Vec::new() };
         let mut texts = Vec::new();
@@ -122,6 +122,32 @@ impl<'a> Section<'a> {
             _ => take(found),
         }
         values
+    }
+
+    /// The values of a list (or a single value) as they are, each with its place.
+    pub(super) fn items(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<(&'a DeValue<'a>, Span)> {
+        self.known.push(key);
+        let Some(found) = self.table.get(key) else { return Vec::new() };
+        match found.get_ref() {
+            DeValue::Array(items) if items.is_empty() => {
+                problems.add(&found.span(), format!("`{key} = []`: name at least one, or leave it out"));
+                Vec::new()
+            }
+            DeValue::Array(items) => items.iter().map(|item| (item.get_ref(), item.span())).collect(),
+            value => vec![(value, found.span())],
+        }
+    }
+
+    /// The tables of a list (or a single table), each of which looks like `example`.
+    pub(super) fn tables(&mut self, key: &'static str, example: &str, problems: &mut Problems<'_>) -> Vec<Section<'a>> {
+        let mut tables = Vec::new();
+        for (value, span) in self.items(key, problems) {
+            match value {
+                DeValue::Table(table) => tables.push(Section::new(key, table, span)),
+                _ => problems.add(&span, format!("in `{key}`, {}: write `{example}`", shown(value))),
+            }
+        }
+        tables
     }
 
     /// The table `[key]`, if there is one.
@@ -171,8 +197,13 @@ impl<'a> Section<'a> {
     }
 
     /// All keys and their values, for a table whose keys are free, with the places of the keys.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a DeValue<'a>, Span)> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a DeValue<'a>, Span)> + use<'a> {
         self.table.iter().map(|(name, value)| (&**name.get_ref(), value.get_ref(), name.span()))
+    }
+
+    /// The value of `key` as it is.
+    pub(super) fn value(&self, key: &str) -> Option<&'a DeValue<'a>> {
+        self.table.get(key).map(Spanned::get_ref)
     }
 
     /// Where the value of `key` stands.

@@ -5,23 +5,21 @@ use std::{
     sync::Arc,
 };
 
-use rust_decimal::Decimal;
-use toml::de::DeValue;
-
 use super::{
     contexts::Contexts,
     granting::Granting,
     pools,
+    prices::{self, Counters, PriceText},
     section::{self, Field, Section},
 };
 use crate::{
     rating::{
         catalog::{ContextServices, ServiceKey},
-        price::{PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError},
+        price::Price,
         problem::{Problems, Span, quoted},
         service::{ContextId, Service, ServiceId},
     },
-    units::{Money, UnitKind},
+    units::UnitKind,
 };
 
 /// What numbers of 16 bits name, with room to spare; a price list for people has tens.
@@ -36,6 +34,8 @@ pub(super) struct Services<'a> {
     pub(super) keys: Vec<(ServiceKey, ServiceId)>,
     /// By context.
     pub(super) of_contexts: Vec<ContextServices>,
+    /// What tiers are counted by.
+    pub(super) counters: Counters,
     by_name: BTreeMap<&'a str, Declared>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Services<'a> {
             }
             // At most SERVICES_MAX, which fits.
             let id = ServiceId(services.list.len() as u16);
-            let text = ServiceText::read(&mut section, contexts, problems);
+            let text = ServiceText::read(&mut section, contexts, &mut services.counters, problems);
             services.declare(&text, id, problems);
             if let Some(key) = text.key() {
                 let (key_span, written) = text.key_text(&section);
@@ -169,6 +169,7 @@ struct ServiceText<'a> {
     rating_group: Option<Field<u32>>,
     service_identifier: Option<Field<u32>>,
     price: Option<(UnitKind, Price)>,
+    uplink: Option<Price>,
     slice: Option<u64>,
     validity_secs: u32,
     short_validity_secs: u32,
@@ -181,7 +182,12 @@ struct ServiceText<'a> {
 }
 
 impl<'a> ServiceText<'a> {
-    fn read(section: &mut Section<'a>, contexts: &Contexts<'a>, problems: &mut Problems<'_>) -> Self {
+    fn read(
+        section: &mut Section<'a>,
+        contexts: &Contexts<'a>,
+        counters: &mut Counters,
+        problems: &mut Problems<'_>,
+    ) -> Self {
         let name = section.require("name", "name = \"internet\"", problems, section::name);
         let context = section.require("context", "context = \"data\"", problems, section::name);
         let context = context.and_then(|field| {
@@ -194,7 +200,10 @@ impl<'a> ServiceText<'a> {
         });
         let rating_group = section.get("rating_group", problems, section::number(0, u32::MAX));
         let service_identifier = section.get("service_identifier", problems, section::number(0, u32::MAX));
-        let (price, slice) = prices(section, problems);
+        let named = name.as_ref().map_or("", |field| field.value);
+        let (price, slice) = prices(section, named, counters, problems);
+        let (price, uplink) =
+            price.map(|text| (text.price.map(|price| (text.kind, price)), text.uplink)).unwrap_or_default();
         let mut seconds = |key, least, default| {
             section.get(key, problems, section::duration(least)).map_or(default, |field| field.value)
         };
@@ -217,6 +226,7 @@ impl<'a> ServiceText<'a> {
             rating_group,
             service_identifier,
             price,
+            uplink,
             slice,
             validity_secs,
             short_validity_secs,
@@ -282,71 +292,37 @@ impl<'a> ServiceText<'a> {
             restricted_validity_secs: self.restricted_validity_secs,
             counted: self.counted,
             continuous: self.continuous,
+            uplink: self.uplink,
             tariffs: None,
         })
     }
 }
 
 /// Reads price and slice together: they must count the same thing.
-fn prices(section: &mut Section<'_>, problems: &mut Problems<'_>) -> (Option<(UnitKind, Price)>, Option<u64>) {
+fn prices(
+    section: &mut Section<'_>,
+    name: &str,
+    counters: &mut Counters,
+    problems: &mut Problems<'_>,
+) -> (Option<PriceText>, Option<u64>) {
     let slice = section.get("slice", problems, section::quantity);
-    if is_free(section, problems) {
+    if prices::is_free(section, problems) {
         if !section.has("slice") {
             problems.add(
                 &section.span,
                 "a free service needs `slice`, such as `slice = \"10 MB\"`: it says what is counted",
             );
         }
-        let price = slice.as_ref().map(|field| (field.value.0, Price::free_of(field.value.0)));
+        let price = slice.as_ref().map(|field| PriceText::free(field.value.0));
         return (price, slice.map(|field| field.value.1));
     }
-    let Some((kind, price)) = price(section, problems) else { return (None, None) };
+    let Some(price) = prices::price(section, name, counters, problems) else { return (None, None) };
+    let kind = price.kind;
     if let Some(field) = slice.as_ref().filter(|field| field.value.0 != kind) {
         let other = field.value.0;
         problems.add(&field.span, format!("`slice` counts {other} and `per` counts {kind}: they must be the same"));
     }
-    (price.map(|price| (kind, price)), Some(slice.map_or_else(|| default_slice(kind), |field| field.value.1)))
-}
-
-/// Whether the section says `free = true`; then it says nothing else of a price.
-pub(super) fn is_free(section: &mut Section<'_>, problems: &mut Problems<'_>) -> bool {
-    let free = section.get("free", problems, section::truth).is_some_and(|field| field.value);
-    for key in ["price", "per", "block", "setup"].into_iter().filter(|_| free) {
-        if section.get(key, problems, |_| Ok(())).is_some() {
-            problems.add(&section.key_span(key), format!("`free = true` and `{key}` do not go together: take one out"));
-        }
-    }
-    free
-}
-
-/// Reads a price and what it counts; the price itself is missing if its figures are wrong.
-pub(super) fn price(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<(UnitKind, Option<Price>)> {
-    let amount = section.require("price", "price = \"0.01\"` or `free = true", problems, decimal);
-    let per = section.require("per", "per = \"1 MB\"", problems, section::quantity);
-    let block = section.get("block", problems, section::quantity);
-    let setup = section.get("setup", problems, section::money);
-    let (kind, per_units) = per?.value;
-    if let Some(field) = block.as_ref().filter(|field| field.value.0 != kind) {
-        let other = field.value.0;
-        problems.add(&field.span, format!("`block` counts {other} and `per` counts {kind}: they must be the same"));
-    }
-    // In a pool every unit counts.
-    let whole = if section.has("pool") { 1 } else { per_units };
-    let block_units = block.as_ref().map_or(whole, |field| field.value.1);
-    let fee = setup.as_ref().map_or(Money::ZERO, |field| field.value);
-    let price = amount.and_then(|amount| {
-        Price::new(kind, amount.value, per_units, block_units, fee)
-            .map_err(|error| {
-                let span = match (error, &setup, &block) {
-                    (PriceError::Setup, Some(setup), _) => &setup.span,
-                    (PriceError::Inexact, _, Some(block)) => &block.span,
-                    _ => &amount.span,
-                };
-                problems.add(span, error.to_string());
-            })
-            .ok()
-    });
-    Some((kind, price))
+    (Some(price), Some(slice.map_or_else(|| default_slice(kind), |field| field.value.1)))
 }
 
 /// The slice of a service that says nothing about it.
@@ -356,19 +332,4 @@ const fn default_slice(kind: UnitKind) -> u64 {
         UnitKind::Seconds => 60,
         UnitKind::Events => 1,
     }
-}
-
-/// A plain decimal number in quotes; its range is the price's matter.
-fn decimal(value: &DeValue<'_>) -> Result<Decimal, String> {
-    let expected = || format!("write a price from 0 to {PRICE_MAX} in quotes, such as \"0.01\"");
-    let text = section::text(value)?;
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) {
-        return Err(expected());
-    }
-    if fraction.len() > PRICE_SCALE_MAX as usize {
-        return Err(PriceError::Scale.to_string());
-    }
-    Decimal::from_str_exact(text).ok().filter(|price| *price <= Decimal::from(PRICE_MAX)).ok_or_else(expected)
 }

@@ -1,14 +1,18 @@
 //! What the top of a catalog says beside what it sells: clocks, networks, how numbers are dialled.
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::{
+    civil::Date,
+    tz::{TimeZone, TimeZoneDatabase},
+};
 use toml::de::DeValue;
 
 use super::section::{self, Section};
 use crate::rating::{
+    calendar::Holidays,
     dial_plan::DialPlan,
-    problem::Problems,
+    problem::{Problems, quoted},
     settings::{Indeterminate, Settings},
     tariff::Network,
 };
@@ -21,6 +25,9 @@ const EVENT_FUTURE_SECS: u32 = 300;
 
 /// Spreading beyond this would charge too much by the tariff that has ended.
 const JITTER_MAX_SECS: u32 = 600;
+
+/// Decades of them; every look at a window's days is a search among them.
+const HOLIDAYS_MAX: usize = 1_000;
 
 /// Country codes and prefixes have up to three or four digits.
 const PREFIX_DIGITS_MAX: usize = 8;
@@ -54,9 +61,36 @@ pub(super) fn settings(root: &mut Section<'_>, problems: &mut Problems<'_>) -> S
         indeterminate: indeterminate.map_or_else(Indeterminate::default, |field| field.value),
         validity_jitter_secs: jitter.map_or(0, |field| field.value),
         time_zone,
+        holidays: holidays(root, problems),
         home_networks,
         visited_networks: visited_networks(root, problems),
     }
+}
+
+/// Days such as `2026-10-01`, each once.
+fn holidays(root: &mut Section<'_>, problems: &mut Problems<'_>) -> Holidays {
+    let mut days = BTreeMap::new();
+    for field in root.texts("holidays", problems) {
+        if days.len() == HOLIDAYS_MAX {
+            problems.add(&field.span, format!("a catalog has at most {HOLIDAYS_MAX} holidays"));
+            break;
+        }
+        // The parser also takes other ways to write a day, and moments.
+        let plain = field.value.len() == "2026-10-01".len() && field.value.is_ascii();
+        match field.value.parse::<Date>() {
+            Ok(day) if plain => {
+                if let Some(first) = days.insert(day, field.span.clone()) {
+                    let line = problems.line(&first);
+                    problems.add(&field.span, format!("line {line} has {day} already"));
+                }
+            }
+            _ => problems.add(
+                &field.span,
+                format!("in `holidays`, {}: write a day such as \"2026-10-01\", in quotes", quoted(field.value)),
+            ),
+        }
+    }
+    Holidays(days.into_keys().collect())
 }
 
 /// `"4917" = "26201"`: what numbers begin with, and the network.

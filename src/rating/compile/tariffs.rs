@@ -5,18 +5,19 @@ use std::{collections::BTreeMap, sync::Arc};
 use toml::de::DeValue;
 
 use super::{
-    section::{self, Field, Section},
-    services::{self, Services},
+    hours,
+    prices::{self, Counters, PriceText},
+    section::{self, Section},
+    services::Services,
     settings::network,
+    zones::{PREFIX_DIGITS_MAX, Zones},
 };
 use crate::{
     rating::{
         attributes::Role,
-        calendar::{DAY_SECS, Days, Hours},
-        price::Price,
         problem::{Problems, Span, quoted},
         settings::Settings,
-        tariff::{Conditions, Network, Tariff, Tariffs},
+        tariff::{Conditions, Network, Prefixes, Tariff, Tariffs},
     },
     units::UnitKind,
 };
@@ -27,8 +28,8 @@ const TARIFFS_MAX: usize = 10_000;
 /// They are walked with every request for their service.
 const SERVICE_TARIFFS_MAX: usize = 100;
 
-/// E.164 has no longer numbers.
-const PREFIX_DIGITS_MAX: usize = 15;
+/// What a tariff's zones and prefixes may be together: they are walked with every request for its service.
+const PREFIXES_MAX: usize = 10_000;
 
 /// 3GPP-RAT-Types by name (spec G-91).
 const ACCESS: &[(&str, u8)] = &[
@@ -58,12 +59,11 @@ const MESSAGE_TYPES: &[(&str, u32)] = &[
 const ROLES: &[(&str, Role)] =
     &[("originating", Role::Originating), ("terminating", Role::Terminating), ("forwarding", Role::Forwarding)];
 
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-
 /// Reads all tariffs into their services.
-pub(super) fn tariffs(
-    root: &mut Section<'_>,
+pub(super) fn tariffs<'a>(
+    root: &mut Section<'a>,
     services: &mut Services<'_>,
+    zones: &Zones<'a>,
     settings: &Settings,
     problems: &mut Problems<'_>,
 ) {
@@ -84,8 +84,9 @@ pub(super) fn tariffs(
             problems.add(&name.span, format!("service {} {message}", quoted(name.value)));
         }
         let kind = of_service.map(|service| service.kind);
-        let price = price(&mut section, kind, problems);
-        let conditions = conditions(&mut section, settings, problems);
+        let named = service.as_ref().map_or("", |field| field.value);
+        let price = price(&mut section, kind, named, &mut services.counters, problems);
+        let conditions = conditions(&mut section, zones, settings, problems);
         if conditions == Conditions::default() && problems.is_empty() {
             let right = "give it a condition, such as `from = \"20:00\"`, or change the price of the service itself";
             problems.add(&section.span, format!("this tariff applies always: {right}"));
@@ -104,40 +105,54 @@ pub(super) fn tariffs(
             problems.add(&span, format!("a service has at most {SERVICE_TARIFFS_MAX} tariffs"));
             break;
         }
-        of_service.push(Tariff { name: name.value.into(), price, conditions });
+        let Some(price_of_units) = price.price else { continue };
+        of_service.push(Tariff { name: name.value.into(), price: price_of_units, uplink: price.uplink, conditions });
     }
     for (place, list) in of_services {
         let Some(service) = services.list.get_mut(place) else { continue };
         let user_zone = services.user_zone.get(place).copied().unwrap_or_default();
-        let mut tariffs = Tariffs { list, zone: settings.time_zone.clone(), user_zone, triggers: Arc::new([]) };
+        let (zone, holidays) = (settings.time_zone.clone(), settings.holidays.clone());
+        let mut tariffs = Tariffs { list, zone, user_zone, holidays, triggers: Arc::new([]) };
         tariffs.triggers = triggers(&tariffs).into();
         service.tariffs = Some(Box::new(tariffs));
     }
 }
 
 /// The price counts what the service counts.
-fn price(section: &mut Section<'_>, kind: Option<UnitKind>, problems: &mut Problems<'_>) -> Option<Price> {
-    if services::is_free(section, problems) {
-        return kind.map(Price::free_of);
+fn price(
+    section: &mut Section<'_>,
+    kind: Option<UnitKind>,
+    service: &str,
+    counters: &mut Counters,
+    problems: &mut Problems<'_>,
+) -> Option<PriceText> {
+    if prices::is_free(section, problems) {
+        return kind.map(PriceText::free);
     }
     let span = section.span.clone();
-    let (counts, price) = services::price(section, problems)?;
+    let price = prices::price(section, service, counters, problems)?;
+    let counts = price.kind;
     if let Some(kind) = kind.filter(|kind| *kind != counts) {
         let span = section.value_span("per").unwrap_or(span);
         problems.add(&span, format!("`per` counts {counts} and the service counts {kind}: they must be the same"));
     }
-    price
+    Some(price)
 }
 
-fn conditions(section: &mut Section<'_>, settings: &Settings, problems: &mut Problems<'_>) -> Conditions {
+fn conditions<'a>(
+    section: &mut Section<'a>,
+    zones: &Zones<'a>,
+    settings: &Settings,
+    problems: &mut Problems<'_>,
+) -> Conditions {
     Conditions {
-        hours: hours(section, problems),
+        hours: hours::hours(section, settings, problems),
         access: section.list("access", problems, |value| named(value, ACCESS, u8::try_from)),
-        networks: networks(section, settings, problems),
+        networks: networks(section, zones, settings, problems),
         areas: section.list("area", problems, |value| number(value, u32::MAX.into()).map(|it| it as u32)),
         cells: section.list("cell", problems, |value| number(value, i64::MAX as u64)),
         apns: section.list("apn", problems, apn),
-        called: section.list("called", problems, prefix),
+        called: called(section, zones, problems),
         roles: section.list("role", problems, |value| named(value, ROLES, |_| Err(()))),
         message_types: section.list("message_type", problems, |value| named(value, MESSAGE_TYPES, Ok::<u32, ()>)),
         size: size(section, problems),
@@ -163,52 +178,12 @@ fn triggers(tariffs: &Tariffs) -> Vec<u32> {
     triggers
 }
 
-fn hours(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Hours> {
-    let from = section.get("from", problems, |value| time_of_day(value, DAY_SECS - 1));
-    let to = section.get("to", problems, |value| time_of_day(value, DAY_SECS));
-    let listed = section.list("days", problems, day);
-    let days = listed.iter().fold(0, |days, day| days | day);
-    let second = |field: &Option<Field<u32>>, default| field.as_ref().map_or(default, |field| field.value);
-    let hours = Hours {
-        from: second(&from, 0),
-        to: second(&to, DAY_SECS),
-        days: if days == 0 { Days::ALL } else { Days(days) },
-    };
-    match &to {
-        Some(field) if hours.from == hours.to || hours.to == 0 => {
-            let right = "write \"24:00\" for the end of the day; a time past midnight ends on the next day";
-            problems.add(&field.span, format!("it ends as soon as it begins: {right}"));
-            None
-        }
-        _ => (from.is_some() || to.is_some() || days != 0).then_some(hours),
-    }
-}
-
-/// `20:00`, up to `24:00` where that makes sense; in seconds.
-fn time_of_day(value: &DeValue<'_>, most: u32) -> Result<u32, String> {
-    let text = section::text(value)?;
-    let two = |text: &str| (text.len() == 2).then(|| text.parse::<u32>().ok()).flatten();
-    let read = text.split_once(':').and_then(|(hour, minute)| Some((two(hour)?, two(minute)?)));
-    read.filter(|(_, minute)| *minute < 60)
-        .map(|(hour, minute)| hour * 3_600 + minute * 60)
-        .filter(|second| *second <= most)
-        .ok_or_else(|| "write a time of day such as \"06:30\", in quotes".into())
-}
-
-/// A bit for each day.
-fn day(value: &DeValue<'_>) -> Result<u8, String> {
-    match section::text(value)? {
-        "workdays" => Ok(0b001_1111),
-        "weekend" => Ok(0b110_0000),
-        text => DAYS
-            .iter()
-            .position(|day| *day == text)
-            .map(|index| 1 << index)
-            .ok_or_else(|| format!("write \"workdays\", \"weekend\" or some of \"{}\"", DAYS.join("\", \""))),
-    }
-}
-
-fn networks(section: &mut Section<'_>, settings: &Settings, problems: &mut Problems<'_>) -> Vec<Network> {
+fn networks<'a>(
+    section: &mut Section<'a>,
+    zones: &Zones<'a>,
+    settings: &Settings,
+    problems: &mut Problems<'_>,
+) -> Vec<Network> {
     let own = &settings.home_networks;
     let read = |value: &DeValue<'_>| match section::text(value)? {
         "home" | "roaming" if own.is_empty() => {
@@ -216,9 +191,27 @@ fn networks(section: &mut Section<'_>, settings: &Settings, problems: &mut Probl
         }
         "home" => Ok(Network::Home(Arc::clone(own))),
         "roaming" => Ok(Network::Roaming(Arc::clone(own))),
-        _ => network(value).map_err(|right| format!("{right}; or \"home\" or \"roaming\"")),
+        text => match zones.of_networks(text) {
+            Some(zone) => zone.map(Network::Zone),
+            None => network(value).map_err(|right| format!("{right}; or \"home\", \"roaming\" or \"zone:NAME\"")),
+        },
     };
-    section.list("serving_network", problems, read)
+    let listed = section.list("serving_network", problems, read);
+    let zones = listed.iter().map(|network| if let Network::Zone(Prefixes(zone)) = network { zone.len() } else { 1 });
+    check_prefixes(section, "serving_network", zones.sum(), problems);
+    listed
+}
+
+fn called<'a>(section: &mut Section<'a>, zones: &Zones<'a>, problems: &mut Problems<'_>) -> Vec<Prefixes> {
+    let listed = section.list("called", problems, |value| prefixes(value, zones));
+    check_prefixes(section, "called", listed.iter().map(|prefixes| prefixes.0.len()).sum(), problems);
+    listed
+}
+
+fn check_prefixes(section: &Section<'_>, key: &str, prefixes: usize, problems: &mut Problems<'_>) {
+    if prefixes > PREFIXES_MAX {
+        problems.add(&section.key_span(key), format!("`{key}` has more than {PREFIXES_MAX} prefixes with its zones"));
+    }
 }
 
 /// One of the words, or its number.
@@ -251,11 +244,18 @@ fn apn(value: &DeValue<'_>) -> Result<Box<str>, String> {
     Ok(text.to_ascii_lowercase().into())
 }
 
-fn prefix(value: &DeValue<'_>) -> Result<Box<str>, String> {
+/// One prefix, or the zone that is named.
+fn prefixes(value: &DeValue<'_>, zones: &Zones<'_>) -> Result<Prefixes, String> {
     let text = section::text(value)?;
+    if let Some(zone) = zones.of_numbers(text) {
+        return zone;
+    }
     let digits = text.len() <= PREFIX_DIGITS_MAX && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| text.into()).ok_or_else(|| {
-        format!("write what numbers begin with, in international form, up to {PREFIX_DIGITS_MAX} digits without `+`")
+    digits.then(|| Prefixes([text.into()].into())).ok_or_else(|| {
+        format!(
+            "write what numbers begin with, in international form, up to {PREFIX_DIGITS_MAX} digits without `+`; or \
+             \"zone:NAME\""
+        )
     })
 }
 

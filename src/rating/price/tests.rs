@@ -1,8 +1,12 @@
 //! Prices: tables by kind, the worked flows' figures, and properties.
 
+mod model;
+mod shapes;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::units::Currency;
 
 const MIB: u64 = 1 << 20;
 
@@ -157,19 +161,19 @@ fn explanations_can_be_read_out() {
     let bulk = price(UnitKind::Octets, "0.025", 10 * MIB, MIB, "0");
     let free = Price::free_of(UnitKind::Octets);
     for (price, before, after, text) in [
-        (megabyte, 0, 3_145_728, "3,145,728 octets = 4 blocks of 1 MB at 0.01 CNY per MB: 0.04 CNY"),
+        (&megabyte, 0, 3_145_728, "3,145,728 octets = 4 blocks of 1 MB at 0.01 CNY per MB: 0.04 CNY"),
         (
-            megabyte,
+            &megabyte,
             3_145_728,
             3_145_738,
             "10 octets after 3,145,728 = 0 more blocks of 1 MB at 0.01 CNY per MB: 0.00 CNY",
         ),
-        (voice, 0, 15, "15 seconds = 1 block of 1 min at 0.15 CNY per min and 0.05 CNY for the start: 0.20 CNY"),
-        (voice, 15, 75, "60 seconds after 15 = 1 more block of 1 min at 0.15 CNY per min: 0.15 CNY"),
-        (sms, 0, 3, "3 events at 0.10 CNY per event: 0.30 CNY"),
-        (sms, 3, 2, "correction from 3 to 2 events at 0.10 CNY per event: -0.10 CNY"),
-        (bulk, 0, 1, "1 octet = 1 block of 1 MiB at 0.025 CNY per 10 MiB: 0.0025 CNY"),
-        (free, 0, 1_000, "1,000 octets, free of charge: 0.00 CNY"),
+        (&voice, 0, 15, "15 seconds = 1 block of 1 min at 0.15 CNY per min and 0.05 CNY for the start: 0.20 CNY"),
+        (&voice, 15, 75, "60 seconds after 15 = 1 more block of 1 min at 0.15 CNY per min: 0.15 CNY"),
+        (&sms, 0, 3, "3 events at 0.10 CNY per event: 0.30 CNY"),
+        (&sms, 3, 2, "correction from 3 to 2 events at 0.10 CNY per event: -0.10 CNY"),
+        (&bulk, 0, 1, "1 octet = 1 block of 1 MiB at 0.025 CNY per 10 MiB: 0.0025 CNY"),
+        (&free, 0, 1_000, "1,000 octets, free of charge: 0.00 CNY"),
     ] {
         assert_eq!(price.explain(before, after, yuan()), text);
     }
@@ -222,8 +226,8 @@ proptest! {
 
     #[test]
     fn cost_is_the_exact_quotient_rounded_up_once(price in prices(), total in 1u64..) {
-        let blocks = i128::from(total.div_ceil(price.block));
-        let exact = div_ceil(blocks * i128::from(price.numerator), i128::from(price.denominator));
+        let blocks = i128::from(total.div_ceil(price.own.block));
+        let exact = div_ceil(blocks * i128::from(price.own.numerator), i128::from(price.denominator));
         let expected = i64::try_from(exact + i128::from(price.setup)).map(Money::from_micros).ok();
         prop_assert_eq!(price.cost(total).ok(), expected);
         prop_assert!(price.cost(total - 1).ok() <= price.cost(total).ok() || price.cost(total).is_err());

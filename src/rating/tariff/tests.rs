@@ -211,6 +211,78 @@ fn conditions_of_packet_data() {
     assert!(catalog.reads_attributes(catalog.context("32251@3gpp.org").unwrap()));
 }
 
+/// Zones are names for prefixes, of networks and of numbers; the longest prefix counts as with those written out.
+// tests: G-93, G-103
+#[test]
+fn zones_stand_for_their_prefixes() {
+    let zones = "[zones]\neu = [\"262\", \"208\", \"22\"]\neu-numbers = [\"49\", \"33\"]\nnear = \"4930\"\n";
+    let catalog = catalog(
+        &(tariff("eu", "serving_network = [\"zone:eu\", \"310\"]")
+            + &tariff("eu-calls", "called = \"zone:eu-numbers\"")
+            + &tariff("near-calls", "called = [\"zone:near\", \"4940\"]")
+            + zones),
+    );
+    let service = internet(&catalog);
+    let some = Attributes::default;
+    let network = |digits: &str| Attributes { serving_network: Some(digits.into()), ..some() };
+    let called = |number: &str| Attributes { other_party: Some(number.into()), ..some() };
+    for (attributes, expected) in [
+        (network("26202"), "eu"),
+        (network("22801"), "eu"),
+        (network("310410"), "eu"),
+        (network("46000"), "own"),
+        (some(), "own"),
+        (called("33123"), "eu-calls"),
+        (called("49891"), "eu-calls"),
+        (called("49301"), "near-calls"),
+        (called("49401"), "near-calls"),
+        (called("1"), "own"),
+    ] {
+        assert_eq!(name(service, &attributes, Timestamp::EPOCH), expected, "{attributes:?}");
+    }
+    assert_eq!(service.triggers(), [30, 31]);
+    assert!(catalog.reads_attributes(catalog.context("32251@3gpp.org").unwrap()));
+}
+
+#[test]
+fn problems_of_zones() {
+    for (conditions, zones, expected) in [
+        (
+            "called = \"zone:eu\"",
+            "",
+            "\"zone:eu\": there are no zones: add `[zones]` with a line such as `eu = [\"262\"]`",
+        ),
+        ("called = \"zone:eu\"", "[zones]\nus = \"1\"\n", "\"zone:eu\": there is no such zone; known: `us`"),
+        ("serving_network = \"zone:e\"", "[zones]\nus = \"310\"\n", "\"zone:e\": there is no such zone; known: `us`"),
+        (
+            "serving_network = \"zone:us\"",
+            "[zones]\nus = [\"310\", \"1907555\"]\n",
+            "this zone has 1907555, and a network (MCC and MNC) has at most 6 digits",
+        ),
+        ("cell = 1", "[zones]\nus = []\n", "line 19, column 6: `us = []`: name at least one"),
+        (
+            "cell = 1",
+            "[zones]\nus = [\"1\", \"+1\"]\n",
+            "line 19, column 12: `+1`: write what MCC and MNC or numbers begin",
+        ),
+        ("cell = 1", "[zones]\nus = [\"1\", \"2\", \"1\"]\n", "line 19, column 17: `1` is in this zone twice"),
+        ("cell = 1", "[zones]\nus = 310\n", "line 19, column 6: in `us`, 310: write it in quotes"),
+        ("cell = 1", "[[zones]]\nus = \"310\"\n", "`zones` is a table: write `[zones]`"),
+        ("called = \"+49\"", "", "digits without `+`; or \"zone:NAME\""),
+    ] {
+        let found = problems(&format!("{BASE}{}{zones}", tariff("x", conditions)));
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{conditions} {zones}: {found:?}");
+    }
+    let prefixes = |count: usize| (0..count).map(|n| format!("\"{}\"", 100_000 + n)).collect::<Vec<_>>().join(", ");
+    let large = format!("[zones]\nus = [{}]\n", prefixes(1_001));
+    let found = problems(&format!("{BASE}{large}"));
+    assert!(found[0].contains("a zone has at most 1000 prefixes"), "{found:?}");
+    let again = ["\"zone:us\""; 11].join(", ");
+    let large = format!("[zones]\nus = [{}]\n", prefixes(1_000));
+    let found = problems(&format!("{BASE}{}{large}", tariff("x", &format!("called = [{again}]"))));
+    assert!(found[0].contains("`called` has more than 10000 prefixes with its zones"), "{found:?}");
+}
+
 /// The first that fits counts; of prefixes the longest.
 // tests: G-103, G-105, G-125, G-132
 #[test]

@@ -10,7 +10,8 @@ use tollgate::{
         record::{self, Entry},
         snapshot::{OutboxLoader, PartitionHeader, PartitionLoader, write_partition},
     },
-    rating::Catalog,
+    rating::{Attributes, Catalog},
+    time::Timestamp,
     units::Money,
 };
 
@@ -142,7 +143,40 @@ pub(crate) fn catalog(octets: &[u8]) {
                     }
                 }
             }
+            offers(&catalog);
         }
         Err(problems) => assert!(!problems.is_empty(), "a refusal has reasons"),
+    }
+}
+
+/// What is sold beside bare prices leads to what there is, at any time.
+fn offers(catalog: &Catalog) {
+    let moments = [0, 1_775_210_400, 253_402_300_799, u64::MAX / 1_000].map(Timestamp::from_secs);
+    for at in moments {
+        for limit in catalog.limits() {
+            let (from, to) = catalog.span(limit.period, 28, at);
+            assert!(from <= at && (at < to || to == at), "{from} to {to} for {at}");
+        }
+        for discount in catalog.discounts() {
+            let _ = catalog.is_given(discount, at);
+        }
+        for service in catalog.services() {
+            if let Some((then, _)) = service.next_change(&Attributes::default(), at, 40 * 86_400) {
+                assert!(then > at, "{then} is not after {at}");
+            }
+        }
+    }
+    for product in catalog.products() {
+        assert!(product.discounts.iter().all(|name| catalog.discount(name).is_some()));
+        assert!(product.limits.iter().all(|name| catalog.limit(name).is_some()));
+        assert!(product.allowances.iter().all(|it| catalog.allowance(&it.allowance.name) == Some(&*it.allowance)));
+    }
+    for plan in catalog.plans() {
+        assert!(plan.products.iter().all(|name| catalog.product(name).is_some()));
+        assert!(plan.limits.iter().all(|name| catalog.limit(name).is_some()));
+        assert!(plan.top_up_validity.is_sorted_by(|less, more| less.0 < more.0));
+    }
+    for gift in catalog.gifts() {
+        assert_eq!(catalog.gift_for(gift.top_up), Some(gift), "every gift can be given");
     }
 }

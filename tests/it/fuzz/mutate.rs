@@ -245,7 +245,7 @@ fn lines(text: &mut Vec<u8>, dice: &mut Dice) {
         1 => lines.insert(other, lines[at].clone()),
         2 => lines.swap(at, other),
         3 => {
-            const WORDS: [&str; 14] = [
+            const WORDS: [&str; 20] = [
                 "0",
                 "-1",
                 "\"0\"",
@@ -260,6 +260,12 @@ fn lines(text: &mut Vec<u8>, dice: &mut Dice) {
                 "true",
                 "\"\u{fc}\"",
                 "18446744073709551616",
+                "\"cycle\"",
+                "\"100.00\"",
+                "\"2026-02-29\"",
+                "\"holiday\"",
+                "\"zone:eu\"",
+                "[{ allowance = \"gigabyte\", roll_over = \"1 MB\" }]",
             ];
             if let Some((key, _)) = lines[at].split_once('=') {
                 lines[at] = format!("{key}= {}", dice.one(&WORDS));

@@ -42,6 +42,7 @@ pub(super) fn seeds(target: &str) -> Vec<Vec<u8>> {
             DEMO_CATALOG.as_bytes().to_vec(),
             include_bytes!("../charging_tables/catalog.toml").to_vec(),
             crate::charging_property::CATALOG.as_bytes().to_vec(),
+            include_bytes!("offers.toml").to_vec(),
         ],
         _ => panic!("target {target} has no seeds"),
     }

@@ -29,7 +29,7 @@ pub(super) fn set(
     limits: &[MemberLimit],
 ) -> Result<AccountChanged, Refusal> {
     known(account, subscriber)?;
-    check(account, limits)?;
+    check(limits)?;
     let profile = account.profile.as_deref();
     let no = match profile.and_then(|profile| profile.member_of(subscriber)) {
         Some(member) => member.no,
@@ -116,10 +116,15 @@ fn closing(state: &State, account: &Account, member: MemberNo) -> AccountChanged
     AccountChanged { closes, reauthorise, ..AccountChanged::default() }
 }
 
-fn check(account: &Account, limits: &[MemberLimit]) -> Result<(), Refusal> {
+fn check(limits: &[MemberLimit]) -> Result<(), Refusal> {
     let wrong = |why: String| Err(Refusal::NotPossible(why));
     if limits.len() > MEMBER_LIMITS_MAX {
-        return wrong(format!("a limit of {name} is 0 to {BALANCE_MAX}, not {}", limit.amount));
+        return wrong(format!("a member has at most {MEMBER_LIMITS_MAX} limits"));
+    }
+    for (place, limit) in limits.iter().enumerate() {
+        let name = name_of(limit);
+        if !(0..=BALANCE_MAX).contains(&limit.amount) {
+            return wrong(format!("a limit of {name} is 0 to {BALANCE_MAX}, not {}", limit.amount));
         }
         if let Period::Seconds(secs) = limit.period
             && !PERIOD_SECS.contains(&secs)

@@ -27,7 +27,10 @@ impl BalanceService for Api {
                 return Err(invalid("amount.amount", "must be above zero"));
             }
             let request_id = name("request_id", &request.request_id)?;
-            let kind = CreditKind::TopUp(amount);
+            let kind = match request.member.as_str() {
+                "" => CreditKind::TopUp(amount),
+                subscriber => CreditKind::MemberTopUp { subscriber: name("member", subscriber)?, amount },
+            };
             let command = CreditCommand { account, kind, currency: Some(currency), request_id };
             let (balance, duplicate) = self.credit_money(command, currency).await?;
             Ok(v1::TopUpResponse { balance: Some(balance), duplicate })
@@ -42,7 +45,11 @@ impl BalanceService for Api {
         answered("GrantAllowance", async {
             let request = request.get_ref();
             let account = self.resolve("account", request.account.as_ref())?;
-            let kind = CreditKind::Allowance(self.allowance("allowance", &request.allowance)?);
+            let allowance = self.allowance("allowance", &request.allowance)?;
+            let kind = match request.member.as_str() {
+                "" => CreditKind::Allowance(allowance),
+                subscriber => CreditKind::MemberAllowance { subscriber: name("member", subscriber)?, allowance },
+            };
             let request_id = name("request_id", &request.request_id)?;
             let command = CreditCommand { account, kind, currency: None, request_id };
             let (_, bucket, duplicate) = self.credit(command).await?;

@@ -13,6 +13,7 @@ mod convert;
 mod events;
 mod health;
 mod history;
+mod members;
 mod notices;
 pub mod push;
 mod server;

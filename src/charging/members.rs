@@ -17,6 +17,8 @@ use crate::{
 pub const ACCOUNT_MEMBERS_MAX: usize = 1_024;
 /// Limits of one member: each is counted for every request.
 pub const MEMBER_LIMITS_MAX: usize = 8;
+/// What the names of counters for members' limits begin with; the name of the period follows.
+pub(super) const COUNTED: &str = "member/";
 /// Seconds that a period of a limit may have (see [`Period::Seconds`]).
 const PERIOD_SECS: std::ops::RangeInclusive<u32> = 60..=31_622_400;
 
@@ -145,11 +147,16 @@ pub(super) fn name_of(limit: &MemberLimit) -> String {
         Measure::Money => "money".to_owned(),
         Measure::Units(kind) => kind.to_string(),
     };
-    match limit.period {
-        Period::Day => format!("day:{measure}"),
-        Period::Week => format!("week:{measure}"),
-        Period::Cycle => format!("cycle:{measure}"),
-        Period::Seconds(secs) => format!("{secs}s:{measure}"),
+    format!("{}:{measure}", period_name(limit.period))
+}
+
+/// A period in one word.
+pub(super) fn period_name(period: Period) -> String {
+    match period {
+        Period::Day => "day".into(),
+        Period::Week => "week".into(),
+        Period::Cycle => "cycle".into(),
+        Period::Seconds(secs) => format!("{secs}s"),
     }
 }
 

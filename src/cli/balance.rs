@@ -26,6 +26,9 @@ pub struct TopUp {
     /// ISO 4217 code; the account's if not given
     #[arg(long)]
     currency: Option<String>,
+    /// The member of a shared account that it is for, by its subscriber's name; everybody if not given
+    #[arg(long, value_name = "NAME", default_value = "")]
+    member: String,
 }
 
 /// An operator's decision.
@@ -79,11 +82,14 @@ pub struct Grant {
     allowance: String,
     #[command(flatten)]
     request: RequestId,
+    /// The member of a shared account that it is for, by its subscriber's name; everybody if not given
+    #[arg(long, value_name = "NAME", default_value = "")]
+    member: String,
 }
 
 /// What makes a repetition safe.
 #[derive(Debug, Args)]
-struct RequestId {
+pub(super) struct RequestId {
     /// Unique for the account: the same again changes nothing. One is made if not given
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -91,7 +97,7 @@ struct RequestId {
 
 impl RequestId {
     /// The id. One that is made is told before it is used: should the answer get lost, it is what makes another try safe.
-    fn take(self) -> String {
+    pub(super) fn take(self) -> String {
         self.request_id.unwrap_or_else(|| {
             let id = new_request_id();
             output::complain(format_args!("request id {id} (with --request-id {id} another try is safe)"));
@@ -104,7 +110,7 @@ pub(super) async fn top_up(client: &Client, verb: TopUp, out: &mut Output<'_>) -
     let account = verb.who.account()?;
     let amount = Some(amount(client, &account, verb.amount, verb.currency).await?);
     let request_id = verb.request.take();
-    let request = v1::TopUpRequest { account, amount, request_id: request_id.clone() };
+    let request = v1::TopUpRequest { account, amount, request_id: request_id.clone(), member: verb.member };
     let done = answer(client.balances().top_up(request).await)?;
     tell(out, &request_id, done.balance.as_ref(), done.duplicate)
 }
@@ -129,10 +135,10 @@ pub(super) async fn transfer(client: &Client, verb: Transfer, out: &mut Output<'
 }
 
 pub(super) async fn allowance(client: &Client, verb: AllowanceVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
-    let AllowanceVerb::Grant(Grant { who, allowance, request }) = verb;
+    let AllowanceVerb::Grant(Grant { who, allowance, request, member }) = verb;
     let account = who.account()?;
     let request_id = request.take();
-    let request = v1::GrantAllowanceRequest { account, allowance, request_id: request_id.clone() };
+    let request = v1::GrantAllowanceRequest { account, allowance, request_id: request_id.clone(), member };
     let done = answer(client.balances().grant_allowance(request).await)?;
     let json = || json!({ "request_id": request_id, "bucket_id": done.bucket_id, "duplicate": done.duplicate });
     let text = || format!("bucket {}{}", done.bucket_id, before(done.duplicate));
@@ -159,6 +165,6 @@ fn tell(out: &mut Output<'_>, request_id: &str, balance: Option<&v1::Money>, dup
     Ok(out.object(json, text)?)
 }
 
-fn before(duplicate: bool) -> &'static str {
+pub(super) fn before(duplicate: bool) -> &'static str {
     if duplicate { " (this request id was answered before: nothing was done this time)" } else { "" }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::output::unit_name;
+use super::{member, output::unit_name};
 use crate::api::v1::{self, event::Kind};
 
 pub(super) fn money(money: Option<&v1::Money>) -> Value {
@@ -43,6 +43,7 @@ pub(super) fn account(account: &v1::Account) -> Value {
         "available": money(account.available.as_ref()),
         "reserved": money(account.reserved.as_ref()),
         "live_sessions": account.live_sessions,
+        "members": account.members.iter().map(member::json_of).collect::<Vec<_>>(),
     })
 }
 
@@ -66,6 +67,7 @@ fn bucket(bucket: &v1::Bucket) -> Value {
         "priority": bucket.priority,
         "expires_at": bucket.expires_at,
         "services": bucket.services,
+        "member": bucket.member,
     })
 }
 

@@ -17,8 +17,12 @@ async fn creating_the_same_again_changes_nothing() {
     assert_eq!((again, node.store.last_position()), (first, position));
     refused(accounts.create_account(new_account(7, "12.6")).await, Code::AlreadyExists, "account 7");
     // What was given later does not count; what it was opened with does.
-    let given =
-        v1::GrantAllowanceRequest { account: Some(by_id(7)), allowance: "sms-100".into(), request_id: "gift".into() };
+    let given = v1::GrantAllowanceRequest {
+        account: Some(by_id(7)),
+        allowance: "sms-100".into(),
+        request_id: "gift".into(),
+        ..Default::default()
+    };
     node.balances().await.grant_allowance(given).await.unwrap();
     let with = |allowances: &[&str]| v1::CreateAccountRequest {
         allowances: allowances.iter().map(|name| (*name).to_owned()).collect(),

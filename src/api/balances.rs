@@ -45,7 +45,8 @@ impl BalanceService for Api {
         answered("GrantAllowance", async {
             let request = request.get_ref();
             let account = self.resolve("account", request.account.as_ref())?;
-            let allowance = self.allowance("allowance", &request.allowance)?;
+            let catalog = self.store.catalog();
+            let allowance = Self::allowance(&catalog, "allowance", &request.allowance)?;
             let kind = match request.member.as_str() {
                 "" => CreditKind::Allowance(allowance),
                 subscriber => CreditKind::MemberAllowance { subscriber: name("member", subscriber)?, allowance },
@@ -111,8 +112,9 @@ impl BalanceService for Api {
             let currency = self.read_account(id).await?.currency;
             let unknown = || not_found("account", format_args!("{id} does not exist"));
             let lines = self.durable(lines.ok_or_else(unknown)?).await?;
-            let catalog = self.store.catalog();
-            let entry = |(line, open): &(_, bool)| history::entry(line, *open, currency, catalog);
+            let catalogs = self.store.catalogs();
+            let now = self.store.clock().now();
+            let entry = |(line, open): &(_, bool)| history::entry(line, *open, currency, (&catalogs, now));
             Ok(v1::ListHistoryResponse { entries: lines.iter().map(entry).collect() })
         })
         .await

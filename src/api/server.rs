@@ -92,8 +92,8 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
     let reflection = || Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let health = tonic_health::pb::FILE_DESCRIPTOR_SET;
     let reflection = || reflection().register_encoded_file_descriptor_set(health);
-    // The text is at most this long, beside a few octets of framing.
-    let catalog = CatalogServiceServer::new(api.clone()).max_decoding_message_size(CATALOG_OCTETS_MAX + 1_024);
+    // The text is at most this long, beside a reason, names and a few octets of framing.
+    let catalog = CatalogServiceServer::new(api.clone()).max_decoding_message_size(CATALOG_OCTETS_MAX + 4_096);
     Ok(Routes::new(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(AccountServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))

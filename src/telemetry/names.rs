@@ -102,6 +102,9 @@ metrics! {
     PARTITION_ACCOUNTS_MAX = Gauge "tollgate_partition_accounts_max", "Accounts in the fullest partition";
     PARTITION_SESSIONS_MAX = Gauge "tollgate_partition_sessions_max", "Open sessions in the partition that has most";
 
+    CATALOG_VERSION = Gauge "tollgate_catalog_version", "Version of the catalog that is in force";
+    CATALOGS_PENDING = Gauge "tollgate_catalogs_pending", "Versions of the catalog that wait for their time";
+
     // Journal.
     JOURNAL_SYNC_SECONDS = Histogram "tollgate_journal_sync_seconds", "One fdatasync of the journal";
     JOURNAL_BATCH_RECORDS = Histogram "tollgate_journal_batch_records", "Records made durable by one sync";

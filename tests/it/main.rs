@@ -9,6 +9,7 @@ mod bad_input;
 mod base_rules;
 mod bounds;
 mod captures;
+mod catalog_versions;
 mod charging_order;
 mod charging_property;
 mod charging_tables;

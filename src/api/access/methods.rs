@@ -38,9 +38,15 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.BalanceService/TopUp", Roles(&[SelfService, Operator])),
     ("tollgate.v1.BalanceService/GrantAllowance", Roles(&[Provisioning, Care, Operator])),
     ("tollgate.v1.BalanceService/Adjust", Roles(&[Care, Operator])),
+    ("tollgate.v1.BalanceService/Transfer", Roles(&[Care, Operator])),
     ("tollgate.v1.BalanceService/ListHistory", READ_ACCOUNT),
     //
     ("tollgate.v1.CatalogService/ValidateCatalog", OPERATE),
+    ("tollgate.v1.CatalogService/PublishCatalog", OPERATE),
+    ("tollgate.v1.CatalogService/WithdrawCatalog", OPERATE),
+    ("tollgate.v1.CatalogService/ListCatalogs", READ),
+    ("tollgate.v1.CatalogService/GetCatalog", READ),
+    ("tollgate.v1.CatalogService/DiffCatalog", READ),
     ("tollgate.v1.CatalogService/Price", ALL),
     //
     ("tollgate.v1.SessionService/ListSessions", READ),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod balances;
+mod catalog;
 mod events;
 mod push;
 mod server;

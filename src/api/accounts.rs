@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
+    by::Caller,
     convert::{REASON_CHARS_MAX, currency, identity, identity_of, kind_of, money_in, money_of, name, text},
     status::{answered, invalid, not_found, refused, subscriber_refused},
     v1::{self, account_service_server::AccountService},
@@ -29,7 +30,7 @@ impl AccountService for Api {
         request: Request<v1::CreateAccountRequest>,
     ) -> Result<Response<v1::CreateAccountResponse>, Status> {
         answered("CreateAccount", async {
-            let account = self.create(request.get_ref()).await?;
+            let account = self.create(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::CreateAccountResponse { account: Some(account) })
         })
         .await
@@ -40,7 +41,7 @@ impl AccountService for Api {
         request: Request<v1::CreateSubscriberRequest>,
     ) -> Result<Response<v1::CreateSubscriberResponse>, Status> {
         answered("CreateSubscriber", async {
-            let account = self.add_subscriber(request.get_ref()).await?;
+            let account = self.add_subscriber(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::CreateSubscriberResponse { account: Some(account) })
         })
         .await
@@ -63,7 +64,7 @@ impl AccountService for Api {
         request: Request<v1::SetAccountStateRequest>,
     ) -> Result<Response<v1::SetAccountStateResponse>, Status> {
         answered("SetAccountState", async {
-            let account = self.set_state(request.get_ref()).await?;
+            let account = self.set_state(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::SetAccountStateResponse { account: Some(account) })
         })
         .await
@@ -73,21 +74,21 @@ impl AccountService for Api {
         &self,
         request: Request<v1::SetMemberRequest>,
     ) -> Result<Response<v1::SetMemberResponse>, Status> {
-        answered("SetMember", self.member_set(request.get_ref())).await
+        answered("SetMember", self.member_set(&Caller::of(&request), request.get_ref())).await
     }
 
     async fn remove_member(
         &self,
         request: Request<v1::RemoveMemberRequest>,
     ) -> Result<Response<v1::RemoveMemberResponse>, Status> {
-        answered("RemoveMember", self.member_removed(request.get_ref())).await
+        answered("RemoveMember", self.member_removed(&Caller::of(&request), request.get_ref())).await
     }
 
     async fn remove_subscriber(
         &self,
         request: Request<v1::RemoveSubscriberRequest>,
     ) -> Result<Response<v1::RemoveSubscriberResponse>, Status> {
-        answered("RemoveSubscriber", self.subscriber_removed(request.get_ref())).await
+        answered("RemoveSubscriber", self.subscriber_removed(&Caller::of(&request), request.get_ref())).await
     }
 
     async fn list_members(
@@ -99,7 +100,7 @@ impl AccountService for Api {
 }
 
 impl Api {
-    async fn create(&self, request: &v1::CreateAccountRequest) -> Result<v1::Account, Status> {
+    async fn create(&self, caller: &Caller, request: &v1::CreateAccountRequest) -> Result<v1::Account, Status> {
         self.check_journal()?;
         if request.account_id == 0 {
             return Err(invalid("account_id", "must be above 0"));
@@ -125,12 +126,16 @@ impl Api {
             never_stop: request.never_stop,
             allowances: allowances.collect::<Result<_, _>>()?,
         };
-        let done = self.store.account_command(id, &Command::CreateAccount(spec));
+        let done = self.by(caller, "CreateAccount", "").account_command(id, &Command::CreateAccount(spec));
         self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         self.shown(id).await
     }
 
-    async fn add_subscriber(&self, request: &v1::CreateSubscriberRequest) -> Result<v1::Account, Status> {
+    async fn add_subscriber(
+        &self,
+        caller: &Caller,
+        request: &v1::CreateSubscriberRequest,
+    ) -> Result<v1::Account, Status> {
         self.check_journal()?;
         if request.account_id == 0 {
             return Err(invalid("account_id", "must be above 0"));
@@ -145,12 +150,12 @@ impl Api {
             let why = format!("account {account} has {ACCOUNT_SUBSCRIBERS_MAX} subscribers, more is not possible");
             return Err(Status::failed_precondition(why));
         }
-        let done = self.store.create_subscriber(SubscriberSpec { account, subscriber });
+        let done = self.by(caller, "CreateSubscriber", "").create_subscriber(SubscriberSpec { account, subscriber });
         self.durable(done).await?.map_err(|error| subscriber_refused(&error))?;
         self.shown(account).await
     }
 
-    async fn set_state(&self, request: &v1::SetAccountStateRequest) -> Result<v1::Account, Status> {
+    async fn set_state(&self, caller: &Caller, request: &v1::SetAccountStateRequest) -> Result<v1::Account, Status> {
         self.check_journal()?;
         let account = self.resolve("account", request.account.as_ref())?;
         let state = match request.state() {
@@ -162,7 +167,8 @@ impl Api {
             }
         };
         let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
-        let done = self.store.account_command(account, &Command::SetState { account, state, reason });
+        let command = Command::SetState { account, state, reason };
+        let done = self.by(caller, "SetAccountState", reason).account_command(account, &command);
         let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         if !done.repeated {
             tracing::info!(account = account.0, ?state, reason, "account state set");

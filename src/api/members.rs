@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::{
     Api,
+    by::Caller,
     convert::{REASON_CHARS_MAX, kind_of, money_in, money_of, name, text},
     status::{invalid, refused},
     v1::{self, member_limit::Limit},
@@ -24,7 +25,11 @@ const PAGE_SIZE_MAX: usize = 1_000;
 const PAGE_SIZE: usize = 100;
 
 impl Api {
-    pub(super) async fn member_set(&self, request: &v1::SetMemberRequest) -> Result<v1::SetMemberResponse, Status> {
+    pub(super) async fn member_set(
+        &self,
+        caller: &Caller,
+        request: &v1::SetMemberRequest,
+    ) -> Result<v1::SetMemberResponse, Status> {
         let id = self.resolve("account", request.account.as_ref())?;
         let subscriber = name("subscriber_id", &request.subscriber_id)?;
         let order = match request.order() {
@@ -37,7 +42,7 @@ impl Api {
         let currency = self.read_account(id).await?.currency;
         let limits = (0..).zip(&request.limits).map(|(place, one)| limit(&format!("limits[{place}]"), one, currency));
         let what = Manage::SetMember { subscriber, order, limits: limits.collect::<Result<_, _>>()? };
-        let duplicate = self.manage(id, &request.request_id, &request.reason, what).await?;
+        let duplicate = self.manage(caller, "SetMember", id, &request.request_id, &request.reason, what).await?;
         let account = self.read_account(id).await?;
         // A repetition may come when the member has gone again.
         let member = self.members_of(&account).await?.into_iter().find(|member| member.subscriber_id == subscriber);
@@ -46,23 +51,25 @@ impl Api {
 
     pub(super) async fn member_removed(
         &self,
+        caller: &Caller,
         request: &v1::RemoveMemberRequest,
     ) -> Result<v1::RemoveMemberResponse, Status> {
         let id = self.resolve("account", request.account.as_ref())?;
         let subscriber = name("subscriber_id", &request.subscriber_id)?;
         let what = Manage::RemoveMember { subscriber };
-        let duplicate = self.manage(id, &request.request_id, &request.reason, what).await?;
+        let duplicate = self.manage(caller, "RemoveMember", id, &request.request_id, &request.reason, what).await?;
         Ok(v1::RemoveMemberResponse { duplicate })
     }
 
     pub(super) async fn subscriber_removed(
         &self,
+        caller: &Caller,
         request: &v1::RemoveSubscriberRequest,
     ) -> Result<v1::RemoveSubscriberResponse, Status> {
         let id = self.resolve("account", request.account.as_ref())?;
         let subscriber = name("subscriber_id", &request.subscriber_id)?;
         let what = Manage::RemoveSubscriber { subscriber };
-        let duplicate = self.manage(id, &request.request_id, &request.reason, what).await?;
+        let duplicate = self.manage(caller, "RemoveSubscriber", id, &request.request_id, &request.reason, what).await?;
         Ok(v1::RemoveSubscriberResponse { duplicate })
     }
 
@@ -111,6 +118,8 @@ impl Api {
     /// Has something done with an account. True = it had been done before.
     async fn manage(
         &self,
+        caller: &Caller,
+        method: &'static str,
         account: AccountId,
         request_id: &str,
         reason: &str,
@@ -119,12 +128,11 @@ impl Api {
         self.check_journal()?;
         let request_id = name("request_id", request_id)?;
         let reason = text("reason", reason, REASON_CHARS_MAX)?;
-        let told = format!("{what:?}");
-        let done =
-            self.store.account_command(account, &Command::Manage(ManageCommand { account, request_id, reason, what }));
+        let command = Command::Manage(ManageCommand { account, request_id, reason, what });
+        let done = self.by(caller, method, reason).account_command(account, &command);
         let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         if !done.repeated {
-            tracing::info!(account = account.0, request_id, reason, "{told}");
+            tracing::info!(account = account.0, request_id, reason, method, "members changed");
         }
         Ok(done.repeated)
     }

@@ -5,8 +5,10 @@
 
 pub mod access;
 mod accounts;
+mod audit;
 mod backoff;
 mod balances;
+mod by;
 mod catalog;
 pub mod client;
 mod convert;
@@ -16,6 +18,7 @@ mod history;
 mod members;
 mod notices;
 pub mod push;
+mod records;
 mod server;
 mod sessions;
 mod status;
@@ -28,6 +31,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    audit::entry as audit_message,
+    by::RefusalTrail,
+    records::{record as record_message, totals as record_totals},
     server::{ServeError, serve},
     status::code_name,
 };

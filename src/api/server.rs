@@ -11,8 +11,9 @@ use super::{
     Api,
     access::{self, Access},
     v1::{
-        account_service_server::AccountServiceServer, balance_service_server::BalanceServiceServer,
-        catalog_service_server::CatalogServiceServer, event_service_server::EventServiceServer,
+        account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer,
+        balance_service_server::BalanceServiceServer, catalog_service_server::CatalogServiceServer,
+        event_service_server::EventServiceServer, record_service_server::RecordServiceServer,
         session_service_server::SessionServiceServer,
     },
 };
@@ -100,5 +101,7 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
         .add_service(BalanceServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(catalog)
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
-        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
+        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(RecordServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(AuditServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
 }

@@ -55,6 +55,7 @@ impl State {
                 self.credited += i128::from(opening);
                 self.balances += i128::from(opening);
                 self.accounts.insert(*account, new);
+                self.record_opening(*account, buckets, *at);
             }
             Event::SubscriberCreated { account, subscriber, .. } => {
                 if let Some(account) = self.accounts.get_mut(account) {
@@ -251,6 +252,7 @@ impl State {
     fn apply_event(&mut self, event: &EventCharged) {
         let refund = event.action == EventAction::Refund;
         self.begin(event.account, &event.begun, event.at);
+        let mut from_allowances = Vec::with_capacity(event.steps.len());
         for step in &event.steps {
             let (kind, amount, units) = if refund {
                 let units = self.give_back(event.account, &step.debits, step.charged);
@@ -265,7 +267,9 @@ impl State {
                 units,
                 HistoryLine { catalog: event.catalog, ..HistoryLine::money(event.at, kind, amount) },
             );
+            from_allowances.push(units);
         }
+        self.record_event(event, &from_allowances);
         self.apply_notices(event.account, &event.notices);
         if let Some(DebitRef { key, number }) = event.refund_of
             && let Some(debit) = self.charged_event(key, event.account, number)
@@ -285,6 +289,7 @@ impl State {
 
     /// Usage without a session: charged if it has steps, and remembered, so that a copy of the report is known as one.
     fn apply_orphan(&mut self, event: &OrphanUsage) {
+        let mut from_allowances = Vec::new();
         if let Some(account) = event.account {
             self.begin(account, &event.begun, event.at);
             for step in &event.steps {
@@ -292,10 +297,12 @@ impl State {
                 let line = HistoryLine::money(event.at, HistoryKind::Usage, -step.charged);
                 let line = HistoryLine { catalog: event.catalog, ..line };
                 self.remember_step(account, event.session_id.as_bytes(), step, units, line);
+                from_allowances.push(units);
             }
             self.apply_notices(account, &event.notices);
         }
         let key = SessionKey::of_sub_session(event.session_id.as_bytes(), event.sub_session);
+        self.record_late(event, &from_allowances);
         let answer = Arc::new(Answer::bare(event.kind, event.number, event.verdict));
         let account = event.account.unwrap_or(NOBODY);
         let key = report_key(key, event.kind, event.number);
@@ -381,6 +388,7 @@ impl State {
             line.unit_kind = Some(kind);
         }
         account.remember(&line, keep);
+        self.record_credit(event);
         self.apply_notices(event.account, &event.notices);
         for session in &event.reauthorise {
             self.mark_reauthorise(*session, true, None);
@@ -498,6 +506,7 @@ impl State {
                 account.remember(&HistoryLine::usage(&session, quota, at), keep);
             }
         }
+        self.record_session(&session, cause, at);
         let answered = matches!(cause, ClosingCause::Terminated | ClosingCause::Refused);
         let answer = session.answers.back().filter(|_| answered);
         let closed = Closed::new(key, session.account, at, answer);

@@ -16,8 +16,9 @@ use crate::{
         client::{Bearer, Channel, endpoint},
         code_name,
         v1::{
-            account_service_client::AccountServiceClient, balance_service_client::BalanceServiceClient,
-            catalog_service_client::CatalogServiceClient, event_service_client::EventServiceClient,
+            account_service_client::AccountServiceClient, audit_service_client::AuditServiceClient,
+            balance_service_client::BalanceServiceClient, catalog_service_client::CatalogServiceClient,
+            event_service_client::EventServiceClient, record_service_client::RecordServiceClient,
             session_service_client::SessionServiceClient,
         },
     },
@@ -127,6 +128,14 @@ impl Client {
 
     pub(super) fn events(&self) -> EventServiceClient<Channel> {
         EventServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn records(&self) -> RecordServiceClient<Channel> {
+        RecordServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.0.clone())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Verbs of the binary that are clients of the API, and the check of configuration and catalog.
 
 mod account;
+mod audit;
 mod balance;
 mod catalog;
 pub mod check;
@@ -13,6 +14,7 @@ mod json;
 mod member;
 mod output;
 mod price;
+mod records;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ use clap::{Args, Subcommand};
 
 pub use self::{
     account::{AccountVerb, SubscriberVerb},
+    audit::AuditVerb,
     balance::{Adjust, AllowanceVerb, TopUp, Transfer},
     catalog::{CatalogVerb, Running},
     client::{Connection, DEFAULT_SERVER},
@@ -32,6 +35,7 @@ pub use self::{
     member::MemberVerb,
     output::{OutputClosed, complain, say},
     price::Price,
+    records::RecordsVerb,
     session::SessionVerb,
     who::Who,
 };
@@ -66,6 +70,10 @@ pub enum AdminCommand {
     Price(Verb<Price>),
     /// Check, publish, list, show, withdraw and compare versions of the price list
     Catalog(Verbs<CatalogVerb>),
+    /// Usage records (CDRs): list them, add them up
+    Records(Verbs<RecordsVerb>),
+    /// Who changed what: list it, verify the trail
+    Audit(Verbs<AuditVerb>),
 }
 
 /// A verb, and whom it asks.
@@ -128,5 +136,12 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::History(command) => ask!(command, history::run),
         C::Price(command) => ask!(command, price::run),
         C::Catalog(command) => ask!(command, catalog::run),
+        // These may read files instead of asking anyone.
+        C::Records(Verbs { connection, verb }) => {
+            records::run(&connection, verb, &mut Output::new(out, connection.json)).await
+        }
+        C::Audit(Verbs { connection, verb }) => {
+            audit::run(&connection, verb, &mut Output::new(out, connection.json)).await
+        }
     }
 }

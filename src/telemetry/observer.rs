@@ -298,6 +298,10 @@ pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
     // At least so many accounts: a partition keeps one sum for all of its.
     metrics::gauge!(names::BALANCE_IDENTITY_VIOLATIONS).set(f64::from(violations));
 
+    for (trail, waiting) in ["records", "audit"].into_iter().zip(store.waiting_for_trails()) {
+        metrics::gauge!(names::TRAIL_BACKLOG, "trail" => trail).set(waiting as f64);
+    }
+
     metrics::gauge!(names::EVENT_BACKLOG).set(store.outbox().len() as f64);
     let set = |name: &str, events: usize, age: f64| {
         metrics::gauge!(names::EVENT_LAG_EVENTS, "consumer" => name.to_owned()).set(events as f64);

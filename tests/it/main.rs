@@ -47,6 +47,7 @@ mod tariff_rules;
 mod tidy;
 mod tls;
 mod tools;
+mod trails;
 mod transfers;
 mod transport;
 mod two_connections;

@@ -49,6 +49,11 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.CatalogService/DiffCatalog", READ),
     ("tollgate.v1.CatalogService/Price", ALL),
     //
+    ("tollgate.v1.RecordService/ListRecords", READ),
+    ("tollgate.v1.RecordService/ReconcileRecords", Roles(&[Operator, Auditor])),
+    ("tollgate.v1.AuditService/ListAudit", Roles(&[Operator, Auditor])),
+    ("tollgate.v1.AuditService/GetAuditHead", Roles(&[Operator, Auditor])),
+    //
     ("tollgate.v1.SessionService/ListSessions", READ),
     ("tollgate.v1.SessionService/ReAuthorise", OPERATE),
     ("tollgate.v1.SessionService/TerminateSession", OPERATE),

@@ -530,3 +530,22 @@ pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
     ]
     .boxed()
 }
+
+pub(in crate::journal) fn audits() -> BoxedStrategy<crate::journal::record::Audit> {
+    let text = || texts().prop_map(Box::<str>::from);
+    let (who, what) = ((text(), text(), text()), (text(), text(), text(), text(), text(), text()));
+    let audit =
+        |((name, role, address), (method, target, reason, before, after, refusal))| crate::journal::record::Audit {
+            at: Default::default(),
+            name,
+            role,
+            address,
+            method,
+            target,
+            reason,
+            before,
+            after,
+            refusal,
+        };
+    (who, what).prop_map(audit).boxed()
+}

@@ -58,6 +58,7 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
         Wire::ConsumerAcknowledged(wire) => {
             return Ok(Entry::Acknowledged { consumer: wire.consumer.into(), cursor: wire.cursor, at });
         }
+        Wire::CallRefused(_) => return Ok(Entry::CallRefused { at }),
         Wire::ConsumerForgotten(wire) => return Ok(Entry::Forgotten { consumer: wire.consumer.into(), at }),
         Wire::CatalogPublished(wire) => return Ok(Entry::Published(catalogs::publication(wire, at)?)),
         Wire::CatalogWithdrawn(wire) => return Ok(Entry::Withdrawn { number: wire.number, at }),

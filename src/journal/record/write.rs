@@ -69,6 +69,11 @@ pub(super) fn forgotten(w: &mut Writer<'_>, consumer: &str, at: Timestamp) {
     w.message(13, |w| w.bytes(1, consumer.as_bytes()));
 }
 
+pub(super) fn call_refused(w: &mut Writer<'_>, at: Timestamp) {
+    w.uint(2, at.millis());
+    w.message(25, |_| {});
+}
+
 fn at(event: &Event) -> Timestamp {
     match event {
         Event::AccountCreated { at, .. }

@@ -295,7 +295,7 @@ impl Table {
                     (AccountId(account.parse().unwrap()), Subscriber { id: (*id).into(), identities });
                 self.execute(&Command::CreateSubscriber(SubscriberSpec { account, subscriber }))
             }
-            ["member", account, id, subscriber, order, limits @ ..] => {
+            ["set-member", account, id, subscriber, order, limits @ ..] => {
                 let order = match *order {
                     "own-first" => PayOrder::OwnFirst,
                     "shared-first" => PayOrder::SharedFirst,

@@ -549,7 +549,8 @@ impl Table {
         for member in account.profile.iter().flat_map(|profile| &profile.members) {
             let _ = writeln!(out, "  member {} {} {:?}", member.no.0, member.subscriber, member.order);
         }
-        for counter in account.profile.iter().flat_map(|profile| &profile.counters) {
+        let of_members = |counter: &&Counter| counter.member != MemberNo::SHARED;
+        for counter in account.profile.iter().flat_map(|profile| &profile.counters).filter(of_members) {
             let Counter { name, member, used, reserved, .. } = counter;
             let _ = writeln!(out, "  counted {name} of member {} {used} reserved {reserved}", member.0);
         }

@@ -21,8 +21,8 @@ use crate::{charging_property::CATALOG, store_crash::Dice, survival};
 
 const ACCOUNT: AccountId = AccountId(1);
 const DAY_SECS: u64 = 86_400;
-/// Half of the members have a limit of money, and half one of octets; 0 = none has, until limits are counted.
-const LIMITED: u64 = 0;
+/// Half of the members have a limit of money, and half one of octets; not until limits are counted.
+const LIMITED: bool = false;
 
 fn identity(number: u64) -> Identity {
     Identity::new(IdentityKind::E164, &format!("86139{number:08}")).unwrap()
@@ -165,8 +165,8 @@ fn join(life: &mut Life, dice: &mut Dice, number: u64, limits: &mut BTreeMap<u32
     let spec = SubscriberSpec { account: ACCOUNT, subscriber: subscriber(&name, number) };
     life.execute(&Command::CreateSubscriber(spec));
     let orders = [PayOrder::OwnFirst, PayOrder::SharedFirst, PayOrder::OwnOnly, PayOrder::SharedOnly];
-    let money = (dice.below(2) < LIMITED).then(|| dice.below(120_000) as i64);
-    let octets = (dice.below(2) < LIMITED).then(|| dice.below(4_000_000) as i64);
+    let money = (LIMITED && dice.below(2) == 0).then(|| dice.below(120_000) as i64);
+    let octets = (LIMITED && dice.below(2) == 0).then(|| dice.below(4_000_000) as i64);
     let limit = |measure, amount| MemberLimit { period: Period::Day, measure, amount };
     let limits_of =
         [money.map(|it| limit(Measure::Money, it)), octets.map(|it| limit(Measure::Units(UnitKind::Octets), it))];

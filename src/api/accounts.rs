@@ -18,13 +18,13 @@ use crate::{
     ids::AccountId,
     rating::{Allowance, Catalog},
     time::Timestamp,
-    units::{Currency, Money},
+    units::Money,
 };
 
 /// Identities of one subscriber: an MSISDN, an IMSI, some SIP URIs.
 const SUBSCRIBER_IDENTITIES_MAX: usize = 16;
-/// Subscribers of one account: every event of the account carries all their identities.
-const ACCOUNT_SUBSCRIBERS_MAX: usize = 256;
+/// Subscribers of one account: a company's lines. Every event of the account carries all their identities.
+const ACCOUNT_SUBSCRIBERS_MAX: usize = 1_024;
 /// Allowances that an account starts with; as many again may be given later.
 const ACCOUNT_ALLOWANCES_MAX: usize = 32;
 
@@ -58,7 +58,8 @@ impl AccountService for Api {
     ) -> Result<Response<v1::GetAccountResponse>, Status> {
         answered("GetAccount", async {
             let id = self.resolve("account", request.get_ref().account.as_ref())?;
-            Ok(v1::GetAccountResponse { account: Some(account_of(&self.read_account(id).await?)) })
+            let account = self.shown(id).await?;
+            Ok(v1::GetAccountResponse { account: Some(account) })
         })
         .await
     }
@@ -121,6 +122,34 @@ impl AccountService for Api {
     ) -> Result<Response<v1::ListAccountsResponse>, Status> {
         answered("ListAccounts", self.page_of_accounts(request.get_ref())).await
     }
+
+    async fn set_member(
+        &self,
+        request: Request<v1::SetMemberRequest>,
+    ) -> Result<Response<v1::SetMemberResponse>, Status> {
+        answered("SetMember", self.member_set(&Caller::of(&request), request.get_ref())).await
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<v1::RemoveMemberRequest>,
+    ) -> Result<Response<v1::RemoveMemberResponse>, Status> {
+        answered("RemoveMember", self.member_removed(&Caller::of(&request), request.get_ref())).await
+    }
+
+    async fn remove_subscriber(
+        &self,
+        request: Request<v1::RemoveSubscriberRequest>,
+    ) -> Result<Response<v1::RemoveSubscriberResponse>, Status> {
+        answered("RemoveSubscriber", self.subscriber_removed(&Caller::of(&request), request.get_ref())).await
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<v1::ListMembersRequest>,
+    ) -> Result<Response<v1::ListMembersResponse>, Status> {
+        answered("ListMembers", self.members(request.get_ref())).await
+    }
 }
 
 impl Api {
@@ -154,7 +183,7 @@ impl Api {
         let done = self.by(caller, "CreateAccount", "").account_command(id, &Command::CreateAccount(spec));
         self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         self.first_terms(caller, id, request).await?;
-        Ok(account_of(&self.read_account(id).await?))
+        self.shown(id).await
     }
 
     async fn add_subscriber(
@@ -178,7 +207,7 @@ impl Api {
         }
         let done = self.by(caller, "CreateSubscriber", "").create_subscriber(SubscriberSpec { account, subscriber });
         self.durable(done).await?.map_err(|error| subscriber_refused(&error))?;
-        Ok(account_of(&self.read_account(account).await?))
+        self.shown(account).await
     }
 
     async fn set_state(&self, caller: &Caller, request: &v1::SetAccountStateRequest) -> Result<v1::Account, Status> {
@@ -199,7 +228,14 @@ impl Api {
         if !done.repeated {
             tracing::info!(account = account.0, ?state, reason, "account state set");
         }
-        Ok(account_of(&self.read_account(account).await?))
+        self.shown(account).await
+    }
+
+    /// An account as it is durable, as a message.
+    async fn shown(&self, id: AccountId) -> Result<v1::Account, Status> {
+        let account = self.read_account(id).await?;
+        let members = self.members_of(&account).await?;
+        Ok(v1::Account { members, ..account_of(&account) })
     }
 
     /// An account as it is durable.
@@ -262,7 +298,7 @@ fn account_of(account: &Account) -> v1::Account {
         never_stop: account.never_stop,
         credit_limit: money(account.credit_limit),
         subscribers: account.subscribers.iter().map(subscriber_of).collect(),
-        buckets: account.buckets.iter().map(|bucket| bucket_of(bucket, account.currency)).collect(),
+        buckets: account.buckets.iter().map(|bucket| bucket_of(bucket, account)).collect(),
         balance: money(account.balance()),
         available: money(account.balance().saturating_sub(account.reserved())),
         reserved: money(account.reserved()),
@@ -271,6 +307,7 @@ fn account_of(account: &Account) -> v1::Account {
         valid_until: moment(life.valid_until),
         lapsed: life.lapsed,
         ends_at: moment(life.ends),
+        members: Vec::new(),
     }
 }
 
@@ -281,8 +318,10 @@ fn subscriber_of(subscriber: &Subscriber) -> v1::Subscriber {
     }
 }
 
-fn bucket_of(bucket: &Bucket, currency: Currency) -> v1::Bucket {
+fn bucket_of(bucket: &Bucket, account: &Account) -> v1::Bucket {
     use v1::bucket::{Kind, ReservedKind};
+    let currency = account.currency;
+    let owner = account.profile.as_deref().and_then(|profile| profile.member(bucket.owner));
     let (kind, reserved) = match bucket.kind {
         BucketKind::Money => {
             let money = |micros| money_of(Money::from_micros(micros), currency);
@@ -302,5 +341,6 @@ fn bucket_of(bucket: &Bucket, currency: Currency) -> v1::Bucket {
         expires_at: bucket.expires.map_or(0, |at| i64::try_from(at.secs()).unwrap_or(i64::MAX)),
         services: bucket.services.iter().map(|name| name.to_string()).collect(),
         name: bucket.name.to_string(),
+        member: owner.map_or_else(String::new, |owner| owner.subscriber.to_string()),
     }
 }

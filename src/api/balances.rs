@@ -28,7 +28,10 @@ impl BalanceService for Api {
                 return Err(invalid("amount.amount", "must be above zero"));
             }
             let request_id = name("request_id", &request.request_id)?;
-            let kind = CreditKind::TopUp(amount);
+            let kind = match request.member.as_str() {
+                "" => CreditKind::TopUp(amount),
+                subscriber => CreditKind::MemberTopUp { subscriber: name("member", subscriber)?, amount },
+            };
             let command = CreditCommand { account, kind, currency: Some(currency), request_id };
             let (balance, duplicate) = self.credit_money(&caller, "TopUp", command, currency).await?;
             Ok(v1::TopUpResponse { balance: Some(balance), duplicate })
@@ -44,7 +47,11 @@ impl BalanceService for Api {
             let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
             let catalog = self.store.catalog();
-            let kind = CreditKind::Allowance(Self::allowance(&catalog, "allowance", &request.allowance)?);
+            let allowance = Self::allowance(&catalog, "allowance", &request.allowance)?;
+            let kind = match request.member.as_str() {
+                "" => CreditKind::Allowance(allowance),
+                subscriber => CreditKind::MemberAllowance { subscriber: name("member", subscriber)?, allowance },
+            };
             let request_id = name("request_id", &request.request_id)?;
             let command = CreditCommand { account, kind, currency: None, request_id };
             let (_, bucket, duplicate) = self.credit(&caller, "GrantAllowance", command).await?;
@@ -148,7 +155,9 @@ impl Api {
             CreditKind::TopUp(_)
             | CreditKind::Allowance(_)
             | CreditKind::Transfer { .. }
-            | CreditKind::Voucher { .. } => "",
+            | CreditKind::Voucher { .. }
+            | CreditKind::MemberTopUp { .. }
+            | CreditKind::MemberAllowance { .. } => "",
         };
         let done = self.by(caller, method, reason).credit(command);
         let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;

@@ -15,6 +15,7 @@ mod convert;
 mod events;
 mod health;
 mod history;
+mod members;
 mod notices;
 mod products;
 pub mod push;

@@ -75,6 +75,11 @@ impl Account {
         self.money(|bucket| bucket.amount)
     }
 
+    /// Money that is everybody's, reservations not subtracted; the rest is members' own.
+    pub fn shared_balance(&self) -> Money {
+        self.money(|bucket| if bucket.owner == MemberNo::SHARED { bucket.amount } else { 0 })
+    }
+
     /// Money that running sessions hold.
     pub fn reserved(&self) -> Money {
         self.money(|bucket| bucket.reserved)

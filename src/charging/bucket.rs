@@ -48,6 +48,13 @@ impl Bucket {
     pub const MAIN_PRIORITY: u32 = 1_000;
     /// Priority of money that was given: after allowances, and before what was paid in, which does not run out.
     pub const GIFT_PRIORITY: u32 = 900;
+    /// Priority of a member's own money: before the main bucket, should it come to be shared.
+    pub const MEMBER_PRIORITY: u32 = 900;
+
+    /// Whether it is the main money bucket, where all is charged that no other can pay.
+    pub fn is_main(&self) -> bool {
+        self.id == BucketId::MAIN
+    }
 
     /// The place in the order of consumption: priority, then soonest expiry, then id (design section 4).
     pub fn rank(&self) -> (u32, Timestamp, BucketId) {

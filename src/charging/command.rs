@@ -411,6 +411,20 @@ pub enum CreditKind<'a> {
     Adjustment(Money, &'a str),
     /// A bundle of units.
     Allowance(&'a Allowance),
+    /// Money paid in for a member of a shared account, for nobody else; above zero.
+    MemberTopUp {
+        /// The member, by its subscriber's id.
+        subscriber: &'a str,
+        /// How much.
+        amount: Money,
+    },
+    /// A bundle of units for a member of a shared account.
+    MemberAllowance {
+        /// The member, by its subscriber's id.
+        subscriber: &'a str,
+        /// The bundle.
+        allowance: &'a Allowance,
+    },
 }
 
 /// Money or an allowance for an account.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Account, AccountState, Cycle, LifeStep, LimitStep, Measure, MemberNo, Notice, NoticeKind, Subscription,
     ledger::{Counting, Ledger, Place},
+    members,
     quota::Tariff,
     rate::{Cap, Counted, Meter, Priced, Share, Side},
 };
@@ -17,8 +18,6 @@ use crate::{
 /// What the names of counters for tiers begin with: those for limits have the limit's name. No name in a catalog has a
 /// slash.
 const TIERS: &str = "tiers/";
-/// What the names of counters for a member's limits begin with.
-const MEMBER: &str = "member/";
 
 /// A client reports so many seconds after the end of its quota's Validity-Time at the latest. Spans are longer.
 const REPORT_DELAY_SECS: u64 = 10;
@@ -253,8 +252,8 @@ impl<'a> Contract<'a> {
         let Some(member) = profile.and_then(|profile| profile.member(self.member)) else { return };
         let counts = |measure: Measure| measure == Measure::Money || measure == tariff.measure();
         for limit in member.limits.iter().filter(|limit| counts(limit.measure)) {
-            let name = period_name(limit.period);
-            let counting = self.counting(MEMBER, &name, self.member, limit.measure, limit.period);
+            let name = members::period_name(limit.period);
+            let counting = self.counting(members::COUNTED, &name, self.member, limit.measure, limit.period);
             let near = self.near(ledger, counting, purpose);
             let (measure, amount, cuts) = (limit.measure, limit.amount, !self.account.never_stop);
             counted.add_share(&near, |place| Share { measure, meter: Meter { place, amount, cuts } });
@@ -329,13 +328,4 @@ fn sure_until(subscription: &Subscription) -> Option<Timestamp> {
 
 fn units(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
-}
-
-fn period_name(period: Period) -> String {
-    match period {
-        Period::Day => "day".into(),
-        Period::Week => "week".into(),
-        Period::Cycle => "cycle".into(),
-        Period::Seconds(secs) => format!("{secs}s"),
-    }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Bucket, BucketKind, CreditCommand, CreditKind, Credited, Decided, Draw, Event, HistoryKind,
-    LifeStep, MemberNo, Notice, NoticeKind, Outcome, Refusal, State,
+    LifeStep, MemberNo, Notice, NoticeKind, Outcome, Refusal, RememberedCredit, State,
     bonus::{self, Bonus},
-    life, lifecycle,
+    life, lifecycle, members,
     quota::{Allocation, BALANCE_MAX, Ledger},
 };
 use crate::{
@@ -16,8 +16,11 @@ use crate::{
     units::Money,
 };
 
-/// Buckets in one account. The order of consumption is walked for every request.
+/// Buckets in one account that are everybody's, or that are one member's. The order of consumption is walked for every
+/// request.
 pub(super) const ACCOUNT_BUCKETS_MAX: usize = 64;
+/// Buckets of everybody and of all members: some for each of a thousand.
+const SHARED_ACCOUNT_BUCKETS_MAX: usize = 4_096;
 
 pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'_>, now: Timestamp) -> Decided {
     let Some(account) = state.account(command.account) else {
@@ -33,7 +36,10 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
         return Decided::refused(Refusal::Terminated(account.id));
     }
     match command.kind {
-        CreditKind::TopUp(amount) | CreditKind::Transfer { amount, .. } | CreditKind::Voucher { amount, .. }
+        CreditKind::TopUp(amount)
+        | CreditKind::Transfer { amount, .. }
+        | CreditKind::Voucher { amount, .. }
+        | CreditKind::MemberTopUp { amount, .. }
             if !amount.is_positive() || amount > Money::MAX_INPUT =>
         {
             Decided::refused(Refusal::BadAmount(amount))
@@ -54,19 +60,47 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
             let reason = format!("account {from}");
             money(state, catalog, account, command, HistoryKind::TransferIn, amount, &reason, now)
         }
-        CreditKind::Allowance(allowance) => grant_allowance(state, account, command, allowance, now),
+        CreditKind::Allowance(allowance) => grant_allowance(state, account, command, allowance, MemberNo::SHARED, now),
+        CreditKind::MemberTopUp { subscriber, amount } => {
+            let whose = name_of_own(subscriber);
+            money(state, catalog, account, command, HistoryKind::TopUp, amount, &whose, now)
+        }
+        CreditKind::MemberAllowance { subscriber, allowance } => match members::find(account, subscriber) {
+            Ok(member) => grant_allowance(state, account, command, allowance, member.no, now),
+            Err(refusal) => Decided::refused(refusal),
+        },
     }
 }
 
 /// The same request id again: the first answer, and nothing else.
 fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
     let known = state.credit(command.account, command.request_id)?;
+    let account = state.account(command.account);
+    let bucket = account.and_then(|account| account.bucket(known.bucket));
+    // Of an allowance that is used up and gone, nobody knows any more whose it was.
+    let is_allowance = |known: &RememberedCredit, allowance: &Allowance, owner| {
+        known.kind == HistoryKind::Allowance
+            && *known.allowance == *allowance.name
+            && bucket.is_none_or(|bucket| bucket.owner == owner)
+    };
     let same = match command.kind {
-        CreditKind::TopUp(amount) => known.kind == HistoryKind::TopUp && known.amount == amount.micros(),
+        CreditKind::TopUp(amount) => {
+            known.kind == HistoryKind::TopUp && known.amount == amount.micros() && known.bucket == BucketId::MAIN
+        }
+        CreditKind::MemberTopUp { subscriber, amount } => {
+            known.kind == HistoryKind::TopUp
+                && known.amount == amount.micros()
+                && bucket.is_some_and(|bucket| *bucket.name == *name_of_own(subscriber))
+        }
         CreditKind::Transfer { amount, .. } => known.kind == HistoryKind::TransferIn && known.amount == amount.micros(),
         CreditKind::Voucher { amount, .. } => known.kind == HistoryKind::Voucher && known.amount == amount.micros(),
         CreditKind::Adjustment(amount, _) => known.kind == HistoryKind::Adjustment && known.amount == amount.micros(),
-        CreditKind::Allowance(allowance) => known.kind == HistoryKind::Allowance && *known.allowance == *allowance.name,
+        CreditKind::Allowance(allowance) => is_allowance(known, allowance, MemberNo::SHARED),
+        CreditKind::MemberAllowance { subscriber, allowance } => {
+            // Who has left has nothing any more: what was given is everybody's.
+            let member = account.and_then(|account| members::find(account, subscriber).ok());
+            is_allowance(known, allowance, member.map_or(MemberNo::SHARED, |member| member.no))
+        }
     };
     Some(if same {
         let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
@@ -142,7 +176,16 @@ fn money(
     if let (true, Some(life)) = (account.is_lapsed(), &bonus.life) {
         notices.push(Notice { balance, ..life::told(account, LifeStep::Revived, life.valid_until, now) });
     }
-    let served = !lapsed && !lifecycle::has_nothing_left(account, &ledger, &bonus);
+    let own = match command.kind {
+        CreditKind::MemberTopUp { subscriber, .. } => match own_money(account, subscriber, amount, now) {
+            Ok(own) => Some(own),
+            Err(refusal) => return Decided::refused(refusal),
+        },
+        _ => None,
+    };
+    // What is a member's own helps that member, whatever the others owe.
+    let served = !lapsed && (own.is_some() || !lifecycle::has_nothing_left(account, &ledger, &bonus));
+    let (owner, bucket, new_bucket) = own.unwrap_or((MemberNo::SHARED, BucketId::MAIN, None));
     finish(
         state,
         account,
@@ -150,9 +193,10 @@ fn money(
         now,
         Finish {
             kind,
-            bucket: BucketId::MAIN,
+            owner,
+            bucket,
             amount: amount.micros(),
-            new_bucket: None,
+            new_bucket,
             reason,
             balance,
             back: account.credit_stopped && served,
@@ -163,17 +207,65 @@ fn money(
     )
 }
 
+/// The name of a member's own money.
+fn name_of_own(subscriber: &str) -> String {
+    format!("money of {subscriber}")
+}
+
+/// Where a member's own money goes: its owner, the bucket, and what that is to be if it has none yet.
+fn own_money(
+    account: &Account,
+    subscriber: &str,
+    amount: Money,
+    now: Timestamp,
+) -> Result<(MemberNo, BucketId, Option<Box<Bucket>>), Refusal> {
+    let owner = members::find(account, subscriber)?.no;
+    let name = name_of_own(subscriber);
+    let is_it = |bucket: &&Bucket| bucket.owner == owner && *bucket.name == *name;
+    if let Some(bucket) = account.buckets.iter().find(is_it) {
+        let after = bucket.amount.checked_add(amount.micros()).filter(|after| *after <= BALANCE_MAX);
+        return after.map(|_| (owner, bucket.id, None)).ok_or(Refusal::OutOfRange);
+    }
+    has_room(account, owner, now)?;
+    let bucket = Bucket {
+        id: BucketId(account.next_bucket),
+        kind: BucketKind::Money,
+        amount: amount.micros(),
+        reserved: 0,
+        initial: amount.micros(),
+        priority: Bucket::MEMBER_PRIORITY,
+        expires: None,
+        services: Arc::new([]),
+        name: name.into(),
+        owner,
+        subscription: 0,
+        rolled: 0,
+    };
+    Ok((owner, bucket.id, Some(Box::new(bucket))))
+}
+
+/// Whether one more bucket may be given to everybody, or to a member.
+fn has_room(account: &Account, owner: MemberNo, now: Timestamp) -> Result<(), Refusal> {
+    let live = account.buckets.iter().filter(|bucket| !bucket.is_spent(now));
+    let (all, its) = live.fold((0, 0), |(all, its), bucket| (all + 1, its + usize::from(bucket.owner == owner)));
+    if its >= ACCOUNT_BUCKETS_MAX || all >= SHARED_ACCOUNT_BUCKETS_MAX {
+        return Err(Refusal::TooManyBuckets(account.buckets.len()));
+    }
+    Ok(())
+}
+
 fn grant_allowance(
     state: &State,
     account: &Account,
     command: &CreditCommand<'_>,
     allowance: &Allowance,
+    owner: MemberNo,
     now: Timestamp,
 ) -> Decided {
-    if account.buckets.iter().filter(|bucket| !bucket.is_spent(now)).count() >= ACCOUNT_BUCKETS_MAX {
-        return Decided::refused(Refusal::TooManyBuckets(account.buckets.len()));
+    if let Err(refusal) = has_room(account, owner, now) {
+        return Decided::refused(refusal);
     }
-    let bucket = bucket_of(allowance, BucketId(account.next_bucket), now);
+    let bucket = Bucket { owner, ..bucket_of(allowance, BucketId(account.next_bucket), now) };
     finish(
         state,
         account,
@@ -181,6 +273,7 @@ fn grant_allowance(
         now,
         Finish {
             kind: HistoryKind::Allowance,
+            owner,
             bucket: bucket.id,
             amount: bucket.amount,
             new_bucket: Some(Box::new(bucket)),
@@ -196,6 +289,8 @@ fn grant_allowance(
 
 struct Finish<'a> {
     kind: HistoryKind,
+    /// Whose it is.
+    owner: MemberNo,
     bucket: BucketId,
     amount: i64,
     new_bucket: Option<Box<Bucket>>,
@@ -210,11 +305,11 @@ struct Finish<'a> {
 }
 
 fn finish(state: &State, account: &Account, command: &CreditCommand<'_>, now: Timestamp, parts: Finish<'_>) -> Decided {
-    let Finish { kind, bucket, amount, new_bucket, reason, balance, back, helps, mut notices, bonus } = parts;
+    let Finish { kind, owner, bucket, amount, new_bucket, reason, balance, back, helps, mut notices, bonus } = parts;
     if back {
         notices.push(Notice { account: account.id, at: now, balance, kind: NoticeKind::Reconnect });
     }
-    let reauthorise = if helps { lifecycle::waiting(state, account) } else { Vec::new() };
+    let reauthorise = if helps { lifecycle::waiting_for(state, account, owner) } else { Vec::new() };
     let event = Event::Credited(Box::new(Credited {
         at: now,
         account: account.id,

@@ -52,7 +52,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
     let (moment, untimely) = catalog.moment(request.happened, now);
     let contract = Contract::of(catalog, account, request.member, moment);
-    let mut ledger = Ledger::new(account, now);
+    let mut ledger = Ledger::new(account, now).used_by(request.member);
     let (mut cost, mut enough) = (Money::ZERO, true);
     // A request that names no service means one unit of the context's default service.
     let default = [ServiceRequest::default()];

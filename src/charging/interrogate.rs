@@ -232,7 +232,8 @@ impl<'a> Interrogator<'a> {
         context: Option<ContextId>,
     ) -> Self {
         let PriceList { number: version, catalog } = lists.for_request(session, request.kind, now);
-        let ledger = Ledger::new(account, now);
+        let member = session.map_or(request.member, |session| session.member);
+        let ledger = Ledger::new(account, now).used_by(member);
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let pools = session.map_or_else(Vec::new, |session| session.pools.clone());

@@ -9,7 +9,7 @@ mod counters;
 
 use self::counters::Tally;
 pub(super) use self::counters::{Counting, Place};
-use super::{Account, BucketKind, Draw, quota::Tariff};
+use super::{Account, Bucket, BucketKind, Draw, MemberNo, payer::Payer, quota::Tariff};
 use crate::{ids::BucketId, time::Timestamp, units::Money};
 
 /// Who pays for units, and how much.
@@ -43,6 +43,8 @@ pub(super) const BALANCE_MAX: i64 = i64::MAX / 2;
 /// A working copy of an account's buckets and counters.
 pub(super) struct Ledger<'a> {
     account: &'a Account,
+    /// On whose behalf.
+    payer: Payer,
     /// In the order of the account's buckets.
     lines: Vec<Line>,
     /// The account's counters, and those that begin now. Few accounts have any.
@@ -67,8 +69,24 @@ impl<'a> Ledger<'a> {
             .iter()
             .map(|bucket| Line { amount: bucket.amount, reserved: bucket.reserved, released: 0 })
             .collect();
-        let tallies = account.profile.as_deref().map_or_else(Vec::new, |profile| counters::of(&profile.counters));
-        Self { account, lines, tallies, now, debited: account.debited.micros() }
+        let tallies = counters::of(account, MemberNo::SHARED);
+        Self { account, payer: Payer::ANYBODY, lines, tallies, now, debited: account.debited.micros() }
+    }
+
+    /// The same for the usage of a member of a shared account.
+    pub(super) fn used_by(mut self, member: MemberNo) -> Self {
+        if member != MemberNo::SHARED {
+            self.payer = Payer::of(self.account, member);
+            self.tallies.extend(counters::of(self.account, member));
+        }
+        self
+    }
+
+    /// The buckets that may be used, in the order of consumption.
+    fn in_order(&self) -> impl Iterator<Item = (usize, &'a Bucket)> {
+        let buckets = &self.account.buckets;
+        let of = move |owner| buckets.iter().enumerate().filter(move |(_, bucket)| bucket.owner == owner);
+        self.payer.owners().into_iter().flatten().flat_map(of)
     }
 
     fn line_mut(&mut self, bucket: BucketId) -> Option<&mut Line> {
@@ -125,14 +143,21 @@ impl<'a> Ledger<'a> {
         })
     }
 
-    /// Money that is neither spent nor reserved: below zero if the account is in debt.
+    /// Money that may be used and is neither spent nor reserved: below zero if the account is in debt.
     pub(super) fn remaining(&self) -> Money {
-        let lines = self.account.buckets.iter().zip(&self.lines);
-        lines
-            .filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.is_valid(self.now))
-            .fold(Money::ZERO, |sum, (_, line)| {
-                sum.saturating_add(Money::from_micros(line.amount.saturating_sub(line.reserved)))
-            })
+        self.usable_money(|line| line.amount.saturating_sub(line.reserved))
+    }
+
+    /// Money that may be used, reservations not subtracted.
+    pub(super) fn usable_balance(&self) -> Money {
+        self.usable_money(|line| line.amount)
+    }
+
+    fn usable_money(&self, part: impl Fn(&Line) -> i64) -> Money {
+        let money = self.in_order().filter(|(_, bucket)| bucket.kind == BucketKind::Money && bucket.is_valid(self.now));
+        money
+            .filter_map(|(index, _)| self.lines.get(index))
+            .fold(Money::ZERO, |sum, line| sum.saturating_add(Money::from_micros(part(line))))
     }
 
     /// Whether anything that could pay for this service is reserved beside `own`, by whichever session: it may come back
@@ -140,7 +165,7 @@ impl<'a> Ledger<'a> {
     pub(super) fn anything_reserved_beside(&self, tariff: Tariff<'_>, own: &[Draw]) -> bool {
         self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
             let own = own.iter().filter(|draw| draw.bucket == bucket.id).map(|draw| draw.amount).sum();
-            line.reserved > own && tariff.takes(bucket)
+            line.reserved > own && tariff.takes(bucket) && self.payer.uses(bucket)
         })
     }
 
@@ -154,11 +179,31 @@ impl<'a> Ledger<'a> {
             .fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
     }
 
-    /// Money of all buckets that have not run out, reservations not subtracted.
-    pub(super) fn usable(&self) -> Money {
+    /// Money that is everybody's, reservations not subtracted.
+    pub(super) fn shared_balance(&self) -> Money {
         let lines = self.account.buckets.iter().zip(&self.lines);
-        let usable = lines.filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.is_valid(self.now));
-        usable.fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
+        lines
+            .filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.owner == MemberNo::SHARED)
+            .fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
+    }
+
+    /// Whether a member has money of its own.
+    pub(super) fn has_own_money(&self) -> bool {
+        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
+            bucket.owner != MemberNo::SHARED
+                && bucket.kind == BucketKind::Money
+                && line.amount > 0
+                && bucket.is_valid(self.now)
+        })
+    }
+
+    /// Money that is everybody's and has not run out, reservations not subtracted.
+    pub(super) fn usable_shared(&self) -> Money {
+        let lines = self.account.buckets.iter().zip(&self.lines);
+        lines
+            .filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.owner == MemberNo::SHARED)
+            .filter(|(bucket, _)| bucket.is_valid(self.now))
+            .fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
     }
 
     /// Units left in valid unit buckets.

@@ -1,6 +1,9 @@
 //! What a change of balance means for the account's life: credit stop, reconnect, thresholds (design section 6).
 
-use super::{Account, AccountState, BucketKind, Notice, NoticeKind, Quota, State, bonus::Bonus, quota::Ledger};
+use super::{
+    Account, AccountState, BucketKind, MemberNo, Notice, NoticeKind, Quota, State, bonus::Bonus, payer::Payer,
+    quota::Ledger,
+};
 use crate::{
     ids::{BucketId, SessionNo},
     rating::{Catalog, ThresholdKind},
@@ -18,16 +21,30 @@ pub(super) fn is_lapsed(account: &Account) -> bool {
     !account.never_stop && account.is_lapsed()
 }
 
-/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
+/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance. It
+/// is the line of all members that is stopped, so that nothing may be left to any of them; and what a member has of its own
+/// does not pay what the others owe.
 pub(super) fn has_nothing_left(account: &Account, ledger: &Ledger<'_>, bonus: &Bonus) -> bool {
-    let money = ledger.usable().saturating_add(bonus.money());
-    money.saturating_add(account.credit_limit) <= Money::ZERO && !ledger.has_units() && !bonus.has_units()
+    let money = ledger.usable_shared().saturating_add(bonus.money());
+    money.saturating_add(account.credit_limit) <= Money::ZERO
+        && !ledger.has_units()
+        && !bonus.has_units()
+        && !ledger.has_own_money()
 }
 
-/// The sessions of an account that wait for credit: a credit should make them ask again (spec C-104).
+/// The sessions of an account that wait for credit: a credit to what is shared should make them ask again (spec C-104).
 pub(super) fn waiting(state: &State, account: &Account) -> Vec<SessionNo> {
-    let waits =
-        |no: &SessionNo| state.session(*no).is_some_and(|session| session.quotas.iter().any(Quota::wants_credit));
+    waiting_for(state, account, MemberNo::SHARED)
+}
+
+/// The sessions of an account that wait for credit, and may use what belongs to an owner.
+pub(super) fn waiting_for(state: &State, account: &Account, owner: MemberNo) -> Vec<SessionNo> {
+    let waits = |no: &SessionNo| {
+        state.session(*no).is_some_and(|session| {
+            session.quotas.iter().any(Quota::wants_credit)
+                && Payer::of(account, session.member).owners().contains(&Some(owner))
+        })
+    };
     account.sessions.iter().copied().filter(waits).collect()
 }
 
@@ -49,6 +66,9 @@ pub(super) fn waiting_others(state: &State, account: &Account, releasing: Sessio
     if account.sessions.len() < 2 || account.state != AccountState::Active {
         return Vec::new();
     }
+    let payer = |no| Payer::of(account, state.session(no).map_or(MemberNo::SHARED, |session| session.member));
+    let releases = payer(releasing);
+    let waits = |no: &SessionNo| waits(no) && payer(*no).shares_with(releases);
     account.sessions.iter().copied().filter(waits).collect()
 }
 
@@ -89,8 +109,9 @@ pub(super) fn notices_of_debit(
     let floor = -before.credit_limit;
     // Only the main bucket is ever overdrawn: who owes may still use up what was given.
     let main = before.bucket(BucketId::MAIN).map(|bucket| bucket.amount);
-    if balance < floor && balance < old && ledger.amount(BucketId::MAIN) < main {
-        let excess = floor.min(old).saturating_sub(balance);
+    let (old, now_shared) = (before.shared_balance(), ledger.shared_balance());
+    if now_shared < floor && now_shared < old && ledger.amount(BucketId::MAIN) < main {
+        let excess = floor.min(old).saturating_sub(now_shared);
         tell(NoticeKind::Overdraft { excess });
     }
     if !before.credit_stopped

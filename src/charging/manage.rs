@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::{
-    Account, AccountChanged, AccountState, Asked, Decided, Event, Extension, HistoryKind, MemberNo, Outcome, Refusal,
-    State, cycles, draft::Draft, life, products, transfer,
+    Account, AccountChanged, AccountState, Asked, Decided, Event, Extension, HistoryKind, MemberLimit, MemberNo,
+    Outcome, PayOrder, Refusal, State, cycles, draft::Draft, life, members, products, transfer,
 };
 use crate::{
     ids::{AccountId, BucketId},
@@ -81,6 +81,26 @@ pub enum Manage<'a> {
         /// Why.
         why: &'a str,
     },
+    /// A subscriber becomes a member of the shared account, or gets other terms as one.
+    SetMember {
+        /// The subscriber's id.
+        subscriber: &'a str,
+        /// Whose balance pays first.
+        order: PayOrder,
+        /// What it may take of what is shared; one for each period and measure.
+        limits: Vec<MemberLimit>,
+    },
+    /// A member leaves the account, with the subscriber that it is: its sessions end, its own balance is everybody's from
+    /// then on, its identities are free.
+    RemoveMember {
+        /// The subscriber's id.
+        subscriber: &'a str,
+    },
+    /// A subscriber leaves the account, whether it is a member or not.
+    RemoveSubscriber {
+        /// Its id.
+        subscriber: &'a str,
+    },
 }
 
 /// When something is to take effect.
@@ -119,6 +139,9 @@ impl Manage<'_> {
             Self::ChangeProduct { subscription, to, when } => format!("change {subscription} to {to} {when}"),
             Self::CancelProduct { subscription, when } => format!("cancel {subscription} {when}"),
             Self::SendTransfer { to, amount } => transfer::in_short(*to, *amount),
+            Self::SetMember { subscriber, order, limits } => members::in_short(subscriber, *order, limits),
+            Self::RemoveMember { subscriber } => format!("remove member {subscriber}"),
+            Self::RemoveSubscriber { subscriber } => format!("remove subscriber {subscriber}"),
             // Of our own, and idempotent by what is on its way.
             Self::SettleTransfer(_) | Self::ReturnTransfer { .. } => String::new(),
         }
@@ -142,8 +165,15 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
         let outcome = Outcome::Credited { balance: known.balance, bucket: known.bucket };
         return Decided { repeated: true, outcome, ..Decided::done(None) };
     }
-    let transfer = matches!(command.what, Manage::SettleTransfer(_) | Manage::ReturnTransfer { .. });
-    if account.state == AccountState::Terminated && !transfer {
+    // What was on its way arrives, and whoever is left in an account that has ended may leave it.
+    let after_the_end = matches!(
+        command.what,
+        Manage::SettleTransfer(_)
+            | Manage::ReturnTransfer { .. }
+            | Manage::RemoveMember { .. }
+            | Manage::RemoveSubscriber { .. }
+    );
+    if account.state == AccountState::Terminated && !after_the_end {
         return Decided::refused(Refusal::Terminated(account.id));
     }
     let drafted = |change: &dyn Fn(&mut Draft<'_>) -> Result<(), Refusal>| {
@@ -171,6 +201,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
             Some(returned) => Ok(returned),
             None => return Decided::done(None),
         },
+        Manage::SetMember { subscriber, order, limits } => members::set(account, subscriber, *order, limits),
+        Manage::RemoveMember { subscriber } => members::remove(state, account, subscriber),
+        Manage::RemoveSubscriber { subscriber } => members::remove_subscriber(state, account, subscriber),
     };
     match changed {
         Err(refusal) => Decided::refused(refusal),

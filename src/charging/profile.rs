@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::Measure;
+use super::{Measure, members};
 use crate::{ids::BucketId, rating::Period, time::Timestamp, units::Money};
 
 /// A member of a shared account; 0 = none, what is shared. Numbers are never used again in the account.
@@ -210,6 +210,19 @@ impl Profile {
     /// The member that a subscriber is.
     pub fn member_of(&self, subscriber: &str) -> Option<&Member> {
         self.members.iter().find(|member| *member.subscriber == *subscriber)
+    }
+
+    /// What a member has taken of what is shared, of what a limit counts, in the period that runs at a moment.
+    pub fn taken(&self, member: MemberNo, limit: &MemberLimit, at: Timestamp) -> i64 {
+        let period = members::period_name(limit.period);
+        let counts = |counter: &&Counter| {
+            counter.member == member
+                && counter.measure == limit.measure
+                && counter.name.strip_prefix(members::COUNTED) == Some(&period)
+                && counter.starts <= at
+                && at < counter.ends
+        };
+        self.counters.iter().find(counts).map_or(0, |counter| counter.used)
     }
 
     /// The subscription with this number.

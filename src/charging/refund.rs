@@ -13,6 +13,7 @@ use super::{
     Grant, Measure, MemberNo, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
     contract::Contract,
     event_charging, lifecycle,
+    payer::Payer,
     quota::{Allocation, BALANCE_MAX, Given, Ledger, Tariff},
 };
 use crate::{
@@ -302,8 +303,12 @@ impl Refunder<'_> {
     /// Another allowance that can pay for the service, where the one that did has gone or run out.
     fn substitute(&self, step: &Step) -> Option<BucketId> {
         let service = self.catalog.service_by_name(&step.service)?;
+        let payer = Payer::of(self.account, self.request.member);
         let takes = |bucket: &&super::Bucket| {
-            bucket.kind != BucketKind::Money && bucket.is_valid(self.now) && Tariff::Service(service).takes(bucket)
+            bucket.kind != BucketKind::Money
+                && bucket.is_valid(self.now)
+                && Tariff::Service(service).takes(bucket)
+                && payer.uses(bucket)
         };
         self.account.buckets.iter().find(takes).map(|bucket| bucket.id)
     }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{
     balance::RequestId,
     client::{Client, answer},
-    json,
+    json, member,
     output::{self, Output, money, units},
     product,
     who::{self, Who},
@@ -102,6 +102,8 @@ pub struct SetCycle {
 pub enum SubscriberVerb {
     /// Add a subscriber to an account; the same again changes nothing
     Add(AddSubscriber),
+    /// Take a subscriber out of its account: its identities are free
+    Remove(member::Remove),
 }
 
 /// A new subscriber.
@@ -149,7 +151,10 @@ pub(super) async fn run(client: &Client, verb: AccountVerb, out: &mut Output<'_>
 }
 
 pub(super) async fn run_subscriber(client: &Client, verb: SubscriberVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
-    let SubscriberVerb::Add(AddSubscriber { account, subscriber, identities }) = verb;
+    let AddSubscriber { account, subscriber, identities } = match verb {
+        SubscriberVerb::Add(add) => add,
+        SubscriberVerb::Remove(remove) => return member::remove_subscriber(client, remove, out).await,
+    };
     let identities = identities.iter().map(|text| who::identity(text)).collect::<Result<_, _>>()?;
     let subscriber = Some(v1::Subscriber { subscriber_id: subscriber, identities });
     let request = v1::CreateSubscriberRequest { account_id: account, subscriber };
@@ -202,8 +207,12 @@ fn text(account: &v1::Account) -> String {
         lines.push(format!("subscriber    {}: {}", subscriber.subscriber_id, identities.join(", ")));
     }
     let rows: Vec<_> = account.buckets.iter().map(bucket).collect();
-    let table = output::table(&["BUCKET", "NAME", "HOLDS", "RESERVED", "PRIORITY", "EXPIRES", "SERVICES"], &rows);
-    format!("{}\n\n{}", lines.join("\n"), table.trim_end())
+    let table = output::table(&["BUCKET", "NAME", "HOLDS", "RESERVED", "PRIORITY", "EXPIRES", "SERVICES", "OF"], &rows);
+    let mut told = format!("{}\n\n{}", lines.join("\n"), table.trim_end());
+    if !account.members.is_empty() {
+        told = format!("{told}\n\n{}", member::table(&account.members).trim_end());
+    }
+    told
 }
 
 fn bucket(bucket: &v1::Bucket) -> Vec<String> {
@@ -224,5 +233,6 @@ fn bucket(bucket: &v1::Bucket) -> Vec<String> {
     };
     let services = if bucket.services.is_empty() { "all".to_owned() } else { bucket.services.join(", ") };
     let (id, priority) = (bucket.bucket_id.to_string(), bucket.priority.to_string());
-    vec![id, bucket.name.clone(), holds, reserved, priority, expires, services]
+    let of = if bucket.member.is_empty() { "all".to_owned() } else { bucket.member.clone() };
+    vec![id, bucket.name.clone(), holds, reserved, priority, expires, services, of]
 }

@@ -26,6 +26,9 @@ pub struct TopUp {
     /// ISO 4217 code; the account's if not given
     #[arg(long)]
     currency: Option<String>,
+    /// The member of a shared account that it is for, by its subscriber's name; everybody if not given
+    #[arg(long, value_name = "NAME", default_value = "")]
+    member: String,
 }
 
 /// An operator's decision.
@@ -79,6 +82,9 @@ pub struct Grant {
     allowance: String,
     #[command(flatten)]
     request: RequestId,
+    /// The member of a shared account that it is for, by its subscriber's name; everybody if not given
+    #[arg(long, value_name = "NAME", default_value = "")]
+    member: String,
 }
 
 /// What makes a repetition safe.
@@ -104,7 +110,7 @@ pub(super) async fn top_up(client: &Client, verb: TopUp, out: &mut Output<'_>) -
     let account = verb.who.account()?;
     let amount = Some(amount(client, &account, verb.amount, verb.currency).await?);
     let request_id = verb.request.take();
-    let request = v1::TopUpRequest { account, amount, request_id: request_id.clone() };
+    let request = v1::TopUpRequest { account, amount, request_id: request_id.clone(), member: verb.member };
     let done = answer(client.balances().top_up(request).await)?;
     tell(out, &request_id, done.balance.as_ref(), done.duplicate)
 }
@@ -129,10 +135,10 @@ pub(super) async fn transfer(client: &Client, verb: Transfer, out: &mut Output<'
 }
 
 pub(super) async fn allowance(client: &Client, verb: AllowanceVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
-    let AllowanceVerb::Grant(Grant { who, allowance, request }) = verb;
+    let AllowanceVerb::Grant(Grant { who, allowance, request, member }) = verb;
     let account = who.account()?;
     let request_id = request.take();
-    let request = v1::GrantAllowanceRequest { account, allowance, request_id: request_id.clone() };
+    let request = v1::GrantAllowanceRequest { account, allowance, request_id: request_id.clone(), member };
     let done = answer(client.balances().grant_allowance(request).await)?;
     let json = || json!({ "request_id": request_id, "bucket_id": done.bucket_id, "duplicate": done.duplicate });
     let text = || format!("bucket {}{}", done.bucket_id, before(done.duplicate));

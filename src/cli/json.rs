@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::output::unit_name;
+use super::{member, output::unit_name};
 use crate::api::v1::{self, event::Kind};
 
 pub(super) fn money(money: Option<&v1::Money>) -> Value {
@@ -51,6 +51,7 @@ pub(super) fn account(account: &v1::Account) -> Value {
         "subscriptions": account.subscriptions.iter().map(subscription).collect::<Vec<_>>(),
         "cycle_day": account.cycle_day,
         "cycle": account.cycle.as_ref().map_or(Value::Null, cycle),
+        "members": account.members.iter().map(member::json_of).collect::<Vec<_>>(),
     })
 }
 
@@ -127,6 +128,7 @@ fn bucket(bucket: &v1::Bucket) -> Value {
         "priority": bucket.priority,
         "expires_at": bucket.expires_at,
         "services": bucket.services,
+        "member": bucket.member,
     })
 }
 

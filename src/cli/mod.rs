@@ -11,6 +11,7 @@ mod events;
 pub mod gateway;
 mod history;
 mod json;
+mod member;
 mod output;
 mod price;
 mod product;
@@ -33,6 +34,7 @@ pub use self::{
     client::{Connection, DEFAULT_SERVER},
     events::EventsVerb,
     history::History,
+    member::MemberVerb,
     output::{OutputClosed, complain, say},
     price::Price,
     product::ProductVerb,
@@ -50,6 +52,8 @@ pub enum AdminCommand {
     Account(Verbs<AccountVerb>),
     /// Add subscribers to accounts
     Subscriber(Verbs<SubscriberVerb>),
+    /// Members of shared accounts: their terms, what they have and took
+    Member(Verbs<MemberVerb>),
     /// Add money to an account
     #[command(name = "topup", allow_missing_positional = true)]
     TopUp(Verb<TopUp>),
@@ -130,6 +134,7 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
     match command {
         C::Account(command) => ask!(command, account::run),
         C::Subscriber(command) => ask!(command, account::run_subscriber),
+        C::Member(command) => ask!(command, member::run),
         C::TopUp(command) => ask!(command, balance::top_up),
         C::Adjust(command) => ask!(command, balance::adjust),
         C::Transfer(command) => ask!(command, balance::transfer),

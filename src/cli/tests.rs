@@ -305,3 +305,44 @@ async fn records_and_audit_are_listed_added_up_and_verified() {
     }
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_shared_account_has_members() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    tollgate(&node, "account create 5 --currency CNY --balance 10").await.unwrap();
+    tollgate(&node, "subscriber add --account 5 anna 8613900000005").await.unwrap();
+    tollgate(&node, "subscriber add --account 5 bob 8613900000006").await.unwrap();
+    let limits = "--limit day:money=2.50 --limit cycle:octets=1000000";
+    let set = format!("member set --account 5 anna --order shared-first {limits} --reason a_family --request-id m1");
+    let made = json_of(&node, &set).await;
+    assert_eq!((&made["member"]["order"], &made["duplicate"]), (&json!("shared_first"), &json!(false)));
+    assert_eq!(made["member"]["limits"][0]["limit"], json!({ "amount": "2.50", "currency": "CNY" }));
+    let again = tollgate(&node, &set).await.unwrap();
+    assert!(again.ends_with("(this request id was answered before: nothing was done this time)\n"), "{again}");
+    tollgate(&node, "topup --account 5 2 --member anna").await.unwrap();
+    tollgate(&node, "allowance grant --account 5 sms-100 --member anna").await.unwrap();
+    let listed = tollgate(&node, "member list --account 5").await.unwrap();
+    let line = "anna    shared_first  2.00 CNY   100 events  0.00 CNY of 2.50 CNY a day";
+    assert!(listed.contains(line), "{listed}");
+    let shown = tollgate(&node, "account get --account 5").await.unwrap();
+    assert!(shown.contains("money of anna") && shown.contains(line), "{shown}");
+    for (words, why) in [
+        ("member set --account 5 anna --limit hour:money=1 --reason x", "`hour` is no period"),
+        ("member set --account 5 anna --limit day:trees=1 --reason x", "`trees` cannot be limited"),
+        ("member set --account 5 anna --limit day --reason x", "`day` is no limit"),
+        ("member remove --account 5 bob --reason x", "no member of account 5"),
+    ] {
+        let refusal = tollgate(&node, words).await.unwrap_err();
+        assert!(refusal.contains(why), "{refusal}");
+    }
+    let removed = tollgate(&node, "member remove --account 5 anna --reason gone --request-id r1").await.unwrap();
+    assert_eq!(removed, "removed\n");
+    tollgate(&node, "subscriber remove --account 5 bob --reason gone").await.unwrap();
+    let left = json_of(&node, "account get --account 5").await;
+    assert_eq!(
+        (&left["subscribers"], &left["members"], &left["balance"]["amount"]),
+        (&json!([]), &json!([]), &json!("12.00"))
+    );
+    node.stop().await;
+}

@@ -9,8 +9,9 @@ use std::{
 use super::{Store, index::Named, partition::Partition};
 use crate::{
     charging::{
-        Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, EventAction, Outcome, Refusal,
-        RequestKind, State, SubscriberSpec, Verdict, begins_use, decide_by, version_for,
+        Account, Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, EventAction, EventRequest,
+        Interrogation, Outcome, Refusal, RequestKind, State, SubscriberSpec, Verdict, begins_use, decide_by,
+        version_for,
     },
     ids::{AccountId, Identity, PartitionId, RefundToken, SessionKey, SessionNo},
     journal::{
@@ -143,7 +144,7 @@ impl<D: Disk> Store<D> {
             self.catch_up(&mut cell, partition, payer, true, now);
         }
         if let Some(account) = account {
-            name_member(&cell.state, account, identities, &mut command);
+            self.name_member(&cell.state, account, identities, &mut command);
         }
         let (decided, position) = self.execute_at(&mut cell, partition, &command, &catalogs, now);
         let Outcome::Answer(answer) = decided.outcome else {
@@ -161,6 +162,22 @@ impl<D: Disk> Store<D> {
         let took = is_debit && !answer.at_command_level && answer.replies.iter().any(|reply| reply.grant.is_some());
         let refund = took.then(|| RefundToken::new(key, number, self.origin.secret));
         Pending::new(Answered { answer, currency, repeated: decided.repeated, refund }, position)
+    }
+
+    /// Says which member of a shared account a request is about. Whoever has left the account while the request waited for
+    /// its turn is nobody's.
+    fn name_member(&self, state: &State, account: AccountId, identities: &[Identity], command: &mut Command<'_>) {
+        let has_had_members = |account: &&Account| account.profile.as_ref().is_some_and(|it| it.next_member > 0);
+        let Some(known) = state.account(account).filter(has_had_members) else { return };
+        let stays = self.identities.resolve(identities) == Named::Account(account);
+        let member = known.member_with(identities);
+        match command {
+            Command::Interrogate(Interrogation { account, member: of, .. })
+            | Command::ChargeEvent(EventRequest { account, member: of, .. }) => {
+                (*account, *of) = (account.filter(|_| stays), member);
+            }
+            _ => {}
+        }
     }
 
     /// Does what is due for an account by itself, before it is used or looked at: a new period begins at its own moment, not
@@ -359,6 +376,7 @@ impl<D: Disk> Store<D> {
         catalog: &Catalog,
         audit: Option<&dyn Fn(&State) -> Audit>,
     ) {
+        let leaving = cell.state.identities_leaving(event);
         cell.state.apply(event);
         let records = cell.state.take_records();
         let audit = audit.map(|audit| audit(&cell.state));
@@ -376,6 +394,8 @@ impl<D: Disk> Store<D> {
                 }
             })
         });
+        // In the journal, whoever takes one of them stands behind this.
+        leaving.iter().for_each(|identity| self.identities.release(identity));
         self.keep_index(cell, partition, event);
         self.observer.happened(event, catalog);
     }
@@ -419,16 +439,6 @@ impl<D: Disk> Store<D> {
 
     pub(super) fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<D> {
         (0..self.partitions.len() as u16).map(PartitionId)
-    }
-}
-
-/// Says which member of a shared account a request is about.
-fn name_member(state: &State, account: AccountId, identities: &[Identity], command: &mut Command<'_>) {
-    let Some(account) = state.account(account).filter(|account| account.profile.is_some()) else { return };
-    match command {
-        Command::Interrogate(request) => request.member = account.member_with(identities),
-        Command::ChargeEvent(request) => request.member = account.member_with(identities),
-        _ => {}
     }
 }
 

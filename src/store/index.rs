@@ -81,7 +81,7 @@ impl IdentityIndex {
         }
     }
 
-    /// Gives a claim back that came to nothing.
+    /// Gives back a claim that came to nothing, or the identity of a subscriber that has left its account.
     pub(super) fn release(&self, identity: &Identity) {
         match identity {
             Identity::Packed(packed) => drop(self.numbers.remove(packed)),

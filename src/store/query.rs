@@ -5,6 +5,7 @@ use crate::{
     charging::{Account, HistoryLine, Session, State, Violation},
     ids::{AccountId, Identity, PartitionId, SessionKey, SessionNo},
     journal::{Disk, Pending, Position},
+    time::Timestamp,
 };
 
 /// Sums over all partitions.
@@ -35,6 +36,11 @@ impl<D: Disk> Store<D> {
     /// How many identities are known.
     pub fn identities(&self) -> usize {
         self.identities.len()
+    }
+
+    /// What the store's clock shows.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// An account as it is.

@@ -12,12 +12,12 @@ use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 use tollgate::{
     charging::{
         AccountChanged, AccountSpec, AccountState, AdviceWanted, AnswerExtras, BucketKind, ClientNeeds, ClosingCause,
-        Command, CreditCommand, CreditKind, Event, EventAction, EventRequest, Extension, Interrogation, Life, Manage,
-        ManageCommand, Measure, Member, MemberLimit, MemberNo, NoticeKind, Outcome, Profile, ReplyExtras, RequestKind,
-        Retention, ServiceRequest, State, Subscription, TariffAdvice, Used, Verdict, Want, WantedUnits, begins_use,
-        decide_by, version_for,
+        Command, Counter, CreditCommand, CreditKind, Event, EventAction, EventRequest, Extension, Interrogation, Life,
+        Manage, ManageCommand, Measure, Member, MemberLimit, MemberNo, NoticeKind, Outcome, PayOrder, Profile,
+        ReplyExtras, RequestKind, Retention, ServiceRequest, State, Subscriber, SubscriberSpec, Subscription,
+        TariffAdvice, Used, Verdict, Want, WantedUnits, begins_use, decide_by, version_for,
     },
-    ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
+    ids::{AccountId, Identity, IdentityKind, QuotaKey, RefundToken, SessionKey, SessionNo},
     rating::{Attributes, Catalog, Catalogs, ContextId, Period, Publication, Role, RunningSessions, Version},
     time::Timestamp,
     units::{Money, UnitKind},
@@ -142,18 +142,9 @@ fn duration(text: &str) -> u64 {
 }
 
 /// `by=2`: the member who uses it.
-fn member(words: &[&str]) -> MemberNo {
+fn member_by(words: &[&str]) -> MemberNo {
     let no = words.iter().find_map(|word| word.strip_prefix("by="));
     MemberNo(no.map_or(0, |no| no.parse().unwrap()))
-}
-
-fn member_limit(word: &str) -> MemberLimit {
-    let (period, most) = word.split_once(':').unwrap();
-    let period = if period == "day" { Period::Day } else { Period::Cycle };
-    match most.parse::<Money>() {
-        Ok(money) => MemberLimit { period, measure: Measure::Money, amount: money.micros() },
-        Err(_) => MemberLimit { period, measure: Measure::Units(UnitKind::Octets), amount: used(most).octets as i64 },
-    }
 }
 
 fn amount(text: &str) -> (u64, &str) {
@@ -182,6 +173,29 @@ fn wanted(text: &str) -> Want {
     }
     let some = |n: u64| Some(n).filter(|n| *n > 0);
     Want::Units(WantedUnits { octets: some(used.octets), seconds: some(used.seconds), events: some(used.events) })
+}
+
+/// `day:money=1.00`, `cycle:octets=5MB`.
+fn member_limit(text: &str) -> MemberLimit {
+    let (span, amount) = text.split_once('=').unwrap();
+    let (period, measure) = span.split_once(':').unwrap();
+    let period = match period {
+        "day" => Period::Day,
+        "week" => Period::Week,
+        "cycle" => Period::Cycle,
+        secs => Period::Seconds(secs.trim_end_matches('s').parse().unwrap()),
+    };
+    let measure = match measure {
+        "money" => Measure::Money,
+        "octets" => Measure::Units(UnitKind::Octets),
+        "seconds" => Measure::Units(UnitKind::Seconds),
+        _ => Measure::Units(UnitKind::Events),
+    };
+    let amount = match measure {
+        Measure::Money => amount.parse::<Money>().unwrap().micros(),
+        measure => i64::try_from(used(amount).amount(measure)).unwrap(),
+    };
+    MemberLimit { period, measure, amount }
 }
 
 impl Table {
@@ -220,6 +234,8 @@ impl Table {
                 self.execute(&command)
             }
             [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), name, account, number, rest @ ..] => {
+                let (named, rest) = self.member(account, rest);
+                let rest = &rest[..];
                 let at_command_level = rest.contains(&"none");
                 let kind = match *kind {
                     "ccr-i" => RequestKind::Initial,
@@ -249,15 +265,16 @@ impl Table {
                     client: ClientNeeds { tariff_time_change: switches.contains(&"told"), ..self.client },
                     attributes,
                     happened: switches.iter().find_map(|word| self.happened(word)),
-                    member: member(&switches),
+                    member: named.max(member_by(&switches)),
                 });
                 self.execute(&command)
             }
             ["ccr-e", name, account, number, action, rest @ ..] => {
-                let (attributes, rest) = conditions(rest);
+                let (named, rest) = self.member(account, rest);
+                let (attributes, rest) = conditions(&rest);
                 let (by, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| word.starts_with("by="));
                 let command = Command::ChargeEvent(EventRequest {
-                    member: member(&by),
+                    member: named.max(member_by(&by)),
                     session_id: session(name).0.as_bytes(),
                     sub_session: session(name).1,
                     key: session_key(name),
@@ -289,6 +306,38 @@ impl Table {
                 let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog().currency()));
                 let command = Command::Credit(CreditCommand { account, kind, currency, request_id: id });
                 self.execute(&command)
+            }
+            [kind @ ("topup" | "give"), account, what, id, "for", subscriber] => {
+                let allowance = self.catalog().allowance(what).cloned();
+                let kind = match *kind {
+                    "topup" => CreditKind::MemberTopUp { subscriber, amount: what.parse().unwrap() },
+                    _ => CreditKind::MemberAllowance { subscriber, allowance: allowance.as_ref().unwrap() },
+                };
+                let account = AccountId(account.parse().unwrap());
+                self.execute(&Command::Credit(CreditCommand { account, kind, currency: None, request_id: id }))
+            }
+            ["subscriber", account, id, identity] => {
+                let identities = [Identity::new(IdentityKind::E164, identity).unwrap()].into();
+                let (account, subscriber) =
+                    (AccountId(account.parse().unwrap()), Subscriber { id: (*id).into(), identities });
+                self.execute(&Command::CreateSubscriber(SubscriberSpec { account, subscriber }))
+            }
+            ["set-member", account, id, subscriber, order, limits @ ..] => {
+                let order = match *order {
+                    "own-first" => PayOrder::OwnFirst,
+                    "shared-first" => PayOrder::SharedFirst,
+                    "own-only" => PayOrder::OwnOnly,
+                    "shared-only" => PayOrder::SharedOnly,
+                    _ => panic!("`{order}` is no order"),
+                };
+                let limits = limits.iter().map(|limit| member_limit(limit)).collect();
+                self.manage(account, &[id], Manage::SetMember { subscriber, order, limits })
+            }
+            ["remove-member", account, id, subscriber] => {
+                self.manage(account, &[id], Manage::RemoveMember { subscriber })
+            }
+            ["remove-subscriber", account, id, subscriber] => {
+                self.manage(account, &[id], Manage::RemoveSubscriber { subscriber })
             }
             ["state", account, state] => {
                 let state = match *state {
@@ -327,7 +376,7 @@ impl Table {
                 event.subscriptions.push(Subscription {
                     no: profile.next_subscription.max(1),
                     product: (*name).into(),
-                    member: member(rest),
+                    member: member_by(rest),
                     starts: event.at,
                     ends: secs("until=").map(|secs| event.at.plus_secs(secs)),
                     begun: true,
@@ -425,6 +474,16 @@ impl Table {
     fn happened(&self, word: &str) -> Option<Timestamp> {
         let ago = word.strip_prefix("ago=").map(|secs| self.now.millis() - secs.parse::<u64>().unwrap() * 1_000);
         ago.map(Timestamp::from_millis).or_else(|| Some(self.today(word.strip_prefix("event=")?)))
+    }
+
+    /// The member that a request is of, `as NAME`, and the other words.
+    fn member<'w>(&self, account: &str, words: &[&'w str]) -> (MemberNo, Vec<&'w str>) {
+        let mut rest = words.to_vec();
+        let Some(place) = words.iter().position(|word| *word == "as") else { return (MemberNo::SHARED, rest) };
+        let name = rest.drain(place..place + 2).nth(1).unwrap();
+        let account = self.state.account(AccountId(account.parse().unwrap())).unwrap();
+        let subscriber = account.subscribers.iter().find(|subscriber| *subscriber.id == *name);
+        (account.member_with(subscriber.map_or(&[][..], |subscriber| &subscriber.identities)), rest)
     }
 
     fn publish(&mut self, source: &str, in_secs: u64, sessions: &str) -> String {
@@ -646,7 +705,11 @@ impl Table {
                 }
                 BucketKind::Units(_) => (bucket.amount.to_string(), bucket.reserved.to_string()),
             };
-            let _ = write!(out, "  {} {amount} reserved {reserved}", bucket.name);
+            let whose = match bucket.owner {
+                MemberNo::SHARED => String::new(),
+                MemberNo(no) => format!(" of member {no}"),
+            };
+            let _ = write!(out, "  {} {amount} reserved {reserved}{whose}", bucket.name);
             let lasts = bucket.expires.map(|at| format!(" for {}", self.time_to(at)));
             let _ = writeln!(out, "{}", lasts.filter(|_| bucket.kind == BucketKind::Money).unwrap_or_default());
         }
@@ -660,6 +723,14 @@ impl Table {
             };
             let ends = life.ends.map(|at| format!(", ends in {}", self.time_to(at)));
             let _ = writeln!(out, "{}", ends.unwrap_or_default());
+        }
+        for member in account.profile.iter().flat_map(|profile| &profile.members) {
+            let _ = writeln!(out, "  member {} {} {:?}", member.no.0, member.subscriber, member.order);
+        }
+        let of_members = |counter: &&Counter| counter.member != MemberNo::SHARED;
+        for counter in account.profile.iter().flat_map(|profile| &profile.counters).filter(of_members) {
+            let Counter { name, member, used, reserved, .. } = counter;
+            let _ = writeln!(out, "  counted {name} of member {} {used} reserved {reserved}", member.0);
         }
         out
     }

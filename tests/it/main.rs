@@ -41,6 +41,7 @@ mod restart;
 mod rules;
 mod server_requests;
 mod session_rules;
+mod shared_accounts;
 mod simulation;
 mod store_crash;
 mod store_rules;

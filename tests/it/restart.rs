@@ -198,7 +198,7 @@ async fn follow(to: Addresses, seen: &mut Vec<v1::Event>) {
 async fn all_events(to: Addresses, mark: &str) -> Vec<v1::Event> {
     let account = Some(v1::AccountRef { by: Some(v1::account_ref::By::AccountId(ACCOUNTS + 1)) });
     let amount = Some(v1::Money { currency: "CNY".into(), amount: "0.01".into() });
-    let request = v1::TopUpRequest { account, amount, request_id: mark.to_owned() };
+    let request = v1::TopUpRequest { account, amount, request_id: mark.to_owned(), ..Default::default() };
     let mut balances = v1::balance_service_client::BalanceServiceClient::new(channel(to).await);
     balances.top_up(request).await.unwrap();
     let mut client = EventServiceClient::new(channel(to).await);

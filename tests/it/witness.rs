@@ -504,7 +504,8 @@ async fn ask(
 ) -> Result<(String, bool), Box<tonic::Status>> {
     let amount = v1::Money { currency: "CNY".into(), amount: Money::from_micros(top_up.micros).to_string() };
     let account = Some(v1::AccountRef { by: Some(v1::account_ref::By::AccountId(top_up.account)) });
-    let request = v1::TopUpRequest { account, amount: Some(amount), request_id: top_up.id.clone() };
+    let request =
+        v1::TopUpRequest { account, amount: Some(amount), request_id: top_up.id.clone(), ..Default::default() };
     let response = balances.top_up(request).await?.into_inner();
     Ok((response.balance.unwrap().amount, response.duplicate))
 }

@@ -37,6 +37,10 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.AccountService/SetNeverStop", Roles(&[Provisioning, Operator])),
     ("tollgate.v1.AccountService/ExtendValidity", Roles(&[Care, Operator])),
     ("tollgate.v1.AccountService/ListAccounts", READ),
+    ("tollgate.v1.AccountService/SetMember", Roles(&[Provisioning, Care, Operator])),
+    ("tollgate.v1.AccountService/RemoveMember", Roles(&[Provisioning, Care, Operator])),
+    ("tollgate.v1.AccountService/RemoveSubscriber", Roles(&[Provisioning, Operator])),
+    ("tollgate.v1.AccountService/ListMembers", READ_ACCOUNT),
     //
     ("tollgate.v1.BalanceService/TopUp", Roles(&[SelfService, Operator])),
     ("tollgate.v1.BalanceService/GrantAllowance", Roles(&[Provisioning, Care, Operator])),

@@ -29,6 +29,7 @@ async fn a_request_id_credits_once() {
         account: Some(by_id(1)),
         allowance: "data-1gb".into(),
         request_id: "bundle-1".into(),
+        ..Default::default()
     };
     let first = balances.grant_allowance(grant.clone()).await.unwrap().into_inner();
     let again = balances.grant_allowance(grant.clone()).await.unwrap().into_inner();
@@ -96,6 +97,7 @@ async fn history_explains_every_line() {
         account: Some(by_id(1)),
         allowance: "data-1gb".into(),
         request_id: "bundle-1".into(),
+        ..Default::default()
     };
     balances.grant_allowance(grant).await.unwrap();
     node.interrogate(1, "s2", RequestKind::Initial, 0, 0).await;

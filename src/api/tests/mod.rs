@@ -213,5 +213,10 @@ fn new_subscriber(account: u64, name: &str, numbers: &[&str]) -> v1::CreateSubsc
 }
 
 fn top_up(account: v1::AccountRef, amount: &str, request_id: &str) -> v1::TopUpRequest {
-    v1::TopUpRequest { account: Some(account), amount: Some(cny(amount)), request_id: request_id.to_owned() }
+    v1::TopUpRequest {
+        account: Some(account),
+        amount: Some(cny(amount)),
+        request_id: request_id.to_owned(),
+        ..Default::default()
+    }
 }

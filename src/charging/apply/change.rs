@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     charging::{
         Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Entry, HistoryKind, HistoryLine,
-        Profile, RememberedCredit, State,
+        MemberNo, Profile, RememberedCredit, State,
     },
     ids::{AccountId, BucketId},
     time::Timestamp,
@@ -68,6 +68,7 @@ impl State {
         for session in &event.closes {
             self.close(*session, ClosingCause::Withdrawn, event.at);
         }
+        self.drop_counters_of(event.account, &event.removed_members);
         for session in &event.reauthorise {
             self.mark_reauthorise(*session, true, None);
         }
@@ -95,6 +96,14 @@ impl State {
             self.queue_account(event.account, before, after);
         }
         self.forget(event.at);
+    }
+
+    /// Nobody is counted any more who has left; what sessions still hold goes when they end.
+    fn drop_counters_of(&mut self, account: AccountId, gone: &[MemberNo]) {
+        let profile = self.accounts.get_mut(&account).and_then(|account| account.profile.as_deref_mut());
+        if let Some(profile) = profile.filter(|_| !gone.is_empty()) {
+            profile.counters.retain(|counter| counter.reserved != 0 || !gone.contains(&counter.member));
+        }
     }
 
     /// What others hold of a bucket is theirs until they give it back; and no money goes but by an entry.
@@ -242,17 +251,18 @@ fn change_profile(account: &mut Account, event: &AccountChanged) {
             None => profile.subscriptions.push(subscription.clone()),
         }
     }
-    for no in &event.removed_members {
-        let Some(place) = profile.members.iter().position(|member| member.no == *no) else { continue };
-        let member = profile.members.remove(place);
-        account.subscribers.retain(|subscriber| subscriber.id != member.subscriber);
-    }
     for member in members {
         profile.next_member = profile.next_member.max(member.no.0.saturating_add(1));
         match profile.members.iter_mut().find(|known| known.no == member.no) {
             Some(known) => known.clone_from(member),
             None => profile.members.push(member.clone()),
         }
+    }
+    // After the new ones: a subscriber without terms becomes a member and leaves at once.
+    for no in &event.removed_members {
+        let Some(place) = profile.members.iter().position(|member| member.no == *no) else { continue };
+        let member = profile.members.remove(place);
+        account.subscribers.retain(|subscriber| subscriber.id != member.subscriber);
     }
     profile.transfers.retain(|transfer| !settled.contains(&transfer.request_id));
     profile.transfers.extend(sent.iter().cloned());

@@ -83,7 +83,7 @@ pub(in crate::charging) fn answer_extras(
 ) -> Option<Box<AnswerExtras>> {
     let remaining = client.remaining_balance.then(|| ledger.remaining());
     // Absent means no (spec G-80).
-    let is_low = |limit| !account.never_stop && ledger.balance() <= limit;
+    let is_low = |limit| !account.never_stop && ledger.usable_balance() <= limit;
     let low_balance = catalog.low_balance().filter(|limit| client.low_balance && is_low(*limit)).map(|_| true);
     let advice = advice(client.advice, charged, priced);
     let cost_unit = priced.and_then(|(service, ..)| service.cost_unit.clone());

@@ -40,7 +40,7 @@ impl Ledger<'_> {
         // Money buckets add up to a purse that buys units as cheaply as one bucket would: the price of a block may come
         // from two of them.
         let (mut purse, mut bought) = (Money::ZERO, 0u64);
-        for (index, bucket) in self.account.buckets.iter().enumerate() {
+        for (index, bucket) in self.in_order() {
             if open == 0 {
                 break;
             }
@@ -123,35 +123,42 @@ impl Ledger<'_> {
             })
     }
 
-    /// Spreads the cost over the money buckets; what they cannot pay goes to the main bucket. The margin is taken only as
-    /// far as it is there, and allowed.
+    /// Spreads the cost over the money buckets that may be used, the main one last among what is shared; what they cannot
+    /// pay goes to the main bucket. The margin is taken only as far as it is there, and allowed.
     fn draw_money(&self, rate: &Rate<'_>, allocation: &mut Allocation, margin: Money) {
         let mut room = self.room(rate);
+        let money = || self.in_order().filter(|(_, bucket)| bucket.kind == BucketKind::Money);
         let mut due = allocation.cost.micros();
         if margin != Money::ZERO {
-            let money =
-                |index: &usize| self.account.buckets.get(*index).is_some_and(|bucket| bucket.kind == BucketKind::Money);
-            let indices = (0..self.account.buckets.len()).filter(money);
-            let free = indices.fold(0i64, |sum, index| sum.saturating_add(self.available(index)));
-            let free = free.min(room.money).min(room.shared_money);
+            let (mut own, mut shared) = (0i64, 0i64);
+            for (index, bucket) in money() {
+                let sum = if bucket.owner == MemberNo::SHARED { &mut shared } else { &mut own };
+                *sum = sum.saturating_add(self.available(index));
+            }
+            let free = own.saturating_add(room.shared(BucketKind::Money, shared)).min(room.money);
             due = due.saturating_add(margin.micros().min(free.saturating_sub(due)).max(0));
         }
-        for (index, bucket) in self.account.buckets.iter().enumerate() {
-            if bucket.kind != BucketKind::Money || bucket.id == BucketId::MAIN {
-                continue;
-            }
-            let mut taken = self.available(index).min(due);
-            if bucket.owner == MemberNo::SHARED {
-                taken = room.shared(bucket.kind, taken);
-                room.shared_money = room.shared_money.saturating_sub(taken);
-            }
-            if taken > 0 {
-                allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
-                due -= taken;
+        for owner in self.payer.owners().into_iter().flatten() {
+            let of_owner = || money().filter(|(_, bucket)| bucket.owner == owner);
+            let (others, main) =
+                (of_owner().filter(|(_, it)| !it.is_main()), of_owner().filter(|(_, it)| it.is_main()));
+            for (index, bucket) in others.chain(main) {
+                let mut taken = self.available(index).min(due);
+                if owner == MemberNo::SHARED {
+                    taken = room.shared(bucket.kind, taken);
+                    room.shared_money = room.shared_money.saturating_sub(taken);
+                }
+                if taken > 0 {
+                    allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
+                    due -= taken;
+                }
             }
         }
         if due > 0 {
-            allocation.draws.push(Draw { bucket: BucketId::MAIN, amount: due });
+            match allocation.draws.iter_mut().find(|draw| draw.bucket == BucketId::MAIN) {
+                Some(draw) => draw.amount = draw.amount.saturating_add(due),
+                None => allocation.draws.push(Draw { bucket: BucketId::MAIN, amount: due }),
+            }
         }
     }
 

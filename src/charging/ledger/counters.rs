@@ -2,7 +2,7 @@
 
 use super::Ledger;
 use crate::{
-    charging::{CYCLE_COUNTER, Counter, Cycle, Draw, Measure, MemberNo},
+    charging::{Account, CYCLE_COUNTER, Counter, Cycle, Draw, Measure, MemberNo},
     ids::BucketId,
     rating::{Catalog, Period},
     time::Timestamp,
@@ -45,15 +45,16 @@ impl Counting<'_> {
     }
 }
 
-/// The counters of an account as they are.
-pub(super) fn of(counters: &[Counter]) -> Vec<Tally> {
+/// The counters of an account, or of a member of it, as they are.
+pub(super) fn of(account: &Account, member: MemberNo) -> Vec<Tally> {
+    let counters = account.profile.as_deref().map_or(&[][..], |profile| &profile.counters);
     let tally = |counter: &Counter| Tally {
         counter: counter.clone(),
         used: counter.used,
         reserved: counter.reserved,
         is_new: false,
     };
-    counters.iter().map(tally).collect()
+    counters.iter().filter(|counter| counter.member == member).map(tally).collect()
 }
 
 impl Ledger<'_> {

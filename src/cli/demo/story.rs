@@ -159,6 +159,7 @@ impl Story {
             account: Some(account_ref(POOR)),
             amount: Some(api::Money { currency: "CNY".into(), amount: "20.00".into() }),
             request_id: "demo-payment-1".into(),
+            ..Default::default()
         };
         let first = self.balances.top_up(top_up.clone()).await?.into_inner();
         let second = self.balances.top_up(top_up).await?.into_inner();
@@ -186,6 +187,7 @@ impl Story {
             account: Some(account_ref(POOR)),
             allowance: "data-1gb".into(),
             request_id: "demo-bundle-1".into(),
+            ..Default::default()
         };
         self.balances.grant_allowance(grant).await?;
         let before = self.balance(POOR).await?;

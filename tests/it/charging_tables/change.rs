@@ -120,6 +120,9 @@ pub(super) fn told_change(change: &AccountChanged, known: &[(BucketId, BucketKin
         let _ = write!(out, "  statement {} to {}: opening {}", short(it.starts), short(it.ends), it.opening);
         let _ = writeln!(out, " credits {} usage {} fees {} closing {}", it.credits, it.usage, it.fees, it.closing);
     }
+    if !change.closes.is_empty() {
+        let _ = writeln!(out, "  ended: {} session(s)", change.closes.len());
+    }
     if !change.reauthorise.is_empty() {
         let _ = writeln!(out, "  rar: {} session(s)", change.reauthorise.len());
     }

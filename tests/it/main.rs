@@ -24,6 +24,7 @@ mod fuzz;
 mod interop_rules;
 mod kill9;
 mod neighbours;
+mod oracle;
 mod peers;
 mod process;
 mod profiles;

@@ -8,6 +8,8 @@ use super::{
 /// What price lists may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Features {
+    /// Prices under conditions.
+    pub(super) tariffs: bool,
     /// Tiers that go on from session to session.
     pub(super) counters: bool,
     /// Prices by direction.
@@ -21,16 +23,16 @@ pub(super) struct Features {
 
 /// What the engine has.
 pub(super) const ON: Features =
-    Features { counters: false, uplink: false, discounts: false, caps: false, limits: false };
+    Features { tariffs: true, counters: false, uplink: false, discounts: false, caps: false, limits: false };
 
 const BLOCKS: [u64; 8] = [1, 1, 2, 3, 5, 7, 10, 60];
 /// No tier begins behind so many units, as lives are short.
 const TIERS_END: u64 = 900;
 
 fn amount(dice: &mut Dice) -> Amount {
-    let scale = dice.number(0, 9) as u32;
-    // Up to 2.00 of the currency.
-    Amount { mantissa: dice.magnitude((2 * 10u64.pow(scale)).min(99_999_999)), scale }
+    let scale = dice.one(&[0, 2, 2, 3, 4, 5, 6, 7, 9, 12]);
+    // Up to 2.00 of the currency, and fine fractions.
+    Amount { mantissa: dice.magnitude((2 * 10u64.pow(scale)).min(9_999_999)), scale }
 }
 
 fn common_multiple(a: u64, b: u64) -> u64 {
@@ -104,7 +106,7 @@ fn service(dice: &mut Dice, group: u32, holidays: bool, on: Features, shared: &m
     let name = format!("s{group}");
     let mut own = price(dice, kind, on, &name);
     let mut tariffs = Vec::new();
-    for n in 0..dice.one(&[0, 0, 1, 1, 2, 3]) {
+    for n in 0..if on.tariffs { dice.one(&[0, 0, 1, 1, 2, 3]) } else { 0 } {
         let access = dice.chance(25).then(|| dice.one(&[2, 6]));
         let window = (access.is_none() || dice.chance(50)).then(|| window(dice, holidays));
         let price = price(dice, kind, on, &format!("{name}t{n}"));

@@ -23,6 +23,12 @@ pub(super) enum Step {
     Give {
         allowance: usize,
     },
+    /// Money that is used before the main balance, or after it, and may expire.
+    Bonus {
+        micros: i64,
+        priority: u32,
+        validity: Option<u64>,
+    },
     Wait {
         secs: u64,
     },
@@ -111,8 +117,13 @@ fn step(dice: &mut Dice, list: &List) -> Step {
     match dice.number(0, 99) {
         0..=54 => Step::Talk(talk(dice, list)),
         55..=64 => Step::Event { group: dice.one(&list.services).group, units: 1 + dice.magnitude(200) },
-        65..=69 => Step::TopUp { micros: 1 + dice.magnitude(20_000_000) as i64 },
-        70..=75 if !list.allowances.is_empty() => {
+        65..=68 => Step::TopUp { micros: 1 + dice.magnitude(50_000_000) as i64 },
+        69..=70 => Step::Bonus {
+            micros: 1 + dice.magnitude(5_000_000) as i64,
+            priority: dice.one(&[10, 50, 1_000, 3_000]),
+            validity: dice.chance(50).then(|| dice.one(&[300, 3_600, 86_400])),
+        },
+        71..=76 if !list.allowances.is_empty() => {
             Step::Give { allowance: dice.number(0, list.allowances.len() as u64 - 1) as usize }
         }
         _ => {
@@ -126,7 +137,7 @@ fn step(dice: &mut Dice, list: &List) -> Step {
 pub(super) fn life(dice: &mut Dice, list: &List) -> Life {
     let length = dice.number(5, 45);
     Life {
-        balance: dice.magnitude(300_000_000) as i64,
+        balance: if dice.chance(60) { dice.number(1_000_000, 300_000_000) } else { dice.magnitude(50_000_000) } as i64,
         credit_limit: if dice.chance(20) { dice.magnitude(1_000_000) as i64 } else { 0 },
         never_stop: dice.chance(10),
         cycle_day: dice.number(1, 28) as u8,

@@ -13,6 +13,7 @@ mod life;
 mod list;
 mod meter;
 mod model;
+mod properties;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use self::{dice::Dice, life::Life, list::List, world::World};
 
 /// Cases of an ordinary run.
-const CASES: u64 = 400;
+const CASES: u64 = 250;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use tollgate::{
     charging::{
-        AccountChanged, AccountSpec, AccountState, Answer, BucketKind, ClientNeeds, Command, CreditCommand, CreditKind,
-        Decided, Event, EventAction, EventRequest, Interrogation, Outcome, Reply, RequestKind, Retention,
-        ServiceRequest, Session, SplitUsage, State, Subscription, Used, Verdict, Want, WantedUnits, decide,
+        self, AccountChanged, AccountSpec, AccountState, Answer, BucketKind, ClientNeeds, Command, CreditCommand,
+        CreditKind, Decided, Event, EventAction, EventRequest, Interrogation, MemberNo, Outcome, Reply, RequestKind,
+        Retention, ServiceRequest, Session, SplitUsage, State, Subscription, Used, Verdict, Want, WantedUnits, decide,
     },
-    ids::{AccountId, QuotaKey, SessionKey},
+    ids::{AccountId, BucketId, QuotaKey, SessionKey},
     rating::{Attributes, Catalog},
     time::Timestamp,
     units::Money,
@@ -144,6 +144,7 @@ impl World {
             Step::Event { group, units } => self.event(*group, *units)?,
             Step::TopUp { micros } => self.top_up(*micros),
             Step::Give { allowance } => self.give(*allowance),
+            Step::Bonus { micros, priority, validity } => self.bonus(*micros, *priority, *validity),
             Step::Wait { secs } => self.wait(*secs),
         }
         self.state.check().map_err(|violation| violation.to_string())?;
@@ -190,11 +191,35 @@ impl World {
         });
     }
 
-    fn account(&self) -> &tollgate::charging::Account {
+    fn bonus(&mut self, micros: i64, priority: u32, validity: Option<u64>) {
+        let _ = writeln!(self.story, "# bonus {} priority={priority} validity={validity:?}", money(micros));
+        let (at, expires) = (self.now(), validity.map(|secs| self.model.now + secs));
+        let id = self.account().next_bucket;
+        let bucket = charging::Bucket {
+            id: BucketId(id),
+            kind: BucketKind::Money,
+            amount: micros,
+            reserved: 0,
+            initial: micros,
+            priority,
+            expires: expires.map(Timestamp::from_secs),
+            services: [].into(),
+            name: "bonus".into(),
+            owner: MemberNo::SHARED,
+            subscription: 0,
+            rolled: 0,
+        };
+        let changed = AccountChanged { at, account: ACCOUNT, buckets: vec![bucket], ..AccountChanged::default() };
+        self.state.apply(&Event::AccountChanged(Box::new(changed)));
+        let (amount, services) = (micros.into(), Vec::new());
+        self.model.add_bucket(Bucket { id, units: None, amount, priority, expires, services });
+    }
+
+    pub(super) fn account(&self) -> &tollgate::charging::Account {
         self.state.account(ACCOUNT).unwrap()
     }
 
-    fn session(&self, id: &str) -> Option<&Session> {
+    pub(super) fn session(&self, id: &str) -> Option<&Session> {
         self.state.session_by_id(SessionKey::of(id.as_bytes()), id.as_bytes())
     }
 
@@ -466,7 +491,6 @@ impl World {
             counted += u64::from(counter.used > 0);
         }
         self.seen.counters += counted;
-        let _ = BucketKind::Money;
         Ok(())
     }
 }

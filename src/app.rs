@@ -17,7 +17,7 @@ use crate::{
     config::{self, Config},
     ids::{AccountId, Identity, IdentityKind},
     journal::{Commit, FileDisk},
-    rating::{CATALOG_OCTETS_MAX, Catalog},
+    rating::{CATALOG_OCTETS_MAX, Catalog, Publication, Version},
     server::Server,
     store::{RecoveryReport, Settings, Store},
     telemetry::{self, Health, HealthState, MetricsObserver, names},
@@ -89,6 +89,10 @@ impl Node {
         cli::check::unfit(&config, &catalog)?;
         let catalog = Arc::new(catalog);
         let (store, recovery) = open_store(&config, catalog, &health).await?;
+        let version = store.version();
+        // What was published over the API may have been fit for other peers than are configured now.
+        cli::check::unfit(&config, &version.catalog)?;
+        tell_version(&version);
         seed(&store, &config.seed).await?;
 
         let tls = &config.diameter.tls;
@@ -112,8 +116,12 @@ impl Node {
         let (stop, stopped_api) = watch::channel(false);
         let grpc_listener = bind(config.grpc.listen, "grpc.listen").await?;
         let grpc = grpc_listener.local_addr()?;
-        let services = api::Api::new(Arc::clone(&store), health.clone());
-        let serving = api::serve(grpc_listener, services, until(stopped_api.clone()));
+        let published = config.clone();
+        let fits = move |catalog: &Catalog| cli::check::unfit(&published, catalog).map_err(|unfit| unfit.to_string());
+        let services = api::Api::new(Arc::clone(&store), health.clone()).publishing_only(fits);
+        let access = api::access::Access::load(&config.grpc, &config::SystemEnvironment, None);
+        let access = access.map_err(anyhow::Error::msg)?;
+        let serving = api::serve(grpc_listener, access, services, until(stopped_api.clone()));
         let mut api_tasks = vec![tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "gRPC has ended");
@@ -433,7 +441,15 @@ fn start_background(
     });
     let gauged = Arc::clone(store);
     let mut told = std::collections::BTreeSet::new();
-    let gauges = every(GAUGES_EVERY, stopped.clone(), move || telemetry::observer::gauges(&gauged, &mut told));
+    let mut in_force = store.version().number();
+    let gauges = every(GAUGES_EVERY, stopped.clone(), move || {
+        telemetry::observer::gauges(&gauged, &mut told);
+        let version = gauged.version();
+        if version.number() != in_force {
+            in_force = version.number();
+            tell_version(&version);
+        }
+    });
     let (checkpointed, limit) = (Arc::clone(store), config.checkpoint_journal_mb << 20);
     let mut done = WRITTEN.load(std::sync::atomic::Ordering::Relaxed);
     let checkpoints = every(CHECKPOINT_LOOK_EVERY, stopped.clone(), move || {
@@ -445,6 +461,11 @@ fn start_background(
         }
     });
     [expiry, sweeps, turns, gauges, checkpoints]
+}
+
+fn tell_version(version: &Version) {
+    let Publication { number, activates, by, reason, .. } = &*version.publication;
+    tracing::info!(version = number, since = %activates, %by, %reason, "catalog in force");
 }
 
 fn checkpoint(store: &Store) {

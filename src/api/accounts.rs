@@ -11,7 +11,7 @@ use super::{
 use crate::{
     charging::{Account, AccountSpec, AccountState, Bucket, BucketKind, Command, Subscriber, SubscriberSpec},
     ids::AccountId,
-    rating::Allowance,
+    rating::{Allowance, Catalog},
     units::{Currency, Money},
 };
 
@@ -85,8 +85,9 @@ impl Api {
         if request.allowances.len() > ACCOUNT_ALLOWANCES_MAX {
             return Err(invalid("allowances", format_args!("are more than {ACCOUNT_ALLOWANCES_MAX}")));
         }
-        let allowances =
-            (0..).zip(&request.allowances).map(|(index, name)| self.allowance(&format!("allowances[{index}]"), name));
+        let allowances = (0..)
+            .zip(&request.allowances)
+            .map(|(index, name)| Self::allowance(&catalog, &format!("allowances[{index}]"), name));
         let spec = AccountSpec {
             id,
             currency,
@@ -148,7 +149,7 @@ impl Api {
     }
 
     /// An allowance of the catalog.
-    pub(super) fn allowance(&self, field: &str, name: &str) -> Result<&Allowance, Status> {
+    pub(super) fn allowance<'c>(catalog: &'c Catalog, field: &str, name: &str) -> Result<&'c Allowance, Status> {
         if name.is_empty() {
             return Err(invalid(field, "is required"));
         }
@@ -156,7 +157,7 @@ impl Api {
             let shown: String = name.chars().take(40).collect();
             not_found(field, format_args!("the catalog has no allowance `{shown}`"))
         };
-        self.store.catalog().allowance(name).ok_or_else(unknown)
+        catalog.allowance(name).ok_or_else(unknown)
     }
 }
 

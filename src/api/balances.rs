@@ -42,7 +42,8 @@ impl BalanceService for Api {
         answered("GrantAllowance", async {
             let request = request.get_ref();
             let account = self.resolve("account", request.account.as_ref())?;
-            let kind = CreditKind::Allowance(self.allowance("allowance", &request.allowance)?);
+            let catalog = self.store.catalog();
+            let kind = CreditKind::Allowance(Self::allowance(&catalog, "allowance", &request.allowance)?);
             let request_id = name("request_id", &request.request_id)?;
             let command = CreditCommand { account, kind, currency: None, request_id };
             let (_, bucket, duplicate) = self.credit(command).await?;
@@ -104,8 +105,9 @@ impl BalanceService for Api {
             let currency = self.read_account(id).await?.currency;
             let unknown = || not_found("account", format_args!("{id} does not exist"));
             let lines = self.durable(lines.ok_or_else(unknown)?).await?;
-            let catalog = self.store.catalog();
-            let entry = |(line, open): &(_, bool)| history::entry(line, *open, currency, catalog);
+            let catalogs = self.store.catalogs();
+            let now = self.store.clock().now();
+            let entry = |(line, open): &(_, bool)| history::entry(line, *open, currency, (&catalogs, now));
             Ok(v1::ListHistoryResponse { entries: lines.iter().map(entry).collect() })
         })
         .await

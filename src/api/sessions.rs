@@ -179,6 +179,7 @@ fn session_of(session: &Session, currency: Currency) -> v1::Session {
         reauthorisation_pending: session.reauthorise,
         sub_session_id: session.sub_session,
         abort_pending: session.abort,
+        catalog_version: session.catalog,
     }
 }
 

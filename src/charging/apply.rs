@@ -108,6 +108,7 @@ impl State {
                 woken: Timestamp::EPOCH,
                 reported: 0,
                 member: opening.member,
+                catalog: opening.catalog,
             };
             self.insert_session(session);
         }
@@ -120,6 +121,7 @@ impl State {
         let moved = event.moved_to.as_ref().map(|to| (self.intern(&to.host), self.intern(&to.realm)));
         let Some(session) = self.sessions.get_mut(&event.session) else { return };
         session.last_request = event.at;
+        session.catalog = event.catalog.unwrap_or(session.catalog);
         if let Some((host, realm)) = moved {
             (session.origin_host, session.origin_realm) = (host, realm);
         }
@@ -178,6 +180,8 @@ impl State {
         let own = if step.pool.is_none() { step.holds.clone() } else { Vec::new() };
         let mut released = std::mem::replace(&mut quota.holds, own);
         quota.service = service;
+        // A step without a number is by the version that the session goes by from now on.
+        quota.catalog = if step.catalog == 0 { event.catalog.unwrap_or(session.catalog) } else { step.catalog };
         if quota.measure != step.measure {
             // The service counts something else now: the price begins anew, what was charged stays.
             (quota.measure, quota.used, quota.rated, quota.from_allowance) = (step.measure, 0, 0, 0);
@@ -259,7 +263,7 @@ impl State {
                 event.session_id.as_bytes(),
                 step,
                 units,
-                HistoryLine::money(event.at, kind, amount),
+                HistoryLine { catalog: event.catalog, ..HistoryLine::money(event.at, kind, amount) },
             );
         }
         self.apply_notices(event.account, &event.notices);
@@ -286,6 +290,7 @@ impl State {
             for step in &event.steps {
                 let units = self.debit(account, &step.debits, step.charged);
                 let line = HistoryLine::money(event.at, HistoryKind::Usage, -step.charged);
+                let line = HistoryLine { catalog: event.catalog, ..line };
                 self.remember_step(account, event.session_id.as_bytes(), step, units, line);
             }
             self.apply_notices(account, &event.notices);

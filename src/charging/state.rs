@@ -273,6 +273,11 @@ impl State {
         (session.id.as_bytes() == id).then_some(session)
     }
 
+    /// The running session with this key.
+    pub fn session_by_key(&self, key: SessionKey) -> Option<&Session> {
+        self.sessions.get(self.session_keys.get(&key)?)
+    }
+
     /// All running sessions, in no order.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
         self.sessions.values()

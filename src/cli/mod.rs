@@ -2,6 +2,7 @@
 
 mod account;
 mod balance;
+mod catalog;
 pub mod check;
 mod client;
 pub mod demo;
@@ -23,6 +24,7 @@ use clap::{Args, Subcommand};
 pub use self::{
     account::{AccountVerb, SubscriberVerb},
     balance::{Adjust, AllowanceVerb, TopUp, Transfer},
+    catalog::{CatalogVerb, Running},
     client::{Connection, DEFAULT_SERVER},
     events::EventsVerb,
     history::History,
@@ -58,6 +60,8 @@ pub enum AdminCommand {
     History(Verb<History>),
     /// What usage would cost
     Price(Verb<Price>),
+    /// Check, publish, list, show, withdraw and compare versions of the price list
+    Catalog(Verbs<CatalogVerb>),
 }
 
 /// A verb, and whom it asks.
@@ -118,5 +122,6 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Events(command) => ask!(command, events::run),
         C::History(command) => ask!(command, history::run),
         C::Price(command) => ask!(command, price::run),
+        C::Catalog(command) => ask!(command, catalog::run),
     }
 }

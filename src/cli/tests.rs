@@ -105,7 +105,10 @@ async fn sessions_events_and_prices_are_told() {
     assert_eq!(node.store.outbox().acknowledged("hlr"), None);
 
     let price = tollgate(&node, "price 32251@3gpp.org 3000000 --rating-group 1").await.unwrap();
-    assert_eq!(price, "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY\n");
+    assert_eq!(
+        price,
+        "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY (catalog version 1)\n"
+    );
     assert_eq!(json_of(&node, "price 32274@3gpp.org 2").await["price"]["amount"], json!("0.20"));
     node.stop().await;
 }
@@ -131,4 +134,47 @@ async fn errors_are_readable() {
     let command = Arguments::try_parse_from(words).unwrap().command;
     let error = soon(run_to(command, &mut Vec::new())).await.unwrap_err();
     assert!(error.to_string().contains("is the server running?"), "{error}");
+}
+
+#[tokio::test]
+async fn versions_of_the_catalog_are_published_listed_and_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let dearer = crate::api::tests::CATALOG.replace("price = \"0.01\"", "price = \"0.02\"");
+    let (dearer, wrong) = (file("dearer.toml", &dearer), file("wrong.toml", "currency = \"CNY\"\nprize = 1\n"));
+
+    assert_eq!(tollgate(&node, &format!("catalog validate {dearer}")).await.unwrap(), format!("{dearer}: valid\n"));
+    let refused = tollgate(&node, &format!("catalog validate {wrong} --json")).await.unwrap_err();
+    assert!(refused.ends_with("wrong.toml is no catalog"), "{refused}");
+
+    let publish = format!("catalog publish {dearer} --running change --reason autumn --request-id p1");
+    let published = json_of(&node, &publish).await;
+    assert_eq!((&published["number"], &published["state"]), (&json!(2), &json!("in_force")));
+    assert!(tollgate(&node, &publish).await.unwrap().starts_with("version 2 (again), in force from 20"));
+    let later = format!("catalog publish {dearer} --running finish --reason winter --at 2099-12-01T00:00:00+08:00");
+    assert_eq!(tollgate(&node, &later).await.unwrap(), "version 3, in force from 2099-11-30T16:00:00.000Z\n");
+    assert_eq!(tollgate(&node, "catalog withdraw 3").await.unwrap(), "version 3 is withdrawn\n");
+
+    let listed = tollgate(&node, "catalog list").await.unwrap();
+    let states: Vec<&str> = listed.lines().skip(1).map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(states, ["withdrawn", "in_force", "superseded"], "{listed}");
+    let shown = tollgate(&node, "catalog show 1").await.unwrap();
+    assert_eq!(shown.trim_end(), crate::api::tests::CATALOG.trim_end());
+    let shown = json_of(&node, "catalog show").await;
+    assert!(shown["number"] == 2 && shown["toml"].as_str().unwrap().contains("0.02"), "{shown}");
+    let diff = tollgate(&node, "catalog diff 1").await.unwrap();
+    assert!(diff.contains("service internet: price \"0.01\" -> \"0.02\"\n"), "{diff}");
+    assert_eq!(tollgate(&node, "catalog diff 2 3").await.unwrap(), "versions 2 and 3 say the same\n");
+
+    let price = "price 32251@3gpp.org 1000000 --rating-group 1";
+    for (more, amount, version) in [("", "0.02", 2), (" --catalog 1", "0.01", 1)] {
+        let told = json_of(&node, &format!("{price}{more}")).await;
+        assert_eq!((&told["price"]["amount"], &told["catalog_version"]), (&json!(amount), &json!(version)));
+    }
+    node.stop().await;
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Listen, Peer, Tls};
+use super::{Listen, Peer, PushTls, Tls};
 use crate::units::Money;
 
 pub(super) const fn loopback(port: u16) -> SocketAddr {
@@ -99,22 +99,6 @@ impl Default for Diameter {
             reauthorise_wait_secs: 30,
             restart_grace_secs: 30,
         }
-    }
-}
-
-/// `[grpc]`: the API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Grpc {
-    /// Address; plain text, so loopback unless `allow_plaintext`.
-    pub listen: SocketAddr,
-    /// Whether it may listen without TLS beyond loopback.
-    pub allow_plaintext: bool,
-}
-
-impl Default for Grpc {
-    fn default() -> Self {
-        Self { listen: loopback(50_051), allow_plaintext: false }
     }
 }
 
@@ -213,6 +197,12 @@ impl Default for Catalog {
 pub struct Events {
     /// URL of a `ProvisioningSink` to push events to; empty = none.
     pub push: String,
+    /// TLS of the way there: `https://`.
+    pub push_tls: PushTls,
+    /// The file of the bearer token that is shown there; empty = none.
+    pub push_token_file: PathBuf,
+    /// The environment variable of that token; empty = none.
+    pub push_token_env: String,
     /// Longest pause between two tries to push.
     pub retry_max_secs: u64,
     /// Events in one pushed batch.
@@ -223,7 +213,15 @@ pub struct Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { push: String::new(), retry_max_secs: 60, batch_max: 100, keep: 100_000 }
+        Self {
+            push: String::new(),
+            push_tls: PushTls::default(),
+            push_token_file: PathBuf::new(),
+            push_token_env: String::new(),
+            retry_max_secs: 60,
+            batch_max: 100,
+            keep: 100_000,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, Diameter, Transport};
+use super::{Config, Diameter, Environment, Transport};
 
 /// A rule that is broken, and the key that breaks it.
 pub(super) struct Broken {
@@ -49,7 +49,7 @@ impl Config {
 
 impl Config {
     /// Every rule that files which are named break, or that this machine does. Paths are resolved.
-    pub(super) fn problems_here(&self) -> Vec<Broken> {
+    pub(super) fn problems_here(&self, environment: &dyn Environment) -> Vec<Broken> {
         let mut rules = Rules(Vec::new());
         let diameter = &self.diameter;
         let used = diameter.peers.iter().enumerate().filter_map(|(index, peer)| {
@@ -67,6 +67,12 @@ impl Config {
             && let Err((key, message)) = diameter.tls.load()
         {
             rules.broken(&format!("diameter.tls.{key}"), message);
+        }
+        for (key, message) in self.grpc.problems_here(environment) {
+            rules.broken(&key, message);
+        }
+        for (key, message) in self.events.push_problems_here(environment) {
+            rules.broken(key, message);
         }
         let catalog = &self.catalog.file;
         if let Err(error) = std::fs::metadata(catalog) {
@@ -204,13 +210,8 @@ impl Rules {
     }
 
     fn grpc(&mut self, config: &Config) {
-        let listen = config.grpc.listen;
-        if !listen.ip().is_loopback() && !config.grpc.allow_plaintext {
-            let message = format!(
-                "`listen` is {listen}: the API has no TLS and moves money, so it listens on loopback only; where the \
-                 network around it is trusted, set `allow_plaintext = true`"
-            );
-            self.broken("grpc.listen", message);
+        for (key, message) in config.grpc.broken_rules() {
+            self.broken(&key, message);
         }
     }
 
@@ -234,9 +235,8 @@ impl Rules {
 
     fn events(&mut self, config: &Config) {
         let events = &config.events;
-        if !events.push.is_empty() && !events.push.starts_with("http://") {
-            let message = format!("`push` is `{}`: write http://HOST:PORT, or \"\" for none", events.push);
-            self.broken("events.push", message);
+        for (key, message) in events.broken_push_rules() {
+            self.broken(key, message);
         }
         self.within("events.retry_max_secs", events.retry_max_secs, SECS);
         self.within("events.batch_max", events.batch_max as u64, 1..=10_000);

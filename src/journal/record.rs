@@ -6,6 +6,7 @@
 pub(super) mod account;
 #[cfg(test)]
 pub(super) mod arbitrary;
+pub(super) mod catalogs;
 pub(super) mod numbers;
 pub(super) mod proto;
 pub(super) mod rare;
@@ -18,7 +19,7 @@ pub(super) mod writer;
 use prost::Message as _;
 
 use self::writer::Writer;
-use crate::{charging::Event, ids::PartitionId, time::Timestamp};
+use crate::{charging::Event, ids::PartitionId, rating::Publication, time::Timestamp};
 
 /// What a record tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,15 @@ pub enum Entry {
     Forgotten {
         /// Name of the consumer.
         consumer: Box<str>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A version of the catalog was published.
+    Published(Publication),
+    /// A version of the catalog was withdrawn before it came into force.
+    Withdrawn {
+        /// Its number.
+        number: u32,
         /// When.
         at: Timestamp,
     },
@@ -89,6 +99,16 @@ pub fn encode_acknowledged(consumer: &str, cursor: u64, at: Timestamp, out: &mut
 /// Appends the record of a consumer that is forgotten.
 pub fn encode_forgotten(consumer: &str, at: Timestamp, out: &mut Vec<u8>) {
     write::forgotten(&mut Writer::new(out), consumer, at);
+}
+
+/// Appends the record of a publication. Withdrawals have records of their own.
+pub fn encode_published(publication: &Publication, out: &mut Vec<u8>) {
+    catalogs::write_published(&mut Writer::new(out), publication);
+}
+
+/// Appends the record of a withdrawal.
+pub fn encode_withdrawn(number: u32, at: Timestamp, out: &mut Vec<u8>) {
+    catalogs::write_withdrawn(&mut Writer::new(out), number, at);
 }
 
 /// Reads one record.

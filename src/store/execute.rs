@@ -10,11 +10,11 @@ use super::{Store, index::Named, partition::Partition};
 use crate::{
     charging::{
         Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, EventAction, Outcome, Refusal,
-        RequestKind, State, SubscriberSpec, Verdict, decide,
+        RequestKind, State, SubscriberSpec, Verdict, decide_by, version_for,
     },
     ids::{AccountId, Identity, PartitionId, RefundToken, SessionKey, SessionNo},
     journal::{Disk, Pending, Position, record},
-    rating::Catalog,
+    rating::{Catalog, Catalogs, Version},
     time::Timestamp,
 };
 
@@ -30,6 +30,8 @@ pub trait Observer: Send + Sync + 'static {
     fn altered(&self, account: Option<AccountId>);
     /// Two identities of one request name two accounts.
     fn conflict(&self, first: AccountId, second: AccountId);
+    /// A catalog may be charged by from now on.
+    fn published(&self, _: &Catalog) {}
 }
 
 /// Hears nothing.
@@ -76,11 +78,12 @@ impl<D: Disk> Store<D> {
         number: u32,
         command: impl FnOnce(Option<AccountId>) -> Command<'a>,
     ) -> Pending<Answered> {
-        self.charge_in_time(self.clock.now(), identities, key, kind, number, command)
+        self.charge_in_time(self.clock.now(), identities, key, kind, number, |account, _| command(account))
     }
 
     /// As [`charge`](Self::charge), for a request that was received at a moment. One that has waited too long for its turn
-    /// is not decided any more: its client turns elsewhere, and nothing may move then (spec C-21).
+    /// is not decided any more: its client turns elsewhere, and nothing may move then (spec C-21). `command` is told the
+    /// version of the catalog that it is decided by, too: what it names must come from that one.
     pub fn charge_in_time<'a>(
         &self,
         received: Timestamp,
@@ -88,7 +91,7 @@ impl<D: Disk> Store<D> {
         key: SessionKey,
         kind: RequestKind,
         number: u32,
-        command: impl FnOnce(Option<AccountId>) -> Command<'a>,
+        command: impl FnOnce(Option<AccountId>, &Version) -> Command<'a>,
     ) -> Pending<Answered> {
         let account = match self.identities.resolve(identities) {
             Named::Account(account) => Some(account),
@@ -116,16 +119,20 @@ impl<D: Disk> Store<D> {
             }
         };
         let mut cell = self.lock(partition);
-        let mut command = command(account);
         let now = self.clock.now();
         if now.since(received) > PATIENCE {
             return rests_on_nothing(Answer::bare(kind, number, Verdict::TooBusy));
         }
         if let Some(account) = account {
             self.catch_up(&mut cell, partition, account, true, now);
+        }
+        let catalogs = self.catalogs_now();
+        let version = version_for(&cell.state, &catalogs, key, kind, now);
+        let mut command = command(account, version);
+        if let Some(account) = account {
             name_member(&cell.state, account, identities, &mut command);
         }
-        let (decided, position) = self.execute_at(&mut cell, partition, &command, now);
+        let (decided, position) = self.execute_at(&mut cell, partition, &command, &catalogs, now);
         let Outcome::Answer(answer) = decided.outcome else {
             // Charging commands are answered with answers; anything else would be a defect of the core.
             return rests_on_nothing(Answer::bare(kind, number, Verdict::UnableToComply));
@@ -134,7 +141,7 @@ impl<D: Disk> Store<D> {
         let currency = match payer {
             Some(payer) => cell.state.account(payer).map(|account| account.currency),
             // The price for nobody is the price list's.
-            None => Some(self.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
+            None => Some(version.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
         };
         // A debit may be given back by name; the name stands in the MSCC (spec G-83).
         let is_debit = matches!(&command, Command::ChargeEvent(event) if event.action == EventAction::Debit);
@@ -161,7 +168,7 @@ impl<D: Disk> Store<D> {
                 return;
             }
             let command = Command::CatchUp { account, use_begins };
-            let (decided, _) = self.execute_at(cell, partition, &command, now);
+            let (decided, _) = self.execute_at(cell, partition, &command, &self.catalogs_now(), now);
             if decided.event.is_none() {
                 return;
             }
@@ -299,7 +306,7 @@ impl<D: Disk> Store<D> {
         partition: PartitionId,
         command: &Command<'_>,
     ) -> (Decided, Position) {
-        self.execute_at(cell, partition, command, self.clock.now())
+        self.execute_at(cell, partition, command, &self.catalogs_now(), self.clock.now())
     }
 
     fn execute_at(
@@ -307,14 +314,15 @@ impl<D: Disk> Store<D> {
         cell: &mut Partition,
         partition: PartitionId,
         command: &Command<'_>,
+        catalogs: &Catalogs,
         now: Timestamp,
     ) -> (Decided, Position) {
-        let decided = decide(&cell.state, &self.catalog, command, now);
+        let decided = decide_by(&cell.state, catalogs, command, now);
         if let Some(event) = &decided.event {
             cell.last = self.append(partition, event);
             cell.state.apply(event);
             self.keep_index(cell, partition, event);
-            self.observer.happened(event, &self.catalog);
+            self.observer.happened(event, &catalogs.at(now).catalog);
         } else if decided.repeated {
             self.observer.repeated();
             if decided.altered {

@@ -4,6 +4,7 @@
 //! Everything that changes goes one way: under the lock of one partition a command is decided, its event is encoded,
 //! appended to the journal's buffer and applied. What comes back is [`Pending`]: it may leave when its position is durable.
 
+mod catalogs;
 mod checkpoint;
 mod clients;
 mod execute;
@@ -17,6 +18,7 @@ mod transfer;
 use std::sync::{Arc, Mutex};
 
 pub use self::{
+    catalogs::{PENDING_MAX, Publish, PublishError, Published},
     checkpoint::{CheckpointError, CheckpointReport},
     execute::{CreateSubscriberError, Done, Observer, SilentObserver},
     index::IdentityIndex,
@@ -55,7 +57,7 @@ pub struct Store<D: Disk = FileDisk> {
     /// What is fixed when the store is created.
     origin: Origin,
     outbox: Outbox,
-    catalog: Arc<Catalog>,
+    shelf: catalogs::Shelf,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     committer: Mutex<Option<Committer>>,
@@ -80,8 +82,8 @@ impl<D: Disk> Store<D> {
     }
 
     /// The price list in force.
-    pub fn catalog(&self) -> &Arc<Catalog> {
-        &self.catalog
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalogs_now().at(self.clock.now()).catalog)
     }
 
     /// Our Origin-State-Id: as long as the store lives, no session is lost (spec B-192).

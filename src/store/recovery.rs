@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    IdentityIndex, Observer, Outbox, Settings, Store, clients::ClientIndex, index::SessionIndex, partition::Partition,
+    IdentityIndex, Observer, Outbox, Settings, Store, catalogs::Found, clients::ClientIndex, index::SessionIndex,
+    partition::Partition,
 };
 use crate::{
     charging::{State, Violation},
@@ -15,9 +16,9 @@ use crate::{
         Commit, Committer, Disk, Journal, JournalError, LocalJournal, Meta, Options, Origin, Position, TornTail,
         checkpoint,
         record::{self, Entry},
-        snapshot::{OutboxLoader, PartitionLoader, SnapshotError},
+        snapshot::{CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
     },
-    rating::Catalog,
+    rating::{Catalog, Problem},
     time::Clock,
     units::Currency,
 };
@@ -80,12 +81,25 @@ pub enum RecoveryError {
         /// The catalog's.
         catalog: Currency,
     },
+    /// A version of the catalog that is or will be in force is no catalog for this build.
+    #[error("catalog version {number}, which is or will be in force, cannot be used by this build: {}", told(problems))]
+    Catalog {
+        /// Its number.
+        number: u32,
+        /// What is wrong with it.
+        problems: Vec<Problem>,
+    },
     /// Two accounts claim one identity.
     #[error("after recovery: accounts {0} and {1} have the same identity")]
     Identity(AccountId, AccountId),
     /// The committer's thread could not be started.
     #[error("the journal's thread: {0}")]
     Thread(std::io::Error),
+}
+
+fn told(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| format!("line {}, column {}: {}", problem.line, problem.column, problem.message);
+    problems.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 impl<D: Disk> Store<D> {
@@ -112,14 +126,15 @@ impl<D: Disk> Store<D> {
         let torn_tail = journal.torn_tail().cloned();
         let (epoch, last) = journal.takeover()?;
         let outbox = Outbox::new(settings.outbox_keep);
-        let (mut partitions, from) = load_checkpoint(&disk, &settings, &outbox)?;
+        let mut found = Found::default();
+        let (mut partitions, from) = load_checkpoint(&disk, &settings, &outbox, &mut found)?;
         if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
             return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
         }
         let mut replayed = 0;
         journal.read_from(from.unwrap_or(Position::ZERO), &mut |position, bytes| {
             let entry = record::decode(bytes).map_err(|error| JournalError::rejected(position, error))?;
-            replay(&mut partitions, &outbox, position, entry)?;
+            replay(&mut partitions, &outbox, &mut found, position, entry)?;
             replayed += 1;
             if replayed % 100_000 == 0 {
                 progress(replayed);
@@ -128,6 +143,8 @@ impl<D: Disk> Store<D> {
         })?;
         let clients = ClientIndex::of(&partitions);
         let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
+        let shelved = found.shelve(catalog, clock.now());
+        let (shelf, configured) = shelved.map_err(|(number, problems)| RecoveryError::Catalog { number, problems })?;
         let committer = Committer::start(journal, epoch, last, on_commit).map_err(RecoveryError::Thread)?;
         let store = Self {
             partitions: partitions.into_iter().map(Mutex::new).collect(),
@@ -136,7 +153,7 @@ impl<D: Disk> Store<D> {
             clients,
             origin,
             outbox,
-            catalog,
+            shelf,
             clock,
             observer,
             appender: committer.appender(),
@@ -146,6 +163,10 @@ impl<D: Disk> Store<D> {
             checkpointing: Mutex::new(()),
             delivering: Mutex::new(()),
         };
+        for version in store.catalogs().versions() {
+            store.observer.published(&version.catalog);
+        }
+        store.publish_configured(configured);
         let totals = store.totals();
         let report = RecoveryReport {
             checkpoint: from,
@@ -164,6 +185,7 @@ fn load_checkpoint<D: Disk>(
     disk: &D,
     settings: &Settings,
     outbox: &Outbox,
+    found: &mut Found,
 ) -> Result<(Vec<Partition>, Option<Position>), RecoveryError> {
     let Some(mut reader) = checkpoint::latest(disk)? else {
         let empty = || Partition::new(State::new(settings.retention), Position::ZERO);
@@ -191,10 +213,30 @@ fn load_checkpoint<D: Disk>(
         loader.load_chunk(&chunk).map_err(snapshot)?;
     }
     outbox.restore(loader.finish().map_err(snapshot)?);
+    // Checkpoints from before versions had numbers end here.
+    let mut loader = CatalogsLoader::default();
+    let mut is_there = false;
+    while !loader.is_complete() {
+        if !reader.next_chunk(&mut chunk)? {
+            if is_there {
+                return Err(RecoveryError::Incomplete(position.0));
+            }
+            return Ok((partitions, Some(position)));
+        }
+        is_there = true;
+        loader.load_chunk(&chunk).map_err(snapshot)?;
+    }
+    found.restore(loader.finish().map_err(snapshot)?);
     Ok((partitions, Some(position)))
 }
 
-fn replay(partitions: &mut [Partition], outbox: &Outbox, position: Position, entry: Entry) -> Result<(), JournalError> {
+fn replay(
+    partitions: &mut [Partition],
+    outbox: &Outbox,
+    found: &mut Found,
+    position: Position,
+    entry: Entry,
+) -> Result<(), JournalError> {
     match entry {
         Entry::Charging { partition: PartitionId(index), event } => {
             let count = partitions.len();
@@ -210,6 +252,8 @@ fn replay(partitions: &mut [Partition], outbox: &Outbox, position: Position, ent
         }
         Entry::Acknowledged { consumer, cursor, .. } => outbox.acknowledge(position, &consumer, cursor),
         Entry::Forgotten { consumer, .. } => outbox.forget(position, &consumer),
+        Entry::Published(publication) => found.published(position, publication),
+        Entry::Withdrawn { number, at } => found.withdrawn(position, number, at),
     }
     Ok(())
 }

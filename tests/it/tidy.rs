@@ -39,6 +39,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("SystemTime", &["time", "load", "journal", "telemetry", "api", "cli"]),
     ("std::fs", &["journal", "config", "cli", "app", "load", "telemetry"]),
     ("DashMap", &["store", "server"]),
+    ("ArcSwap", &["store", "telemetry"]),
 ];
 
 fn source() -> PathBuf {

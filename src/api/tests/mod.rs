@@ -2,6 +2,7 @@
 
 mod accounts;
 mod balances;
+mod catalog;
 mod events;
 mod push;
 mod server;
@@ -12,9 +13,10 @@ use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{Code, Response, Status, transport::Channel};
 
-use super::{Api, ServeError, serve, v1};
+use super::{Api, ServeError, access::Access, serve, v1};
 use crate::{
     charging::{Command, Interrogation, RequestKind, Retention, ServiceRequest, Used, Want},
+    config::SystemEnvironment,
     ids::{Identity, IdentityKind, QuotaKey, SessionKey},
     journal::FileDisk,
     rating::Catalog,
@@ -57,7 +59,8 @@ impl Node {
         health.set(HealthState::Ready);
         let (stop, stopped) = oneshot::channel();
         let api = Api::new(Arc::clone(&store), health.clone());
-        let serving = tokio::spawn(serve(listener, api, async move { drop(stopped.await) }));
+        let access = Access::load(&Default::default(), &SystemEnvironment, None).unwrap();
+        let serving = tokio::spawn(serve(listener, access, api, async move { drop(stopped.await) }));
         Self { store, address, health, stop, serving }
     }
 

@@ -12,7 +12,6 @@ use crate::{
         quota::Tariff,
         rate::{Priced, Rate},
     },
-    ids::QuotaKey,
     rating::{Attributes, Indeterminate, Service},
     time::Timestamp,
 };
@@ -74,7 +73,7 @@ impl<'a> Interrogator<'a> {
                 }
             }
             if either > 0 {
-                let priced = self.indeterminate(line.quota, measure, either, old, new);
+                let priced = self.indeterminate(line, measure, either, old, new);
                 self.charge(line, either, priced);
             }
         }
@@ -121,17 +120,17 @@ impl<'a> Interrogator<'a> {
     /// Usage on an unknown side of a change (spec C-62).
     fn indeterminate(
         &self,
-        key: QuotaKey,
+        line: &Line<'a>,
         measure: Measure,
         units: u64,
         old: Priced<'a>,
         new: Priced<'a>,
     ) -> Priced<'a> {
         let cost = |priced: Priced<'_>| {
-            let rated = self.rated(key, priced.name, measure);
+            let rated = self.rated(line.quota, priced.name, measure);
             priced.price.charge(rated, rated.saturating_add(units))
         };
-        match self.catalog.indeterminate_usage() {
+        match line.billed_by.catalog.indeterminate_usage() {
             Indeterminate::Before => old,
             Indeterminate::After => new,
             Indeterminate::Dearer => match (cost(old), cost(new)) {

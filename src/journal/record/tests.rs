@@ -48,6 +48,25 @@ proptest! {
     }
 
     #[test]
+    fn publications_survive_exactly(publication in arbitrary::publications()) {
+        let mut bytes = Vec::new();
+        encode_published(&publication, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        prop_assert_eq!(decode(&bytes).unwrap(), Entry::Published(publication));
+    }
+
+    #[test]
+    fn withdrawals_survive_exactly(number in any::<u32>(), at in any::<u64>()) {
+        let at = Timestamp::from_millis(at);
+        let mut bytes = Vec::new();
+        encode_withdrawn(number, at, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        prop_assert_eq!(decode(&bytes).unwrap(), Entry::Withdrawn { number, at });
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300)) {
         let _ = decode(&bytes);
     }
@@ -111,6 +130,7 @@ fn errors_say_what_is_wrong() {
         (Wire::Interrogated(proto::Interrogated { answer: answer(-3), ..Default::default() }), bad("request kind", -3)),
         (Wire::EventCharged(proto::EventCharged { answer: answer(4), ..Default::default() }), bad("event action", 0)),
         (Wire::Credited(proto::Credited::default()), bad("history kind", 0)),
+        (Wire::CatalogPublished(proto::CatalogPublished::default()), bad("running sessions", 0)),
         (
             Wire::Credited(proto::Credited { kind: 2, notices: vec![proto::Notice::default()], ..Default::default() }),
             RecordError::Missing("kind of notice"),
@@ -175,6 +195,7 @@ fn typical_update() -> Event {
         wake: Vec::new(),
         untimely: None,
         begun: Vec::new(),
+        catalog: None,
     }))
 }
 

@@ -97,6 +97,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
             w.bytes(4, opening.origin_realm.as_bytes());
             w.uint(5, opening.sub_session);
             w.uint(20, opening.member.0);
+            w.uint(40, opening.catalog);
         });
     }
     event.steps.iter().for_each(|each| w.message(4, |w| step(w, each)));
@@ -118,6 +119,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     w.optional(20, event.incarnation);
     sessions(w, 21, &event.wake);
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
+    w.optional(40, event.catalog);
 }
 
 pub(super) fn sessions(w: &mut Writer<'_>, field: u32, sessions: &[SessionNo]) {
@@ -143,6 +145,7 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     }
     sessions(w, 21, &event.reauthorise);
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
+    w.uint(40, event.catalog);
 }
 
 pub(in crate::journal) fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {
@@ -190,6 +193,7 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
     w.uint(22, event.verdict.number());
     event.notices.iter().for_each(|each| w.message(23, |w| notice(w, each)));
     event.begun.iter().for_each(|each| w.message(24, |w| account::counter(w, each)));
+    w.uint(40, event.catalog);
 }
 
 #[inline]
@@ -221,6 +225,7 @@ pub(in crate::journal) fn step(w: &mut Writer<'_>, step: &Step) {
     }
     w.optional(17, step.pool);
     w.uint(30, step.slice);
+    w.uint(40, step.catalog);
 }
 
 #[inline]

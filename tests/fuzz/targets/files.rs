@@ -8,7 +8,7 @@ use tollgate::{
     journal::{
         Disk as _, MemoryDisk,
         record::{self, Entry},
-        snapshot::{OutboxLoader, PartitionHeader, PartitionLoader, write_partition},
+        snapshot::{CatalogsLoader, OutboxLoader, PartitionHeader, PartitionLoader, write_partition},
     },
     rating::{Attributes, Catalog},
     time::Timestamp,
@@ -25,6 +25,8 @@ pub(crate) fn journal_record(octets: &[u8]) {
         Entry::Charging { partition, event } => record::encode_event(*partition, event, &mut out),
         Entry::Acknowledged { consumer, cursor, at } => record::encode_acknowledged(consumer, *cursor, *at, &mut out),
         Entry::Forgotten { consumer, at } => record::encode_forgotten(consumer, *at, &mut out),
+        Entry::Published(publication) => record::encode_published(publication, &mut out),
+        Entry::Withdrawn { number, at } => record::encode_withdrawn(*number, *at, &mut out),
     }
     assert_eq!(record::decode(&out).expect("what was written can be read"), entry);
 }
@@ -40,6 +42,8 @@ pub(crate) fn record_of(event: &Event) -> Vec<u8> {
 pub(crate) fn snapshot(octets: &[u8]) {
     let mut outbox = OutboxLoader::default();
     let _ = outbox.load_chunk(octets).map(|()| outbox.finish());
+    let mut catalogs = CatalogsLoader::default();
+    let _ = catalogs.load_chunk(octets).map(|()| catalogs.finish());
     let mut loader = PartitionLoader::new(Retention::default());
     if loader.load_chunk(octets).is_err() {
         return;

@@ -237,6 +237,10 @@ impl SplitUsage {
 pub struct Used {
     /// Total octets.
     pub octets: u64,
+    /// The part of them that came from the user, if the client said it (CC-Input-Octets).
+    pub input: u64,
+    /// The part that went to the user (CC-Output-Octets).
+    pub output: u64,
     /// Seconds.
     pub seconds: u64,
     /// Service-specific units.
@@ -260,6 +264,8 @@ impl Used {
     pub fn plus(self, other: Self) -> Self {
         Self {
             octets: self.octets.saturating_add(other.octets),
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
             seconds: self.seconds.saturating_add(other.seconds),
             events: self.events.saturating_add(other.events),
             money: self.money.saturating_add(other.money),

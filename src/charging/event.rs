@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, HistoryKind, Measure, MemberNo,
+    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, Given, HistoryKind, Measure, MemberNo,
     RequestKind, Subscriber, Terms, Used, Verdict,
 };
 use crate::{
@@ -205,7 +205,8 @@ pub struct Step {
     pub rated: u64,
     /// That money.
     pub charged: Money,
-    /// Where it came from, units and money.
+    /// Where it came from: units, then money, as many as were not `rated` and as much as was `charged`; and then the counters
+    /// that it counts in.
     pub debits: Vec<Draw>,
     /// The new reservation.
     pub holds: Vec<Draw>,
@@ -217,7 +218,8 @@ pub struct Step {
     pub final_units: bool,
     /// Units were asked for and refused for want of credit.
     pub refused: bool,
-    /// The tariff of the service that the usage was rated by; `None` = the service's own price.
+    /// The tariff of the service that the usage was rated by; `None` = the service's own price. With `/up` behind it, or
+    /// alone, its price of octets from the user.
     pub tariff: Option<Arc<str>>,
     /// Under which terms the new grant was made; `None` = the service's own price, and no change is near.
     pub terms: Option<Arc<Terms>>,
@@ -225,6 +227,8 @@ pub struct Step {
     pub pool: Option<u32>,
     /// The slice that the new grant was made by, where slices grow (spec G-116); 0 = a fixed slice.
     pub slice: u64,
+    /// What was taken off the price of the usage.
+    pub discount: Option<Given>,
 }
 
 /// A one-time event.

@@ -8,8 +8,18 @@ use crate::{
     units::Money,
 };
 
-/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
+/// Whether nothing can be paid: the account has lapsed, or nothing is left.
 pub(super) fn is_exhausted(account: &Account, ledger: &Ledger<'_>) -> bool {
+    is_lapsed(account) || is_empty(account, ledger)
+}
+
+/// Whether the account's validity has ended: what costs something is not granted. The red list is never stopped.
+pub(super) fn is_lapsed(account: &Account) -> bool {
+    !account.never_stop && account.profile.as_deref().is_some_and(|profile| profile.life.lapsed)
+}
+
+/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
+fn is_empty(account: &Account, ledger: &Ledger<'_>) -> bool {
     ledger.balance().saturating_add(account.credit_limit) <= Money::ZERO && !ledger.has_units()
 }
 
@@ -80,7 +90,7 @@ pub(super) fn notices_of_debit(
         let excess = floor.min(old).saturating_sub(balance);
         tell(NoticeKind::Overdraft { excess });
     }
-    if !before.credit_stopped && before.state != AccountState::Terminated && is_exhausted(before, ledger) {
+    if !before.credit_stopped && before.state != AccountState::Terminated && is_empty(before, ledger) {
         tell(NoticeKind::CreditStop);
     }
     notices

@@ -8,13 +8,13 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use tollgate::{
     charging::{
-        AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command, CreditCommand,
-        CreditKind, Event, EventAction, EventRequest, Interrogation, Measure, MemberNo, NoticeKind, Outcome,
-        ReplyExtras, RequestKind, Retention, ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits,
-        decide,
+        AccountChanged, AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command,
+        CreditCommand, CreditKind, Event, EventAction, EventRequest, Interrogation, Life, Measure, Member, MemberLimit,
+        MemberNo, NoticeKind, Outcome, Profile, ReplyExtras, RequestKind, Retention, ServiceRequest, State,
+        Subscription, TariffAdvice, Used, Verdict, Want, WantedUnits, decide,
     },
     ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
-    rating::{Attributes, Catalog, Role},
+    rating::{Attributes, Catalog, Period, Role},
     time::Timestamp,
     units::{Money, UnitKind},
 };
@@ -47,6 +47,8 @@ fn services(words: &[&str]) -> Vec<ServiceRequest> {
             "none" => {}
             "si" => service.key.service_identifier = Some(value.parse().unwrap()),
             "used" => service.used = Some(used(value)),
+            // The part of it that came from the user.
+            "up" => service.used.get_or_insert_default().input = used(value).octets,
             "before" => service.split.get_or_insert_default().before = Some(used(value)),
             "after" => service.split.get_or_insert_default().after = Some(used(value)),
             "either" => service.split.get_or_insert_default().either = Some(used(value)),
@@ -111,6 +113,21 @@ fn time_of_day(text: &str) -> u64 {
     text.split(':').map(|part| part.parse::<u64>().unwrap()).zip([3_600, 60, 1]).map(|(part, unit)| part * unit).sum()
 }
 
+/// `by=2`: the member who uses it.
+fn member(words: &[&str]) -> MemberNo {
+    let no = words.iter().find_map(|word| word.strip_prefix("by="));
+    MemberNo(no.map_or(0, |no| no.parse().unwrap()))
+}
+
+fn member_limit(word: &str) -> MemberLimit {
+    let (period, most) = word.split_once(':').unwrap();
+    let period = if period == "day" { Period::Day } else { Period::Cycle };
+    match most.parse::<Money>() {
+        Ok(money) => MemberLimit { period, measure: Measure::Money, amount: money.micros() },
+        Err(_) => MemberLimit { period, measure: Measure::Units(UnitKind::Octets), amount: used(most).octets as i64 },
+    }
+}
+
 fn amount(text: &str) -> (u64, &str) {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -122,6 +139,7 @@ fn used(text: &str) -> Used {
         (n, "KiB") => Used { octets: n << 10, ..Used::default() },
         (n, "MiB") => Used { octets: n << 20, ..Used::default() },
         (n, "MB") => Used { octets: n * 1_000_000, ..Used::default() },
+        (n, "kB") => Used { octets: n * 1_000, ..Used::default() },
         (n, "B") => Used { octets: n, ..Used::default() },
         (n, "s") => Used { seconds: n, ..Used::default() },
         (n, "micros") => Used { money: Money::from_micros(n as i64), ..Used::default() },
@@ -174,8 +192,9 @@ impl Table {
                 let at_command_level = rest.contains(&"none");
                 let state = rest.iter().find_map(|word| word.strip_prefix("state="));
                 let (attributes, rest) = conditions(rest);
-                let (switches, rest): (Vec<_>, Vec<_>) =
-                    rest.iter().partition(|word| **word == "told" || word.starts_with("event="));
+                let is_switch =
+                    |word: &str| word == "told" || ["event=", "ago=", "by="].iter().any(|key| word.starts_with(key));
+                let (switches, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| is_switch(word));
                 let command = Command::Interrogate(Interrogation {
                     session_id: session(name).0.as_bytes(),
                     sub_session: session(name).1,
@@ -197,14 +216,16 @@ impl Table {
                     short_validity: false,
                     client: ClientNeeds { tariff_time_change: switches.contains(&"told"), ..self.client },
                     attributes,
-                    happened: switches.iter().find_map(|word| Some(self.today(word.strip_prefix("event=")?))),
-                    member: MemberNo::SHARED,
+                    happened: switches.iter().find_map(|word| self.happened(word)),
+                    member: member(&switches),
                 });
                 self.execute(&command)
             }
             ["ccr-e", name, account, number, action, rest @ ..] => {
                 let (attributes, rest) = conditions(rest);
+                let (by, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| word.starts_with("by="));
                 let command = Command::ChargeEvent(EventRequest {
+                    member: member(&by),
                     session_id: session(name).0.as_bytes(),
                     sub_session: session(name).1,
                     key: session_key(name),
@@ -245,6 +266,39 @@ impl Table {
                 };
                 let account = AccountId(account.parse().unwrap());
                 self.execute(&Command::SetState { account, state, reason: "table" })
+            }
+            // What the account has from now on, by what the plan and the products say of usage. `until` = in so many seconds.
+            ["plan", account, name] => self.change(account, |event, _| event.plan = Some(Some((*name).into()))),
+            ["product", account, name, rest @ ..] => self.change(account, |event, profile| {
+                let secs = |key: &str| rest.iter().find_map(|word| word.strip_prefix(key)?.parse::<u64>().ok());
+                event.subscriptions.push(Subscription {
+                    no: profile.next_subscription.max(1),
+                    product: (*name).into(),
+                    member: member(rest),
+                    starts: event.at,
+                    ends: secs("until=").map(|secs| event.at.plus_secs(secs)),
+                    begun: true,
+                    ..Subscription::default()
+                });
+            }),
+            ["drop-product", account, no] => {
+                self.change(account, |event, _| event.removed_subscriptions.push(no.parse().unwrap()))
+            }
+            // `day:2.00` or `day:5MB`: what it may take of what is shared.
+            ["member", account, no, limits @ ..] => self.change(account, |event, _| {
+                let no = MemberNo(no.parse().unwrap());
+                let limits = limits.iter().map(|word| member_limit(word)).collect();
+                event.members.push(Member { no, subscriber: format!("m{}", no.0).into(), limits, ..Member::default() });
+            }),
+            ["lapse", account] => self.change(account, |event, _| {
+                event.life = Some(Box::new(Life { lapsed: true, ..Life::default() }));
+            }),
+            ["counters", account] => self.counters(account.parse().unwrap()),
+            ["catalog-says", what, instead] => {
+                assert!(self.source.contains(what), "the catalog does not say {what}");
+                self.source = self.source.replace(what, instead);
+                self.catalog = Catalog::from_toml(&self.source).unwrap();
+                String::new()
             }
             ["charge-late-usage"] => {
                 self.retention.charge_late_usage = true;
@@ -308,6 +362,12 @@ impl Table {
         }
     }
 
+    /// `event=19:50`, or `ago=90` in seconds.
+    fn happened(&self, word: &str) -> Option<Timestamp> {
+        let ago = word.strip_prefix("ago=").map(|secs| self.now.millis() - secs.parse::<u64>().unwrap() * 1_000);
+        ago.map(Timestamp::from_millis).or_else(|| Some(self.today(word.strip_prefix("event=")?)))
+    }
+
     fn today(&self, time: &str) -> Timestamp {
         Timestamp::from_secs(self.now.secs() / 86_400 * 86_400 + time_of_day(time))
     }
@@ -365,6 +425,10 @@ impl Table {
                 if let Some(tariff) = &step.tariff {
                     let _ = writeln!(out, "  {tariff}: {} for {}", step.used, step.charged);
                 }
+                if let Some(given) = step.discount.as_ref().filter(|_| step.used > 0) {
+                    let (name, points) = (&given.name, given.basis_points);
+                    let _ = writeln!(out, "  less {name} {points}: {} for {}", step.used, step.charged);
+                }
             }
             match event {
                 Event::Credited(credited) if !credited.reauthorise.is_empty() => {
@@ -392,6 +456,36 @@ impl Table {
         let along = ended.filter(|(_, cause)| *cause == ClosingCause::MainEnded).count();
         if along > 0 {
             let _ = writeln!(out, "  {along} sub-session(s) ended with it");
+        }
+        out
+    }
+
+    /// Changes an account, as a command that does no more would.
+    fn change(&mut self, account: &str, say: impl FnOnce(&mut AccountChanged, &Profile)) -> String {
+        let account = AccountId(account.parse().unwrap());
+        let mut event = AccountChanged { at: self.now, account, ..AccountChanged::default() };
+        let profile = self.state.account(account).unwrap().profile.as_deref().cloned().unwrap_or_default();
+        say(&mut event, &profile);
+        let event = Event::AccountChanged(Box::new(event));
+        self.state.apply(&event);
+        self.events.push(event);
+        self.state.check().unwrap();
+        String::new()
+    }
+
+    /// What is counted, in the order in which it began.
+    fn counters(&self, id: u64) -> String {
+        let account = self.state.account(AccountId(id)).unwrap();
+        let mut out = String::new();
+        for counter in account.profile.iter().flat_map(|profile| &profile.counters) {
+            let amount = |amount: i64| match counter.measure {
+                Measure::Money => Money::from_micros(amount).to_string(),
+                Measure::Units(_) => amount.to_string(),
+            };
+            let (used, reserved) = (amount(counter.used), amount(counter.reserved));
+            let whose =
+                if counter.member == MemberNo::SHARED { String::new() } else { format!(" of {}", counter.member.0) };
+            let _ = writeln!(out, "  {}{whose} {used} reserved {reserved} until {}", counter.name, counter.ends);
         }
         out
     }

@@ -23,6 +23,7 @@ mod freediameter;
 mod fuzz;
 mod interop_rules;
 mod kill9;
+mod limits_property;
 mod neighbours;
 mod oracle;
 mod peers;

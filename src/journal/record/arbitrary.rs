@@ -189,7 +189,7 @@ fn buckets() -> BoxedStrategy<Bucket> {
 
 fn steps() -> BoxedStrategy<Step> {
     let figures = (u64s(), u64s(), money(), u64s(), u32s(), any::<bool>(), any::<bool>());
-    let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s());
+    let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s(), option::of(given()));
     (keys(), names(), measures(), figures, draws(), draws(), price)
         .prop_map(
             |(
@@ -199,7 +199,7 @@ fn steps() -> BoxedStrategy<Step> {
                 (used, rated, charged, granted, validity_secs, final_units, refused),
                 debits,
                 holds,
-                (tariff, terms, pool, slice),
+                (tariff, terms, pool, slice, discount),
             )| {
                 Step {
                     key,
@@ -218,6 +218,7 @@ fn steps() -> BoxedStrategy<Step> {
                     terms,
                     pool,
                     slice,
+                    discount,
                 }
             },
         )
@@ -226,7 +227,13 @@ fn steps() -> BoxedStrategy<Step> {
 
 fn terms() -> BoxedStrategy<Arc<Terms>> {
     let changes = (moments(), option::of(names())).prop_map(|(at, tariff)| TariffChange { at, tariff });
-    (option::of(names()), option::of(changes)).prop_map(|(tariff, change)| Arc::new(Terms { tariff, change })).boxed()
+    (option::of(names()), option::of(changes), option::of(given()))
+        .prop_map(|(tariff, change, discount)| Arc::new(Terms { tariff, change, discount }))
+        .boxed()
+}
+
+fn given() -> BoxedStrategy<Given> {
+    (names(), any::<u16>()).prop_map(|(name, basis_points)| Given { name, basis_points }).boxed()
 }
 
 fn attributes() -> BoxedStrategy<Arc<Attributes>> {
@@ -446,8 +453,11 @@ fn credited() -> BoxedStrategy<Event> {
 }
 
 fn orphan_usage() -> BoxedStrategy<Event> {
-    let used = (u64s(), u64s(), u64s(), money()).prop_map(|(octets, seconds, events, money)| Used {
+    let octets = (u64s(), u64s(), u64s());
+    let used = (octets, u64s(), u64s(), money()).prop_map(|((octets, input, output), seconds, events, money)| Used {
         octets,
+        input,
+        output,
         seconds,
         events,
         money,

@@ -145,8 +145,8 @@ fn credited(wire: proto::Credited, at: Timestamp) -> Result<Credited> {
 
 fn orphan_usage(wire: proto::OrphanUsage, at: Timestamp) -> Result<OrphanUsage> {
     let usage = |wire: proto::Usage| {
-        let proto::Usage { octets, seconds, events, money, .. } = wire;
-        let used = Used { octets, seconds, events, money: Money::from_micros(money) };
+        let proto::Usage { octets, input, output, seconds, events, money, .. } = wire;
+        let used = Used { octets, input, output, seconds, events, money: Money::from_micros(money) };
         (quota_key(wire.rating_group, wire.service_identifier, wire.further), used)
     };
     Ok(OrphanUsage {
@@ -184,9 +184,10 @@ pub(in crate::journal) fn step(wire: proto::Step) -> Result<Step> {
         final_units: wire.final_units,
         refused: wire.refused,
         tariff: wire.tariff.map(Arc::from),
-        terms: wire.terms.map(rare::terms),
+        terms: wire.terms.map(rare::terms).transpose()?,
         pool: wire.pool,
         slice: wire.slice,
+        discount: wire.discount.map(rare::given).transpose()?,
     })
 }
 

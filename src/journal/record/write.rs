@@ -175,7 +175,7 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
     w.uint(4, event.kind.number());
     w.uint(5, event.number);
     for (key, used) in &event.usage {
-        let Used { octets, seconds, events, money } = used;
+        let Used { octets, input, output, seconds, events, money } = used;
         w.message(6, |w| {
             quota_key(w, *key);
             w.uint(3, *octets);
@@ -183,6 +183,8 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
             w.uint(5, *events);
             w.sint(6, money.micros());
             w.uint(7, key.further);
+            w.uint(30, *input);
+            w.uint(31, *output);
         });
     }
     w.uint(20, event.sub_session);
@@ -221,6 +223,9 @@ pub(in crate::journal) fn step(w: &mut Writer<'_>, step: &Step) {
     }
     w.optional(17, step.pool);
     w.uint(30, step.slice);
+    if let Some(given) = &step.discount {
+        w.message(31, |w| rare::write_given(w, given));
+    }
 }
 
 #[inline]

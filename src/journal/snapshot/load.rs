@@ -229,7 +229,7 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
             .into_iter()
             .map(|wire| RatedBy { tariff: wire.tariff.into(), units: wire.units })
             .collect(),
-        terms: wire.terms.map(rare::terms),
+        terms: wire.terms.map(rare::terms).transpose()?,
         pool: wire.pool,
         grown: wire.grown.map(|wire| Box::new(Grown { slice: wire.slice, at: Timestamp::from_millis(wire.at_ms) })),
     })

@@ -1,7 +1,7 @@
 //! What holds for any price list and any life, whatever the figures are.
 
 use tollgate::{
-    charging::BucketKind,
+    charging::{Bucket, Counter},
     rating::{BasisPoints, Catalog},
     units::Money,
 };
@@ -10,7 +10,7 @@ use super::{
     dice::Dice,
     generate::{self, Features},
     life::{Life, Line, SLOTS, Step, Talk, Use},
-    list::List,
+    list::{List, Then},
     setting,
     world::World,
 };
@@ -122,7 +122,7 @@ fn honest(dice: &mut Dice, list: &List) -> Step {
 }
 
 /// What is granted to several sessions at once can be paid, all of it, whatever they use of it and in whatever order: a
-/// prepaid balance never falls below zero, nor below what is held.
+/// prepaid balance never falls below zero, nor below what is held; and a limit that refuses is never exceeded.
 // tests: C-16
 #[test]
 fn no_money_is_spent_twice() {
@@ -159,16 +159,14 @@ fn no_money_is_spent_twice() {
 }
 
 fn check_funds(world: &World, seed: u64, list: &List) {
-    for bucket in &world.account().buckets {
-        let what = if bucket.kind == BucketKind::Money { "micro-units" } else { "units" };
-        assert!(
-            bucket.amount >= bucket.reserved && bucket.reserved >= 0,
-            "seed {seed}: {} {what} of {}, and {} held\n{}\n{}",
-            bucket.amount,
-            bucket.name,
-            bucket.reserved,
-            list.text(),
-            world.story
-        );
+    let told = || format!("seed {seed}\n{}\n{}", list.text(), world.story);
+    for Bucket { name, amount, reserved, .. } in &world.account().buckets {
+        assert!(amount >= reserved && *reserved >= 0, "{amount} of {name}, and {reserved} held\n{}", told());
+    }
+    let counters = world.account().profile.iter().flat_map(|profile| &profile.counters);
+    for Counter { name, used, reserved, .. } in counters {
+        let limit = list.limits.iter().find(|limit| limit.name == **name && limit.then == Then::Refuse);
+        let within = limit.is_none_or(|limit| used + reserved <= limit.amount);
+        assert!(within, "{name} has counted {used}, and {reserved} may come\n{}", told());
     }
 }

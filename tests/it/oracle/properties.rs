@@ -101,7 +101,8 @@ fn charges_add_up_over_any_cut_into_reports() {
     }
 }
 
-/// A client that uses no more than it was granted, as long as it may.
+/// A client that uses no more than it was granted, as long as it may. It reports of one service at a time: of several in one
+/// request, the first may take an allowance that is held for the second.
 fn honest(dice: &mut Dice, list: &List) -> Step {
     let group = dice.one(&list.services).group;
     match dice.number(0, 9) {

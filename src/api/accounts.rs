@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
+    by::Caller,
     convert::{REASON_CHARS_MAX, currency, identity, identity_of, kind_of, money_in, money_of, name, text},
     status::{answered, invalid, not_found, refused, subscriber_refused},
     v1::{self, account_service_server::AccountService},
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     charging::{Account, AccountSpec, AccountState, Bucket, BucketKind, Command, Subscriber, SubscriberSpec},
     ids::AccountId,
-    rating::Allowance,
+    rating::{Allowance, Catalog},
     units::{Currency, Money},
 };
 
@@ -29,7 +30,7 @@ impl AccountService for Api {
         request: Request<v1::CreateAccountRequest>,
     ) -> Result<Response<v1::CreateAccountResponse>, Status> {
         answered("CreateAccount", async {
-            let account = self.create(request.get_ref()).await?;
+            let account = self.create(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::CreateAccountResponse { account: Some(account) })
         })
         .await
@@ -40,7 +41,7 @@ impl AccountService for Api {
         request: Request<v1::CreateSubscriberRequest>,
     ) -> Result<Response<v1::CreateSubscriberResponse>, Status> {
         answered("CreateSubscriber", async {
-            let account = self.add_subscriber(request.get_ref()).await?;
+            let account = self.add_subscriber(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::CreateSubscriberResponse { account: Some(account) })
         })
         .await
@@ -62,7 +63,7 @@ impl AccountService for Api {
         request: Request<v1::SetAccountStateRequest>,
     ) -> Result<Response<v1::SetAccountStateResponse>, Status> {
         answered("SetAccountState", async {
-            let account = self.set_state(request.get_ref()).await?;
+            let account = self.set_state(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::SetAccountStateResponse { account: Some(account) })
         })
         .await
@@ -70,7 +71,7 @@ impl AccountService for Api {
 }
 
 impl Api {
-    async fn create(&self, request: &v1::CreateAccountRequest) -> Result<v1::Account, Status> {
+    async fn create(&self, caller: &Caller, request: &v1::CreateAccountRequest) -> Result<v1::Account, Status> {
         self.check_journal()?;
         if request.account_id == 0 {
             return Err(invalid("account_id", "must be above 0"));
@@ -85,8 +86,9 @@ impl Api {
         if request.allowances.len() > ACCOUNT_ALLOWANCES_MAX {
             return Err(invalid("allowances", format_args!("are more than {ACCOUNT_ALLOWANCES_MAX}")));
         }
-        let allowances =
-            (0..).zip(&request.allowances).map(|(index, name)| self.allowance(&format!("allowances[{index}]"), name));
+        let allowances = (0..)
+            .zip(&request.allowances)
+            .map(|(index, name)| Self::allowance(&catalog, &format!("allowances[{index}]"), name));
         let spec = AccountSpec {
             id,
             currency,
@@ -95,12 +97,16 @@ impl Api {
             never_stop: request.never_stop,
             allowances: allowances.collect::<Result<_, _>>()?,
         };
-        let done = self.store.account_command(id, &Command::CreateAccount(spec));
+        let done = self.by(caller, "CreateAccount", "").account_command(id, &Command::CreateAccount(spec));
         self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         Ok(account_of(&self.read_account(id).await?))
     }
 
-    async fn add_subscriber(&self, request: &v1::CreateSubscriberRequest) -> Result<v1::Account, Status> {
+    async fn add_subscriber(
+        &self,
+        caller: &Caller,
+        request: &v1::CreateSubscriberRequest,
+    ) -> Result<v1::Account, Status> {
         self.check_journal()?;
         if request.account_id == 0 {
             return Err(invalid("account_id", "must be above 0"));
@@ -115,12 +121,12 @@ impl Api {
             let why = format!("account {account} has {ACCOUNT_SUBSCRIBERS_MAX} subscribers, more is not possible");
             return Err(Status::failed_precondition(why));
         }
-        let done = self.store.create_subscriber(SubscriberSpec { account, subscriber });
+        let done = self.by(caller, "CreateSubscriber", "").create_subscriber(SubscriberSpec { account, subscriber });
         self.durable(done).await?.map_err(|error| subscriber_refused(&error))?;
         Ok(account_of(&self.read_account(account).await?))
     }
 
-    async fn set_state(&self, request: &v1::SetAccountStateRequest) -> Result<v1::Account, Status> {
+    async fn set_state(&self, caller: &Caller, request: &v1::SetAccountStateRequest) -> Result<v1::Account, Status> {
         self.check_journal()?;
         let account = self.resolve("account", request.account.as_ref())?;
         let state = match request.state() {
@@ -132,7 +138,8 @@ impl Api {
             }
         };
         let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
-        let done = self.store.account_command(account, &Command::SetState { account, state, reason });
+        let command = Command::SetState { account, state, reason };
+        let done = self.by(caller, "SetAccountState", reason).account_command(account, &command);
         let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         if !done.repeated {
             tracing::info!(account = account.0, ?state, reason, "account state set");
@@ -148,7 +155,7 @@ impl Api {
     }
 
     /// An allowance of the catalog.
-    pub(super) fn allowance(&self, field: &str, name: &str) -> Result<&Allowance, Status> {
+    pub(super) fn allowance<'c>(catalog: &'c Catalog, field: &str, name: &str) -> Result<&'c Allowance, Status> {
         if name.is_empty() {
             return Err(invalid(field, "is required"));
         }
@@ -156,7 +163,7 @@ impl Api {
             let shown: String = name.chars().take(40).collect();
             not_found(field, format_args!("the catalog has no allowance `{shown}`"))
         };
-        self.store.catalog().allowance(name).ok_or_else(unknown)
+        catalog.allowance(name).ok_or_else(unknown)
     }
 }
 

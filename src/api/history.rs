@@ -6,12 +6,20 @@ use super::{
 };
 use crate::{
     charging::{HistoryKind, HistoryLine},
-    rating::{Catalog, TierBasis},
+    rating::{Catalog, Catalogs, TierBasis, Version},
+    time::Timestamp,
     units::{Currency, Money, UnitKind, Units},
 };
 
 /// A line as it is told; `open` = the session still runs.
-pub(super) fn entry(line: &HistoryLine<'_>, open: bool, currency: Currency, catalog: &Catalog) -> v1::HistoryEntry {
+pub(super) fn entry(
+    line: &HistoryLine<'_>,
+    open: bool,
+    currency: Currency,
+    (catalogs, now): (&Catalogs, Timestamp),
+) -> v1::HistoryEntry {
+    // What is no longer kept, or from before there were numbers, is explained by what is in force.
+    let version = catalogs.get(line.catalog).unwrap_or_else(|| catalogs.at(now));
     let kind = match line.kind {
         HistoryKind::Usage => Kind::Usage,
         HistoryKind::TopUp => Kind::TopUp,
@@ -40,14 +48,15 @@ pub(super) fn entry(line: &HistoryLine<'_>, open: bool, currency: Currency, cata
         rating_group: line.rating_group,
         session_id: line.session_id.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
         open,
-        explanation: explain(line, open, currency, catalog),
+        explanation: explain(line, open, currency, version),
+        catalog_version: line.catalog,
         request_id: line.request_id.to_string(),
         reason: reason.to_owned(),
     }
 }
 
 /// One or two sentences: what happened, at what price, and the arithmetic.
-fn explain(line: &HistoryLine<'_>, open: bool, currency: Currency, catalog: &Catalog) -> String {
+fn explain(line: &HistoryLine<'_>, open: bool, currency: Currency, version: &Version) -> String {
     let amount = Said(line.amount, currency);
     match line.kind {
         HistoryKind::Opening => format!("Opening balance of {amount}."),
@@ -72,7 +81,17 @@ fn explain(line: &HistoryLine<'_>, open: bool, currency: Currency, catalog: &Cat
         HistoryKind::Change => line.service.to_string(),
         HistoryKind::Usage => {
             let so_far = if open { " The session still runs: this is what it has used so far." } else { "" };
-            format!("{}{so_far}", explain_usage(line, currency, catalog))
+            let by = match line.catalog {
+                0 => String::new(),
+                number if number == version.number() => format!(" Catalog version {number}."),
+                number => {
+                    let shown = version.number();
+                    format!(
+                        " Catalog version {number}, which is no longer kept: the price shown is of version {shown}."
+                    )
+                }
+            };
+            format!("{}{by}{so_far}", explain_usage(line, currency, &version.catalog))
         }
     }
 }
@@ -132,7 +151,9 @@ fn explain_rated(line: &HistoryLine<'_>, kind: UnitKind, rated: u64, currency: C
         }
         Ok(cost) => {
             let now = Said(cost, currency);
-            format!("{units} charged {charged} at the price of that time; the price has changed, now it would be {now}")
+            format!(
+                "{units} charged {charged} at the prices of that time; they have changed, by this one it would be {now}"
+            )
         }
         Err(overflow) => format!("{units} charged {charged} at the price of that time; now {overflow}"),
     }
@@ -152,7 +173,6 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use crate::time::Timestamp;
 
     #[test]
     fn a_charge_by_tariffs_is_explained_by_them() {

@@ -3,16 +3,21 @@
 //! Thin: a request is checked and turned into a command, the store executes it, and what comes back is answered when it
 //! is durable. Statuses say exactly what is wrong; see `status`.
 
+pub mod access;
 mod accounts;
+mod audit;
 mod backoff;
 mod balances;
+mod by;
 mod catalog;
+pub mod client;
 mod convert;
 mod events;
 mod health;
 mod history;
 mod notices;
 pub mod push;
+mod records;
 mod server;
 mod sessions;
 mod status;
@@ -25,10 +30,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    audit::entry as audit_message,
+    by::RefusalTrail,
+    records::{record as record_message, totals as record_totals},
     server::{ServeError, serve},
     status::code_name,
 };
-use crate::{store::Store, telemetry::Health};
+use crate::{rating::Catalog, store::Store, telemetry::Health};
 
 /// The generated messages, clients and servers of `tollgate.v1`.
 #[allow(
@@ -45,6 +53,24 @@ pub mod v1 {
 /// Subscriptions to events at a time: each costs a task, and provisioning has a few.
 pub const SUBSCRIPTIONS_MAX: usize = 256;
 
+/// Says why a catalog must not be published.
+#[derive(Clone, Default)]
+struct Fitness(Option<Arc<FitnessCheck>>);
+
+type FitnessCheck = dyn Fn(&Catalog) -> Result<(), String> + Send + Sync;
+
+impl Fitness {
+    fn check(&self, catalog: &Catalog) -> Result<(), String> {
+        self.0.as_ref().map_or(Ok(()), |fits| fits(catalog))
+    }
+}
+
+impl std::fmt::Debug for Fitness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Fitness").field(&self.0.is_some()).finish()
+    }
+}
+
 /// What the services share. Clones are the same object.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -53,6 +79,7 @@ pub struct Api {
     /// Cancelled when the server shuts down: open streams end.
     closing: CancellationToken,
     subscriptions: Arc<Semaphore>,
+    fitness: Fitness,
 }
 
 impl Api {
@@ -63,6 +90,14 @@ impl Api {
             health,
             closing: CancellationToken::new(),
             subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS_MAX)),
+            fitness: Fitness::default(),
         }
+    }
+
+    /// The same, with something that says why a catalog must not be published: what peers are configured to do may depend
+    /// on it.
+    #[must_use]
+    pub fn publishing_only(self, fits: impl Fn(&Catalog) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self { fitness: Fitness(Some(Arc::new(fits))), ..self }
     }
 }

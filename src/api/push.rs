@@ -3,11 +3,16 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use prost::Message;
-use tonic::transport::{Channel, Endpoint};
 
-use super::{backoff::Backoff, notices::event_of, v1, v1::provisioning_sink_client::ProvisioningSinkClient};
+use super::{
+    backoff::Backoff,
+    client::{Bearer, Channel, endpoint},
+    notices::event_of,
+    v1,
+    v1::provisioning_sink_client::ProvisioningSinkClient,
+};
 use crate::{
-    config,
+    config::{self, BadFile, SystemEnvironment},
     journal::{Durable, Fatal},
     store::{CursorTooOld, Store},
     telemetry::names,
@@ -34,6 +39,9 @@ pub enum PushError {
         /// What is wrong.
         source: tonic::transport::Error,
     },
+    /// A file or a variable that is shown to the sink cannot be used.
+    #[error("events.{0}")]
+    Credentials(String),
     /// Nothing becomes durable any more.
     #[error(transparent)]
     Journal(#[from] Fatal),
@@ -43,7 +51,7 @@ pub enum PushError {
 /// under way at shutdown may have been accepted: it is sent again after the next start.
 ///
 /// # Errors
-/// The endpoint is no URL, or the journal has ended.
+/// The endpoint is no URL, what is shown there cannot be used, or the journal has ended.
 pub async fn run(
     store: Arc<Store>,
     config: config::Events,
@@ -52,13 +60,17 @@ pub async fn run(
     if config.push.is_empty() {
         return Ok(());
     }
-    let endpoint = Endpoint::from_shared(config.push.clone());
+    let unusable = |(key, why): BadFile| PushError::Credentials(format!("{key}: {why}"));
+    let pems = config.push_pems().map_err(unusable)?;
+    let token = config.push_token(&SystemEnvironment).map_err(unusable)?;
+    let endpoint = endpoint(&config.push, pems);
     let endpoint = endpoint.map_err(|source| PushError::Endpoint { url: config.push.clone(), source })?;
+    let bearer = Bearer::new(token.as_ref()).map_err(|error| PushError::Credentials(format!("push_token: {error}")))?;
     // Connects with the first batch, and anew whenever the connection is lost.
     let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(DELIVER_TIMEOUT).connect_lazy();
     let pusher = Pusher {
         backoff: Backoff::new(Duration::from_secs(config.retry_max_secs)),
-        sink: ProvisioningSinkClient::new(channel),
+        sink: ProvisioningSinkClient::with_interceptor(channel, bearer),
         config,
         store,
     };

@@ -2,23 +2,25 @@
 
 use std::{future::Future, time::Duration};
 
+use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Server, server::Router};
+use tonic::{service::Routes, transport::Server};
 use tonic_reflection::server::Builder;
 
 use super::{
     Api,
+    access::{self, Access},
     v1::{
-        account_service_server::AccountServiceServer, balance_service_server::BalanceServiceServer,
-        catalog_service_server::CatalogServiceServer, event_service_server::EventServiceServer,
+        account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer,
+        balance_service_server::BalanceServiceServer, catalog_service_server::CatalogServiceServer,
+        event_service_server::EventServiceServer, record_service_server::RecordServiceServer,
         session_service_server::SessionServiceServer,
     },
 };
 use crate::rating::CATALOG_OCTETS_MAX;
 
 /// The services' descriptors, for reflection.
-const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tollgate_descriptor.bin"));
+pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tollgate_descriptor.bin"));
 
 /// Calls of one connection that are worked on at a time, open subscriptions included.
 const CONNECTION_CALLS_MAX: u32 = 256;
@@ -42,21 +44,29 @@ pub enum ServeError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// Serves until `shutdown` resolves: then new calls are refused, streams end, and calls under way have a few seconds.
+/// Serves those whom `access` lets in, until `shutdown` resolves: then new calls are refused, streams end, and calls under way have a few seconds.
 ///
 /// # Errors
 /// The server could not be started, or its listener failed.
 pub async fn serve(
     listener: TcpListener,
+    access: Access,
     api: Api,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     api.report_health(&reporter).await;
-    let router = router(&api)?.add_service(health);
+    let routes = routes(&api)?.add_service(health).into_axum_router();
+    // The last layer is the first that a call meets, also one that no service is for.
+    let routes = routes.layer(from_fn_with_state(access.clone(), access::guard));
+    let server = Server::builder()
+        .max_concurrent_streams(CONNECTION_CALLS_MAX)
+        .http2_max_header_list_size(HEADERS_OCTETS_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .add_routes(routes.into());
     let closing = api.closing.clone();
-    let incoming = TcpListenerStream::new(listener);
-    let serving = router.serve_with_incoming_shutdown(incoming, closing.clone().cancelled_owned());
+    let incoming = access::connections(listener, access);
+    let serving = server.serve_with_incoming_shutdown(incoming, closing.clone().cancelled_owned());
     let following = api.follow_health(reporter);
     let deadline = async {
         shutdown.await;
@@ -79,22 +89,19 @@ pub async fn serve(
     }
 }
 
-fn router(api: &Api) -> Result<Router, ServeError> {
+fn routes(api: &Api) -> Result<Routes, ServeError> {
     let reflection = || Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let health = tonic_health::pb::FILE_DESCRIPTOR_SET;
     let reflection = || reflection().register_encoded_file_descriptor_set(health);
-    // The text is at most this long, beside a few octets of framing.
-    let catalog = CatalogServiceServer::new(api.clone()).max_decoding_message_size(CATALOG_OCTETS_MAX + 1_024);
-    Ok(Server::builder()
-        .max_concurrent_streams(CONNECTION_CALLS_MAX)
-        .http2_max_header_list_size(HEADERS_OCTETS_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .tcp_nodelay(true)
-        .add_service(reflection().build_v1()?)
+    // The text is at most this long, beside a reason, names and a few octets of framing.
+    let catalog = CatalogServiceServer::new(api.clone()).max_decoding_message_size(CATALOG_OCTETS_MAX + 4_096);
+    Ok(Routes::new(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(AccountServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(BalanceServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(catalog)
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
-        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
+        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(RecordServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(AuditServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
 }

@@ -8,7 +8,7 @@ use super::Api;
 use crate::{
     charging::Refusal,
     journal::{Durable, Fatal, Pending},
-    store::{CreateSubscriberError, CursorTooOld, TransferFailed},
+    store::{CreateSubscriberError, CursorTooOld, PublishError, TransferFailed},
     telemetry::names,
 };
 
@@ -47,6 +47,19 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         Refusal::OutOfRange => Code::OutOfRange,
     };
     Status::new(code, refusal.to_string())
+}
+
+/// A catalog was not published, or not withdrawn.
+pub(super) fn publish_refused(error: &PublishError) -> Status {
+    let (field, code) = match error {
+        PublishError::Currency { .. } => ("toml", Code::FailedPrecondition),
+        PublishError::Past { .. } => ("activate_at_ms", Code::InvalidArgument),
+        PublishError::TooManyPending => ("activate_at_ms", Code::ResourceExhausted),
+        PublishError::RequestIdReused(_) => ("request_id", Code::FailedPrecondition),
+        PublishError::Unknown(_) => ("number", Code::NotFound),
+        PublishError::InForce(_) => ("number", Code::FailedPrecondition),
+    };
+    Status::new(code, format!("{field}: {error}"))
 }
 
 /// A subscriber was not created.

@@ -55,6 +55,7 @@ impl State {
                 self.credited += i128::from(opening);
                 self.balances += i128::from(opening);
                 self.accounts.insert(*account, new);
+                self.record_opening(*account, buckets, *at);
             }
             Event::SubscriberCreated { account, subscriber, .. } => {
                 if let Some(account) = self.accounts.get_mut(account) {
@@ -108,6 +109,7 @@ impl State {
                 woken: Timestamp::EPOCH,
                 reported: 0,
                 member: opening.member,
+                catalog: opening.catalog,
             };
             self.insert_session(session);
         }
@@ -120,6 +122,7 @@ impl State {
         let moved = event.moved_to.as_ref().map(|to| (self.intern(&to.host), self.intern(&to.realm)));
         let Some(session) = self.sessions.get_mut(&event.session) else { return };
         session.last_request = event.at;
+        session.catalog = event.catalog.unwrap_or(session.catalog);
         if let Some((host, realm)) = moved {
             (session.origin_host, session.origin_realm) = (host, realm);
         }
@@ -178,6 +181,8 @@ impl State {
         let own = if step.pool.is_none() { step.holds.clone() } else { Vec::new() };
         let mut released = std::mem::replace(&mut quota.holds, own);
         quota.service = service;
+        // A step without a number is by the version that the session goes by from now on.
+        quota.catalog = if step.catalog == 0 { event.catalog.unwrap_or(session.catalog) } else { step.catalog };
         if quota.measure != step.measure {
             // The service counts something else now: the price begins anew, what was charged stays.
             (quota.measure, quota.used, quota.rated, quota.from_allowance) = (step.measure, 0, 0, 0);
@@ -247,6 +252,7 @@ impl State {
     fn apply_event(&mut self, event: &EventCharged) {
         let refund = event.action == EventAction::Refund;
         self.begin(event.account, &event.begun, event.at);
+        let mut from_allowances = Vec::with_capacity(event.steps.len());
         for step in &event.steps {
             let (kind, amount, units) = if refund {
                 let units = self.give_back(event.account, &step.debits, step.charged);
@@ -259,9 +265,11 @@ impl State {
                 event.session_id.as_bytes(),
                 step,
                 units,
-                HistoryLine::money(event.at, kind, amount),
+                HistoryLine { catalog: event.catalog, ..HistoryLine::money(event.at, kind, amount) },
             );
+            from_allowances.push(units);
         }
+        self.record_event(event, &from_allowances);
         self.apply_notices(event.account, &event.notices);
         if let Some(DebitRef { key, number }) = event.refund_of
             && let Some(debit) = self.charged_event(key, event.account, number)
@@ -281,16 +289,20 @@ impl State {
 
     /// Usage without a session: charged if it has steps, and remembered, so that a copy of the report is known as one.
     fn apply_orphan(&mut self, event: &OrphanUsage) {
+        let mut from_allowances = Vec::new();
         if let Some(account) = event.account {
             self.begin(account, &event.begun, event.at);
             for step in &event.steps {
                 let units = self.debit(account, &step.debits, step.charged);
                 let line = HistoryLine::money(event.at, HistoryKind::Usage, -step.charged);
+                let line = HistoryLine { catalog: event.catalog, ..line };
                 self.remember_step(account, event.session_id.as_bytes(), step, units, line);
+                from_allowances.push(units);
             }
             self.apply_notices(account, &event.notices);
         }
         let key = SessionKey::of_sub_session(event.session_id.as_bytes(), event.sub_session);
+        self.record_late(event, &from_allowances);
         let answer = Arc::new(Answer::bare(event.kind, event.number, event.verdict));
         let account = event.account.unwrap_or(NOBODY);
         let key = report_key(key, event.kind, event.number);
@@ -376,6 +388,7 @@ impl State {
             line.unit_kind = Some(kind);
         }
         account.remember(&line, keep);
+        self.record_credit(event);
         self.apply_notices(event.account, &event.notices);
         for session in &event.reauthorise {
             self.mark_reauthorise(*session, true, None);
@@ -493,6 +506,7 @@ impl State {
                 account.remember(&HistoryLine::usage(&session, quota, at), keep);
             }
         }
+        self.record_session(&session, cause, at);
         let answered = matches!(cause, ClosingCause::Terminated | ClosingCause::Refused);
         let answer = session.answers.back().filter(|_| answered);
         let closed = Closed::new(key, session.account, at, answer);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::MemberNo;
+use super::{HistoryKind, MemberNo};
 use crate::{ids::BucketId, time::Timestamp, units::UnitKind};
 
 /// What a bucket holds.
@@ -55,6 +55,15 @@ impl Bucket {
     /// Whether it is an allowance that can pay for nothing any more, and that nothing holds: it may go.
     pub fn is_spent(&self, now: Timestamp) -> bool {
         self.kind != BucketKind::Money && self.reserved == 0 && (self.amount == 0 || !self.is_valid(now))
+    }
+
+    /// What the history calls it when it is given.
+    pub(super) fn opening_kind(&self) -> HistoryKind {
+        match self.kind {
+            BucketKind::Money => HistoryKind::Gift,
+            BucketKind::Units(_) if self.rolled > 0 => HistoryKind::RollOver,
+            BucketKind::Units(_) => HistoryKind::Allowance,
+        }
     }
 
     /// Whether it can still be used for new grants.

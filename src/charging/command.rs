@@ -260,6 +260,13 @@ impl Used {
         }
     }
 
+    /// What was reported, by what it counts.
+    pub(super) fn by_measure(self) -> [(Measure, u64); 4] {
+        let units = [UnitKind::Octets, UnitKind::Seconds, UnitKind::Events].map(Measure::Units);
+        let [octets, seconds, events] = units;
+        [octets, seconds, events, Measure::Money].map(|measure| (measure, self.amount(measure)))
+    }
+
     /// Both together, up to the end of the range.
     pub fn plus(self, other: Self) -> Self {
         Self {

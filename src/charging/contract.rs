@@ -20,6 +20,9 @@ const TIERS: &str = "tiers/";
 /// What the names of counters for a member's limits begin with.
 const MEMBER: &str = "member/";
 
+/// A client reports so many seconds after the end of its quota's Validity-Time at the latest. Spans are longer.
+const REPORT_DELAY_SECS: u64 = 10;
+
 /// What counting is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -95,8 +98,7 @@ impl<'a> Contract<'a> {
     /// When discounts on a service begin or end within so many seconds, if they do.
     pub(super) fn discounts_change(&self, service: &Service, within_secs: u32) -> Option<Timestamp> {
         let discounts = self.discounts.iter().filter(|discount| discount.scope.includes(service));
-        let changes = |discount: &&Discount| self.catalog.given_changes(discount, self.moment, u64::from(within_secs));
-        discounts.filter_map(|discount| changes(discount)).min()
+        discounts.filter_map(|discount| self.catalog.given_changes(discount, self.moment, u64::from(within_secs))).min()
     }
 
     /// The price of usage at a part, where it stands: after what the quota has used, or what the counter of its tiers
@@ -127,16 +129,16 @@ impl<'a> Contract<'a> {
         validity_secs: u32,
     ) -> Granted<'a> {
         let Some(counting) = self.of_tiers(priced.price, kind) else {
-            return Granted { now: Side { keep, ..Side::new(priced.price, rated) }, next: None, until: None };
+            return Granted { now: Side { keep, ..Side::new(priced.price, rated) }, next: None, until_secs: None };
         };
-        let Near { now, next, until } = self.near(ledger, counting, Purpose::Grant(validity_secs));
+        let Near { now, next, until_secs } = self.near(ledger, counting, Purpose::Grant(validity_secs));
         let side = |place| {
             let (used, reserved) = ledger.counted(place);
             let latest = units(used.saturating_add(reserved));
             Side { keep, latest, counter: Some(place), ..Side::new(priced.price, units(used)) }
         };
         // A report is counted in one span as a whole.
-        Granted { now: side(now), next: next.map(|next| Side { mixes: false, ..side(next) }), until }
+        Granted { now: side(now), next: next.map(|next| Side { mixes: false, ..side(next) }), until_secs }
     }
 
     /// The limits, caps and shares that usage counts in.
@@ -153,7 +155,7 @@ impl<'a> Contract<'a> {
                 (AfterLimit::Charge(part), Purpose::Grant(validity_secs)) => {
                     // It must hold for as long as the grant may be used, or nobody can rely on it. In another span nothing
                     // has reached it yet.
-                    let ends = self.moment.plus_secs(u64::from(validity_secs));
+                    let ends = self.moment.plus_secs(u64::from(validity_secs) + REPORT_DELAY_SECS);
                     let used = if near.next.is_some() { 0 } else { used.min(amount) };
                     if until.is_none_or(|until| ends < until) {
                         counted.caps.push(Cap { place: None, used, amount, part });
@@ -263,13 +265,20 @@ impl<'a> Contract<'a> {
 
     fn near(&self, ledger: &mut Ledger<'_>, what: Counting<'_>, purpose: Purpose) -> Near {
         let now = ledger.counter(what, self.catalog, self.moment);
-        let ends = ledger.span_end(now);
-        let is_near = match purpose {
-            Purpose::Grant(validity_secs) => ends <= self.moment.plus_secs(u64::from(validity_secs)),
-            Purpose::Usage | Purpose::Event => false,
-        };
-        let next = is_near.then(|| ledger.counter(what, self.catalog, ends)).filter(|next| *next != now);
-        Near { now, next, until: next.map(|next| ledger.span_end(next)) }
+        let Purpose::Grant(validity_secs) = purpose else { return Near { now, next: None, until_secs: None } };
+        let latest = u64::from(validity_secs) + REPORT_DELAY_SECS;
+        if self.accepts_secs(ledger, now) > latest {
+            return Near { now, next: None, until_secs: None };
+        }
+        let next = ledger.counter(what, self.catalog, ledger.span(now).0);
+        let until = self.accepts_secs(ledger, next).saturating_sub(REPORT_DELAY_SECS);
+        Near { now, next: Some(next), until_secs: Some(u32::try_from(until).unwrap_or(u32::MAX).max(1)) }
+    }
+
+    /// For how long usage is counted in a span: until it ends by the client's clock, or closes by ours.
+    fn accepts_secs(&self, ledger: &Ledger<'_>, place: Place) -> u64 {
+        let (ends, closes) = ledger.span(place);
+        ends.since(self.moment).min(closes.since(ledger.now())).as_secs()
     }
 
     fn counting<'n>(
@@ -291,8 +300,8 @@ pub(super) struct Near {
     pub(super) now: Place,
     /// In the one after it, if that may begin before.
     pub(super) next: Option<Place>,
-    /// It must not happen later, for further spans hold nothing for it.
-    pub(super) until: Option<Timestamp>,
+    /// The quota must end within so many seconds, for further spans hold nothing for it.
+    pub(super) until_secs: Option<u32>,
 }
 
 /// The price of units that may be used within some time.
@@ -300,8 +309,8 @@ pub(super) struct Granted<'a> {
     pub(super) now: Side<'a>,
     /// In the next span of its counter.
     pub(super) next: Option<Side<'a>>,
-    /// See [`Near::until`].
-    pub(super) until: Option<Timestamp>,
+    /// See [`Near::until_secs`].
+    pub(super) until_secs: Option<u32>,
 }
 
 /// Until when a product surely holds: at the end of its period a fee may be missing.

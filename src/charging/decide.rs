@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, MemberNo, Session,
-    State, Subscriber, SubscriberSpec, credit, event_charging, interrogate, lifecycle, manage, turn,
+    State, Subscriber, SubscriberSpec, credit, event_charging, interrogate, lifecycle, manage, price_lists::PriceLists,
+    turn,
 };
 use crate::{
     ids::{AccountId, BucketId, SessionNo},
-    rating::Catalog,
+    rating::{Catalog, Catalogs},
     time::Timestamp,
     units::{Currency, Money},
 };
@@ -126,10 +127,37 @@ impl Decided {
     }
 }
 
-/// Decides a command at a moment. Deterministic in all its arguments.
+/// Decides a command at a moment, by the one price list that there is. Deterministic in all its arguments.
 pub fn decide(state: &State, catalog: &Catalog, command: &Command<'_>, now: Timestamp) -> Decided {
+    decided(state, PriceLists::One(catalog), command, now)
+}
+
+/// As [`decide`], by the version that the command's session goes by, or else the one in force: [`super::version_for`].
+pub fn decide_by(state: &State, catalogs: &Catalogs, command: &Command<'_>, now: Timestamp) -> Decided {
+    decided(state, PriceLists::Versions(catalogs), command, now)
+}
+
+fn decided(state: &State, lists: PriceLists<'_>, command: &Command<'_>, now: Timestamp) -> Decided {
+    let in_force = lists.in_force(now);
+    let mut decided = of_command(state, lists, in_force.catalog, command, now);
+    // A request of a session says for itself by what it was rated.
+    match &mut decided.event {
+        Some(Event::EventCharged(event)) => event.catalog = in_force.number,
+        Some(Event::OrphanUsage(event)) if !event.steps.is_empty() => event.catalog = in_force.number,
+        _ => {}
+    }
+    decided
+}
+
+fn of_command(
+    state: &State,
+    lists: PriceLists<'_>,
+    catalog: &Catalog,
+    command: &Command<'_>,
+    now: Timestamp,
+) -> Decided {
     match command {
-        Command::Interrogate(request) => interrogate::decide(state, catalog, request, now),
+        Command::Interrogate(request) => interrogate::decide(state, lists, request, now),
         Command::ChargeEvent(request) => event_charging::decide(state, catalog, request, now),
         Command::Credit(request) => credit::decide(state, catalog, request, now),
         Command::Manage(request) => manage::decide(state, catalog, request, now),

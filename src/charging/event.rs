@@ -137,6 +137,8 @@ pub struct Opening {
     pub origin_realm: Arc<str>,
     /// The member of a shared account that uses it.
     pub member: MemberNo,
+    /// The version of the catalog that the session goes by; 0 = it has no number.
+    pub catalog: u32,
 }
 
 impl Opening {
@@ -179,6 +181,8 @@ pub struct Interrogated {
     pub untimely: Option<Timestamp>,
     /// Counters whose span begins here.
     pub begun: Vec<Counter>,
+    /// Set if the session goes by another version of the catalog from now on.
+    pub catalog: Option<u32>,
 }
 
 /// A Diameter node.
@@ -229,6 +233,8 @@ pub struct Step {
     pub slice: u64,
     /// What was taken off the price of the usage.
     pub discount: Option<Given>,
+    /// The version of the catalog that usage was rated by or the grant made by; 0 = the session's.
+    pub catalog: u32,
 }
 
 /// A one-time event.
@@ -258,6 +264,8 @@ pub struct EventCharged {
     pub untimely: Option<Timestamp>,
     /// Counters whose span begins here.
     pub begun: Vec<Counter>,
+    /// The version of the catalog that it was rated by; 0 = it has no number.
+    pub catalog: u32,
 }
 
 /// Names a debit among the one-time events of an account.
@@ -323,6 +331,8 @@ pub struct OrphanUsage {
     pub notices: Vec<Notice>,
     /// Counters whose span begins here.
     pub begun: Vec<Counter>,
+    /// The version of the catalog that `steps` were rated by; 0 = it has no number.
+    pub catalog: u32,
 }
 
 /// Something that provisioning must hear of. Numbered by the store in journal order.

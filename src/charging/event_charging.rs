@@ -118,6 +118,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         reauthorise: Vec::new(),
         untimely: request.happened.filter(|_| untimely),
         begun: ledger.begun(),
+        catalog: 0,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }

@@ -67,6 +67,8 @@ pub struct HistoryLine<'a> {
     pub session_id: Option<Cow<'a, [u8]>>,
     /// The caller's request id, for credits.
     pub request_id: Cow<'a, str>,
+    /// The version of the catalog that usage was last rated by; 0 = none.
+    pub catalog: u32,
 }
 
 impl<'a> HistoryLine<'a> {
@@ -83,6 +85,7 @@ impl<'a> HistoryLine<'a> {
             rating_group: 0,
             session_id: None,
             request_id: "".into(),
+            catalog: 0,
         }
     }
 
@@ -95,6 +98,7 @@ impl<'a> HistoryLine<'a> {
             service: Cow::Borrowed(&quota.service),
             rating_group: quota.key.rating_group.unwrap_or(0),
             session_id: Some(Cow::Borrowed(session.id.as_bytes())),
+            catalog: quota.catalog,
             ..Self::money(at, HistoryKind::Usage, -quota.charged)
         }
     }
@@ -181,19 +185,19 @@ const KINDS: [HistoryKind; 14] = [
     HistoryKind::Change,
 ];
 const UNITS: [Option<UnitKind>; 4] = [None, Some(UnitKind::Octets), Some(UnitKind::Seconds), Some(UnitKind::Events)];
-/// Numbers in a line: moment, money, units, units from an allowance, rating group, lengths of the texts.
-const NUMBERS: usize = 8;
+/// Numbers in a line: moment, money, units, units from an allowance, rating group, catalog, lengths of the texts.
+const NUMBERS: usize = 9;
 /// Octets of the longest number.
 const NUMBER_MAX: usize = 10;
 
 fn write(line: &HistoryLine<'_>, out: &mut Vec<u8>) {
-    let HistoryLine { at, amount, units, units_from_allowance, rating_group, .. } = *line;
+    let HistoryLine { at, amount, units, units_from_allowance, rating_group, catalog, .. } = *line;
     let session_id = line.session_id.as_deref().unwrap_or_default();
     let texts = [line.service.as_bytes(), session_id, line.request_id.as_bytes()];
     let [service, session, request] = texts.map(|text| text.len() as u64);
     let micros = (amount.micros() << 1 ^ amount.micros() >> 63) as u64;
-    let numbers =
-        [at.millis(), micros, units, units_from_allowance, u64::from(rating_group), service, session, request];
+    let (group, catalog) = (u64::from(rating_group), u64::from(catalog));
+    let numbers = [at.millis(), micros, units, units_from_allowance, group, catalog, service, session, request];
     let kind = KINDS.iter().position(|kind| *kind == line.kind).unwrap_or(0);
     let unit = UNITS.iter().position(|unit| *unit == line.unit_kind).unwrap_or(0);
     let mut head = Head { octets: [0; 1 + NUMBERS * NUMBER_MAX], length: 0 };
@@ -237,7 +241,7 @@ impl Head {
 /// Reads what [`write`] wrote; there is nothing else to be read.
 fn read<'a>(rest: &mut &'a [u8]) -> HistoryLine<'a> {
     let kinds = usize::from(octet(rest));
-    let [at, micros, units, units_from_allowance, rating_group, service, session, request] =
+    let [at, micros, units, units_from_allowance, rating_group, catalog, service, session, request] =
         std::array::from_fn(|_| number(rest));
     let service = text(rest, service);
     let session = text(rest, session);
@@ -253,6 +257,7 @@ fn read<'a>(rest: &mut &'a [u8]) -> HistoryLine<'a> {
         rating_group: rating_group as u32,
         session_id: (kinds >> 5 & 1 == 1).then_some(Cow::Borrowed(session)),
         request_id: Cow::Borrowed(str::from_utf8(request).unwrap_or_default()),
+        catalog: catalog as u32,
     }
 }
 
@@ -296,7 +301,7 @@ mod tests {
         let session_id = option::of(vec(any::<u8>(), 0..200).prop_map(Cow::Owned));
         let text = || ".{0,40}".prop_map(Cow::Owned);
         let kinds = (select(KINDS.as_slice()), select(UNITS.as_slice()));
-        let amounts = (numbers(), any::<i64>(), numbers(), numbers(), any::<u32>());
+        let amounts = (numbers(), any::<i64>(), numbers(), numbers(), any::<u32>(), any::<u32>());
         (kinds, amounts, text(), session_id, text()).prop_map(|(kinds, amounts, service, session_id, request_id)| {
             HistoryLine {
                 at: Timestamp::from_millis(amounts.0),
@@ -309,6 +314,7 @@ mod tests {
                 rating_group: amounts.4,
                 session_id,
                 request_id,
+                catalog: amounts.5,
             }
         })
     }
@@ -344,7 +350,7 @@ mod tests {
             history.push(&line, 8);
         }
         let texts = "internet".len() + session_id.len();
-        assert_eq!(history.octets.len(), 8 * (texts + 19));
-        assert!(history.octets.capacity() <= 8 * (texts + 19) * 3 / 2, "{}", history.octets.capacity());
+        assert_eq!(history.octets.len(), 8 * (texts + 20));
+        assert!(history.octets.capacity() <= 8 * (texts + 20) * 3 / 2, "{}", history.octets.capacity());
     }
 }

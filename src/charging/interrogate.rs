@@ -17,6 +17,7 @@ use super::{
     State, Step, Verdict,
     contract::Contract,
     lifecycle,
+    price_lists::{PriceList, PriceLists},
     quota::Ledger,
     session::{Novelty, SESSION_QUOTAS_USED_MAX},
     state::report_key,
@@ -28,9 +29,10 @@ use crate::{
     units::Money,
 };
 
-pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'_>, now: Timestamp) -> Decided {
+pub(super) fn decide(state: &State, lists: PriceLists<'_>, request: &Interrogation<'_>, now: Timestamp) -> Decided {
     let bare = |verdict| Arc::new(Answer::bare(request.kind, request.number, verdict));
     let session = state.session_by_id(request.key, request.session_id);
+    let catalog = lists.for_request(session, request.kind, now).catalog;
     if let Some(session) = session {
         match session.novelty(request.kind, request.number) {
             Novelty::New if request.kind == RequestKind::Initial => {
@@ -38,7 +40,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
             }
             Novelty::New => {}
             Novelty::Answered(answer) => {
-                let altered = is_altered(state, catalog, request, now, session, &answer);
+                let altered = is_altered(state, lists, request, now, session, &answer);
                 return Decided::repeated(answer).paid_by(session.account).altered(altered);
             }
             Novelty::Forgotten => {
@@ -67,7 +69,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
                 Decided { repeated: true, ..Decided::unchanged(bare(Verdict::UnknownSession)) }
             }
             Novelty::TooOld => orphan(state, request, now, Verdict::UnknownSession, None),
-            Novelty::New => orphan(state, request, now, Verdict::UnknownSession, Some((catalog, closed))),
+            Novelty::New => orphan(state, request, now, Verdict::UnknownSession, Some((lists, closed))),
         };
     }
     if session.is_none() && request.kind != RequestKind::Initial {
@@ -88,13 +90,13 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &Interrogation<'
             return Decided::unchanged(bare(Verdict::ServiceDenied));
         }
     }
-    Interrogator::new(state, catalog, request, now, account, session, context).run()
+    Interrogator::new(state, lists, request, now, account, session, context).run()
 }
 
 /// Whether a repetition of the last request reports other usage (spec C-140). Of earlier ones that is not known.
 fn is_altered(
     state: &State,
-    catalog: &Catalog,
+    lists: PriceLists<'_>,
     request: &Interrogation<'_>,
     now: Timestamp,
     session: &Session,
@@ -104,8 +106,9 @@ fn is_altered(
         return false;
     }
     let Some(account) = state.account(session.account) else { return false };
+    let catalog = lists.for_request(Some(session), request.kind, now).catalog;
     let context = request.context.or_else(|| catalog.context(&session.context));
-    Interrogator::new(state, catalog, request, now, account, Some(session), context).used() != session.reported
+    Interrogator::new(state, lists, request, now, account, Some(session), context).used() != session.reported
 }
 
 /// Usage in a request that was refused before it could be decided (spec C-90).
@@ -120,7 +123,7 @@ fn orphan(
     request: &Interrogation<'_>,
     now: Timestamp,
     verdict: Verdict,
-    ended: Option<(&Catalog, &Closed)>,
+    ended: Option<(PriceLists<'_>, &Closed)>,
 ) -> Decided {
     let answer = Arc::new(Answer::bare(request.kind, request.number, verdict));
     let usage: Vec<_> = request
@@ -137,13 +140,13 @@ fn orphan(
         return Decided::repeated(answer);
     }
     let (mut account, mut charged) = (request.account, Late::default());
-    if let Some((catalog, closed)) = ended
+    if let Some((lists, closed)) = ended
         && request.account.is_none_or(|account| account == closed.account)
         && let Some(payer) = state.account(closed.account)
     {
         account = Some(closed.account);
         if state.retention.charge_late_usage {
-            let late = Interrogator::new(state, catalog, request, now, payer, None, request.context);
+            let late = Interrogator::new(state, lists, request, now, payer, None, request.context);
             charged = late.charge_late();
         }
     }
@@ -161,6 +164,7 @@ fn orphan(
         verdict,
         notices,
         begun,
+        catalog: 0,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
 }
@@ -191,6 +195,9 @@ fn same_context(session: &Session, catalog: &Catalog, request: &Interrogation<'_
 /// The decision on one request: a working copy of the balance and the steps so far.
 struct Interrogator<'a> {
     state: &'a State,
+    lists: PriceLists<'a>,
+    /// The version of the catalog that counts from now on; 0 = it has no number.
+    version: u32,
     catalog: &'a Catalog,
     request: &'a Interrogation<'a>,
     now: Timestamp,
@@ -217,13 +224,14 @@ struct Interrogator<'a> {
 impl<'a> Interrogator<'a> {
     fn new(
         state: &'a State,
-        catalog: &'a Catalog,
+        lists: PriceLists<'a>,
         request: &'a Interrogation<'a>,
         now: Timestamp,
         account: &'a Account,
         session: Option<&'a Session>,
         context: Option<ContextId>,
     ) -> Self {
+        let PriceList { number: version, catalog } = lists.for_request(session, request.kind, now);
         let ledger = Ledger::new(account, now);
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -238,6 +246,8 @@ impl<'a> Interrogator<'a> {
         };
         Self {
             state,
+            lists,
+            version,
             catalog,
             request,
             now,
@@ -306,6 +316,9 @@ impl<'a> Interrogator<'a> {
         for line in &lines {
             self.debit(line);
         }
+        if self.request.kind != RequestKind::Termination {
+            lines.iter().for_each(|line| self.change_version(line));
+        }
         self.release_idle_pools(&lines);
         self.ledger.settle();
         let debited = self.steps.iter().any(|step| !step.debits.is_empty());
@@ -326,7 +339,18 @@ impl<'a> Interrogator<'a> {
 
     fn conclude(self, barred: bool, notices: Vec<Notice>, extras: Option<Box<AnswerExtras>>) -> Decided {
         let Self {
-            state, request, now, account, session, attributes, untimely, steps, mut replies, ref ledger, ..
+            state,
+            version,
+            request,
+            now,
+            account,
+            session,
+            attributes,
+            untimely,
+            steps,
+            mut replies,
+            ref ledger,
+            ..
         } = self;
         let charged = steps
             .iter()
@@ -374,6 +398,7 @@ impl<'a> Interrogator<'a> {
                 origin_host: request.origin_host.into(),
                 origin_realm: request.origin_realm.into(),
                 member: request.member,
+                catalog: version,
             })
         });
         let moved = session.filter(|session| {
@@ -402,6 +427,7 @@ impl<'a> Interrogator<'a> {
             wake,
             untimely: request.happened.filter(|_| untimely),
             begun: ledger.begun(),
+            catalog: Some(version).filter(|version| session.is_some_and(|session| session.catalog != *version)),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
     }

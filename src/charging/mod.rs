@@ -23,9 +23,11 @@ mod ledger;
 mod lifecycle;
 mod manage;
 mod memory;
+mod price_lists;
 mod profile;
 mod quota;
 mod rate;
+mod record;
 mod refund;
 mod restore;
 mod session;
@@ -43,7 +45,7 @@ pub use command::{
     AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,
     Interrogation, RequestKind, ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
-pub use decide::{Decided, Outcome, Refusal, decide};
+pub use decide::{Decided, Outcome, Refusal, decide, decide_by};
 pub use event::{
     ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
     Opening, Origin, OrphanUsage, ProductStep, Step,
@@ -51,8 +53,10 @@ pub use event::{
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use manage::{Manage, ManageCommand};
+pub use price_lists::version_for;
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
 pub use quota::{Given, Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
+pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKind, UsageRecord, UsedService};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
 pub use transfer::receipt_id;

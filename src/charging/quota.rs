@@ -61,6 +61,8 @@ pub struct Quota {
     pub pool: Option<u32>,
     /// Where slices grow: by which one the outstanding grant was made.
     pub grown: Option<Box<Grown>>,
+    /// The version of the catalog that the outstanding grant was made by; 0 = from before versions had numbers.
+    pub catalog: u32,
 }
 
 /// A slice that may grow (spec G-116).

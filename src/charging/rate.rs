@@ -12,7 +12,6 @@ pub(super) use self::caps::Cap;
 use super::{Measure, contract::Near, ledger::Place, quota::Tariff};
 use crate::{
     rating::{self, BasisPoints, Price, PriceOverflow, Service},
-    time::Timestamp,
     units::Money,
 };
 
@@ -106,8 +105,8 @@ pub(super) struct Counted {
     pub(super) limits: Vec<Meter>,
     /// By what a member takes of what is shared.
     pub(super) shares: Vec<Share>,
-    /// A grant must be used up by then, see [`Near::until`].
-    pub(super) until: Option<Timestamp>,
+    /// See [`Near::until_secs`].
+    pub(super) until_secs: Option<u32>,
 }
 
 /// An amount, and the counter that it limits.
@@ -253,16 +252,16 @@ impl Counted {
 
     pub(super) fn add_limit(&mut self, near: &Near, meter: impl Fn(Place) -> Meter) {
         self.limits.extend([Some(near.now), near.next].into_iter().flatten().map(meter));
-        self.ends_by(near.until);
+        self.ends_within(near.until_secs);
     }
 
     pub(super) fn add_share(&mut self, near: &Near, share: impl Fn(Place) -> Share) {
         self.shares.extend([Some(near.now), near.next].into_iter().flatten().map(share));
-        self.ends_by(near.until);
+        self.ends_within(near.until_secs);
     }
 
-    fn ends_by(&mut self, until: Option<Timestamp>) {
-        self.until = [self.until, until].into_iter().flatten().min();
+    fn ends_within(&mut self, secs: Option<u32>) {
+        self.until_secs = [self.until_secs, secs].into_iter().flatten().min();
     }
 
     /// All amounts that may not be exceeded.

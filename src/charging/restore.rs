@@ -43,6 +43,7 @@ impl Session {
             woken: Timestamp::EPOCH,
             reported: 0,
             member: MemberNo::SHARED,
+            catalog: 0,
         }
     }
 }

@@ -75,6 +75,8 @@ pub struct Session {
     pub woken: Timestamp,
     /// The member of a shared account that uses it.
     pub member: MemberNo,
+    /// The version of the catalog that it goes by; 0 = from before versions had numbers.
+    pub catalog: u32,
 }
 
 /// Whether a request of a session is new.

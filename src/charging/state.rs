@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Account, AccountState, Answer, Closed, ClosingCause, EventAction, HistoryKind, RequestKind, Session, Step,
+    Account, AccountState, Answer, Closed, ClosingCause, EventAction, HistoryKind, Record, RequestKind, Session, Step,
     kept::{Charged, Kept},
     memory::{Memory, Remembered},
 };
@@ -236,6 +236,9 @@ pub struct State {
     pub(super) clients: BTreeMap<Arc<str>, Client>,
     /// Keys of sessions that have ended since someone last asked, and why.
     pub(super) ended: Vec<(SessionKey, ClosingCause)>,
+    /// Usage records since someone last asked, if anyone does.
+    pub(super) records: Vec<Record>,
+    pub(super) keeps_records: bool,
     /// One copy of names that many sessions share.
     pub(super) names: BTreeSet<Arc<str>>,
     /// All money that ever came in and went out: the other side of the balance identity.
@@ -271,6 +274,11 @@ impl State {
     pub fn session_by_id(&self, key: SessionKey, id: &[u8]) -> Option<&Session> {
         let session = self.sessions.get(self.session_keys.get(&key)?)?;
         (session.id.as_bytes() == id).then_some(session)
+    }
+
+    /// The running session with this key.
+    pub fn session_by_key(&self, key: SessionKey) -> Option<&Session> {
+        self.sessions.get(self.session_keys.get(&key)?)
     }
 
     /// All running sessions, in no order.

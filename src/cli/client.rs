@@ -1,24 +1,28 @@
 //! The connection of a verb to its server.
 
 use std::{
+    error::Error as _,
     hash::{BuildHasher, RandomState},
+    path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use tonic::{
-    Response, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Response, Status};
 
-use crate::api::{
-    code_name,
-    v1::{
-        account_service_client::AccountServiceClient, balance_service_client::BalanceServiceClient,
-        catalog_service_client::CatalogServiceClient, event_service_client::EventServiceClient,
-        session_service_client::SessionServiceClient,
+use crate::{
+    api::{
+        client::{Bearer, Channel, endpoint},
+        code_name,
+        v1::{
+            account_service_client::AccountServiceClient, audit_service_client::AuditServiceClient,
+            balance_service_client::BalanceServiceClient, catalog_service_client::CatalogServiceClient,
+            event_service_client::EventServiceClient, record_service_client::RecordServiceClient,
+            session_service_client::SessionServiceClient,
+        },
     },
+    config::{ClientPems, Environment, Secret, SystemEnvironment, in_clear_beyond_loopback, is_https},
 };
 
 /// Where the server is when nothing is said.
@@ -32,6 +36,18 @@ pub struct Connection {
     /// URL of the server's gRPC API
     #[arg(long, env = "TOLLGATE_SERVER", default_value = DEFAULT_SERVER, value_name = "URL", global = true)]
     pub server: String,
+    /// Authority that the certificate of an https:// server comes from, PEM
+    #[arg(long, env = "TOLLGATE_CA", value_name = "FILE", global = true)]
+    pub ca: Option<PathBuf>,
+    /// Certificate that proves who calls, PEM
+    #[arg(long, env = "TOLLGATE_CERT", value_name = "FILE", global = true)]
+    pub cert: Option<PathBuf>,
+    /// Private key of --cert, PEM
+    #[arg(long, env = "TOLLGATE_KEY", value_name = "FILE", global = true)]
+    pub key: Option<PathBuf>,
+    /// File of the bearer token that proves who calls; the token itself may be in the variable TOLLGATE_TOKEN
+    #[arg(long, env = "TOLLGATE_TOKEN_FILE", value_name = "FILE", global = true)]
+    pub token_file: Option<PathBuf>,
     /// Write JSON, one object a line
     #[arg(long, global = true)]
     pub json: bool,
@@ -40,14 +56,58 @@ pub struct Connection {
 /// Clients of all services on one connection.
 pub(super) struct Client(Channel);
 
+/// The variable that may hold the token itself. It is no argument's variable: help would print its value.
+const TOKEN_VARIABLE: &str = "TOLLGATE_TOKEN";
+
+impl Connection {
+    /// What is shown and believed; `None` = the server is called in clear.
+    fn pems(&self) -> anyhow::Result<Option<ClientPems>> {
+        let server = &self.server;
+        if !is_https(server) {
+            let given = [("--ca", &self.ca), ("--cert", &self.cert), ("--key", &self.key)];
+            return match given.into_iter().find(|(_, file)| file.is_some()) {
+                Some((option, _)) => bail!("{option} is for https://, and --server is {server}"),
+                None => Ok(None),
+            };
+        }
+        let Some(ca) = &self.ca else {
+            bail!("{server} needs --ca FILE: the authority that the server's certificate comes from");
+        };
+        let identity = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((("--cert", cert.as_path()), ("--key", key.as_path()))),
+            (None, None) => None,
+            (Some(_), None) => bail!("--cert needs its private key: --key FILE"),
+            (None, Some(_)) => bail!("--key needs its certificate: --cert FILE"),
+        };
+        ClientPems::read(("--ca", ca), identity).map(Some).map_err(|(_, why)| anyhow!(why))
+    }
+
+    /// The token that is shown, if there is one.
+    fn token(&self, environment: &dyn Environment) -> anyhow::Result<Option<Secret>> {
+        let (from, token) = match &self.token_file {
+            Some(file) => ("--token-file", Secret::from_file(file)),
+            None if environment.variables().iter().any(|(name, _)| name == TOKEN_VARIABLE) => {
+                (TOKEN_VARIABLE, Secret::from_variable(TOKEN_VARIABLE, environment))
+            }
+            None => return Ok(None),
+        };
+        if in_clear_beyond_loopback(&self.server) {
+            bail!("{from}: {} would carry the token in clear: write https://", self.server);
+        }
+        token.map(Some).map_err(|why| anyhow!("{from}: {why}"))
+    }
+}
+
 impl Client {
     pub(super) async fn connect(connection: &Connection) -> anyhow::Result<Self> {
         let server = &connection.server;
-        let endpoint =
-            Endpoint::from_shared(server.clone()).with_context(|| format!("--server: `{server}` is no URL"))?;
+        let (pems, token) = (connection.pems()?, connection.token(&SystemEnvironment)?);
+        let endpoint = endpoint(server, pems).with_context(|| format!("--server: `{server}` is no URL"))?;
         let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await;
-        let hint = || format!("cannot reach {server}: is the server running? (--server or TOLLGATE_SERVER names it)");
-        Ok(Self(channel.with_context(hint)?))
+        // Over TLS the reason follows; it need not be the server's absence.
+        let question = if is_https(server) { "" } else { ": is the server running?" };
+        let hint = || format!("cannot reach {server}{question} (--server or TOLLGATE_SERVER names it)");
+        Ok(Self(Channel::new(channel.with_context(hint)?, Bearer::new(token.as_ref())?)))
     }
 
     pub(super) fn accounts(&self) -> AccountServiceClient<Channel> {
@@ -69,6 +129,14 @@ impl Client {
     pub(super) fn events(&self) -> EventServiceClient<Channel> {
         EventServiceClient::new(self.0.clone())
     }
+
+    pub(super) fn records(&self) -> RecordServiceClient<Channel> {
+        RecordServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.0.clone())
+    }
 }
 
 /// The answer of a call, or its status as a readable error.
@@ -76,9 +144,19 @@ pub(super) fn answer<T>(result: Result<Response<T>, Status>) -> anyhow::Result<T
     result.map(Response::into_inner).map_err(|status| refusal(&status))
 }
 
-/// A status as one line: code and message.
+/// A status as one line: code and message, and what has led to it on this side, such as a TLS alert.
 pub(super) fn refusal(status: &Status) -> anyhow::Error {
-    anyhow!("{}: {}", code_name(status.code()), status.message())
+    let mut line = format!("{}: {}", code_name(status.code()), status.message());
+    let mut source = status.source();
+    while let Some(error) = source {
+        let told = error.to_string();
+        if !line.contains(&told) {
+            line.push_str(": ");
+            line.push_str(&told);
+        }
+        source = error.source();
+    }
+    anyhow!(line)
 }
 
 /// A request id that nobody else makes.

@@ -96,6 +96,7 @@ pub(super) fn session(session: &v1::Session) -> Value {
         "reauthorisation_pending": session.reauthorisation_pending,
         "sub_session_id": session.sub_session_id,
         "abort_pending": session.abort_pending,
+        "catalog_version": session.catalog_version,
     })
 }
 
@@ -113,6 +114,7 @@ pub(super) fn history(entry: &v1::HistoryEntry) -> Value {
         "explanation": entry.explanation,
         "request_id": entry.request_id,
         "reason": entry.reason,
+        "catalog_version": entry.catalog_version,
     })
 }
 

@@ -1,7 +1,9 @@
 //! Verbs of the binary that are clients of the API, and the check of configuration and catalog.
 
 mod account;
+mod audit;
 mod balance;
+mod catalog;
 pub mod check;
 mod client;
 pub mod demo;
@@ -11,6 +13,7 @@ mod history;
 mod json;
 mod output;
 mod price;
+mod records;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -22,12 +25,15 @@ use clap::{Args, Subcommand};
 
 pub use self::{
     account::{AccountVerb, SubscriberVerb},
+    audit::AuditVerb,
     balance::{Adjust, AllowanceVerb, TopUp, Transfer},
+    catalog::{CatalogVerb, Running},
     client::{Connection, DEFAULT_SERVER},
     events::EventsVerb,
     history::History,
     output::{OutputClosed, complain, say},
     price::Price,
+    records::RecordsVerb,
     session::SessionVerb,
     who::Who,
 };
@@ -58,6 +64,12 @@ pub enum AdminCommand {
     History(Verb<History>),
     /// What usage would cost
     Price(Verb<Price>),
+    /// Check, publish, list, show, withdraw and compare versions of the price list
+    Catalog(Verbs<CatalogVerb>),
+    /// Usage records (CDRs): list them, add them up
+    Records(Verbs<RecordsVerb>),
+    /// Who changed what: list it, verify the trail
+    Audit(Verbs<AuditVerb>),
 }
 
 /// A verb, and whom it asks.
@@ -118,5 +130,13 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Events(command) => ask!(command, events::run),
         C::History(command) => ask!(command, history::run),
         C::Price(command) => ask!(command, price::run),
+        C::Catalog(command) => ask!(command, catalog::run),
+        // These may read files instead of asking anyone.
+        C::Records(Verbs { connection, verb }) => {
+            records::run(&connection, verb, &mut Output::new(out, connection.json)).await
+        }
+        C::Audit(Verbs { connection, verb }) => {
+            audit::run(&connection, verb, &mut Output::new(out, connection.json)).await
+        }
     }
 }

@@ -29,6 +29,12 @@ pub struct Price {
     /// A tariff of the service, in place of its own price
     #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
     tariff: String,
+    /// By this version of the catalog, in place of the one in force
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "N", conflicts_with = "at")]
+    catalog: u32,
+    /// By the version that is in force at this moment, such as 2026-12-01T00:00:00+08:00
+    #[arg(long, value_parser = super::catalog::moment_given, value_name = "TIME")]
+    at: Option<i64>,
 }
 
 pub(super) async fn run(client: &Client, verb: Price, out: &mut Output<'_>) -> anyhow::Result<()> {
@@ -39,6 +45,8 @@ pub(super) async fn run(client: &Client, verb: Price, out: &mut Output<'_>) -> a
         units: verb.units,
         units_before: verb.before,
         tariff: verb.tariff,
+        catalog_version: verb.catalog,
+        catalog_at_ms: verb.at.unwrap_or(0),
     };
     let price = answer(client.catalog().price(request).await)?;
     let json = || {
@@ -47,7 +55,9 @@ pub(super) async fn run(client: &Client, verb: Price, out: &mut Output<'_>) -> a
             "kind": unit_name(price.kind()),
             "service": price.service,
             "explanation": price.explanation,
+            "catalog_version": price.catalog_version,
         })
     };
-    Ok(out.object(json, || format!("{}: {}", price.service, price.explanation))?)
+    let text = || format!("{}: {} (catalog version {})", price.service, price.explanation, price.catalog_version);
+    Ok(out.object(json, text)?)
 }

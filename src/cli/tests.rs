@@ -105,7 +105,10 @@ async fn sessions_events_and_prices_are_told() {
     assert_eq!(node.store.outbox().acknowledged("hlr"), None);
 
     let price = tollgate(&node, "price 32251@3gpp.org 3000000 --rating-group 1").await.unwrap();
-    assert_eq!(price, "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY\n");
+    assert_eq!(
+        price,
+        "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY (catalog version 1)\n"
+    );
     assert_eq!(json_of(&node, "price 32274@3gpp.org 2").await["price"]["amount"], json!("0.20"));
     node.stop().await;
 }
@@ -131,4 +134,109 @@ async fn errors_are_readable() {
     let command = Arguments::try_parse_from(words).unwrap().command;
     let error = soon(run_to(command, &mut Vec::new())).await.unwrap_err();
     assert!(error.to_string().contains("is the server running?"), "{error}");
+}
+
+#[tokio::test]
+async fn versions_of_the_catalog_are_published_listed_and_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let dearer = crate::api::tests::CATALOG.replace("price = \"0.01\"", "price = \"0.02\"");
+    let (dearer, wrong) = (file("dearer.toml", &dearer), file("wrong.toml", "currency = \"CNY\"\nprize = 1\n"));
+
+    assert_eq!(tollgate(&node, &format!("catalog validate {dearer}")).await.unwrap(), format!("{dearer}: valid\n"));
+    let refused = tollgate(&node, &format!("catalog validate {wrong} --json")).await.unwrap_err();
+    assert!(refused.ends_with("wrong.toml is no catalog"), "{refused}");
+
+    let publish = format!("catalog publish {dearer} --running change --reason autumn --request-id p1");
+    let published = json_of(&node, &publish).await;
+    assert_eq!((&published["number"], &published["state"]), (&json!(2), &json!("in_force")));
+    assert!(tollgate(&node, &publish).await.unwrap().starts_with("version 2 (again), in force from 20"));
+    let later = format!("catalog publish {dearer} --running finish --reason winter --at 2099-12-01T00:00:00+08:00");
+    assert_eq!(tollgate(&node, &later).await.unwrap(), "version 3, in force from 2099-11-30T16:00:00.000Z\n");
+    assert_eq!(tollgate(&node, "catalog withdraw 3").await.unwrap(), "version 3 is withdrawn\n");
+
+    let listed = tollgate(&node, "catalog list").await.unwrap();
+    let states: Vec<&str> = listed.lines().skip(1).map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(states, ["withdrawn", "in_force", "superseded"], "{listed}");
+    let shown = tollgate(&node, "catalog show 1").await.unwrap();
+    assert_eq!(shown.trim_end(), crate::api::tests::CATALOG.trim_end());
+    let shown = json_of(&node, "catalog show").await;
+    assert!(shown["number"] == 2 && shown["toml"].as_str().unwrap().contains("0.02"), "{shown}");
+    let diff = tollgate(&node, "catalog diff 1").await.unwrap();
+    assert!(diff.contains("service internet: price \"0.01\" -> \"0.02\"\n"), "{diff}");
+    assert_eq!(tollgate(&node, "catalog diff 2 3").await.unwrap(), "versions 2 and 3 say the same\n");
+
+    let price = "price 32251@3gpp.org 1000000 --rating-group 1";
+    for (more, amount, version) in [("", "0.02", 2), (" --catalog 1", "0.01", 1)] {
+        let told = json_of(&node, &format!("{price}{more}")).await;
+        assert_eq!((&told["price"]["amount"], &told["catalog_version"]), (&json!(amount), &json!(version)));
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn records_and_audit_are_listed_added_up_and_verified() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    node.create(1, "1").await;
+    tollgate(&node, "topup --account 1 2 --request-id pay-1 --currency CNY").await.unwrap();
+    node.interrogate(1, "gw;1", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "gw;1", RequestKind::Termination, 1, 2_500_000).await;
+    node.store.mark().wait_for(node.store.last_position()).await.unwrap();
+    node.store.write_trails().unwrap();
+
+    let listed = tollgate(&node, "records list").await.unwrap();
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert!(listed.contains("0.03 CNY") && listed.contains("2500000 octets  terminated  gw;1"), "{listed}");
+    let files = format!("records list --directory {}", at("records").replace('_', " "));
+    if !at("records").contains('_') {
+        assert_eq!(tollgate(&node, &files).await.unwrap(), listed);
+        let as_json = tollgate(&node, &format!("{files} --account 1 --from 2020-01-01 --json")).await.unwrap();
+        assert_eq!(as_json, tollgate(&node, "records list --json").await.unwrap());
+    }
+    assert_eq!(tollgate(&node, "records list --to 2020-01-31").await.unwrap().lines().count(), 1);
+    assert!(tollgate(&node, "records list --from yesterday").await.unwrap_err().contains("write 2026-01-31"));
+    let cursor = listed.lines().last().unwrap().split_whitespace().next().unwrap();
+    let shown = json_of(&node, &format!("records show {cursor}")).await;
+    assert_eq!((&shown["kind"], &shown["units"]), (&json!("session"), &json!(2_500_000)));
+    assert_eq!(tollgate(&node, "records show 1.7").await.unwrap_err(), "there is no record 1.7");
+    let reconciled = tollgate(&node, "records reconcile").await.unwrap();
+    assert!(reconciled.contains("debited   0.03 CNY by the accounts, 0.03 CNY by the records\n"), "{reconciled}");
+    assert!(reconciled.ends_with("exact to the micro-unit\n"), "{reconciled}");
+
+    let listed = tollgate(&node, "audit list --target account_1").await.unwrap();
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert!(listed.contains("local (operator) 127.0.0.1:"), "{listed}");
+    let trail = at("audit");
+    if !trail.contains('_') {
+        let verify = format!("audit verify --directory {trail} --against-server");
+        assert_eq!(json_of(&node, &verify).await["lines"], json!(3));
+        let wrong = tollgate(&node, &format!("audit verify --directory {}", at("records"))).await.unwrap_err();
+        assert!(wrong.ends_with("there are no files of an audit trail"), "{wrong}");
+        // Its end is cut off: only the server knows.
+        let file = std::fs::read_dir(&trail)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        let file = file.unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.lines().take(2).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        assert!(tollgate(&node, &format!("audit verify --directory {trail}")).await.is_ok());
+        let cut = tollgate(&node, &verify).await.unwrap_err();
+        assert!(cut.contains("the trail does not have line 3"), "{cut}");
+        std::fs::write(
+            &file,
+            text.replace("pay-1", "pay-2").replacen("\"2.00", "\"9.00", 1).replacen("\"1.00", "\"8.00", 1),
+        )
+        .unwrap();
+        let changed = tollgate(&node, &format!("audit verify --directory {trail}")).await.unwrap_err();
+        assert!(changed.contains("was changed: its hash is not that of its content"), "{changed}");
+    }
+    node.stop().await;
 }

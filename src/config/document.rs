@@ -13,8 +13,8 @@ use toml::{
 };
 
 use super::{
-    Catalog, Config, Diameter, Environment, Events, Grpc, Http, Log, Overrides, Peer, Place, Problem, Seed, Store,
-    VARIABLE_PREFIX,
+    Audit, Catalog, Config, Diameter, Environment, Events, Grpc, GrpcCaller, Http, Log, Overrides, Peer, Place,
+    Problem, Records, Seed, Store, VARIABLE_PREFIX,
     problem::{line_and_column, suggestion},
 };
 
@@ -115,8 +115,8 @@ impl Document {
                 let path = format!("{section}.{key}");
                 if !known.contains_key(key) {
                     problems.push(self.unknown(&path, key, "key", names(known)));
-                } else if path == "diameter.peers" {
-                    problems.extend(self.check_peers(value));
+                } else if let Some(list) = LISTS.iter().find(|list| list.path == path) {
+                    problems.extend(self.check_list(list, value));
                 } else if let Some(known) = known[key].as_table() {
                     problems.extend(self.check_table(section, key, value, known));
                 } else if let Err(message) = fits_section(section, key, value) {
@@ -144,26 +144,37 @@ impl Document {
         table.iter().filter_map(check).collect()
     }
 
-    fn check_peers(&self, value: &Value) -> Vec<Problem> {
-        let path = "diameter.peers";
-        let wrong = || self.locate(path, "`peers`: write a list of tables, each `{ origin_host = \"...\" }`".into());
-        let Some(list) = value.as_array() else { return vec![wrong()] };
+    fn check_list(&self, list: &List, value: &Value) -> Vec<Problem> {
+        let path = list.path;
+        let wrong = || {
+            let key = path.rsplit('.').next().unwrap_or(path);
+            self.locate(path, format!("`{key}`: write a list of tables, each `{{ {} = \"...\" }}`", list.first_key))
+        };
+        let Some(entries) = value.as_array() else { return vec![wrong()] };
         let mut problems = Vec::new();
-        for (index, peer) in list.iter().enumerate() {
-            let Some(table) = peer.as_table() else { return vec![wrong()] };
+        for (index, entry) in entries.iter().enumerate() {
+            let Some(table) = entry.as_table() else { return vec![wrong()] };
             let path = format!("{path}.{index}");
-            let unknown: Vec<_> = table.keys().filter(|key| peer_keys().all(|known| known != key.as_str())).collect();
+            let keys = || (list.keys)().into_iter();
+            let unknown: Vec<_> = table.keys().filter(|key| keys().all(|known| known != key.as_str())).collect();
             if unknown.is_empty()
-                && let Err(message) = fits::<Peer>(table.clone())
+                && let Err(message) = (list.fits)(table.clone())
             {
-                problems.push(self.locate(&path, format!("peer {}: {message}", index + 1)));
+                problems.push(self.locate(&path, format!("{} {}: {message}", list.entry, index + 1)));
             }
-            problems.extend(unknown.iter().map(|key| self.unknown(&format!("{path}.{key}"), key, "key", peer_keys())));
+            problems.extend(unknown.iter().map(|key| self.unknown(&format!("{path}.{key}"), key, "key", keys())));
         }
         problems
     }
 
     fn unknown<'a>(&self, path: &str, name: &str, what: &str, right: impl IntoIterator<Item = &'a str>) -> Problem {
+        if name == "token" || name.ends_with("_token") {
+            let message = format!(
+                "unknown {what} `{name}`: secrets are not written here; `{name}_file` names a file, `{name}_env` an \
+                 environment variable"
+            );
+            return self.locate(path, message);
+        }
         self.locate(path, format!("unknown {what} `{name}`{}", suggestion(name, right)))
     }
 
@@ -196,10 +207,34 @@ fn schema() -> Table {
     Table::try_from(Config::default()).unwrap_or_default()
 }
 
-/// Keys of an entry of `diameter.peers`.
-fn peer_keys() -> impl Iterator<Item = &'static str> {
-    Peer::KEYS.iter().chain(Overrides::KEYS).copied()
+/// A key whose value is a list of tables.
+struct List {
+    path: &'static str,
+    /// What an entry is called, and which key it begins with.
+    entry: &'static str,
+    first_key: &'static str,
+    /// Keys of an entry.
+    keys: fn() -> Vec<&'static str>,
+    /// Whether the values of an entry have the right types.
+    fits: fn(Table) -> Result<(), String>,
 }
+
+const LISTS: [List; 2] = [
+    List {
+        path: "diameter.peers",
+        entry: "peer",
+        first_key: "origin_host",
+        keys: || Peer::KEYS.iter().chain(Overrides::KEYS).copied().collect(),
+        fits: fits::<Peer>,
+    },
+    List {
+        path: "grpc.caller",
+        entry: "caller",
+        first_key: "name",
+        keys: || GrpcCaller::KEYS.to_vec(),
+        fits: fits::<GrpcCaller>,
+    },
+];
 
 fn names(table: &Table) -> impl Iterator<Item = &str> {
     table.keys().map(String::as_str)
@@ -221,6 +256,8 @@ fn fits_section(section: &str, key: &str, value: &Value) -> Result<(), String> {
         "grpc" => fits::<Grpc>(alone),
         "http" => fits::<Http>(alone),
         "store" => fits::<Store>(alone),
+        "records" => fits::<Records>(alone),
+        "audit" => fits::<Audit>(alone),
         "catalog" => fits::<Catalog>(alone),
         "events" => fits::<Events>(alone),
         "seed" => fits::<Seed>(alone),

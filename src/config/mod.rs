@@ -4,10 +4,14 @@
 //! `section.key`; its value is read as a TOML value, and as plain text where it is none.
 
 mod document;
+mod grpc;
+mod grpc_rules;
 mod listen;
 mod peer_rules;
 mod peers;
 mod problem;
+mod push;
+mod secret;
 mod sections;
 mod switches;
 #[cfg(test)]
@@ -23,14 +27,19 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use grpc::{Grpc, GrpcCaller, GrpcTls, Role};
 #[cfg(feature = "sctp")]
 pub use listen::IPPROTO_SCTP;
 pub use listen::{Endpoint, Listen, Target, Transport};
 pub use peers::{Peer, Profile};
 pub use problem::{ConfigError, Place, Problem};
-pub use sections::{Catalog, Diameter, Events, Grpc, Http, LateUsage, Log, LogFormat, Seed, Store};
+pub use push::{PushTls, in_clear_beyond_loopback, is_https};
+pub use secret::{SECRET_OCTETS_MAX, SECRET_OCTETS_MIN, Secret};
+pub use sections::{
+    Audit, Catalog, Diameter, Events, Http, LateUsage, Log, LogFormat, RecordFormat, Records, Seed, Store,
+};
 pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
-pub use tls::{BadFile, DIAMETERS_PORT, Tls, TlsKeys};
+pub use tls::{BadFile, ClientPems, DIAMETERS_PORT, NamedFile, Tls, TlsKeys};
 
 use document::Document;
 
@@ -52,6 +61,10 @@ pub struct Config {
     pub http: Http,
     /// Where and how state is kept.
     pub store: Store,
+    /// Usage records.
+    pub records: Records,
+    /// The audit trail.
+    pub audit: Audit,
     /// The price list.
     pub catalog: Catalog,
     /// Business events for provisioning.
@@ -65,8 +78,8 @@ pub struct Config {
 impl Config {
     /// Reads the file (none = defaults only), applies the environment's overrides and checks the whole.
     ///
-    /// `catalog.file` and the files of TLS come back resolved against the directory of the file. The latter are read, to
-    /// see that they are in order; the former must be there.
+    /// `catalog.file` and the files of TLS and of tokens come back resolved against the directory of the file. The latter are
+    /// read, to see that they are in order; the former must be there.
     ///
     /// # Errors
     ///
@@ -82,7 +95,10 @@ impl Config {
         if config.diameter.tls.is_on() {
             config.diameter.tls.files().into_iter().for_each(|(_, file)| *file = directory.join(&*file));
         }
-        let problems: Vec<_> = config.problems_here().into_iter().map(|p| document.locate(&p.key, p.message)).collect();
+        config.grpc.resolve(directory);
+        config.events.resolve(directory);
+        let problems = config.problems_here(environment);
+        let problems: Vec<_> = problems.into_iter().map(|p| document.locate(&p.key, p.message)).collect();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(problems)) }
     }
 
@@ -129,6 +145,20 @@ impl Config {
     /// The store's directory.
     pub fn store_directory(&self) -> PathBuf {
         self.store.directory.clone()
+    }
+
+    /// The directory of usage records.
+    pub fn records_directory(&self) -> PathBuf {
+        self.beside_store(&self.records.directory, "records")
+    }
+
+    /// The directory of the audit trail.
+    pub fn audit_directory(&self) -> PathBuf {
+        self.beside_store(&self.audit.directory, "audit")
+    }
+
+    fn beside_store(&self, directory: &Path, name: &str) -> PathBuf {
+        if directory.as_os_str().is_empty() { self.store.directory.join(name) } else { directory.to_owned() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Listen, Peer, Tls};
+use super::{Listen, Peer, PushTls, Tls};
 use crate::units::Money;
 
 pub(super) const fn loopback(port: u16) -> SocketAddr {
@@ -102,22 +102,6 @@ impl Default for Diameter {
     }
 }
 
-/// `[grpc]`: the API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Grpc {
-    /// Address; plain text, so loopback unless `allow_plaintext`.
-    pub listen: SocketAddr,
-    /// Whether it may listen without TLS beyond loopback.
-    pub allow_plaintext: bool,
-}
-
-impl Default for Grpc {
-    fn default() -> Self {
-        Self { listen: loopback(50_051), allow_plaintext: false }
-    }
-}
-
 /// `[http]`: `/metrics`, `/healthz`, `/readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -193,6 +177,70 @@ pub enum LateUsage {
     Charge,
 }
 
+/// `[records]`: usage records (CDRs) in files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Records {
+    /// Whether they are kept.
+    pub enabled: bool,
+    /// Directory of the files, relative to the working directory; empty = `records` in the store's.
+    pub directory: PathBuf,
+    /// As what they are written.
+    pub format: RecordFormat,
+    /// Longest file.
+    pub rotate_bytes: u64,
+    /// A file holds records of one such span of time, counted from 1970; 0 = of any.
+    pub rotate_secs: u64,
+    /// Records that may wait to be written before new sessions and events are refused (3004).
+    pub queue_max: usize,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            directory: PathBuf::new(),
+            format: RecordFormat::Jsonl,
+            rotate_bytes: 64 << 20,
+            rotate_secs: 3_600,
+            queue_max: 1_000_000,
+        }
+    }
+}
+
+/// As what usage records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordFormat {
+    /// One JSON object a line.
+    #[default]
+    Jsonl,
+    /// A table.
+    Csv,
+    /// Both, side by side.
+    Both,
+}
+
+/// `[audit]`: the audit trail in files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Whether it is written to files; it is in the journal in any case.
+    pub enabled: bool,
+    /// Directory of the files, relative to the working directory; empty = `audit` in the store's.
+    pub directory: PathBuf,
+    /// Longest file.
+    pub rotate_bytes: u64,
+    /// A file holds lines of one such span of time, counted from 1970; 0 = of any.
+    pub rotate_secs: u64,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { enabled: true, directory: PathBuf::new(), rotate_bytes: 64 << 20, rotate_secs: 86_400 }
+    }
+}
+
 /// `[catalog]`: the price list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -213,6 +261,12 @@ impl Default for Catalog {
 pub struct Events {
     /// URL of a `ProvisioningSink` to push events to; empty = none.
     pub push: String,
+    /// TLS of the way there: `https://`.
+    pub push_tls: PushTls,
+    /// The file of the bearer token that is shown there; empty = none.
+    pub push_token_file: PathBuf,
+    /// The environment variable of that token; empty = none.
+    pub push_token_env: String,
     /// Longest pause between two tries to push.
     pub retry_max_secs: u64,
     /// Events in one pushed batch.
@@ -223,7 +277,15 @@ pub struct Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { push: String::new(), retry_max_secs: 60, batch_max: 100, keep: 100_000 }
+        Self {
+            push: String::new(),
+            push_tls: PushTls::default(),
+            push_token_file: PathBuf::new(),
+            push_token_env: String::new(),
+            retry_max_secs: 60,
+            batch_max: 100,
+            keep: 100_000,
+        }
     }
 }
 

@@ -176,22 +176,140 @@ fn rules_are_reported_together_with_their_lines() {
          t.toml:3:1: `origin_host` is ``: is empty\n\
          t.toml:5:1: `partitions` is 0, must be 1 to 4096\n\
          t.toml:6:1: `session_memory_secs` is 10, must be 240 to 86400\n\
-         t.toml:8:1: `push` is `sink:1`: write http://HOST:PORT, or \"\" for none\n\
+         t.toml:8:1: `push` is `sink:1`: write https://HOST:PORT, or http:// on loopback, or \"\" for none\n\
          t.toml:10:1: `first_imsi` is `46x`, must be 1 to 18 digits\n\
          t.toml:11:1: `balance` is -1.00, must not be negative"
     );
 }
 
 #[test]
-fn grpc_beyond_loopback_needs_the_switch() {
+fn grpc_beyond_loopback_needs_tls_and_callers() {
     let text = "[grpc]\nlisten = \"0.0.0.0:50051\"\n";
     assert_eq!(
         report(text),
-        "t.toml:2:1: `listen` is 0.0.0.0:50051: the API has no TLS and moves money, so it listens on loopback only; \
-         where the network around it is trusted, set `allow_plaintext = true`"
+        "t.toml:2:1: `listen` is 0.0.0.0:50051: the API moves money, so without TLS it listens on loopback only: fill in \
+         [grpc.tls], or listen on 127.0.0.1 or [::1]"
     );
-    assert!(parse(&format!("{text}allow_plaintext = true\n")).is_ok());
-    assert!(parse("[grpc]\nlisten = \"[::1]:50051\"\n").is_ok());
+    let tls = "[grpc.tls]\ncertificate = \"c\"\nkey = \"k\"\n";
+    assert_eq!(
+        report(&format!("{text}{tls}")),
+        "t.toml:2:1: `listen` is 0.0.0.0:50051: beyond loopback the API serves only whom it knows: add [[grpc.caller]] for \
+         each, with its role"
+    );
+    let caller = "[[grpc.caller]]\nname = \"a\"\nrole = \"care\"\ntoken_env = \"A\"\n";
+    assert!(report(&format!("{text}{caller}")).contains("without TLS it listens on loopback only"));
+    assert!(parse(&format!("{text}{tls}{caller}")).is_ok());
+    for loopback in ["[::1]:50051", "127.0.0.1:0", "127.1.2.3:1"] {
+        assert!(parse(&format!("[grpc]\nlisten = \"{loopback}\"\n")).is_ok(), "{loopback}");
+    }
+    assert!(report("[grpc]\nlisten = \"[::]:50051\"\n").contains("loopback only"));
+}
+
+#[test]
+fn callers_must_be_who_they_seem() {
+    let text = "[grpc.tls]\nclient_ca = \"ca\"\n\
+                [[grpc.caller]]\nname = \"crm\"\nrole = \"care\"\ncertificate = \"crm.example\"\n\
+                [[grpc.caller]]\nname = \"CRM\"\nroles = [\"care\"]\nrole = \"operator\"\ncertificate = \"Crm.example\"\n\
+                [[grpc.caller]]\nname = \"local\"\ncertificate = \"*.example\"\n\
+                [[grpc.caller]]\nname = \"a b\"\nrole = \"auditor\"\ntoken_file = \"\"\ntoken_env = \"TOLLGATE__X\"\n\
+                [[grpc.caller]]\nname = \"idle\"\nrole = \"auditor\"\n";
+    assert_eq!(
+        report(text),
+        "t.toml:1:7: `certificate` is empty: TLS needs `certificate` and `key`, or neither of them\n\
+         t.toml:1:7: `key` is empty: TLS needs `certificate` and `key`, or neither of them\n\
+         t.toml:8:1: caller `CRM`: is listed twice\n\
+         t.toml:9:1: caller `CRM`: write `role` or `roles`, not both\n\
+         t.toml:11:1: caller `CRM`: caller `crm` has the same `certificate`\n\
+         t.toml:12:1: caller `local`: `role` is missing: self-service, provisioning, care, operator, auditor\n\
+         t.toml:13:1: caller `local`: `name` is one that the API itself gives: choose another\n\
+         t.toml:14:1: caller `local`: `certificate` is `*.example`: write the one name that its certificate has\n\
+         t.toml:16:1: caller `a b`: `name` must be 1 to 64 letters, digits, `.`, `-`, `_` and `@`\n\
+         t.toml:18:1: caller `a b`: `token_file` is empty\n\
+         t.toml:19:1: caller `a b`: there is `token_file` already: leave one of them out\n\
+         t.toml:19:1: caller `a b`: `token_env` is `TOLLGATE__X`: name a variable, and none that begins with TOLLGATE__\n\
+         t.toml:21:1: caller `idle`: nothing proves who it is: write `certificate`, `token_file` or `token_env`"
+    );
+    assert_eq!(
+        report("[[grpc.caller]]\nname = \"a\"\nrole = \"care\"\ncertificate = \"a\"\n"),
+        "t.toml:4:1: caller `a`: `certificate` needs an authority that it comes from: fill in `client_ca` of [grpc.tls]"
+    );
+    assert_eq!(
+        report("[grpc.tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_ca = \"ca\"\n"),
+        "t.toml:4:1: `client_ca`: no caller proves itself by a certificate: give a [[grpc.caller]] its `certificate`, or \
+         leave this out"
+    );
+    assert_eq!(
+        report(
+            "[grpc]\ncaller = [{ name = \"a\", role = \"root\" }, { role = \"care\" }, { name = \"b\", rol = 1 }]\n"
+        ),
+        "t.toml:2:11: caller 1: unknown variant `root`, expected one of `self-service`, `provisioning`, `care`, `operator`, \
+         `auditor`\n\
+         t.toml:2:42: caller 2: missing field `name`\n\
+         t.toml:2:75: unknown key `rol`; did you mean `role`?"
+    );
+    assert_eq!(
+        report("[grpc]\ncaller = 1\n"),
+        "t.toml:2:1: `caller`: write a list of tables, each `{ name = \"...\" }`"
+    );
+}
+
+#[test]
+fn secrets_are_not_written_down_and_not_repeated() {
+    let told = report("[[grpc.caller]]\nname = \"a\"\ntoken = \"s3cret\"\n[events]\npush_token = \"s3cret\"\n");
+    assert_eq!(
+        told,
+        "t.toml:3:1: unknown key `token`: secrets are not written here; `token_file` names a file, `token_env` an \
+         environment variable\n\
+         t.toml:5:1: unknown key `push_token`: secrets are not written here; `push_token_file` names a file, \
+         `push_token_env` an environment variable"
+    );
+}
+
+#[test]
+fn tokens_are_looked_at_and_not_told() {
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t.toml");
+    fs::write(directory.path().join("catalog.toml"), "").unwrap();
+    fs::write(directory.path().join("open"), TOKEN).unwrap();
+    fs::set_permissions(directory.path().join("open"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let caller =
+        |name: &str, token: &str| format!("[[grpc.caller]]\nname = \"{name}\"\nrole = \"care\"\ntoken_{token}\"\n");
+    let text = caller("a", "env = \"A")
+        + &caller("b", "env = \"B")
+        + &caller("c", "file = \"open")
+        + &caller("d", "env = \"D");
+    fs::write(&path, text + "[events]\npush_token_env = \"PUSH\"\n").unwrap();
+    let variables = [("A", TOKEN), ("B", TOKEN), ("PUSH", "short")];
+    let told = Config::load(Some(&path), &variables).unwrap_err().to_string();
+    assert!(!told.contains(TOKEN), "{told}");
+    let told = told.replace(directory.path().to_str().unwrap(), "");
+    assert_eq!(
+        told,
+        "/t.toml:5:1: caller `b`: its token is that of caller `a`\n\
+         /t.toml:12:1: caller `c`: `token_file`: /open: everyone on this machine may open it (mode 644): chmod o= /open\n\
+         /t.toml:16:1: caller `d`: `token_env`: the variable D is not set\n\
+         /t.toml:18:1: `push_token_env`: the variable PUSH holds 5 octets, must be at least 32: make one with `openssl rand \
+         -hex 32`"
+    );
+}
+
+#[test]
+fn events_leave_this_machine_over_tls_only() {
+    let text = "[events]\npush = \"http://sink.example:1\"\npush_token_file = \"f\"\npush_token_env = \"E\"\n";
+    assert_eq!(
+        report(text),
+        "t.toml:2:1: `push` is `http://sink.example:1`: events name subscribers, so they go in clear on loopback only: write \
+         https:// and fill in [events.push_tls]\n\
+         t.toml:4:1: `push_token_env`: there is `push_token_file` already: leave one of them out"
+    );
+    assert_eq!(
+        report("[events]\npush = \"https://sink.example:1\"\n[events.push_tls]\nkey = \"k\"\n"),
+        "t.toml:3:9: `ca` is empty: https:// needs the authority that the sink's certificate comes from\n\
+         t.toml:3:9: `certificate` is empty: write `certificate` and `key`, or neither"
+    );
+    assert!(parse("[events]\npush = \"http://127.0.0.1:1\"\n").is_ok());
+    assert!(parse("[events]\npush = \"https://sink.example:1\"\n[events.push_tls]\nca = \"ca\"\n").is_ok());
 }
 
 #[test]

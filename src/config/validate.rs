@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, Diameter, Transport};
+use super::{Config, Diameter, Environment, Transport};
 
 /// A rule that is broken, and the key that breaks it.
 pub(super) struct Broken {
@@ -30,6 +30,10 @@ const IDLE_SECS: RangeInclusive<u64> = 300..=86_400;
 const PARTITIONS: RangeInclusive<u64> = 1..=4_096;
 /// Below four minutes a failover's retransmission could be charged twice (B-96).
 const SESSION_MEMORY_SECS: RangeInclusive<u64> = 240..=86_400;
+/// The newest file is read and written anew at each start; smaller ones than this are many.
+const ROTATE_BYTES: RangeInclusive<u64> = 65_536..=1 << 30;
+/// From a minute to a year.
+const ROTATE_SECS: RangeInclusive<u64> = 60..=31_536_000;
 /// Digits of an E.164 number, and of an IMSI with the room that some networks take.
 const DIGITS_MAX: usize = 18;
 
@@ -40,6 +44,7 @@ impl Config {
         rules.diameter(&self.diameter);
         rules.grpc(self);
         rules.store(self);
+        rules.trails(self);
         rules.events(self);
         rules.seed(self);
         rules.rest(self);
@@ -49,7 +54,7 @@ impl Config {
 
 impl Config {
     /// Every rule that files which are named break, or that this machine does. Paths are resolved.
-    pub(super) fn problems_here(&self) -> Vec<Broken> {
+    pub(super) fn problems_here(&self, environment: &dyn Environment) -> Vec<Broken> {
         let mut rules = Rules(Vec::new());
         let diameter = &self.diameter;
         let used = diameter.peers.iter().enumerate().filter_map(|(index, peer)| {
@@ -67,6 +72,12 @@ impl Config {
             && let Err((key, message)) = diameter.tls.load()
         {
             rules.broken(&format!("diameter.tls.{key}"), message);
+        }
+        for (key, message) in self.grpc.problems_here(environment) {
+            rules.broken(&key, message);
+        }
+        for (key, message) in self.events.push_problems_here(environment) {
+            rules.broken(key, message);
         }
         let catalog = &self.catalog.file;
         if let Err(error) = std::fs::metadata(catalog) {
@@ -204,13 +215,8 @@ impl Rules {
     }
 
     fn grpc(&mut self, config: &Config) {
-        let listen = config.grpc.listen;
-        if !listen.ip().is_loopback() && !config.grpc.allow_plaintext {
-            let message = format!(
-                "`listen` is {listen}: the API has no TLS and moves money, so it listens on loopback only; where the \
-                 network around it is trusted, set `allow_plaintext = true`"
-            );
-            self.broken("grpc.listen", message);
+        for (key, message) in config.grpc.broken_rules() {
+            self.broken(&key, message);
         }
     }
 
@@ -232,11 +238,33 @@ impl Rules {
         self.within("store.default_session_secs", store.default_session_secs, 60..=31_536_000);
     }
 
+    fn trails(&mut self, config: &Config) {
+        let (records, audit) = (&config.records, &config.audit);
+        for (section, bytes, secs) in
+            [("records", records.rotate_bytes, records.rotate_secs), ("audit", audit.rotate_bytes, audit.rotate_secs)]
+        {
+            self.within(&format!("{section}.rotate_bytes"), bytes, ROTATE_BYTES);
+            if secs > 0 && !ROTATE_SECS.contains(&secs) {
+                let (least, most) = (ROTATE_SECS.start(), ROTATE_SECS.end());
+                let message = format!("`rotate_secs` is {secs}, must be 0 (never) or {least} to {most}");
+                self.broken(&format!("{section}.rotate_secs"), message);
+            }
+        }
+        // A million records take some 300 MB of memory.
+        self.within("records.queue_max", records.queue_max as u64, 1_000..=100_000_000);
+        let (records, audit) = (config.records_directory(), config.audit_directory());
+        if records == config.store.directory || records == audit {
+            self.broken("records.directory", "`directory` is that of the store or of the audit trail: name another");
+        }
+        if audit == config.store.directory {
+            self.broken("audit.directory", "`directory` is that of the store: name another");
+        }
+    }
+
     fn events(&mut self, config: &Config) {
         let events = &config.events;
-        if !events.push.is_empty() && !events.push.starts_with("http://") {
-            let message = format!("`push` is `{}`: write http://HOST:PORT, or \"\" for none", events.push);
-            self.broken("events.push", message);
+        for (key, message) in events.broken_push_rules() {
+            self.broken(key, message);
         }
         self.within("events.retry_max_secs", events.retry_max_secs, SECS);
         self.within("events.batch_max", events.batch_max as u64, 1..=10_000);

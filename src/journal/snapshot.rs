@@ -1,7 +1,8 @@
-//! Snapshots: the state of a partition, or the outbox of business events, as a sequence of bounded chunks and back.
+//! Snapshots: the state of a partition, the outbox of business events, or the versions of the catalog, as a sequence of bounded chunks and back.
 //!
 //! A chunk is one protobuf message (`tollgate.journal.v1.SnapshotChunk`). Framing and checksums are the checkpoint file's.
 
+mod catalogs;
 mod chunks;
 mod load;
 mod outbox;
@@ -10,8 +11,9 @@ mod tests;
 mod write;
 
 pub use self::{
+    catalogs::{CatalogsLoader, CatalogsSnapshot, write_catalogs},
     load::PartitionLoader,
-    outbox::{OutboxLoader, OutboxSnapshot, write_outbox},
+    outbox::{AuditHead, OutboxLoader, OutboxSnapshot, write_outbox},
     write::write_partition,
 };
 

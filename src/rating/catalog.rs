@@ -18,6 +18,7 @@ use crate::{
 /// A price list, compiled: what is sold, at what price, and how requests find it. Immutable and shared freely.
 #[derive(Debug)]
 pub struct Catalog {
+    pub(super) text: Arc<str>,
     pub(super) currency: Currency,
     pub(super) contexts: ContextTable,
     /// By [`ContextId`].
@@ -55,6 +56,11 @@ impl Catalog {
     /// Reads and compiles a catalog. The error holds every problem found, ordered by line and column; never empty.
     pub fn from_toml(text: &str) -> Result<Self, Vec<Problem>> {
         compile::compile(text)
+    }
+
+    /// The text that it was read from.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
     }
 
     /// The currency of all its prices.

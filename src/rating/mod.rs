@@ -17,6 +17,7 @@ mod quantity;
 mod service;
 mod settings;
 mod tariff;
+mod versions;
 
 pub use attributes::{Attributes, Role};
 pub use catalog::Catalog;
@@ -32,6 +33,7 @@ pub use service::{
 };
 pub use settings::{Domain, Indeterminate};
 pub use tariff::Tariff;
+pub use versions::{Catalogs, Publication, RunningSessions, VERSIONS_KEPT, Version, differences};
 
 #[cfg(test)]
 mod tests;

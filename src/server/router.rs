@@ -1,5 +1,7 @@
 //! A CCR's way to the store. Sessions of other nodes would be forwarded from here.
 
+use std::sync::Arc;
+
 use super::{
     Shared, clients,
     outgoing::{Outgoing, bound_hit},
@@ -66,10 +68,19 @@ fn decide(
     let host = request.destination_host.filter(|_| !client.any_destination);
     local.check_destination(host, Some(request.destination_realm), any_realm)?;
     let store = &shared.store;
-    let charge = mapping::charge(request, store.catalog(), client)?;
+    let in_force = store.catalog();
+    let charge = mapping::charge(request, &in_force, client)?;
     let (key, kind, number) = (charge.key, charge.kind(), charge.number());
     let (identities, charge) = charge.split();
-    Ok(store.charge_in_time(read_at, &identities, key, kind, number, |account| charge.into_command(account)))
+    Ok(store.charge_in_time(read_at, &identities, key, kind, number, |account, version| {
+        let by_its_own = if Arc::ptr_eq(&version.catalog, &in_force) {
+            None
+        } else {
+            // The session goes by another version: what that one has to know of the request is read anew.
+            mapping::charge(request, &version.catalog, client).ok()
+        };
+        by_its_own.unwrap_or(charge).into_command(account)
+    }))
 }
 
 /// What the client is told to do when it cannot reach us: in the answers that begin something.

@@ -10,11 +10,14 @@ use super::{Store, index::Named, partition::Partition};
 use crate::{
     charging::{
         Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, EventAction, Outcome, Refusal,
-        RequestKind, State, SubscriberSpec, Verdict, decide,
+        RequestKind, State, SubscriberSpec, Verdict, decide_by, version_for,
     },
     ids::{AccountId, Identity, PartitionId, RefundToken, SessionKey, SessionNo},
-    journal::{Disk, Pending, Position, record},
-    rating::Catalog,
+    journal::{
+        Disk, Pending, Position,
+        record::{self, Audit},
+    },
+    rating::{Catalog, Catalogs, Version},
     time::Timestamp,
 };
 
@@ -30,6 +33,8 @@ pub trait Observer: Send + Sync + 'static {
     fn altered(&self, account: Option<AccountId>);
     /// Two identities of one request name two accounts.
     fn conflict(&self, first: AccountId, second: AccountId);
+    /// A catalog may be charged by from now on.
+    fn published(&self, _: &Catalog) {}
 }
 
 /// Hears nothing.
@@ -76,11 +81,12 @@ impl<D: Disk> Store<D> {
         number: u32,
         command: impl FnOnce(Option<AccountId>) -> Command<'a>,
     ) -> Pending<Answered> {
-        self.charge_in_time(self.clock.now(), identities, key, kind, number, command)
+        self.charge_in_time(self.clock.now(), identities, key, kind, number, |account, _| command(account))
     }
 
     /// As [`charge`](Self::charge), for a request that was received at a moment. One that has waited too long for its turn
-    /// is not decided any more: its client turns elsewhere, and nothing may move then (spec C-21).
+    /// is not decided any more: its client turns elsewhere, and nothing may move then (spec C-21). `command` is told the
+    /// version of the catalog that it is decided by, too: what it names must come from that one.
     pub fn charge_in_time<'a>(
         &self,
         received: Timestamp,
@@ -88,7 +94,7 @@ impl<D: Disk> Store<D> {
         key: SessionKey,
         kind: RequestKind,
         number: u32,
-        command: impl FnOnce(Option<AccountId>) -> Command<'a>,
+        command: impl FnOnce(Option<AccountId>, &Version) -> Command<'a>,
     ) -> Pending<Answered> {
         let account = match self.identities.resolve(identities) {
             Named::Account(account) => Some(account),
@@ -115,17 +121,25 @@ impl<D: Disk> Store<D> {
                 self.partition_that_remembers(key).unwrap_or(NOBODY)
             }
         };
+        if matches!(kind, RequestKind::Initial | RequestKind::Event) && self.trails.is_behind() {
+            // What begins now would leave more records than can be written: what runs comes first.
+            return rests_on_nothing(Answer::bare(kind, number, Verdict::TooBusy));
+        }
         let mut cell = self.lock(partition);
-        let mut command = command(account);
         let now = self.clock.now();
         if now.since(received) > PATIENCE {
             return rests_on_nothing(Answer::bare(kind, number, Verdict::TooBusy));
         }
         if let Some(account) = account {
             self.catch_up(&mut cell, partition, account, true, now);
+        }
+        let catalogs = self.catalogs_now();
+        let version = version_for(&cell.state, &catalogs, key, kind, now);
+        let mut command = command(account, version);
+        if let Some(account) = account {
             name_member(&cell.state, account, identities, &mut command);
         }
-        let (decided, position) = self.execute_at(&mut cell, partition, &command, now);
+        let (decided, position) = self.execute_at(&mut cell, partition, &command, &catalogs, now);
         let Outcome::Answer(answer) = decided.outcome else {
             // Charging commands are answered with answers; anything else would be a defect of the core.
             return rests_on_nothing(Answer::bare(kind, number, Verdict::UnableToComply));
@@ -134,7 +148,7 @@ impl<D: Disk> Store<D> {
         let currency = match payer {
             Some(payer) => cell.state.account(payer).map(|account| account.currency),
             // The price for nobody is the price list's.
-            None => Some(self.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
+            None => Some(version.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
         };
         // A debit may be given back by name; the name stands in the MSCC (spec G-83).
         let is_debit = matches!(&command, Command::ChargeEvent(event) if event.action == EventAction::Debit);
@@ -145,7 +159,7 @@ impl<D: Disk> Store<D> {
 
     /// Does what is due for an account by itself, before it is used or looked at: a new period begins at its own moment, not
     /// when the background comes to it.
-    fn catch_up(
+    pub(super) fn catch_up(
         &self,
         cell: &mut Partition,
         partition: PartitionId,
@@ -161,7 +175,7 @@ impl<D: Disk> Store<D> {
                 return;
             }
             let command = Command::CatchUp { account, use_begins };
-            let (decided, _) = self.execute_at(cell, partition, &command, now);
+            let (decided, _) = self.execute_at(cell, partition, &command, &self.catalogs_now(), now);
             if decided.event.is_none() {
                 return;
             }
@@ -191,7 +205,7 @@ impl<D: Disk> Store<D> {
         done
     }
 
-    /// Executes a command about one account.
+    /// Executes a command about one account, by the node itself; what callers do goes through [`by`](Self::by).
     ///
     /// # Errors
     /// The core refused; nothing has changed.
@@ -213,6 +227,14 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// An identity is taken, or the core refused; nothing has changed.
     pub fn create_subscriber(&self, spec: SubscriberSpec) -> Pending<Result<Done, CreateSubscriberError>> {
+        self.create_subscriber_by(spec, |cell, partition, command| self.execute(cell, partition, command))
+    }
+
+    pub(super) fn create_subscriber_by(
+        &self,
+        spec: SubscriberSpec,
+        execute: impl FnOnce(&mut Partition, PartitionId, &Command<'_>) -> (Decided, Position),
+    ) -> Pending<Result<Done, CreateSubscriberError>> {
         let (account, identities) = (spec.account, spec.subscriber.identities.clone());
         let partition = self.partition_of(account);
         // Held from the claims to the decision: another creation for this account must not build on a claim that is given
@@ -230,7 +252,7 @@ impl<D: Disk> Store<D> {
                 }
             }
         }
-        let (decided, position) = self.execute(&mut cell, partition, &Command::CreateSubscriber(spec));
+        let (decided, position) = execute(&mut cell, partition, &Command::CreateSubscriber(spec));
         let done = done(decided);
         if done.is_err() {
             give_back(&claimed);
@@ -299,7 +321,7 @@ impl<D: Disk> Store<D> {
         partition: PartitionId,
         command: &Command<'_>,
     ) -> (Decided, Position) {
-        self.execute_at(cell, partition, command, self.clock.now())
+        self.execute_at(cell, partition, command, &self.catalogs_now(), self.clock.now())
     }
 
     fn execute_at(
@@ -307,29 +329,55 @@ impl<D: Disk> Store<D> {
         cell: &mut Partition,
         partition: PartitionId,
         command: &Command<'_>,
+        catalogs: &Catalogs,
         now: Timestamp,
     ) -> (Decided, Position) {
-        let decided = decide(&cell.state, &self.catalog, command, now);
-        if let Some(event) = &decided.event {
-            cell.last = self.append(partition, event);
-            cell.state.apply(event);
-            self.keep_index(cell, partition, event);
-            self.observer.happened(event, &self.catalog);
-        } else if decided.repeated {
+        let decided = decide_by(&cell.state, catalogs, command, now);
+        match &decided.event {
+            Some(event) => self.commit(cell, partition, event, &catalogs.at(now).catalog, None),
+            None => self.tell_repeated(&decided),
+        }
+        (decided, cell.last)
+    }
+
+    /// Makes an event true and puts it into the journal, with who caused it if that was a caller. It is applied first: what
+    /// it leaves for the trails goes into their queues at its position, before anything can find that durable.
+    pub(super) fn commit(
+        &self,
+        cell: &mut Partition,
+        partition: PartitionId,
+        event: &Event,
+        catalog: &Catalog,
+        audit: Option<&dyn Fn(&State) -> Audit>,
+    ) {
+        cell.state.apply(event);
+        let records = cell.state.take_records();
+        let audit = audit.map(|audit| audit(&cell.state));
+        cell.last = RECORD.with_borrow_mut(|bytes| {
+            bytes.clear();
+            record::encode_event(partition, event, bytes);
+            if let Some(audit) = &audit {
+                record::encode_audit(audit, bytes);
+            }
+            self.appender.append(bytes, |position| {
+                self.outbox.push(position, event.notices());
+                self.trails.push_records(position, partition, records);
+                if let Some(audit) = audit {
+                    self.trails.push_audit(position, audit);
+                }
+            })
+        });
+        self.keep_index(cell, partition, event);
+        self.observer.happened(event, catalog);
+    }
+
+    pub(super) fn tell_repeated(&self, decided: &Decided) {
+        if decided.repeated {
             self.observer.repeated();
             if decided.altered {
                 self.observer.altered(decided.account);
             }
         }
-        (decided, cell.last)
-    }
-
-    fn append(&self, partition: PartitionId, event: &Event) -> Position {
-        RECORD.with_borrow_mut(|bytes| {
-            bytes.clear();
-            record::encode_event(partition, event, bytes);
-            self.appender.append(bytes, |position| self.outbox.push(position, event.notices()))
-        })
     }
 
     /// Keeps the index of Session-Ids in step with the partition.
@@ -390,7 +438,7 @@ pub struct Done {
     pub repeated: bool,
 }
 
-fn done(decided: Decided) -> Result<Done, Refusal> {
+pub(super) fn done(decided: Decided) -> Result<Done, Refusal> {
     match decided.outcome {
         Outcome::Refused(refusal) => Err(refusal),
         outcome => Ok(Done { outcome, repeated: decided.repeated }),

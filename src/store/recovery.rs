@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    IdentityIndex, Observer, Outbox, Settings, Store, clients::ClientIndex, index::SessionIndex, partition::Partition,
+    IdentityIndex, Observer, Outbox, Place, Settings, Store, audited::Refusals, catalogs::Found, clients::ClientIndex,
+    index::SessionIndex, partition::Partition, trails::Trails,
 };
 use crate::{
     charging::{State, Violation},
@@ -15,9 +16,9 @@ use crate::{
         Commit, Committer, Disk, Journal, JournalError, LocalJournal, Meta, Options, Origin, Position, TornTail,
         checkpoint,
         record::{self, Entry},
-        snapshot::{OutboxLoader, PartitionLoader, SnapshotError},
+        snapshot::{AuditHead, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
     },
-    rating::Catalog,
+    rating::{Catalog, Problem},
     time::Clock,
     units::Currency,
 };
@@ -38,6 +39,8 @@ pub struct RecoveryReport {
     pub accounts: usize,
     /// Running sessions found.
     pub sessions: usize,
+    /// Lines of the audit trail that a checkpoint knew and its files do not have: somebody has removed them.
+    pub audit_missing: u64,
     /// How long it took.
     pub took: Duration,
 }
@@ -80,6 +83,14 @@ pub enum RecoveryError {
         /// The catalog's.
         catalog: Currency,
     },
+    /// A version of the catalog that is or will be in force is no catalog for this build.
+    #[error("catalog version {number}, which is or will be in force, cannot be used by this build: {}", told(problems))]
+    Catalog {
+        /// Its number.
+        number: u32,
+        /// What is wrong with it.
+        problems: Vec<Problem>,
+    },
     /// Two accounts claim one identity.
     #[error("after recovery: accounts {0} and {1} have the same identity")]
     Identity(AccountId, AccountId),
@@ -88,13 +99,18 @@ pub enum RecoveryError {
     Thread(std::io::Error),
 }
 
+fn told(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| format!("line {}, column {}: {}", problem.line, problem.column, problem.message);
+    problems.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
 impl<D: Disk> Store<D> {
     /// Opens a store, or creates it. `progress` is called now and then with the number of records replayed.
     ///
     /// # Errors
     /// Files are damaged, in use by another process, or of another set-up. Nothing is guessed: see [`RecoveryError`].
     pub fn open(
-        disk: D,
+        place: impl Into<Place<D>>,
         settings: Settings,
         catalog: Arc<Catalog>,
         clock: Arc<dyn Clock>,
@@ -103,6 +119,8 @@ impl<D: Disk> Store<D> {
         mut progress: impl FnMut(u64),
     ) -> Result<(Self, RecoveryReport), RecoveryError> {
         let started = Instant::now();
+        let place: Place<D> = place.into();
+        let disk = place.disk.clone();
         let wanted = Meta { format: FORMAT, partitions: settings.partitions, origin: Origin::new(clock.now()) };
         let origin = Meta::open_or_create(&disk, wanted)?.origin;
         let mut settings = settings;
@@ -112,14 +130,31 @@ impl<D: Disk> Store<D> {
         let torn_tail = journal.torn_tail().cloned();
         let (epoch, last) = journal.takeover()?;
         let outbox = Outbox::new(settings.outbox_keep);
-        let (mut partitions, from) = load_checkpoint(&disk, &settings, &outbox)?;
+        let mut found = Found::default();
+        let loaded = load_checkpoint(&disk, &settings, &outbox, &mut found)?;
+        let (mut partitions, from) = (loaded.partitions, loaded.position);
         if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
             return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
         }
+        let trails = Trails::open(&place, loaded.audit)?;
+        if trails.keeps_records() {
+            if let Some(from) = from.filter(|_| !loaded.records_kept) {
+                let recorded = |(index, partition): (u16, &Partition)| {
+                    let (debited, credited) = partition.state.recorded();
+                    (PartitionId(index), debited, credited)
+                };
+                trails.begin_records(from, clock.now(), (0..).zip(&partitions).map(recorded));
+            }
+            partitions.iter_mut().for_each(|partition| partition.state.keep_records());
+        }
         let mut replayed = 0;
         journal.read_from(from.unwrap_or(Position::ZERO), &mut |position, bytes| {
-            let entry = record::decode(bytes).map_err(|error| JournalError::rejected(position, error))?;
-            replay(&mut partitions, &outbox, position, entry)?;
+            let decoded = record::decode_audited(bytes);
+            let (entry, audit) = decoded.map_err(|error| JournalError::rejected(position, error))?;
+            replay(&mut partitions, &outbox, &trails, &mut found, position, entry)?;
+            if let Some(audit) = audit {
+                trails.push_audit(position, audit);
+            }
             replayed += 1;
             if replayed % 100_000 == 0 {
                 progress(replayed);
@@ -128,6 +163,8 @@ impl<D: Disk> Store<D> {
         })?;
         let clients = ClientIndex::of(&partitions);
         let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
+        let shelved = found.shelve(catalog, clock.now());
+        let (shelf, configured) = shelved.map_err(|(number, problems)| RecoveryError::Catalog { number, problems })?;
         let committer = Committer::start(journal, epoch, last, on_commit).map_err(RecoveryError::Thread)?;
         let store = Self {
             partitions: partitions.into_iter().map(Mutex::new).collect(),
@@ -136,7 +173,9 @@ impl<D: Disk> Store<D> {
             clients,
             origin,
             outbox,
-            catalog,
+            shelf,
+            trails,
+            refusals: Refusals::default(),
             clock,
             observer,
             appender: committer.appender(),
@@ -146,6 +185,10 @@ impl<D: Disk> Store<D> {
             checkpointing: Mutex::new(()),
             delivering: Mutex::new(()),
         };
+        for version in store.catalogs().versions() {
+            store.observer.published(&version.catalog);
+        }
+        store.publish_configured(configured);
         let totals = store.totals();
         let report = RecoveryReport {
             checkpoint: from,
@@ -153,21 +196,32 @@ impl<D: Disk> Store<D> {
             torn_tail,
             accounts: totals.accounts,
             sessions: totals.sessions,
+            audit_missing: store.trails.audit_missing,
             took: started.elapsed(),
         };
         Ok((store, report))
     }
 }
 
-/// All partitions from the latest checkpoint, or empty ones, and the position after which the journal is to be replayed.
+/// What the latest checkpoint holds.
+struct Loaded {
+    partitions: Vec<Partition>,
+    /// After this position the journal is to be replayed; `None` = there is no checkpoint, and the partitions are empty.
+    position: Option<Position>,
+    records_kept: bool,
+    audit: Option<AuditHead>,
+}
+
 fn load_checkpoint<D: Disk>(
     disk: &D,
     settings: &Settings,
     outbox: &Outbox,
-) -> Result<(Vec<Partition>, Option<Position>), RecoveryError> {
+    found: &mut Found,
+) -> Result<Loaded, RecoveryError> {
     let Some(mut reader) = checkpoint::latest(disk)? else {
         let empty = || Partition::new(State::new(settings.retention), Position::ZERO);
-        return Ok(((0..settings.partitions).map(|_| empty()).collect(), None));
+        let partitions = (0..settings.partitions).map(|_| empty()).collect();
+        return Ok(Loaded { partitions, position: None, records_kept: true, audit: None });
     };
     let position = reader.position();
     let snapshot = |source| RecoveryError::Snapshot { position: position.0, source };
@@ -190,11 +244,35 @@ fn load_checkpoint<D: Disk>(
         }
         loader.load_chunk(&chunk).map_err(snapshot)?;
     }
-    outbox.restore(loader.finish().map_err(snapshot)?);
-    Ok((partitions, Some(position)))
+    let restored = loader.finish().map_err(snapshot)?;
+    let loaded =
+        Loaded { partitions, position: Some(position), records_kept: restored.records_kept, audit: restored.audit };
+    outbox.restore(restored);
+    // Checkpoints from before versions had numbers end here.
+    let mut loader = CatalogsLoader::default();
+    let mut is_there = false;
+    while !loader.is_complete() {
+        if !reader.next_chunk(&mut chunk)? {
+            if is_there {
+                return Err(RecoveryError::Incomplete(position.0));
+            }
+            return Ok(loaded);
+        }
+        is_there = true;
+        loader.load_chunk(&chunk).map_err(snapshot)?;
+    }
+    found.restore(loader.finish().map_err(snapshot)?);
+    Ok(loaded)
 }
 
-fn replay(partitions: &mut [Partition], outbox: &Outbox, position: Position, entry: Entry) -> Result<(), JournalError> {
+fn replay<D: Disk>(
+    partitions: &mut [Partition],
+    outbox: &Outbox,
+    trails: &Trails<D>,
+    found: &mut Found,
+    position: Position,
+    entry: Entry,
+) -> Result<(), JournalError> {
     match entry {
         Entry::Charging { partition: PartitionId(index), event } => {
             let count = partitions.len();
@@ -205,11 +283,15 @@ fn replay(partitions: &mut [Partition], outbox: &Outbox, position: Position, ent
             if position > partition.last {
                 partition.state.apply(&event);
                 partition.last = position;
+                trails.push_records(position, PartitionId(index), partition.state.take_records());
             }
             outbox.push(position, event.notices());
         }
         Entry::Acknowledged { consumer, cursor, .. } => outbox.acknowledge(position, &consumer, cursor),
         Entry::Forgotten { consumer, .. } => outbox.forget(position, &consumer),
+        Entry::Published(publication) => found.published(position, publication),
+        Entry::Withdrawn { number, at } => found.withdrawn(position, number, at),
+        Entry::CallRefused { .. } => {}
     }
     Ok(())
 }

@@ -102,6 +102,9 @@ metrics! {
     PARTITION_ACCOUNTS_MAX = Gauge "tollgate_partition_accounts_max", "Accounts in the fullest partition";
     PARTITION_SESSIONS_MAX = Gauge "tollgate_partition_sessions_max", "Open sessions in the partition that has most";
 
+    CATALOG_VERSION = Gauge "tollgate_catalog_version", "Version of the catalog that is in force";
+    CATALOGS_PENDING = Gauge "tollgate_catalogs_pending", "Versions of the catalog that wait for their time";
+
     // Journal.
     JOURNAL_SYNC_SECONDS = Histogram "tollgate_journal_sync_seconds", "One fdatasync of the journal";
     JOURNAL_BATCH_RECORDS = Histogram "tollgate_journal_batch_records", "Records made durable by one sync";
@@ -115,10 +118,17 @@ metrics! {
     CHECKPOINT_TIMESTAMP = Gauge "tollgate_checkpoint_timestamp_seconds", "Unix time of the last finished checkpoint";
     CHECKPOINT_FAILURES = Counter "tollgate_checkpoint_failures_total", "Checkpoints that failed";
 
+    // Usage records and the audit trail.
+    TRAIL_BACKLOG = Gauge "tollgate_trail_backlog_lines", "Lines of {trail} (records or audit) that wait to be written to files; with records.queue_max of them no new sessions are taken on";
+    TRAIL_LINES = Counter "tollgate_trail_lines_total", "Lines of usage records and of the audit trail written";
+    TRAIL_FAILURES = Counter "tollgate_trail_failures_total", "Writes of usage records or of the audit trail that failed; each is tried again, and no checkpoint is taken meanwhile";
+    AUDIT_LINES_MISSING = Gauge "tollgate_audit_lines_missing", "Lines of the audit trail that were gone from its files at the last start; anything but 0 means that somebody removed them";
+
     // Business events and the API.
     EVENT_BACKLOG = Gauge "tollgate_event_backlog_events", "Events kept for delivery";
     EVENT_LAG_EVENTS = Gauge "tollgate_event_lag_events", "Events that {consumer} has not acknowledged";
     EVENT_LAG_SECONDS = Gauge "tollgate_event_lag_seconds", "Age of the oldest event that {consumer} has not acknowledged";
     EVENT_PUSH_FAILURES = Counter "tollgate_event_push_failures_total", "Pushed batches that the sink did not accept; each is sent again";
+    GRPC_REFUSED = Counter "tollgate_grpc_refused_total", "gRPC calls and connections refused at the door, by {reason} and {caller}: none = nobody that is known";
     API_REQUESTS = Counter "tollgate_api_requests_total", "gRPC calls, by {method} and status {code}";
 }

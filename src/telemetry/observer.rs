@@ -12,6 +12,7 @@ use std::{
     time::Instant,
 };
 
+use arc_swap::ArcSwap;
 use metrics::Counter;
 
 use super::{MoneyMetrics, UnitMetrics, names};
@@ -27,15 +28,12 @@ use crate::{
 /// Counts what happens. It runs under a partition's lock, half a million times a second: every handle is resolved when it
 /// is made, services are found by the address of their name, and nothing is allocated, formatted or locked.
 pub struct MetricsObserver {
-    /// Ordered by the address of the service's name in the catalog.
-    services: Box<[(usize, UnitMetrics)]>,
-    /// The names, which keep those addresses taken.
-    _names: Box<[Arc<str>]>,
+    services: ArcSwap<Services>,
     /// Of names that are not this catalog's, by the number of their unit's kind.
     other_services: [UnitMetrics; 3],
     /// Of the catalog's currency, which is that of all accounts.
     money: MoneyMetrics,
-    thresholds: Box<[(Arc<str>, Counter)]>,
+    thresholds: ArcSwap<Vec<(Arc<str>, Counter)>>,
     /// In the order of [`cause_index`].
     closed: [Counter; 7],
     expired: Counter,
@@ -54,26 +52,29 @@ pub struct MetricsObserver {
     altered_logged: AtomicU64,
 }
 
+/// The counters of the services of the catalogs that are charged by.
+#[derive(Default)]
+struct Services {
+    /// Ordered by the address of the service's name in its catalog.
+    counters: Vec<(usize, UnitMetrics)>,
+    /// The names, which keep those addresses taken.
+    names: Vec<Arc<str>>,
+}
+
+/// Names of services that have counters, of all catalogs together: publications have an end to what they may take. What is
+/// beyond that is counted as "other".
+const NAMES_MAX: usize = 100_000;
+
 impl MetricsObserver {
     /// Counters for a catalog, the very one that the store gets. Make it after [`super::init`]: handles resolved before
     /// count into nothing.
     pub fn new(catalog: &Catalog) -> Self {
-        let service = |service: &crate::rating::Service| {
-            (address(&service.name), UnitMetrics::of_service(&service.name, service.kind))
-        };
-        let mut services: Box<[_]> = catalog.services().iter().map(service).collect();
-        services.sort_unstable_by_key(|(address, _)| *address);
-        let threshold = |threshold: &crate::rating::Threshold| {
-            let name = threshold.name.to_string();
-            (Arc::clone(&threshold.name), metrics::counter!(names::THRESHOLDS, "threshold" => name))
-        };
-        Self {
-            services,
-            _names: catalog.services().iter().map(|service| Arc::clone(&service.name)).collect(),
+        let new = Self {
+            services: ArcSwap::default(),
             other_services: [UnitKind::Octets, UnitKind::Seconds, UnitKind::Events]
                 .map(|kind| UnitMetrics::of_service("other", kind)),
             money: MoneyMetrics::of_currency(catalog.currency().code()),
-            thresholds: catalog.thresholds().iter().map(threshold).collect(),
+            thresholds: ArcSwap::default(),
             closed: ["terminated", "refused", "expired", "lost", "main_ended", "client_restarted", "withdrawn"]
                 .map(|cause| metrics::counter!(names::SESSIONS_CLOSED, "cause" => cause)),
             expired: metrics::counter!(names::SESSIONS_EXPIRED),
@@ -89,7 +90,9 @@ impl MetricsObserver {
             conflict_logged: AtomicU64::new(0),
             altered: metrics::counter!(names::ALTERED_REPETITIONS),
             altered_logged: AtomicU64::new(0),
-        }
+        };
+        new.know(catalog);
+        new
     }
 
     /// One line a second: a client that does such things may do them with every request.
@@ -98,23 +101,39 @@ impl MetricsObserver {
         logged.swap(second_now, Relaxed) != second_now
     }
 
-    fn service(&self, name: &Arc<str>, kind: UnitKind) -> &UnitMetrics {
-        let found = self.services.binary_search_by_key(&address(name), |(address, _)| *address);
-        match found.ok().and_then(|index| self.services.get(index)) {
-            Some((_, metrics)) => metrics,
-            None => &self.other_services[kind as usize],
+    /// Resolves what a catalog's services and thresholds are counted by.
+    fn know(&self, catalog: &Catalog) {
+        let known = self.services.load();
+        let (mut counters, mut names) = (known.counters.clone(), known.names.clone());
+        let is_known = |name: &Arc<str>| known.counters.binary_search_by_key(&address(name), |(at, _)| *at).is_ok();
+        let new = catalog.services().iter().filter(|service| !is_known(&service.name));
+        for service in new.take(NAMES_MAX.saturating_sub(names.len())) {
+            counters.push((address(&service.name), UnitMetrics::of_service(&service.name, service.kind)));
+            names.push(Arc::clone(&service.name));
         }
+        counters.sort_unstable_by_key(|(address, _)| *address);
+        self.services.store(Arc::new(Services { counters, names }));
+        let mut thresholds = (**self.thresholds.load()).clone();
+        for threshold in catalog.thresholds() {
+            if thresholds.len() < NAMES_MAX && thresholds.iter().all(|(known, _)| *known != threshold.name) {
+                let name = threshold.name.to_string();
+                let counter = metrics::counter!(names::THRESHOLDS, "threshold" => name);
+                thresholds.push((Arc::clone(&threshold.name), counter));
+            }
+        }
+        self.thresholds.store(Arc::new(thresholds));
     }
 
     fn steps(&self, steps: &[Step]) {
         let mut charged = 0i64;
+        let services = self.services.load();
         for step in steps {
             // Money that the client rated itself is no unit, and what has no price is not charged.
             if let Measure::Units(kind) = step.measure
                 && !step.service.is_empty()
                 && (step.granted > 0 || step.used > 0)
             {
-                let service = self.service(&step.service, kind);
+                let service = services.of(&step.service).unwrap_or(&self.other_services[kind as usize]);
                 service.granted(step.granted);
                 service.charged(step.used);
             }
@@ -149,7 +168,8 @@ impl MetricsObserver {
             NoticeKind::Overdraft { excess } => self.money.overdraft(*excess),
             NoticeKind::Threshold { name, .. } => {
                 // A catalog has a handful.
-                let known = self.thresholds.iter().find(|(known, _)| Arc::ptr_eq(known, name) || known == name);
+                let thresholds = self.thresholds.load();
+                let known = thresholds.iter().find(|(known, _)| Arc::ptr_eq(known, name) || known == name);
                 if let Some((_, counter)) = known {
                     counter.increment(1);
                 }
@@ -194,6 +214,10 @@ impl Observer for MetricsObserver {
         event.notices().iter().for_each(|notice| self.notice(notice));
     }
 
+    fn published(&self, catalog: &Catalog) {
+        self.know(catalog);
+    }
+
     fn session_ended(&self, cause: ClosingCause) {
         self.closed[cause_index(cause)].increment(1);
         if cause == ClosingCause::Expired {
@@ -221,6 +245,13 @@ impl Observer for MetricsObserver {
         if self.is_first_in_second(&self.conflict_logged) {
             tracing::warn!(first = first.0, second = second.0, "the identities of a request name two accounts");
         }
+    }
+}
+
+impl Services {
+    fn of(&self, name: &Arc<str>) -> Option<&UnitMetrics> {
+        let found = self.counters.binary_search_by_key(&address(name), |(address, _)| *address).ok()?;
+        Some(&self.counters.get(found)?.1)
     }
 }
 
@@ -255,6 +286,10 @@ pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
         violations += u32::from(state.discrepancy() != 0);
     });
     let currency = store.catalog().currency().code().to_owned();
+    let catalogs = store.catalogs();
+    let now = store.clock().now();
+    metrics::gauge!(names::CATALOG_VERSION).set(f64::from(catalogs.at(now).number()));
+    metrics::gauge!(names::CATALOGS_PENDING).set(catalogs.pending(now) as f64);
     metrics::gauge!(names::ACCOUNTS).set(accounts as f64);
     metrics::gauge!(names::SESSIONS_LIVE).set(sessions as f64);
     metrics::gauge!(names::PARTITION_ACCOUNTS_MAX).set(accounts_max as f64);
@@ -263,8 +298,11 @@ pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
     // At least so many accounts: a partition keeps one sum for all of its.
     metrics::gauge!(names::BALANCE_IDENTITY_VIOLATIONS).set(f64::from(violations));
 
+    for (trail, waiting) in ["records", "audit"].into_iter().zip(store.waiting_for_trails()) {
+        metrics::gauge!(names::TRAIL_BACKLOG, "trail" => trail).set(waiting as f64);
+    }
+
     metrics::gauge!(names::EVENT_BACKLOG).set(store.outbox().len() as f64);
-    let now = store.clock().now();
     let set = |name: &str, events: usize, age: f64| {
         metrics::gauge!(names::EVENT_LAG_EVENTS, "consumer" => name.to_owned()).set(events as f64);
         metrics::gauge!(names::EVENT_LAG_SECONDS, "consumer" => name.to_owned()).set(age);
@@ -399,6 +437,7 @@ mod tests {
             verdict: Verdict::default(),
             notices: Vec::new(),
             begun: Vec::new(),
+            catalog: 0,
         }
     }
 }

@@ -1,17 +1,17 @@
 //! Random requests against the charging core: the balance identity after each step, duplicates that change nothing,
 //! reservations that never exceed what is there, and a replay of the events that gives the same state.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{collection::vec, prelude::*};
 use tollgate::{
     charging::{
         AccountSpec, AccountState, BucketKind, ClientNeeds, Command, CreditCommand, CreditKind, Decided, Event,
         EventAction, EventRequest, Interrogation, Measure, Outcome, Quota, RequestKind, Retention, ServiceRequest,
-        State, Step as EventStep, Used, Verdict, Want, decide,
+        State, Step as EventStep, Used, Verdict, Want, decide_by,
     },
     ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
-    rating::Catalog,
+    rating::{Catalog, Catalogs, Publication, RunningSessions, Version},
     time::Timestamp,
     units::{Money, Units},
 };
@@ -100,13 +100,59 @@ name = "most"
 allowance_percent = 80
 "#;
 
+/// Other price lists that are published in mid-life. The last two move services to other pools, or out of them: then a
+/// client cannot tell what is left for whom.
+fn variant(which: u8) -> String {
+    match which {
+        0 => CATALOG.into(),
+        1 => CATALOG
+            .replace(
+                "price = \"0.01\"\nper = \"1 MB\"\nblock = \"100 kB\"",
+                "price = \"0.03\"\nper = \"1 MB\"\nblock = \"300 kB\"",
+            )
+            .replace("slice = \"2 MB\"", "slice = \"3 MB\""),
+        // Nobody streams any more, and music costs something.
+        2 => CATALOG
+            .replace("rating_group = 8", "rating_group = 80")
+            .replace("free = true", "price = \"0.01\"\nper = \"2 MB\""),
+        // Another unit.
+        3 => CATALOG.replace(
+            "price = \"0.000007\"\nper = \"3 B\"\nblock = \"7 B\"\nslice = \"1 MB\"",
+            "price = \"0.007\"\nper = \"1 s\"\nslice = \"60 s\"",
+        ),
+        4 => CATALOG.replace("slice = \"200 kB\"\npool = 1", "slice = \"200 kB\"\npool = 2"),
+        _ => CATALOG.replace("\npool = 1", ""),
+    }
+}
+
+/// Variants that honest clients can cope with.
+const HONEST_VARIANTS: u8 = 4;
+const VARIANTS: u8 = 6;
+
+fn version(number: u32, which: u8, activates: Timestamp, sessions: RunningSessions) -> Version {
+    thread_local! {
+        static COMPILED: Vec<Arc<Catalog>> = (0..VARIANTS)
+            .map(|which| Arc::new(Catalog::from_toml(&variant(which)).unwrap_or_else(|problems| panic!("{problems:?}"))))
+            .collect();
+    }
+    let catalog = COMPILED.with(|compiled| Arc::clone(&compiled[usize::from(which)]));
+    let publication = Publication {
+        number,
+        text: Arc::clone(catalog.text()),
+        published: activates,
+        activates,
+        sessions,
+        by: "test".into(),
+        reason: "".into(),
+        request_id: "".into(),
+        withdrawn: None,
+    };
+    Version::new(publication, catalog)
+}
+
 const ACCOUNTS: u64 = 3;
 /// Sessions that run at once.
 const SESSIONS: i64 = 6;
-
-fn catalog() -> Catalog {
-    Catalog::from_toml(CATALOG).unwrap_or_else(|problems| panic!("{problems:?}"))
-}
 
 /// One random step. Small ranges, so that sessions, numbers and accounts collide.
 #[derive(Debug, Clone)]
@@ -167,6 +213,12 @@ enum Step {
         id: u8,
     },
     Repeat,
+    /// Another price list, from so many seconds on.
+    Publish {
+        which: u8,
+        in_secs: u64,
+        sessions: RunningSessions,
+    },
     Wait {
         secs: u64,
     },
@@ -180,6 +232,12 @@ fn service() -> impl Strategy<Value = (u32, Option<u64>, u8)> {
         1 => (0u64..100).prop_map(Some),
     ];
     (1u32..=8, used, 0u8..4)
+}
+
+fn publish(variants: u8) -> impl Strategy<Value = Step> {
+    let sessions = prop_oneof![Just(RunningSessions::Finish), Just(RunningSessions::Change)];
+    let when = prop_oneof![Just(0u64), 1u64..5_000];
+    (0..variants, when, sessions).prop_map(|(which, in_secs, sessions)| Step::Publish { which, in_secs, sessions })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -203,12 +261,17 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(account, micros, id)| Step::Adjust { account, micros, id }),
         1 => (1..=ACCOUNTS, 40u8..45).prop_map(|(account, id)| Step::Allowance { account, id }),
         2 => Just(Step::Repeat),
+        2 => publish(VARIANTS),
         1 => (0u64..10_000).prop_map(|secs| Step::Wait { secs }),
     ]
 }
 
 struct World {
-    catalog: Catalog,
+    /// The first one.
+    catalog: Arc<Catalog>,
+    catalogs: Catalogs,
+    /// By which version each grant was made, and how many units were charged to money so far: what is charged must follow.
+    positions: BTreeMap<(SessionNo, QuotaKey), Position>,
     state: State,
     events: Vec<Event>,
     now: Timestamp,
@@ -221,6 +284,16 @@ struct World {
     taken: [(i64, i64); ACCOUNTS as usize + 1],
     /// The client's incarnation.
     incarnation: u32,
+    /// Money debited and credited by all usage records.
+    recorded: (i128, i128),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    /// The version of the outstanding grant, if there is one.
+    granted_by: Option<u32>,
+    measure: Measure,
+    rated: u64,
 }
 
 fn retention() -> Retention {
@@ -239,17 +312,23 @@ const ROUNDED_UP: i64 = 2;
 
 impl World {
     fn new(honest: bool) -> Self {
+        let now = Timestamp::from_secs(1_000_000);
+        let first = version(1, 0, now, RunningSessions::Change);
         let mut world = Self {
-            catalog: catalog(),
+            catalog: Arc::clone(&first.catalog),
+            catalogs: Catalogs::new(first),
+            positions: BTreeMap::new(),
             state: State::new(retention()),
             events: Vec::new(),
-            now: Timestamp::from_secs(1_000_000),
+            now,
             numbers: 1_000,
             honest,
             pools: BTreeMap::new(),
             taken: Default::default(),
             incarnation: 0,
+            recorded: (0, 0),
         };
+        world.state.keep_records();
         for id in 1..=ACCOUNTS {
             world.execute(&Command::CreateAccount(AccountSpec {
                 id: AccountId(id),
@@ -264,11 +343,16 @@ impl World {
     }
 
     fn execute(&mut self, command: &Command<'_>) -> Decided {
-        let decided = decide(&self.state, &self.catalog, command, self.now);
+        let decided = decide_by(&self.state, &self.catalogs, command, self.now);
         if let Some(event) = &decided.event {
             assert!(!decided.repeated, "a repetition changes nothing");
+            self.check_versions(event);
             self.count_pool(event);
             self.state.apply(event);
+            for record in self.state.take_records() {
+                self.recorded.0 += i128::from(record.debited().micros());
+                self.recorded.1 += i128::from(record.credited().micros());
+            }
             self.events.push(event.clone());
             self.check_new_holds(event);
             self.check_pools();
@@ -276,6 +360,7 @@ impl World {
         }
         self.state.check().unwrap_or_else(|violation| panic!("after {command:?}: {violation}"));
         assert_eq!(self.state.discrepancy(), 0);
+        assert_eq!(self.state.recorded(), self.recorded, "after {command:?}: records tell another sum");
         if let Outcome::Answer(answer) = &decided.outcome {
             for reply in &answer.replies {
                 assert_eq!(reply.verdict == Verdict::Success, reply.grant.is_some());
@@ -287,6 +372,47 @@ impl World {
             }
         }
         decided
+    }
+
+    /// Usage is charged by the version that its grant was made by, and by what the price says of where the quota stands; what
+    /// is granted anew, by the version that the session goes by.
+    fn check_versions(&mut self, event: &Event) {
+        let Event::Interrogated(event) = event else { return };
+        let session = self.state.session(event.session);
+        let before = session.map_or_else(|| event.opening.as_ref().unwrap().catalog, |session| session.catalog);
+        let now = event.catalog.unwrap_or(before);
+        let expected = match session {
+            None => self.catalogs.at(self.now).number(),
+            Some(_) if event.answer.kind == RequestKind::Termination => before,
+            Some(_) => self.catalogs.for_session(before, self.now).number(),
+        };
+        assert_eq!(now, expected);
+        for step in &event.steps {
+            let by = if step.catalog == 0 { now } else { step.catalog };
+            let fresh = Position { granted_by: None, measure: step.measure, rated: 0 };
+            let known = self.positions.entry((event.session, step.key)).or_insert(fresh);
+            if step.used > 0 {
+                assert_eq!(by, known.granted_by.unwrap_or(before), "usage is charged as it was granted");
+            }
+            if known.measure != step.measure {
+                *known = Position { granted_by: known.granted_by, ..fresh };
+            }
+            let version = self.catalogs.get(by).unwrap();
+            if step.rated > 0 && step.measure != Measure::Money {
+                let service = version.catalog.service_by_name(&step.service).unwrap();
+                let cost = service.price.charge(known.rated, known.rated + step.rated).unwrap();
+                assert_eq!(step.charged, cost, "version {by}, after {}: {step:?}", known.rated);
+            }
+            known.rated += step.rated;
+            if step.granted > 0 {
+                assert_eq!(by, now, "what is granted goes by the new version");
+            }
+        }
+        for step in &event.steps {
+            if let Some(known) = self.positions.get_mut(&(event.session, step.key)) {
+                known.granted_by = (step.granted > 0).then_some(now);
+            }
+        }
     }
 
     /// Keeps the client's account of its pool: consumed shares out, new grants in.
@@ -318,7 +444,8 @@ impl World {
         self.pools.retain(|no, _| in_pool(no));
         for session in self.state.sessions() {
             let held = session.pools.iter().flat_map(|pool| &pool.holds).map(|hold| hold.amount).sum::<i64>();
-            assert_eq!(held > 0, in_pool(&session.no), "a pool is there as long as a quota is in it");
+            // The other way round it may be empty: one quota used more than all of them were granted.
+            assert!(held == 0 || in_pool(&session.no), "a pool is there only as long as a quota is in it");
             let left = self.pools.get(&session.no).copied().unwrap_or(0);
             let covered = u128::from(held.unsigned_abs() + ROUNDED_UP.unsigned_abs()) * POOL_UNITS_PER_MICRO;
             assert!(covered >= left, "{held} for {left} pool units");
@@ -499,11 +626,17 @@ impl World {
             }
             Step::Adjust { .. } => None,
             Step::Allowance { account, id } => {
-                let catalog = catalog();
+                let catalog = Arc::clone(&self.catalog);
                 let allowance = catalog.allowance("small").unwrap();
                 Some(self.credit(*account, CreditKind::Allowance(allowance), *id))
             }
             Step::Repeat => None,
+            Step::Publish { which, in_secs, sessions } => {
+                let number = self.catalogs.next_number();
+                let version = version(number, *which, self.now.plus_secs(*in_secs), *sessions);
+                self.catalogs = self.catalogs.with(version);
+                None
+            }
             Step::Wait { secs } => {
                 self.now = self.now.plus_secs(*secs);
                 for no in self.state.due(self.now, usize::MAX) {
@@ -637,6 +770,8 @@ proptest! {
             (0u8..6, 0u8..=100, any::<bool>()).prop_map(|(session, share, again)| Step::Honest { session, share, again }),
             (1u64..=2, 1i64..100_000, 0u8..200).prop_map(|(account, micros, id)| Step::TopUp { account, micros, id }),
             (1u64..=2, 200u8..203).prop_map(|(account, id)| Step::Allowance { account, id }),
+            publish(HONEST_VARIANTS),
+            (0u64..3_000).prop_map(|secs| Step::Wait { secs }),
         ], 1..80)
     ) {
         let mut world = World::new(true);
@@ -648,10 +783,15 @@ proptest! {
             }
             for session in world.state.sessions() {
                 for quota in &session.quotas {
-                    let service = world.catalog.service_by_name(&quota.service).unwrap();
-                    prop_assert_eq!(quota.charged, service.price.cost(quota.rated).unwrap());
-                    if !service.price.is_free() {
-                        prop_assert_eq!(quota.rated + quota.from_allowance, quota.used);
+                    let paid = quota.rated + quota.from_allowance;
+                    prop_assert!(paid <= quota.used);
+                    let priced = |version: &Version| version.catalog.service_by_name(&quota.service).is_some_and(|it| !it.price.is_free());
+                    if world.catalogs.versions().all(priced) {
+                        prop_assert_eq!(paid, quota.used);
+                    }
+                    if world.catalogs.versions().count() == 1 {
+                        let service = world.catalog.service_by_name(&quota.service).unwrap();
+                        prop_assert_eq!(quota.charged, service.price.cost(quota.rated).unwrap());
                     }
                 }
             }

@@ -1,20 +1,21 @@
 //! Charging as text tables that a charging engineer can read: each command, and below it, indented, what came of it.
 //!
-//! The tables are in `tests/it/charging_tables`; one with a catalog beside it of its own name is charged by that.
+//! The tables are in `tests/it/charging_tables`; one with a catalog beside it of its own name is charged by that. A line
+//! `catalog NAME at 60s sessions finish` publishes `charging_tables/versions/NAME.toml`, to come into force in a minute.
 //! `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each command into the files; read the difference before
 //! you keep it.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 
 use tollgate::{
     charging::{
         AccountChanged, AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command,
         CreditCommand, CreditKind, Event, EventAction, EventRequest, Interrogation, Life, Measure, Member, MemberLimit,
         MemberNo, NoticeKind, Outcome, Profile, ReplyExtras, RequestKind, Retention, ServiceRequest, State,
-        Subscription, TariffAdvice, Used, Verdict, Want, WantedUnits, decide,
+        Subscription, TariffAdvice, Used, Verdict, Want, WantedUnits, decide_by, version_for,
     },
     ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
-    rating::{Attributes, Catalog, Period, Role},
+    rating::{Attributes, Catalog, Catalogs, ContextId, Period, Publication, Role, RunningSessions, Version},
     time::Timestamp,
     units::{Money, UnitKind},
 };
@@ -24,13 +25,28 @@ use crate::survival;
 struct Table {
     /// The catalog as it is written.
     source: String,
-    catalog: Catalog,
+    catalogs: Catalogs,
     /// The switches of the client whose requests follow.
     client: ClientNeeds,
     retention: Retention,
     state: State,
     now: Timestamp,
     events: Vec<Event>,
+}
+
+fn version(number: u32, source: &str, activates: Timestamp, sessions: RunningSessions) -> Version {
+    let publication = Publication {
+        number,
+        text: source.into(),
+        published: activates,
+        activates,
+        sessions,
+        by: "table".into(),
+        reason: "".into(),
+        request_id: "".into(),
+        withdrawn: None,
+    };
+    Version::compile(publication).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// The parts of a service in a command: `rg=1 used=10MB want`.
@@ -158,14 +174,14 @@ fn wanted(text: &str) -> Want {
 
 impl Table {
     fn new(source: &str) -> Self {
-        let catalog = Catalog::from_toml(source).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let now = Timestamp::from_secs(1_000_000);
         Self {
             source: source.into(),
-            catalog,
+            catalogs: Catalogs::new(version(1, source, now, RunningSessions::Change)),
             client: ClientNeeds::default(),
             retention: Retention::default(),
             state: State::new(Retention::default()),
-            now: Timestamp::from_secs(1_000_000),
+            now,
             events: Vec::new(),
         }
     }
@@ -180,7 +196,7 @@ impl Table {
                 let limit = rest.iter().find_map(|word| word.strip_prefix("limit="));
                 let command = Command::CreateAccount(AccountSpec {
                     id: AccountId(id.parse().unwrap()),
-                    currency: self.catalog.currency(),
+                    currency: self.catalog().currency(),
                     balance: money.parse().unwrap(),
                     credit_limit: limit.unwrap_or("0").parse().unwrap(),
                     never_stop: rest.contains(&"never-stop"),
@@ -190,6 +206,11 @@ impl Table {
             }
             [kind @ ("ccr-i" | "ccr-u" | "ccr-t"), name, account, number, rest @ ..] => {
                 let at_command_level = rest.contains(&"none");
+                let kind = match *kind {
+                    "ccr-i" => RequestKind::Initial,
+                    "ccr-u" => RequestKind::Update,
+                    _ => RequestKind::Termination,
+                };
                 let state = rest.iter().find_map(|word| word.strip_prefix("state="));
                 let (attributes, rest) = conditions(rest);
                 let is_switch =
@@ -201,13 +222,9 @@ impl Table {
                     key: session_key(name),
                     incarnation: state.map_or(0, |id| id.parse().unwrap()),
                     account: account.parse().ok().map(AccountId),
-                    kind: match *kind {
-                        "ccr-i" => RequestKind::Initial,
-                        "ccr-u" => RequestKind::Update,
-                        _ => RequestKind::Termination,
-                    },
+                    kind,
                     number: number.strip_prefix('#').unwrap_or(number).parse().unwrap(),
-                    context: self.catalog.context("32251@3gpp.org"),
+                    context: self.context(session_key(name), kind, "32251@3gpp.org"),
                     context_name: "32251@3gpp.org",
                     origin_host: "pgw.example",
                     origin_realm: "example",
@@ -238,7 +255,7 @@ impl Table {
                         "check" => EventAction::CheckBalance,
                         _ => EventAction::PriceEnquiry,
                     },
-                    context: self.catalog.context("32274@3gpp.org"),
+                    context: self.context(session_key(name), RequestKind::Event, "32274@3gpp.org"),
                     services: services(&rest),
                     at_command_level: rest.contains(&"none"),
                     client: self.client,
@@ -248,13 +265,13 @@ impl Table {
                 self.execute(&command)
             }
             [kind @ ("topup" | "adjust" | "give"), account, what, id] => {
-                let allowance = self.catalog.allowance(what).cloned();
+                let allowance = self.catalog().allowance(what).cloned();
                 let kind = match *kind {
                     "topup" => CreditKind::TopUp(what.parse().unwrap()),
                     "adjust" => CreditKind::Adjustment(what.parse().unwrap(), "table"),
                     _ => CreditKind::Allowance(allowance.as_ref().unwrap()),
                 };
-                let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog.currency()));
+                let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog().currency()));
                 self.execute(&Command::Credit(CreditCommand { account, kind, currency, request_id: id }))
             }
             ["state", account, state] => {
@@ -297,8 +314,8 @@ impl Table {
             ["catalog-says", what, instead] => {
                 assert!(self.source.contains(what), "the catalog does not say {what}");
                 self.source = self.source.replace(what, instead);
-                self.catalog = Catalog::from_toml(&self.source).unwrap();
-                String::new()
+                let source = self.source.clone();
+                self.publish(&source, 0, "change")
             }
             ["charge-late-usage"] => {
                 self.retention.charge_late_usage = true;
@@ -343,8 +360,14 @@ impl Table {
             // Another price list, where the services of a pool are in another one.
             ["move-pool", from, to] => {
                 self.source = self.source.replace(&format!("\npool = {from}\n"), &format!("\npool = {to}\n"));
-                self.catalog = Catalog::from_toml(&self.source).unwrap();
-                String::new()
+                let source = self.source.clone();
+                self.publish(&source, 0, "change")
+            }
+            // Another version of the price list, from so many seconds on.
+            ["catalog", name, "at", secs, "sessions", sessions] => {
+                let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/charging_tables/versions");
+                let source = fs::read_to_string(directory.join(name).with_extension("toml")).unwrap();
+                self.publish(&source, secs.trim_end_matches('s').parse().unwrap(), sessions)
             }
             ["switches", switches @ ..] => {
                 self.client = ClientNeeds::default();
@@ -368,12 +391,33 @@ impl Table {
         ago.map(Timestamp::from_millis).or_else(|| Some(self.today(word.strip_prefix("event=")?)))
     }
 
+    fn publish(&mut self, source: &str, in_secs: u64, sessions: &str) -> String {
+        let number = self.catalogs.next_number();
+        let sessions = match sessions {
+            "finish" => RunningSessions::Finish,
+            "change" => RunningSessions::Change,
+            _ => panic!("running sessions cannot `{sessions}`"),
+        };
+        self.catalogs = self.catalogs.with(version(number, source, self.now.plus_secs(in_secs), sessions));
+        format!("  version {number}\n")
+    }
+
+    /// What is in force.
+    fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalogs.at(self.now).catalog)
+    }
+
+    /// A service context of the version that a request is decided by.
+    fn context(&self, key: SessionKey, kind: RequestKind, name: &str) -> Option<ContextId> {
+        version_for(&self.state, &self.catalogs, key, kind, self.now).catalog.context(name)
+    }
+
     fn today(&self, time: &str) -> Timestamp {
         Timestamp::from_secs(self.now.secs() / 86_400 * 86_400 + time_of_day(time))
     }
 
     fn execute(&mut self, command: &Command<'_>) -> String {
-        let decided = decide(&self.state, &self.catalog, command, self.now);
+        let decided = decide_by(&self.state, &self.catalogs, command, self.now);
         if let Some(event) = &decided.event {
             self.state.apply(event);
             self.events.push(event.clone());
@@ -422,13 +466,24 @@ impl Table {
                 _ => &[],
             };
             for step in steps {
-                if let Some(tariff) = &step.tariff {
-                    let _ = writeln!(out, "  {tariff}: {} for {}", step.used, step.charged);
+                let by = Some(step.catalog).filter(|number| *number != 0);
+                let by = by.map_or_else(String::new, |number| format!("by version {number}, "));
+                match &step.tariff {
+                    Some(tariff) => _ = writeln!(out, "  {by}{tariff}: {} for {}", step.used, step.charged),
+                    None if !by.is_empty() => {
+                        let _ = writeln!(out, "  {by}{}: {} for {}", step.service, step.used, step.charged);
+                    }
+                    None => {}
                 }
                 if let Some(given) = step.discount.as_ref().filter(|_| step.used > 0) {
                     let (name, points) = (&given.name, given.basis_points);
                     let _ = writeln!(out, "  less {name} {points}: {} for {}", step.used, step.charged);
                 }
+            }
+            if let Event::Interrogated(event) = event
+                && let Some(number) = event.catalog
+            {
+                let _ = writeln!(out, "  goes by version {number} from now on");
             }
             match event {
                 Event::Credited(credited) if !credited.reauthorise.is_empty() => {

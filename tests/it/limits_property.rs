@@ -20,8 +20,8 @@ use tollgate::{
 use crate::survival;
 
 /// Accounts: one whose limit refuses, a family whose members have limits, one with late usage, one that is stopped, one on
-/// the red list.
-const ACCOUNTS: u64 = 5;
+/// the red list, one with caps and discounts and little money.
+const ACCOUNTS: u64 = 6;
 const SESSIONS: u8 = 6;
 const RED_LIST: AccountId = AccountId(5);
 /// Of two directions each is rounded up by itself.
@@ -43,13 +43,12 @@ enum Step {
         member: u32,
         group: u32,
     },
-    /// Reports a share of each grant, in percent; a part of it from the user; happened so many seconds ago.
+    /// Reports a share of each grant, in percent; a part of it from the user.
     Report {
         session: u8,
         share: u8,
         up: u8,
         again: bool,
-        ago: u64,
     },
     End {
         session: u8,
@@ -77,6 +76,11 @@ enum Step {
     Wait {
         secs: u64,
     },
+    /// Until shortly before or after something changes: the night's discount, the day.
+    Near {
+        hour: u64,
+        minute: u64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -85,14 +89,15 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..SESSIONS, accounts(), 0u32..3, groups)
             .prop_map(|(session, account, member, group)| Step::Open { session, account, member, group }),
-        8 => (0..SESSIONS, 0u8..=100, 0u8..=100, any::<bool>(), 0u64..4_000)
-            .prop_map(|(session, share, up, again, ago)| Step::Report { session, share, up, again, ago }),
+        8 => (0..SESSIONS, 0u8..=100, 0u8..=100, any::<bool>())
+            .prop_map(|(session, share, up, again)| Step::Report { session, share, up, again }),
         2 => (0..SESSIONS, 0u8..=100).prop_map(|(session, share)| Step::End { session, share }),
         2 => (accounts(), 0u32..3, 1u64..6).prop_map(|(account, member, units)| Step::Event { account, member, units }),
         1 => (accounts(), 1u64..6).prop_map(|(account, units)| Step::Refund { account, units }),
         1 => (accounts(), 1i64..2_000_000).prop_map(|(account, micros)| Step::TopUp { account, micros }),
         1 => accounts().prop_map(|account| Step::Allowance { account }),
         1 => accounts().prop_map(|account| Step::Lift { account }),
+        3 => (prop::sample::select(vec![0, 5, 21, 23]), 0u64..60).prop_map(|(hour, minute)| Step::Near { hour, minute }),
         3 => prop_oneof![1u64..1_000, 3_000u64..30_000].prop_map(|secs| Step::Wait { secs }),
     ]
 }
@@ -132,17 +137,18 @@ impl World {
         self.execute(&Command::CreateAccount(AccountSpec {
             id: account,
             currency: self.catalog.currency(),
-            balance: "6.00".parse().unwrap(),
+            balance: if account.0 == 6 { "3.00" } else { "6.00" }.parse().unwrap(),
             credit_limit: Money::ZERO,
             never_stop: account == RED_LIST,
             allowances: Vec::new(),
         }));
-        let plan = ["limited", "family", "patient", "watched", "limited"][account.0 as usize - 1];
-        let products = [&["saver"][..], &["capped", "saver"], &[], &["gamer", "capped"], &["capped"]];
+        let plan = ["limited", "family", "bursts", "watched", "limited", "told"][account.0 as usize - 1];
+        let products =
+            [&["saver"][..], &["capped", "saver"], &[], &["gamer", "capped"], &["capped"], &["capped", "saver"]];
         let subscription = |(no, product): (u32, &&str)| Subscription {
             no,
             product: (*product).into(),
-            starts: self.now,
+            starts: Timestamp::EPOCH,
             begun: true,
             ..Subscription::default()
         };
@@ -203,6 +209,7 @@ impl World {
             1 | 3 | 5 => "daily",
             2 => "each",
             4 => "fast",
+            6 => "told",
             _ => return,
         };
         let of_limit = self.counts.iter().filter(|((id, _), (name, _))| *id == account && name == limit);
@@ -218,6 +225,7 @@ impl World {
                 let most = match &*counter.name {
                     "daily" => 3_000_000,
                     "each" => 1_000_000,
+                    "burst" => 1_500_000,
                     "member/cycle" => 4_000_000,
                     "member/day" if counter.measure == Measure::Money => 1_500_000,
                     "member/day" => 3_000_000,
@@ -245,7 +253,7 @@ impl World {
             let session = self.state.session(no).unwrap();
             let (id, name) = (session.key(), session.id.to_string());
             let share = u8::try_from(at.secs() % 101).unwrap();
-            self.report(id, &name, RequestKind::Update, &|quota| quota == key, (share, share, at.secs() % 2 == 0, 0));
+            self.report(id, &name, RequestKind::Update, &|quota| quota == key, (share, share, at.secs() % 2 == 0));
         }
         self.now = until;
     }
@@ -260,10 +268,9 @@ impl World {
         name: &str,
         kind: RequestKind,
         which: &dyn Fn(QuotaKey) -> bool,
-        (share, up, again, ago): (u8, u8, bool, u64),
+        (share, up, again): (u8, u8, bool),
     ) {
         let Some(session) = self.state.session_by_id(key, name.as_bytes()) else { return };
-        let no = session.no;
         let services: Vec<_> = session
             .quotas
             .iter()
@@ -280,12 +287,13 @@ impl World {
             })
             .collect();
         self.number += 1;
-        // No client's clock is behind its own grants.
-        let started = session.quotas.iter().filter_map(|quota| self.deadlines.get(&(no, quota.key)));
-        let earliest = started.map(|at| at.millis().saturating_sub(3_600_000)).max().unwrap_or(0);
-        let happened = self.now.millis().saturating_sub(ago * 1_000).max(earliest);
-        let happened = Timestamp::from_millis(happened);
-        self.interrogate(key, name, None, kind, MemberNo::SHARED, (services, Some(happened)));
+        self.interrogate(key, name, None, kind, MemberNo::SHARED, services);
+    }
+
+    /// Each client's clock is behind by as much as it ever is: its usage and its grants are counted by it.
+    fn clock(&self, name: &str) -> Timestamp {
+        let behind = u64::from(name.as_bytes().last().copied().unwrap_or(0) % 8) * 300_000;
+        Timestamp::from_millis(self.now.millis() - behind)
     }
 
     fn interrogate(
@@ -295,7 +303,7 @@ impl World {
         account: Option<AccountId>,
         kind: RequestKind,
         member: MemberNo,
-        (services, happened): (Vec<ServiceRequest>, Option<Timestamp>),
+        services: Vec<ServiceRequest>,
     ) {
         let keys: Vec<_> = services.iter().map(|service| service.key).collect();
         self.execute(&Command::Interrogate(Interrogation {
@@ -310,7 +318,7 @@ impl World {
             origin_realm: "example",
             services,
             member,
-            happened,
+            happened: Some(self.clock(name)),
             ..Interrogation::default()
         }));
         let state = &self.state;
@@ -319,9 +327,7 @@ impl World {
         for quota in session.quotas.iter().filter(|quota| keys.contains(&quota.key)) {
             let place = (session.no, quota.key);
             if quota.granted > 0 {
-                // By the client's clock, by which its usage is counted.
-                let from = happened.unwrap_or(self.now);
-                self.deadlines.insert(place, from.plus_secs(u64::from(quota.validity_secs)).max(self.now));
+                self.deadlines.insert(place, self.now.plus_secs(u64::from(quota.validity_secs)));
             } else {
                 self.deadlines.remove(&place);
             }
@@ -363,18 +369,18 @@ impl World {
                     self.number += 1;
                     let account = (!running).then_some(AccountId(account));
                     let key = SessionKey::of(name.as_bytes());
-                    self.interrogate(key, &name, account, kind, MemberNo(member), (vec![service], None));
+                    self.interrogate(key, &name, account, kind, MemberNo(member), vec![service]);
                 }
             }
-            Step::Report { session, share, up, again, ago } => {
+            Step::Report { session, share, up, again } => {
                 let name = Self::name(session);
                 let key = SessionKey::of(name.as_bytes());
-                self.report(key, &name, RequestKind::Update, &|_| true, (share, up, again, ago));
+                self.report(key, &name, RequestKind::Update, &|_| true, (share, up, again));
             }
             Step::End { session, share } => {
                 let name = Self::name(session);
                 let key = SessionKey::of(name.as_bytes());
-                self.report(key, &name, RequestKind::Termination, &|_| true, (share, share, false, 0));
+                self.report(key, &name, RequestKind::Termination, &|_| true, (share, share, false));
                 // The name is used again.
                 self.wait(400);
             }
@@ -407,6 +413,10 @@ impl World {
                 self.execute(&Command::SetState { account, state, reason: "test" });
             }
             Step::Wait { secs } => self.wait(secs),
+            Step::Near { hour, minute } => {
+                let then = (hour * 60 + minute) * 60 + 86_400;
+                self.wait((then - self.now.secs() % 86_400) % 86_400);
+            }
         }
     }
 }
@@ -441,7 +451,7 @@ proptest! {
                 subscriptions: ["capped", "saver"].iter().zip(1..).map(|(product, no)| Subscription {
                     no,
                     product: (*product).into(),
-                    starts: world.now,
+                    starts: Timestamp::EPOCH,
                     begun: true,
                     ..Subscription::default()
                 }).collect(),
@@ -461,11 +471,11 @@ proptest! {
             let key = SessionKey::of(name.as_bytes());
             let quota = QuotaKey { rating_group: Some(group), ..QuotaKey::default() };
             let ask = ServiceRequest { key: quota, want: Some(Want::Any), ..ServiceRequest::default() };
-            world.interrogate(key, &name, Some(account), RequestKind::Initial, MemberNo::SHARED, (vec![ask.clone()], None));
+            world.interrogate(key, &name, Some(account), RequestKind::Initial, MemberNo::SHARED, vec![ask.clone()]);
             for octets in parts {
                 let used = ServiceRequest { used: Some(Used { octets, ..Used::default() }), ..ask.clone() };
                 world.number += 1;
-                world.interrogate(key, &name, None, RequestKind::Update, MemberNo::SHARED, (vec![used], None));
+                world.interrogate(key, &name, None, RequestKind::Update, MemberNo::SHARED, vec![used]);
             }
         }
         let account = |id| world.state.account(AccountId(id)).unwrap();

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a test's way to fail")]
 #![allow(dead_code, reason = "not every test needs all of `support`")]
 
+mod access;
 mod answer_rules;
 mod bad_input;
 mod base_rules;
 mod bounds;
 mod captures;
+mod catalog_versions;
 mod charging_order;
 mod charging_property;
 mod charging_tables;
@@ -46,6 +48,7 @@ mod tariff_rules;
 mod tidy;
 mod tls;
 mod tools;
+mod trails;
 mod transfers;
 mod transport;
 mod two_connections;

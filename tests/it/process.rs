@@ -122,8 +122,20 @@ impl Process {
 
     /// Status code and text of `/readyz`; `None` if nobody listens any more.
     pub(crate) fn readyz(&self) -> Option<(u16, String)> {
+        self.try_get("/readyz")
+    }
+
+    /// The text of a page that is there.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let (code, text) = self.try_get(path).unwrap();
+        assert_eq!(code, 200, "{path}: {text}");
+        text
+    }
+
+    fn try_get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(self.http).ok()?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;
         let code = text.split(' ').nth(1)?.parse().ok()?;
@@ -144,6 +156,13 @@ fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.arg("serve").arg("--config").arg(directory.join("tollgate.toml"));
     piped(command)
+}
+
+/// The same with variables.
+pub(crate) fn command_with(directory: &Path, variables: &[(&str, &str)]) -> Command {
+    let mut command = command(directory);
+    command.envs(variables.iter().copied());
+    command
 }
 
 /// The same out of a shell that does something first.

@@ -57,7 +57,8 @@ fn msisdn(account: u64) -> Identity {
 
 fn populate<D: Disk>(store: &Store<D>) {
     for account in 1..=ACCOUNTS {
-        let small = store.catalog().allowance("small").unwrap();
+        let catalog = store.catalog();
+        let small = catalog.allowance("small").unwrap();
         let spec = AccountSpec {
             id: AccountId(account),
             currency: store.catalog().currency(),
@@ -167,7 +168,8 @@ impl Traffic {
             }
             10..=11 => drop(event(store, account, &id, self.dice.below(400_000) + 1)),
             12 => {
-                let kind = CreditKind::Allowance(store.catalog().allowance("small").unwrap());
+                let catalog = store.catalog();
+                let kind = CreditKind::Allowance(catalog.allowance("small").unwrap());
                 let command = CreditCommand { account: AccountId(account), kind, currency: None, request_id: &id };
                 // An account may have all the buckets that it can.
                 drop(store.credit(command));
@@ -457,7 +459,8 @@ fn an_account_is_known_again_by_its_opening() {
     let clock = clock();
     let store = open(MemoryDisk::new(), &clock);
     populate(&store);
-    let small = || store.catalog().allowance("small").unwrap();
+    let catalog = store.catalog();
+    let small = || catalog.allowance("small").unwrap();
     // Account 3 was opened with one allowance, account 1 with none.
     let again = |account: u64, count: usize| {
         let spec = AccountSpec {

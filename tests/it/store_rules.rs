@@ -143,7 +143,7 @@ fn what_waited_for_too_long_is_not_decided_any_more() {
     let id = b"gw.example;8;8";
     let key = SessionKey::of(id);
     let asked = |received: Timestamp| {
-        let pending = store.charge_in_time(received, &[e164(2)], key, RequestKind::Initial, 0, |account| {
+        let pending = store.charge_in_time(received, &[e164(2)], key, RequestKind::Initial, 0, |account, _| {
             Command::Interrogate(Interrogation {
                 session_id: id,
                 key,

@@ -1,8 +1,13 @@
 //! Tariffs over a socket: what is read of Service-Information, what is armed and told, and who pays what.
 
-use std::time::UNIX_EPOCH;
+use std::{sync::Arc, time::UNIX_EPOCH};
 
-use tollgate::{charging::AccountState, config::Config};
+use tollgate::{
+    charging::AccountState,
+    config::Config,
+    rating::{Catalog, RunningSessions},
+    store::Publish,
+};
 
 use crate::{
     client::Client,
@@ -243,4 +248,45 @@ async fn a_clock_that_is_days_off_is_not_believed() {
         ask(&mut client, request.with(mscc(&[number(code::RATING_GROUP, 1), used(MB)])).with(event)).await;
         assert_eq!(node.balance(account).0, BALANCE - charged, "{hours_ago} hours ago");
     }
+}
+
+/// A session that finishes by its version is read by that one too: by the other there would be no roaming, and its contexts
+/// have other places.
+#[tokio::test]
+async fn a_session_of_an_older_version_is_read_by_it() {
+    let node = TestNode::start(&roaming(), |_| {}).await;
+    let mut client = Client::open(node.diameter(), "pgw.example").await;
+    let request = |session, kind, n| ccr_of(1, session, kind, n);
+    let (old, new) = ("pgw.example;v;1", "pgw.example;v;2");
+    ask(&mut client, request(old, INITIAL, 0).with(wanted(1)).with(in_network("46000"))).await;
+
+    let more = "\n[[context]]\nname = \"more\"\nservice_context_id = \"more@example\"\ndefault_service = \"more\"\n\
+                [[service]]\nname = \"more\"\ncontext = \"more\"\nprice = \"9\"\nper = \"1 event\"\n";
+    let place = DEMO_CATALOG.find("[[context]]").unwrap();
+    let flat = format!("{}{more}{}", &DEMO_CATALOG[..place], &DEMO_CATALOG[place..]);
+    let catalog = Arc::new(Catalog::from_toml(&flat).unwrap_or_else(|problems| panic!("{problems:?}")));
+    let store = &node.node.store;
+    let pending = store.publish(Publish {
+        catalog,
+        activates: None,
+        sessions: RunningSessions::Finish,
+        by: "test".into(),
+        reason: "test".into(),
+        request_id: "p2".into(),
+    });
+    store.mark().durable(pending).await.unwrap().into_inner().unwrap();
+
+    let report = || mscc(&[number(code::RATING_GROUP, 1), any(), used(MB)]);
+    ask(&mut client, request(old, UPDATE, 1).with(report()).with(in_network("26201"))).await;
+    assert_eq!(node.balance(1), (BALANCE - 10_000, 500_000), "at home so far, granted abroad");
+    ask(&mut client, request(old, UPDATE, 2).with(report())).await;
+    assert_eq!(node.balance(1).0, BALANCE - 60_000, "abroad");
+    ask(&mut client, request(old, TERMINATION, 3).with(mscc(&[number(code::RATING_GROUP, 1), used(MB)]))).await;
+    assert_eq!(node.balance(1), (BALANCE - 110_000, 0));
+
+    ask(&mut client, request(new, INITIAL, 0).with(wanted(1)).with(in_network("26201"))).await;
+    assert_eq!(node.balance(1).1, 100_000, "a new session knows of no roaming");
+    let end = mscc(&[number(code::RATING_GROUP, 1), used(MB)]);
+    ask(&mut client, request(new, TERMINATION, 1).with(end)).await;
+    assert_eq!(node.balance(1), (BALANCE - 120_000, 0));
 }

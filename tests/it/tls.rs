@@ -24,29 +24,36 @@ const OCS: &str = "ocs1.tollgate.example";
 const INITIAL: u32 = 1;
 
 /// An authority of certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, in PEM.
-struct Papers {
-    certificate: String,
-    key: String,
+pub(crate) struct Papers {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn certify(&self, names: &[&str]) -> Papers {
+    pub(crate) fn certify(&self, names: &[&str]) -> Papers {
+        self.certify_as(names, |_| {})
+    }
+
+    /// Names are DNS names and addresses; `change` says what is special.
+    pub(crate) fn certify_as(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Papers {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         Papers { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 

@@ -108,9 +108,10 @@ async fn history_explains_every_line() {
         "Opening balance of 5.00 CNY.",
         "Top-up of 2.00 CNY.",
         "1.00 CNY taken by an operator: wrong voucher.",
-        "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY.",
+        "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY. Catalog version 1.",
         "Allowance data-1gb of 1000000000 octets given.",
-        "internet: 1000000 octets, all paid by an allowance. The session still runs: this is what it has used so far.",
+        "internet: 1000000 octets, all paid by an allowance. Catalog version 1. The session still runs: this is \
+         what it has used so far.",
     ];
     assert_eq!(told, expected);
     assert_eq!((entries[2].service.as_str(), entries[2].reason.as_str()), ("", "wrong voucher"));
@@ -118,13 +119,16 @@ async fn history_explains_every_line() {
     assert_eq!((entries[5].open, entries[5].units_from_allowance), (true, 1_000_000));
     node.stop().await;
 
-    // The price has doubled since: the arithmetic of today would not explain the charge.
+    // The price has doubled since: what was charged is explained by the version that it was charged by.
     let dearer = CATALOG.replace("price = \"0.01\"", "price = \"0.02\"");
     let node = Node::with(open(directory.path(), &dearer, 1_000)).await;
     let entries = node.balances().await.list_history(list).await.unwrap().into_inner().entries;
-    let changed = "internet: 3000000 octets charged 0.03 CNY at the price of that time; the price has changed, now it \
-                   would be 0.06 CNY.";
-    assert_eq!(entries[3].explanation, changed);
+    assert_eq!((entries[3].explanation.as_str(), entries[3].catalog_version), (expected[3], 1));
+    // The open session goes by the new one from its next request on.
+    node.interrogate(1, "s2", RequestKind::Update, 2, 0).await;
+    let running = v1::ListSessionsRequest { account: Some(by_id(1)), ..Default::default() };
+    let running = node.sessions().await.list_sessions(running).await.unwrap().into_inner().sessions;
+    assert_eq!(running[0].catalog_version, 2);
     node.stop().await;
 }
 
@@ -159,6 +163,6 @@ async fn prices_are_explained_and_touch_nothing() {
     assert!(catalog.validate_catalog(check(CATALOG)).await.unwrap().into_inner().problems.is_empty());
     let problems = catalog.validate_catalog(check("currency = \"CNY\"\nprize = 1\n")).await.unwrap().into_inner();
     assert!(problems.problems.iter().any(|problem| (problem.line, problem.column) == (2, 1)), "{problems:?}");
-    assert_eq!(node.store.last_position(), crate::journal::Position::ZERO);
+    assert_eq!(node.store.last_position(), crate::journal::Position(1), "the catalog alone");
     node.stop().await;
 }

@@ -65,7 +65,7 @@ async fn all_acknowledged(store: &Store) {
 }
 
 fn config(address: SocketAddr) -> Events {
-    Events { push: format!("http://{address}"), retry_max_secs: 1, batch_max: 3, keep: 1_000 }
+    Events { push: format!("http://{address}"), retry_max_secs: 1, batch_max: 3, keep: 1_000, ..Events::default() }
 }
 
 fn all_cursors(store: &Store) -> Vec<u64> {

@@ -32,11 +32,12 @@ impl State {
         let keep = self.retention.history_entries;
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
         let before = account.next_due();
-        let mut moved = Moved::default();
+        let (mut moved, mut opened) = (Moved::default(), Vec::new());
         for bucket in &event.buckets {
             if put_bucket(account, bucket) {
                 moved.open(account, bucket);
                 account.remember(&opening_line(bucket, event.at), keep);
+                opened.push(bucket.id);
             }
         }
         for entry in &event.entries {
@@ -44,9 +45,6 @@ impl State {
                 account.remember(&line, keep);
             }
         }
-        // What others hold of a bucket is theirs until they give it back; and no money goes but by an entry.
-        let empty = |bucket: &Bucket| bucket.reserved == 0 && (bucket.kind != BucketKind::Money || bucket.amount == 0);
-        account.buckets.retain(|bucket| !(event.removed_buckets.contains(&bucket.id) && empty(bucket)));
         if let Some(limit) = event.credit_limit {
             account.credit_limit = limit;
         }
@@ -54,6 +52,8 @@ impl State {
         self.balances += moved.credited - moved.debited;
         self.credited += moved.credited;
         self.debited += moved.debited;
+        self.record_change(event, &opened);
+        self.remove_buckets(event);
         self.begin(event.account, &event.begun, event.at);
         if let Some(state) = event.state {
             self.set_state(event.account, state);
@@ -89,6 +89,13 @@ impl State {
             self.queue_account(event.account, before, after);
         }
         self.forget(event.at);
+    }
+
+    /// What others hold of a bucket is theirs until they give it back; and no money goes but by an entry.
+    fn remove_buckets(&mut self, event: &AccountChanged) {
+        let Some(account) = self.accounts.get_mut(&event.account) else { return };
+        let empty = |bucket: &Bucket| bucket.reserved == 0 && (bucket.kind != BucketKind::Money || bucket.amount == 0);
+        account.buckets.retain(|bucket| !(event.removed_buckets.contains(&bucket.id) && empty(bucket)));
     }
 
     /// Begins spans of counters. Those that are closed go.
@@ -166,16 +173,15 @@ fn put_bucket(account: &mut Account, bucket: &Bucket) -> bool {
 }
 
 fn opening_line(bucket: &Bucket, at: Timestamp) -> HistoryLine<'_> {
-    let (kind, amount, units) = match bucket.kind {
-        BucketKind::Money => (HistoryKind::Gift, Money::from_micros(bucket.amount), None),
-        BucketKind::Units(kind) if bucket.rolled > 0 => (HistoryKind::RollOver, Money::ZERO, Some(kind)),
-        BucketKind::Units(kind) => (HistoryKind::Allowance, Money::ZERO, Some(kind)),
+    let (amount, units) = match bucket.kind {
+        BucketKind::Money => (Money::from_micros(bucket.amount), None),
+        BucketKind::Units(kind) => (Money::ZERO, Some(kind)),
     };
     HistoryLine {
         units: units.map_or(0, |_| bucket.amount.unsigned_abs()),
         unit_kind: units,
         service: Cow::Borrowed(&bucket.name),
-        ..HistoryLine::money(at, kind, amount)
+        ..HistoryLine::money(at, bucket.opening_kind(), amount)
     }
 }
 

@@ -18,7 +18,7 @@ impl<'a> Interrogator<'a> {
     /// Debits what a line reports. Every line gets a step here, in order; one whose usage lies on both sides of a change of
     /// tariff gets one for each price.
     pub(super) fn debit(&mut self, line: &Line<'a>) {
-        match line.tariff {
+        match line.billed {
             Some(Tariff::Service(service)) if self.was_emergency || !service.tariffs().is_empty() => {
                 self.debit_by_tariff(line, service);
             }
@@ -44,18 +44,27 @@ impl<'a> Interrogator<'a> {
         }
     }
 
+    /// After all debits: what is granted by another version of the catalog than usage was charged by has a step of its own.
+    pub(super) fn change_version(&mut self, line: &Line<'a>) {
+        if line.billed_by.number != self.version && (line.want.is_some() || self.asks_silently(line.key)) {
+            let (service, measure) = (name_of(line.tariff), measure_of(line.tariff));
+            self.steps.push(Step { key: line.quota, service, measure, ..Step::default() });
+        }
+    }
+
     /// Charges a number of units by a price.
     pub(super) fn charge_units(&mut self, line: &Line<'a>, used: u64, priced: Priced<'a>) {
         let measure = line.measure();
         let mut step = Step {
             key: line.quota,
-            service: name_of(line.tariff),
+            service: name_of(line.billed),
             measure,
             used,
             tariff: priced.position().filter(|_| used > 0),
+            catalog: if line.billed_by.number == self.version { 0 } else { line.billed_by.number },
             ..Step::default()
         };
-        if let (Some(tariff), true) = (line.tariff, used > 0) {
+        if let (Some(tariff), true) = (line.billed, used > 0) {
             let discount = self.discount_of_usage(line, tariff);
             let rate = self.rate_of_usage(line, tariff, priced, discount.as_ref());
             step.discount = discount.filter(|_| !priced.price.is_free());
@@ -115,13 +124,17 @@ impl<'a> Interrogator<'a> {
 }
 
 impl Line<'_> {
-    /// What its quota counts.
-    pub(super) fn measure(&self) -> Measure {
-        self.tariff.map_or(Measure::Units(UnitKind::Octets), |tariff| tariff.measure())
+    /// What its usage counts.
+    fn measure(&self) -> Measure {
+        measure_of(self.billed)
     }
 
     /// All that is reported.
     pub(super) fn total(&self) -> Used {
         self.used.unwrap_or_default().plus(self.split.unwrap_or_default().total())
     }
+}
+
+fn measure_of(tariff: Option<Tariff<'_>>) -> Measure {
+    tariff.map_or(Measure::Units(UnitKind::Octets), |tariff| tariff.measure())
 }

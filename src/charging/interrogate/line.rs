@@ -2,7 +2,7 @@
 
 use super::Interrogator;
 use crate::{
-    charging::{Measure, Quota, ServiceRequest, SplitUsage, Used, Want, quota::Tariff},
+    charging::{Measure, Quota, ServiceRequest, SplitUsage, Used, Want, price_lists::PriceList, quota::Tariff},
     ids::QuotaKey,
     units::Money,
 };
@@ -16,7 +16,12 @@ pub(super) struct Line<'a> {
     /// What the client set apart at a change of tariff.
     pub(super) split: Option<SplitUsage>,
     pub(super) want: Option<Want>,
+    /// What the next grant is made by.
     pub(super) tariff: Option<Tariff<'a>>,
+    /// What usage is charged by: the same, unless it was granted by another version of the catalog.
+    pub(super) billed: Option<Tariff<'a>>,
+    /// That version.
+    pub(super) billed_by: PriceList<'a>,
     /// Money that cannot be charged was reported: another currency, or more than can be counted (spec C-54, C-55).
     pub(super) unusable: bool,
     /// It is about money that the client rated itself.
@@ -46,7 +51,7 @@ impl<'a> Interrogator<'a> {
                     line.quota = line.key;
                 }
                 if self.line(service).unusable {
-                    (line.unusable, line.tariff) = (true, None);
+                    (line.unusable, line.tariff, line.billed) = (true, None, None);
                 }
             } else {
                 lines.push(self.line(service));
@@ -55,7 +60,7 @@ impl<'a> Interrogator<'a> {
         lines
     }
 
-    pub(super) fn line(&self, service: &ServiceRequest) -> Line<'a> {
+    fn line(&self, service: &ServiceRequest) -> Line<'a> {
         let ServiceRequest { key, used, want, currency, unusable, access, .. } = *service;
         let split = service.split.as_deref().copied();
         // A report may belong to the quota of the whole group (spec G-30); a grant is always for the very key that asks,
@@ -68,17 +73,37 @@ impl<'a> Interrogator<'a> {
             || matches!(want, Some(Want::Money(_)))
             || service.all_used().money != Money::ZERO
             || self.quota(quota).is_some_and(|quota| quota.measure == Measure::Money);
-        let tariff = if in_money {
+        let billed_by = self.grants_list(quota);
+        let (tariff, billed) = if in_money {
             // Nothing is converted: money of another currency cannot be charged (spec C-55).
-            Some(Tariff::Money)
-                .filter(|_| !unusable && currency.is_none_or(|currency| currency == self.account.currency))
+            let money = Some(Tariff::Money)
+                .filter(|_| !unusable && currency.is_none_or(|currency| currency == self.account.currency));
+            (money, money)
         } else {
-            self.context
-                .and_then(|context| self.catalog.service(context, key.rating_group, key.service_identifier))
-                .map(Tariff::Service)
+            let found = |list: PriceList<'a>, context| {
+                list.catalog.service(context, key.rating_group, key.service_identifier).map(Tariff::Service)
+            };
+            let own = PriceList { number: self.version, catalog: self.catalog };
+            let tariff = self.context.and_then(|context| found(own, context));
+            let billed = match self.session {
+                Some(session) if billed_by.number != self.version => {
+                    billed_by.catalog.context(&session.context).and_then(|context| found(billed_by, context))
+                }
+                _ => tariff,
+            };
+            (tariff, billed)
         };
         let unusable = unusable || (in_money && tariff.is_none() && (used.is_some() || split.is_some()));
-        Line { key, quota, used, split, want, tariff, unusable, in_money, access }
+        Line { key, quota, used, split, want, tariff, billed, billed_by, unusable, in_money, access }
+    }
+
+    /// The price list that usage of a quota is charged by: that of its grant; without one, that of the session before this
+    /// request. A version that came into force meanwhile counts for what is granted from now on.
+    fn grants_list(&self, quota: QuotaKey) -> PriceList<'a> {
+        let own = PriceList { number: self.version, catalog: self.catalog };
+        let Some(session) = self.session else { return own };
+        let granted = self.quota(quota).filter(|quota| quota.granted > 0);
+        self.lists.get_or(granted.map_or(session.catalog, |quota| quota.catalog), own)
     }
 
     pub(super) fn quota(&self, key: QuotaKey) -> Option<&'a Quota> {

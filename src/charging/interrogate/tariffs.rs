@@ -125,7 +125,7 @@ impl<'a> Interrogator<'a> {
         old: Priced<'a>,
         new: Priced<'a>,
     ) -> Priced<'a> {
-        let indeterminate = self.catalog.indeterminate_usage();
+        let indeterminate = line.billed_by.catalog.indeterminate_usage();
         let mut cost = |priced| self.rate_of_usage(line, Tariff::Service(service), priced, None).price(units);
         match indeterminate {
             Indeterminate::Before => old,
@@ -159,7 +159,7 @@ impl<'a> Interrogator<'a> {
         }
         if !offer.rate.is_free() {
             let counted = self.contract.counted(&mut self.ledger, tariff, Purpose::Grant(service.validity_secs));
-            offer.ends_by(self.moment, counted.until);
+            offer.ends_within(counted.until_secs);
             offer.rate.counted = counted;
         }
         offer.terms = (terms != Terms::default()).then(|| Arc::new(terms));
@@ -170,7 +170,7 @@ impl<'a> Interrogator<'a> {
     pub(super) fn offer_money(&mut self) -> Offer<'a> {
         let counted = self.contract.counted(&mut self.ledger, Tariff::Money, Purpose::Grant(MONEY_VALIDITY_SECS.0));
         let mut offer = Offer::plain(Rate::money());
-        offer.ends_by(self.moment, counted.until);
+        offer.ends_within(counted.until_secs);
         offer.rate.counted = counted;
         offer
     }
@@ -212,10 +212,10 @@ impl<'a> Interrogator<'a> {
     }
 
     fn offer_at(&mut self, line: &Line<'a>, service: &'a Service, priced: Priced<'a>, keep: BasisPoints) -> Offer<'a> {
-        let Granted { now, next, until } = self.granted_at(line, service, priced, keep);
+        let Granted { now, next, until_secs } = self.granted_at(line, service, priced, keep);
         let mut offer = Offer::plain(Rate::new(Tariff::Service(service), now));
         offer.rate.others.extend(next);
-        offer.ends_by(self.moment, until);
+        offer.ends_within(until_secs);
         if let Some(uplink) = priced.uplink() {
             self.add_to_offer(&mut offer, line, service, uplink, keep);
         }
@@ -232,9 +232,9 @@ impl<'a> Interrogator<'a> {
         keep: BasisPoints,
     ) {
         for priced in [Some(priced), priced.uplink()].into_iter().flatten() {
-            let Granted { now, next, until } = self.granted_at(line, service, priced, keep);
+            let Granted { now, next, until_secs } = self.granted_at(line, service, priced, keep);
             offer.rate.others.extend([Some(now), next].into_iter().flatten());
-            offer.ends_by(self.moment, until);
+            offer.ends_within(until_secs);
         }
     }
 
@@ -262,8 +262,8 @@ impl<'a> Offer<'a> {
         Self { rate, terms: None, told: None, validity_max: u32::MAX }
     }
 
-    fn ends_by(&mut self, moment: Timestamp, until: Option<Timestamp>) {
-        self.validity_max = self.validity_max.min(until.map_or(u32::MAX, |until| secs_until(moment, until)));
+    fn ends_within(&mut self, secs: Option<u32>) {
+        self.validity_max = self.validity_max.min(secs.unwrap_or(u32::MAX));
     }
 }
 

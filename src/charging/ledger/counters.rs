@@ -106,9 +106,14 @@ impl Ledger<'_> {
         (tally.used, tally.reserved)
     }
 
-    /// When a counter's span ends.
-    pub(in crate::charging) fn span_end(&self, place: Place) -> Timestamp {
-        self.tally(place).counter.ends
+    /// When a counter's span ends, and until when it counts what happened in it.
+    pub(in crate::charging) fn span(&self, place: Place) -> (Timestamp, Timestamp) {
+        let counter = &self.tally(place).counter;
+        (counter.ends, counter.closes)
+    }
+
+    pub(in crate::charging) fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Whether more than `own` is held in a counter.

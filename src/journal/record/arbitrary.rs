@@ -9,7 +9,7 @@ use proptest::{collection::vec, option, prelude::*};
 use crate::{
     charging::*,
     ids::*,
-    rating::{Announcement, Attributes, EnvelopeReporting, Role, TimeMechanism},
+    rating::{Announcement, Attributes, EnvelopeReporting, Publication, Role, RunningSessions, TimeMechanism},
     time::Timestamp,
     units::{Currency, Money, UnitKind},
 };
@@ -189,7 +189,7 @@ fn buckets() -> BoxedStrategy<Bucket> {
 
 fn steps() -> BoxedStrategy<Step> {
     let figures = (u64s(), u64s(), money(), u64s(), u32s(), any::<bool>(), any::<bool>());
-    let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s(), option::of(given()));
+    let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s(), option::of(given()), u32s());
     (keys(), names(), measures(), figures, draws(), draws(), price)
         .prop_map(
             |(
@@ -199,7 +199,7 @@ fn steps() -> BoxedStrategy<Step> {
                 (used, rated, charged, granted, validity_secs, final_units, refused),
                 debits,
                 holds,
-                (tariff, terms, pool, slice, discount),
+                (tariff, terms, pool, slice, discount, catalog),
             )| {
                 Step {
                     key,
@@ -219,6 +219,7 @@ fn steps() -> BoxedStrategy<Step> {
                     pool,
                     slice,
                     discount,
+                    catalog,
                 }
             },
         )
@@ -353,9 +354,10 @@ pub(in crate::journal) fn notices() -> BoxedStrategy<Notice> {
 
 fn openings() -> BoxedStrategy<Box<Opening>> {
     (session_ids(), u64s(), names(), names(), names(), u32s())
-        .prop_map(|(session_id, sub_session, context, origin_host, origin_realm, member)| {
-            let member = MemberNo(member);
-            Box::new(Opening { session_id, sub_session, context, origin_host, origin_realm, member })
+        .prop_map(|(session_id, sub_session, context, origin_host, origin_realm, number)| {
+            // Two numbers that have nothing to do with each other.
+            let (member, catalog) = (MemberNo(number), number.rotate_left(7));
+            Box::new(Opening { session_id, sub_session, context, origin_host, origin_realm, member, catalog })
         })
         .boxed()
 }
@@ -364,7 +366,7 @@ fn interrogated() -> BoxedStrategy<Event> {
     let when = (moments(), moments(), option::of(moments()));
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
-    let others = (option::of(u32s()), vec(sessions(), 0..3), vec(account::counters(), 0..2));
+    let others = (option::of(u32s()), vec(sessions(), 0..3), vec(account::counters(), 0..2), option::of(u32s()));
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
             |(
@@ -377,7 +379,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                 notices,
                 others,
             )| {
-                let (incarnation, wake, begun) = others;
+                let (incarnation, wake, begun, catalog) = others;
                 Event::Interrogated(Box::new(Interrogated {
                     at,
                     account,
@@ -394,6 +396,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                     wake,
                     untimely,
                     begun,
+                    catalog,
                 }))
             },
         )
@@ -406,10 +409,10 @@ fn event_charged() -> BoxedStrategy<Event> {
     let debits = (halves(), halves(), u32s())
         .prop_map(|(high, low, number)| DebitRef { key: SessionKey::from_halves(high, low), number });
     let begun = vec(account::counters(), 0..2);
-    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()), begun);
+    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()), begun, u32s());
     (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3), refund)
         .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices, refund)| {
-            let (refund_of, reauthorise, untimely, begun) = refund;
+            let (refund_of, reauthorise, untimely, begun, catalog) = refund;
             Event::EventCharged(Box::new(EventCharged {
                 at,
                 account,
@@ -423,6 +426,7 @@ fn event_charged() -> BoxedStrategy<Event> {
                 reauthorise,
                 untimely,
                 begun,
+                catalog,
             }))
         })
         .boxed()
@@ -464,11 +468,11 @@ fn orphan_usage() -> BoxedStrategy<Event> {
     });
     let usage = vec((keys(), used), 0..4);
     let refused = verdicts().prop_filter("orphan usage is never a success", |verdict| *verdict != Verdict::Success);
-    let charged = (vec(steps(), 0..3), vec(notices(), 0..2), refused, vec(account::counters(), 0..2));
+    let charged = (vec(steps(), 0..3), vec(notices(), 0..2), refused, vec(account::counters(), 0..2), u32s());
     let session = (session_ids(), u64s());
     (moments(), option::of(accounts()), session, boxed(), request_kinds(), u32s(), usage, charged)
         .prop_map(|(at, account, (session_id, sub_session), context, kind, number, usage, charged)| {
-            let (steps, notices, verdict, begun) = charged;
+            let (steps, notices, verdict, begun, catalog) = charged;
             Event::OrphanUsage(Box::new(OrphanUsage {
                 at,
                 account,
@@ -482,7 +486,26 @@ fn orphan_usage() -> BoxedStrategy<Event> {
                 verdict,
                 notices,
                 begun,
+                catalog,
             }))
+        })
+        .boxed()
+}
+
+/// Any publication; what is withdrawn is so in snapshots only.
+pub(in crate::journal) fn publications() -> BoxedStrategy<Publication> {
+    let sessions = prop::sample::select(vec![RunningSessions::Finish, RunningSessions::Change]);
+    (u32s(), names(), moments(), moments(), sessions, boxed(), boxed(), boxed())
+        .prop_map(|(number, text, published, activates, sessions, by, reason, request_id)| Publication {
+            number,
+            text,
+            published,
+            activates,
+            sessions,
+            by,
+            reason,
+            request_id,
+            withdrawn: None,
         })
         .boxed()
 }
@@ -516,4 +539,23 @@ pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
             .prop_map(|(host, state_id, at)| Event::ClientState { host, state_id, at }),
     ]
     .boxed()
+}
+
+pub(in crate::journal) fn audits() -> BoxedStrategy<crate::journal::record::Audit> {
+    let text = || texts().prop_map(Box::<str>::from);
+    let (who, what) = ((text(), text(), text()), (text(), text(), text(), text(), text(), text()));
+    let audit =
+        |((name, role, address), (method, target, reason, before, after, refusal))| crate::journal::record::Audit {
+            at: Default::default(),
+            name,
+            role,
+            address,
+            method,
+            target,
+            reason,
+            before,
+            after,
+            refusal,
+        };
+    (who, what).prop_map(audit).boxed()
 }

@@ -6,6 +6,7 @@ use crate::{
         AccountState, BucketKind, ClosingCause, EventAction, HistoryKind, LifeStep, LimitStep, Measure, PayOrder,
         ProductStep, RequestKind, Verdict,
     },
+    rating::RunningSessions,
     units::UnitKind,
 };
 
@@ -45,6 +46,7 @@ numbered!(EventAction, "event action": Debit Refund CheckBalance PriceEnquiry);
 numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost MainEnded ClientRestarted
     Withdrawn);
 numbered!(AccountState, "account state": Active Stopped Suspended Terminated);
+numbered!(RunningSessions, "running sessions": Finish Change);
 numbered!(HistoryKind, "history kind": Usage TopUp Adjustment Allowance Opening Refund Fee Gift RollOver Expired
     TransferOut TransferIn Voucher Change);
 numbered!(PayOrder, "order of payment": OwnFirst SharedFirst OwnOnly SharedOnly);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, RecordError, account, numbers::Numbered, proto, rare};
+use super::{Entry, RecordError, account, catalogs, numbers::Numbered, proto, rare};
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
@@ -58,7 +58,10 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
         Wire::ConsumerAcknowledged(wire) => {
             return Ok(Entry::Acknowledged { consumer: wire.consumer.into(), cursor: wire.cursor, at });
         }
+        Wire::CallRefused(_) => return Ok(Entry::CallRefused { at }),
         Wire::ConsumerForgotten(wire) => return Ok(Entry::Forgotten { consumer: wire.consumer.into(), at }),
+        Wire::CatalogPublished(wire) => return Ok(Entry::Published(catalogs::publication(wire, at)?)),
+        Wire::CatalogWithdrawn(wire) => return Ok(Entry::Withdrawn { number: wire.number, at }),
     };
     Ok(Entry::Charging { partition, event })
 }
@@ -83,6 +86,7 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         wake: sessions(wire.wake),
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
         begun: all(wire.begun, account::read_counter)?,
+        catalog: wire.catalog,
     })
 }
 
@@ -94,6 +98,7 @@ fn opening(wire: proto::Opening) -> Box<Opening> {
         origin_host: wire.origin_host.into(),
         origin_realm: wire.origin_realm.into(),
         member: MemberNo(wire.member),
+        catalog: wire.catalog,
     })
 }
 
@@ -111,6 +116,7 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         reauthorise: sessions(wire.reauthorise),
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
         begun: all(wire.begun, account::read_counter)?,
+        catalog: wire.catalog,
     })
 }
 
@@ -166,6 +172,7 @@ fn orphan_usage(wire: proto::OrphanUsage, at: Timestamp) -> Result<OrphanUsage> 
         },
         notices: all(wire.notices, notice)?,
         begun: all(wire.begun, account::read_counter)?,
+        catalog: wire.catalog,
     })
 }
 
@@ -188,6 +195,7 @@ pub(in crate::journal) fn step(wire: proto::Step) -> Result<Step> {
         pool: wire.pool,
         slice: wire.slice,
         discount: wire.discount.map(rare::given).transpose()?,
+        catalog: wire.catalog,
     })
 }
 

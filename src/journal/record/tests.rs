@@ -48,6 +48,41 @@ proptest! {
     }
 
     #[test]
+    fn publications_survive_exactly(publication in arbitrary::publications()) {
+        let mut bytes = Vec::new();
+        encode_published(&publication, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        prop_assert_eq!(decode(&bytes).unwrap(), Entry::Published(publication));
+    }
+
+    #[test]
+    fn withdrawals_survive_exactly(number in any::<u32>(), at in any::<u64>()) {
+        let at = Timestamp::from_millis(at);
+        let mut bytes = Vec::new();
+        encode_withdrawn(number, at, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        prop_assert_eq!(decode(&bytes).unwrap(), Entry::Withdrawn { number, at });
+    }
+
+    #[test]
+    fn audits_survive_exactly_beside_whatever_they_are_of(event in arbitrary::events(), audit in arbitrary::audits()) {
+        let audit = Audit { at: event_at(&event), ..audit };
+        let mut bytes = encoded(PartitionId(7), &event);
+        encode_audit(&audit, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        let expected = (Entry::Charging { partition: PartitionId(7), event }, Some(audit.clone()));
+        prop_assert_eq!(decode_audited(&bytes).unwrap(), expected);
+        let mut bytes = Vec::new();
+        encode_refused(&audit, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        prop_assert_eq!(decode_audited(&bytes).unwrap(), (Entry::CallRefused { at: audit.at }, Some(audit)));
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300)) {
         let _ = decode(&bytes);
     }
@@ -73,8 +108,14 @@ proptest! {
     }
 }
 
+fn event_at(event: &Event) -> Timestamp {
+    let mut bytes = Vec::new();
+    encode_event(PartitionId(0), event, &mut bytes);
+    Timestamp::from_millis(proto::Record::decode(bytes.as_slice()).unwrap().at_ms)
+}
+
 fn record(event: proto::record::Event) -> Vec<u8> {
-    proto::Record { partition: 1, at_ms: 1, event: Some(event) }.encode_to_vec()
+    proto::Record { partition: 1, at_ms: 1, event: Some(event), ..Default::default() }.encode_to_vec()
 }
 
 #[test]
@@ -111,6 +152,7 @@ fn errors_say_what_is_wrong() {
         (Wire::Interrogated(proto::Interrogated { answer: answer(-3), ..Default::default() }), bad("request kind", -3)),
         (Wire::EventCharged(proto::EventCharged { answer: answer(4), ..Default::default() }), bad("event action", 0)),
         (Wire::Credited(proto::Credited::default()), bad("history kind", 0)),
+        (Wire::CatalogPublished(proto::CatalogPublished::default()), bad("running sessions", 0)),
         (
             Wire::Credited(proto::Credited { kind: 2, notices: vec![proto::Notice::default()], ..Default::default() }),
             RecordError::Missing("kind of notice"),
@@ -175,6 +217,7 @@ fn typical_update() -> Event {
         wake: Vec::new(),
         untimely: None,
         begun: Vec::new(),
+        catalog: None,
     }))
 }
 

@@ -69,6 +69,11 @@ pub(super) fn forgotten(w: &mut Writer<'_>, consumer: &str, at: Timestamp) {
     w.message(13, |w| w.bytes(1, consumer.as_bytes()));
 }
 
+pub(super) fn call_refused(w: &mut Writer<'_>, at: Timestamp) {
+    w.uint(2, at.millis());
+    w.message(25, |_| {});
+}
+
 fn at(event: &Event) -> Timestamp {
     match event {
         Event::AccountCreated { at, .. }
@@ -97,6 +102,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
             w.bytes(4, opening.origin_realm.as_bytes());
             w.uint(5, opening.sub_session);
             w.uint(20, opening.member.0);
+            w.uint(40, opening.catalog);
         });
     }
     event.steps.iter().for_each(|each| w.message(4, |w| step(w, each)));
@@ -118,6 +124,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     w.optional(20, event.incarnation);
     sessions(w, 21, &event.wake);
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
+    w.optional(40, event.catalog);
 }
 
 pub(super) fn sessions(w: &mut Writer<'_>, field: u32, sessions: &[SessionNo]) {
@@ -143,6 +150,7 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     }
     sessions(w, 21, &event.reauthorise);
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
+    w.uint(40, event.catalog);
 }
 
 pub(in crate::journal) fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {
@@ -192,6 +200,7 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
     w.uint(22, event.verdict.number());
     event.notices.iter().for_each(|each| w.message(23, |w| notice(w, each)));
     event.begun.iter().for_each(|each| w.message(24, |w| account::counter(w, each)));
+    w.uint(40, event.catalog);
 }
 
 #[inline]
@@ -226,6 +235,7 @@ pub(in crate::journal) fn step(w: &mut Writer<'_>, step: &Step) {
     if let Some(given) = &step.discount {
         w.message(31, |w| rare::write_given(w, given));
     }
+    w.uint(40, step.catalog);
 }
 
 #[inline]

@@ -181,6 +181,7 @@ fn history_line(wire: proto::HistoryLine) -> Result<HistoryLine<'static>, Record
         rating_group: wire.rating_group,
         session_id: wire.session_id.map(Into::into),
         request_id: wire.request_id.into(),
+        catalog: wire.catalog,
     })
 }
 
@@ -207,6 +208,7 @@ fn session(wire: proto::Session) -> Result<Session, RecordError> {
     session.woken = Timestamp::from_millis(wire.woken_ms);
     session.reported = wire.reported;
     session.member = MemberNo(wire.member);
+    session.catalog = wire.catalog;
     Ok(session)
 }
 
@@ -232,6 +234,7 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
         terms: wire.terms.map(rare::terms).transpose()?,
         pool: wire.pool,
         grown: wire.grown.map(|wire| Box::new(Grown { slice: wire.slice, at: Timestamp::from_millis(wire.at_ms) })),
+        catalog: wire.catalog,
     })
 }
 

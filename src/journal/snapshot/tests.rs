@@ -120,6 +120,31 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300)) {
         let _ = PartitionLoader::new(retention()).load_chunk(&bytes);
         let _ = OutboxLoader::default().load_chunk(&bytes);
+        let _ = CatalogsLoader::default().load_chunk(&bytes);
+    }
+
+    #[test]
+    fn catalogs_survive_exactly(
+        publications in vec((arbitrary::publications(), proptest::option::of(any::<u64>())), 0..5),
+        position in any::<u64>(),
+    ) {
+        let withdrawn = |at: u64| crate::time::Timestamp::from_millis(at);
+        let publications = publications
+            .into_iter()
+            .map(|(publication, at)| crate::rating::Publication { withdrawn: at.map(withdrawn), ..publication })
+            .collect();
+        let catalogs = CatalogsSnapshot { position, publications };
+        let (mut loader, mut chunks) = (CatalogsLoader::default(), Vec::new());
+        let mut emit = |chunk: &[u8]| {
+            chunks.push(chunk.to_vec());
+            loader.load_chunk(chunk)
+        };
+        write_catalogs(&catalogs, &mut emit).unwrap();
+        prop_assert!(loader.is_complete());
+        prop_assert_eq!(loader.finish().unwrap(), catalogs);
+        // Nobody else's.
+        prop_assert!(OutboxLoader::default().load_chunk(&chunks[0]).is_err());
+        prop_assert!(PartitionLoader::new(retention()).load_chunk(&chunks[0]).is_err());
     }
 
     #[test]
@@ -128,8 +153,12 @@ proptest! {
         consumers in vec((".{0,10}".prop_map(Box::from), any::<u64>()), 0..4),
         position in any::<u64>(),
         next_cursor in any::<u64>(),
+        records_kept in any::<bool>(),
+        audit in proptest::option::of((any::<u64>(), any::<u64>(), any::<[u8; 32]>())),
     ) {
-        let outbox = OutboxSnapshot { position, next_cursor, notices, consumers };
+        let head = |(position, lines, hash)| AuditHead { position: crate::journal::Position(position), lines, hash };
+        let audit = audit.map(head);
+        let outbox = OutboxSnapshot { position, next_cursor, notices, consumers, records_kept, audit };
         let mut loader = OutboxLoader::default();
         write_outbox(&outbox, &mut |chunk| loader.load_chunk(chunk)).unwrap();
         prop_assert!(loader.is_complete());

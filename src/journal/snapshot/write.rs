@@ -94,6 +94,7 @@ fn history_line(w: &mut Writer<'_>, line: &HistoryLine<'_>) {
         w.present(9, session_id);
     }
     w.bytes(10, line.request_id.as_bytes());
+    w.uint(40, line.catalog);
 }
 
 fn session(w: &mut Writer<'_>, session: &Session) {
@@ -126,6 +127,7 @@ fn session(w: &mut Writer<'_>, session: &Session) {
     w.optional(32, session.reauthorise_group);
     w.uint(33, session.woken.millis());
     w.uint(34, session.reported);
+    w.uint(40, session.catalog);
     w.uint(50, session.member.0);
 }
 
@@ -159,6 +161,7 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
             w.uint(2, grown.at.millis());
         });
     }
+    w.uint(40, quota.catalog);
 }
 
 fn closed(w: &mut Writer<'_>, closed: &Closed) {

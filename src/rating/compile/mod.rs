@@ -45,7 +45,7 @@ pub(super) fn compile(text: &str) -> Result<Catalog, Vec<Problem>> {
         }
         return Err(problems.finish());
     }
-    let catalog = build(Section::new("the catalog", root.get_ref(), 0..0), &mut problems);
+    let catalog = build(text, Section::new("the catalog", root.get_ref(), 0..0), &mut problems);
     match catalog {
         Some(catalog) if problems.is_empty() => Ok(catalog),
         _ => Err(problems.finish()),
@@ -53,7 +53,7 @@ pub(super) fn compile(text: &str) -> Result<Catalog, Vec<Problem>> {
 }
 
 /// Reads every section. `None` only with a problem noted.
-fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> {
+fn build(text: &str, mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> {
     let currency = root.require("currency", "currency = \"EUR\"", problems, |value| {
         section::text(value)?.parse::<Currency>().map_err(|error| error.to_string())
     });
@@ -70,6 +70,7 @@ fn build(mut root: Section<'_>, problems: &mut Problems<'_>) -> Option<Catalog> 
     root.finish(problems);
     let of_contexts = contexts.settings(&services.list);
     Some(Catalog {
+        text: text.into(),
         currency: currency?.value,
         contexts: contexts.table,
         defaults: services.of_contexts,

@@ -1,0 +1,74 @@
+//! The way of a gRPC client: TLS and a bearer token, for the push of events and for the verbs of the command line.
+
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue, errors::InvalidMetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{self, Certificate, ClientTlsConfig, Endpoint, Identity},
+};
+
+use crate::config::{ClientPems, Secret};
+
+/// A connection on which every call shows who calls.
+pub type Channel = InterceptedService<transport::Channel, Bearer>;
+
+/// Puts the token into every call, if there is one.
+#[derive(Debug, Clone, Default)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    /// The token that is shown, if any.
+    ///
+    /// # Errors
+    /// It cannot be written into a header; a [`Secret`] can.
+    pub fn new(token: Option<&Secret>) -> Result<Self, InvalidMetadataValue> {
+        let header = |token: &Secret| -> Result<_, InvalidMetadataValue> {
+            let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.expose()).parse()?;
+            // Not for `Debug`, and not for the compression's tables.
+            value.set_sensitive(true);
+            Ok(value)
+        };
+        token.map(header).transpose().map(Self)
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// Where a URL leads, and what is shown and believed there if it is `https://`.
+///
+/// # Errors
+/// It is no URL, or the files cannot be used after all.
+pub fn endpoint(url: &str, pems: Option<ClientPems>) -> Result<Endpoint, transport::Error> {
+    let endpoint = Endpoint::from_shared(url.to_owned())?;
+    let Some(ClientPems { ca, identity }) = pems else { return Ok(endpoint) };
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
+    endpoint.tls_config(match identity {
+        Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
+        None => tls,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn the_token_is_in_every_call_and_in_no_print() {
+        let secret = Secret::from_variable("T", &[("T", TOKEN)]).unwrap();
+        let mut bearer = Bearer::new(Some(&secret)).unwrap();
+        let request = bearer.call(Request::new(())).unwrap();
+        assert_eq!(request.metadata().get("authorization").unwrap(), &format!("Bearer {TOKEN}"));
+        let printed = format!("{bearer:?} {request:?}");
+        assert!(!printed.contains("0123456789"), "{printed}");
+        assert!(Bearer::default().call(Request::new(())).unwrap().metadata().is_empty());
+    }
+}

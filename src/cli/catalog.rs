@@ -1,0 +1,232 @@
+//! `catalog`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{
+    client::{Client, answer, new_request_id},
+    json::short,
+    output::{Output, moment},
+};
+use crate::api::v1;
+
+/// Versions asked for at a time.
+const PAGE_SIZE: u32 = 500;
+
+/// What can be done with versions of the price list.
+#[derive(Debug, Subcommand)]
+pub enum CatalogVerb {
+    /// Check a file without publishing it
+    Validate(Validate),
+    /// Publish a file as a new version
+    Publish(Publish),
+    /// List the versions that are kept, newest first
+    List,
+    /// Show a version's text; the one in force if none is named
+    Show(Show),
+    /// Take back a version that is not in force yet
+    Withdraw(Withdraw),
+    /// What two versions say differently
+    Diff(Diff),
+}
+
+/// Which file.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// The catalog (TOML)
+    file: PathBuf,
+}
+
+/// What to publish.
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// The catalog (TOML)
+    file: PathBuf,
+    /// What running sessions go by when it comes into force
+    #[arg(long, value_enum, value_name = "WHAT")]
+    running: Running,
+    /// Why
+    #[arg(long)]
+    reason: String,
+    /// When it comes into force, such as 2026-12-01T00:00:00+08:00; at once if not said
+    #[arg(long, value_parser = moment_given, value_name = "TIME")]
+    at: Option<i64>,
+    /// Idempotency key: the same again publishes nothing
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+}
+
+/// What running sessions go by.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Running {
+    /// The version that they have, to their end
+    Finish,
+    /// The new version, from their next request on
+    Change,
+}
+
+/// Which version.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Its number
+    #[arg(default_value_t = 0, hide_default_value = true)]
+    number: u32,
+}
+
+/// Which version.
+#[derive(Debug, Args)]
+pub struct Withdraw {
+    /// Its number
+    number: u32,
+}
+
+/// Which versions.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The older one
+    from: u32,
+    /// The newer one; the one in force if not named
+    #[arg(default_value_t = 0, hide_default_value = true)]
+    to: u32,
+}
+
+/// A moment as RFC 3339 writes it, in Unix milliseconds.
+pub(super) fn moment_given(text: &str) -> Result<i64, String> {
+    let moment: jiff::Timestamp =
+        text.parse().map_err(|_| format!("`{text}` is no moment such as 2026-12-01T00:00:00+08:00"))?;
+    Ok(moment.as_millisecond())
+}
+
+pub(super) async fn run(client: &Client, verb: CatalogVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
+    match verb {
+        CatalogVerb::Validate(Validate { file }) => validate(client, file, out).await,
+        CatalogVerb::Publish(publish) => {
+            let request = v1::PublishCatalogRequest {
+                toml: read(&publish.file)?,
+                activate_at_ms: publish.at.unwrap_or(0),
+                running_sessions: match publish.running {
+                    Running::Finish => v1::RunningSessions::Finish.into(),
+                    Running::Change => v1::RunningSessions::Change.into(),
+                },
+                reason: publish.reason,
+                request_id: publish.request_id.unwrap_or_else(new_request_id),
+            };
+            let done = answer(client.catalog().publish_catalog(request).await)?;
+            let version = done.version.unwrap_or_default();
+            let again = if done.repeated { " (again)" } else { "" };
+            let text =
+                || format!("version {}{again}, in force from {}", version.number, moment(version.activates_at_ms));
+            Ok(out.object(|| told(&version), text)?)
+        }
+        CatalogVerb::List => {
+            let versions = all(client).await?;
+            let head = ["VERSION", "STATE", "IN FORCE FROM", "RUNNING SESSIONS", "PUBLISHED", "BY", "REASON"];
+            Ok(out.list(&versions, told, &head, row)?)
+        }
+        CatalogVerb::Show(Show { number }) => {
+            let shown = answer(client.catalog().get_catalog(v1::GetCatalogRequest { number }).await)?;
+            let json = || {
+                let mut value = told(&shown.version.clone().unwrap_or_default());
+                value["toml"] = shown.toml.as_str().into();
+                value
+            };
+            Ok(out.object(json, || shown.toml.trim_end().to_owned())?)
+        }
+        CatalogVerb::Withdraw(Withdraw { number }) => {
+            let done = answer(client.catalog().withdraw_catalog(v1::WithdrawCatalogRequest { number }).await)?;
+            let version = done.version.unwrap_or_default();
+            Ok(out.object(|| told(&version), || format!("version {number} is withdrawn"))?)
+        }
+        CatalogVerb::Diff(Diff { from, to }) => {
+            let diff = answer(client.catalog().diff_catalog(v1::DiffCatalogRequest { from, to }).await)?;
+            let json = || json!({ "from": diff.from, "to": diff.to, "differences": diff.differences });
+            let text = || match diff.differences.as_slice() {
+                [] => format!("versions {} and {} say the same", diff.from, diff.to),
+                differences => differences.join("\n"),
+            };
+            Ok(out.object(json, text)?)
+        }
+    }
+}
+
+async fn validate(client: &Client, file: PathBuf, out: &mut Output<'_>) -> anyhow::Result<()> {
+    let toml = read(&file)?;
+    let problems = answer(client.catalog().validate_catalog(v1::ValidateCatalogRequest { toml }).await)?.problems;
+    let line = |problem: &v1::validate_catalog_response::Problem| {
+        format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message)
+    };
+    let list = |problem: &v1::validate_catalog_response::Problem| json!({ "line": problem.line, "column": problem.column, "message": problem.message });
+    let text = || match problems.as_slice() {
+        [] => format!("{}: valid", file.display()),
+        problems => problems.iter().map(line).collect::<Vec<_>>().join("\n"),
+    };
+    let json = || json!({ "valid": problems.is_empty(), "problems": problems.iter().map(list).collect::<Vec<_>>() });
+    out.object(json, text)?;
+    anyhow::ensure!(problems.is_empty(), "{} is no catalog", file.display());
+    Ok(())
+}
+
+fn read(file: &PathBuf) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))
+}
+
+async fn all(client: &Client) -> anyhow::Result<Vec<v1::CatalogVersion>> {
+    let (mut versions, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListCatalogsRequest { page_size: PAGE_SIZE, page_token };
+        let page = answer(client.catalog().list_catalogs(request).await)?;
+        versions.extend(page.versions);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(versions);
+        }
+    }
+}
+
+fn state(version: &v1::CatalogVersion) -> String {
+    short(version.state().as_str_name(), "STATE_")
+}
+
+fn running(version: &v1::CatalogVersion) -> String {
+    short(version.running_sessions().as_str_name(), "RUNNING_SESSIONS_")
+}
+
+fn told(version: &v1::CatalogVersion) -> Value {
+    json!({
+        "number": version.number,
+        "state": state(version),
+        "published_at_ms": version.published_at_ms,
+        "activates_at_ms": version.activates_at_ms,
+        "running_sessions": running(version),
+        "published_by": version.published_by,
+        "reason": version.reason,
+        "request_id": version.request_id,
+        "withdrawn_at_ms": Some(version.withdrawn_at_ms).filter(|at| *at != 0),
+    })
+}
+
+fn row(version: &v1::CatalogVersion) -> Vec<String> {
+    vec![
+        version.number.to_string(),
+        state(version),
+        moment(version.activates_at_ms),
+        running(version),
+        moment(version.published_at_ms),
+        version.published_by.clone(),
+        version.reason.clone(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_with_their_zone() {
+        assert_eq!(moment_given("1970-01-01T08:00:01+08:00"), Ok(1_000));
+        assert!(moment_given("tomorrow").unwrap_err().contains("`tomorrow` is no moment"));
+    }
+}

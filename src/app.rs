@@ -479,6 +479,10 @@ fn start_background(
     let due = Arc::clone(store);
     let turns = every(TURNS_EVERY, stopped.clone(), move || {
         due.catch_up_accounts(TURNS_AT_ONCE);
+        let vouchers = due.resume_vouchers();
+        if vouchers > 0 {
+            tracing::info!(vouchers, "vouchers that were being redeemed were taken up again");
+        }
         let resumed = due.resume_transfers();
         if resumed > 0 {
             tracing::info!(accounts = resumed, "transfers that were on their way were taken up again");

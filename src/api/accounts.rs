@@ -1,5 +1,8 @@
 //! `AccountService`.
 
+mod life;
+mod list;
+
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -13,6 +16,7 @@ use crate::{
     charging::{Account, AccountSpec, AccountState, Bucket, BucketKind, Command, Subscriber, SubscriberSpec},
     ids::AccountId,
     rating::{Allowance, Catalog},
+    time::Timestamp,
     units::{Currency, Money},
 };
 
@@ -68,6 +72,54 @@ impl AccountService for Api {
         })
         .await
     }
+
+    async fn set_plan(&self, request: Request<v1::SetPlanRequest>) -> Result<Response<v1::SetPlanResponse>, Status> {
+        answered("SetPlan", async {
+            let account = self.give_plan(&Caller::of(&request), request.get_ref()).await?;
+            Ok(v1::SetPlanResponse { account: Some(account) })
+        })
+        .await
+    }
+
+    async fn set_credit_limit(
+        &self,
+        request: Request<v1::SetCreditLimitRequest>,
+    ) -> Result<Response<v1::SetCreditLimitResponse>, Status> {
+        answered("SetCreditLimit", async {
+            let account = self.limit_credit(&Caller::of(&request), request.get_ref()).await?;
+            Ok(v1::SetCreditLimitResponse { account: Some(account) })
+        })
+        .await
+    }
+
+    async fn set_never_stop(
+        &self,
+        request: Request<v1::SetNeverStopRequest>,
+    ) -> Result<Response<v1::SetNeverStopResponse>, Status> {
+        answered("SetNeverStop", async {
+            let account = self.red_list(&Caller::of(&request), request.get_ref()).await?;
+            Ok(v1::SetNeverStopResponse { account: Some(account) })
+        })
+        .await
+    }
+
+    async fn extend_validity(
+        &self,
+        request: Request<v1::ExtendValidityRequest>,
+    ) -> Result<Response<v1::ExtendValidityResponse>, Status> {
+        answered("ExtendValidity", async {
+            let account = self.extend(&Caller::of(&request), request.get_ref()).await?;
+            Ok(v1::ExtendValidityResponse { account: Some(account) })
+        })
+        .await
+    }
+
+    async fn list_accounts(
+        &self,
+        request: Request<v1::ListAccountsRequest>,
+    ) -> Result<Response<v1::ListAccountsResponse>, Status> {
+        answered("ListAccounts", self.page_of_accounts(request.get_ref())).await
+    }
 }
 
 impl Api {
@@ -89,6 +141,7 @@ impl Api {
         let allowances = (0..)
             .zip(&request.allowances)
             .map(|(index, name)| Self::allowance(&catalog, &format!("allowances[{index}]"), name));
+        self.check_terms(request)?;
         let spec = AccountSpec {
             id,
             currency,
@@ -99,6 +152,7 @@ impl Api {
         };
         let done = self.by(caller, "CreateAccount", "").account_command(id, &Command::CreateAccount(spec));
         self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
+        self.first_terms(caller, id, request).await?;
         Ok(account_of(&self.read_account(id).await?))
     }
 
@@ -186,6 +240,8 @@ fn subscriber(subscriber: Option<&v1::Subscriber>) -> Result<Subscriber, Status>
 
 fn account_of(account: &Account) -> v1::Account {
     let money = |amount| Some(money_of(amount, account.currency));
+    let moment = |at: Option<Timestamp>| at.map_or(0, |at| i64::try_from(at.secs()).unwrap_or(i64::MAX));
+    let life = account.life().cloned().unwrap_or_default();
     let state = match account.state {
         AccountState::Active => v1::AccountState::Active,
         AccountState::Stopped => v1::AccountState::Stopped,
@@ -204,6 +260,11 @@ fn account_of(account: &Account) -> v1::Account {
         available: money(account.balance().saturating_sub(account.reserved())),
         reserved: money(account.reserved()),
         live_sessions: u32::try_from(account.sessions.len()).unwrap_or(u32::MAX),
+        plan: account.plan().map(|plan| plan.to_string()).unwrap_or_default(),
+        activated_at: moment(life.activated),
+        valid_until: moment(life.valid_until),
+        lapsed: life.lapsed,
+        ends_at: moment(life.ends),
     }
 }
 

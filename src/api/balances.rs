@@ -145,7 +145,10 @@ impl Api {
         self.check_journal()?;
         let reason = match command.kind {
             CreditKind::Adjustment(_, reason) => reason,
-            CreditKind::TopUp(_) | CreditKind::Allowance(_) | CreditKind::Transfer { .. } => "",
+            CreditKind::TopUp(_)
+            | CreditKind::Allowance(_)
+            | CreditKind::Transfer { .. }
+            | CreditKind::Voucher { .. } => "",
         };
         let done = self.by(caller, method, reason).credit(command);
         let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;

@@ -41,6 +41,13 @@ impl access::AuditSink for RefusalTrail {
     }
 }
 
+impl Caller {
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl Api {
     /// The store as a caller changes it by a call, for a reason that may be empty.
     pub(super) fn by<'a>(

@@ -23,6 +23,8 @@ mod sessions;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;
+mod throttle;
+mod vouchers;
 
 use std::sync::Arc;
 
@@ -79,6 +81,8 @@ pub struct Api {
     /// Cancelled when the server shuts down: open streams end.
     closing: CancellationToken,
     subscriptions: Arc<Semaphore>,
+    /// Wrong voucher codes of accounts and callers.
+    guesses: Arc<throttle::Throttle>,
     fitness: Fitness,
 }
 
@@ -90,6 +94,7 @@ impl Api {
             health,
             closing: CancellationToken::new(),
             subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS_MAX)),
+            guesses: Arc::default(),
             fitness: Fitness::default(),
         }
     }

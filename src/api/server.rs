@@ -14,7 +14,7 @@ use super::{
         account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer,
         balance_service_server::BalanceServiceServer, catalog_service_server::CatalogServiceServer,
         event_service_server::EventServiceServer, record_service_server::RecordServiceServer,
-        session_service_server::SessionServiceServer,
+        session_service_server::SessionServiceServer, voucher_service_server::VoucherServiceServer,
     },
 };
 use crate::rating::CATALOG_OCTETS_MAX;
@@ -103,5 +103,6 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(RecordServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
-        .add_service(AuditServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
+        .add_service(AuditServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(VoucherServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
 }

@@ -54,7 +54,9 @@ impl State {
                 }
                 self.credited += i128::from(opening);
                 self.balances += i128::from(opening);
-                self.accounts.insert(*account, new);
+                if self.accounts.insert(*account, new).is_none() {
+                    self.account_ids.push(*account);
+                }
                 self.record_opening(*account, buckets, *at);
             }
             Event::SubscriberCreated { account, subscriber, .. } => {
@@ -68,6 +70,9 @@ impl State {
             Event::EventCharged(event) => self.apply_event(event),
             Event::Credited(event) => self.apply_credit(event),
             Event::OrphanUsage(event) => self.apply_orphan(event),
+            Event::VouchersCreated { batch, vouchers, .. } => self.create_vouchers(batch, vouchers),
+            Event::VoucherMarked { key, mark, .. } => self.mark_voucher(*key, mark),
+            Event::VouchersBlocked { batch, blocked, .. } => self.block_vouchers(batch, *blocked),
             Event::SessionClosed { session, cause, wake, at } => {
                 self.wake(wake, *at);
                 self.close(*session, *cause, *at);
@@ -215,7 +220,11 @@ impl State {
 
     /// Adds to (sign 1) or takes from (sign -1) what is reserved in buckets.
     fn reserve(&mut self, account: AccountId, draws: &[Draw], sign: i64) {
+        if draws.is_empty() {
+            return;
+        }
         let Some(account) = self.accounts.get_mut(&account) else { return };
+        let before = account.next_due();
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
                 bucket.reserved += sign * draw.amount;
@@ -226,11 +235,15 @@ impl State {
                 counter.reserved += sign * draw.amount;
             }
         }
+        // What is given back to a bucket that has run out is due to go.
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
     }
 
     /// Takes from buckets, and tells how many units came from allowances.
     fn debit(&mut self, account: AccountId, draws: &[Draw], charged: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
+        let before = account.next_due();
         let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
@@ -246,6 +259,8 @@ impl State {
         }
         account.debited = account.debited.saturating_add(charged);
         self.debited += i128::from(charged.micros());
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
         units
     }
 
@@ -337,6 +352,7 @@ impl State {
     /// Puts back into buckets what was taken out of them, and tells how many units went to allowances.
     fn give_back(&mut self, account: AccountId, draws: &[Draw], money: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
+        let before = account.next_due();
         let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
@@ -353,12 +369,15 @@ impl State {
         }
         account.credited = account.credited.saturating_add(money);
         self.credited += i128::from(money.micros());
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
         units
     }
 
     fn apply_credit(&mut self, event: &Credited) {
         let keep = self.retention.history_entries;
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
+        let before = account.next_due();
         let is_money = event.kind != HistoryKind::Allowance;
         if let Some(bucket) = &event.new_bucket {
             account.buckets.retain(|bucket| !bucket.is_spent(event.at));
@@ -388,6 +407,13 @@ impl State {
             line.unit_kind = Some(kind);
         }
         account.remember(&line, keep);
+        let given = change::give(account, event, keep);
+        (self.balances, self.credited) = (self.balances + given, self.credited + given);
+        if let Some(life) = &event.life {
+            account.profile.get_or_insert_default().life = (**life).clone();
+        }
+        let after = account.next_due();
+        self.queue_account(event.account, before, after);
         self.record_credit(event);
         self.apply_notices(event.account, &event.notices);
         for session in &event.reauthorise {

@@ -7,7 +7,7 @@ use crate::{
     units::{Currency, Money, UnitKind, Units},
 };
 
-use super::{AccountState, ManageCommand, Measure, MemberNo, Subscriber};
+use super::{AccountState, ManageCommand, Measure, MemberNo, Subscriber, VoucherCommand};
 
 /// Anything that may change a partition.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub enum Command<'a> {
     Credit(CreditCommand<'a>),
     /// Anything else that is done with an account.
     Manage(ManageCommand<'a>),
+    /// Makes, takes, blocks vouchers.
+    Voucher(VoucherCommand<'a>),
     /// Does the next thing that is due for an account by itself.
     CatchUp {
         /// The account.
@@ -397,6 +399,13 @@ pub enum CreditKind<'a> {
         amount: Money,
         /// Who sent it.
         from: AccountId,
+    },
+    /// A voucher worth money.
+    Voucher {
+        /// How much.
+        amount: Money,
+        /// Its batch.
+        batch: &'a str,
     },
     /// Money by an operator's decision; may be below zero.
     Adjustment(Money, &'a str),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, Given, HistoryKind, Measure, MemberNo,
-    RequestKind, Subscriber, Terms, Used, Verdict,
+    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, Given, HistoryKind, Life, Measure,
+    MemberNo, RequestKind, Subscriber, Terms, Used, Verdict, VoucherBatch, VoucherMark,
 };
 use crate::{
-    ids::{AccountId, BucketId, QuotaKey, SessionId, SessionKey, SessionNo},
+    ids::{AccountId, BucketId, QuotaKey, SessionId, SessionKey, SessionNo, VoucherKey},
     rating::Attributes,
     time::Timestamp,
     units::{Currency, Money},
@@ -59,6 +59,33 @@ pub enum Event {
     Credited(Box<Credited>),
     /// An account changed otherwise: products, fees, cycles, members, transfers, life.
     AccountChanged(Box<AccountChanged>),
+    /// A batch of vouchers was made: those of it that live in this partition.
+    VouchersCreated {
+        /// The batch.
+        batch: Box<VoucherBatch>,
+        /// Their numbers and keys.
+        vouchers: Vec<(u32, VoucherKey)>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A voucher is being redeemed, was redeemed, or is open again.
+    VoucherMarked {
+        /// Its key.
+        key: VoucherKey,
+        /// What has become of it.
+        mark: VoucherMark,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nothing of a batch of vouchers is redeemed any more, or again.
+    VouchersBlocked {
+        /// Its name.
+        batch: Arc<str>,
+        /// Whether it is blocked.
+        blocked: bool,
+        /// When.
+        at: Timestamp,
+    },
     /// Usage was reported that belongs to no session: recorded, not charged (spec C-90, I-13).
     OrphanUsage(Box<OrphanUsage>),
     /// A session ended without a final request.
@@ -302,6 +329,10 @@ pub struct Credited {
     pub reauthorise: Vec<SessionNo>,
     /// What provisioning must hear.
     pub notices: Vec<Notice>,
+    /// Where the account's life has come to, if a top-up has extended it.
+    pub life: Option<Box<Life>>,
+    /// What came with a top-up: buckets that are new, or more for known ones.
+    pub gifts: Vec<Bucket>,
 }
 
 /// Usage that belongs to no session.

@@ -154,6 +154,13 @@ impl<'a> Ledger<'a> {
             .fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
     }
 
+    /// Money of all buckets that have not run out, reservations not subtracted.
+    pub(super) fn usable(&self) -> Money {
+        let lines = self.account.buckets.iter().zip(&self.lines);
+        let usable = lines.filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.is_valid(self.now));
+        usable.fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
+    }
+
     /// Units left in valid unit buckets.
     pub(super) fn has_units(&self) -> bool {
         self.account

@@ -5,8 +5,10 @@
 //! recovery. Everything here is deterministic: time is passed in, and nothing depends on the order of a hash map.
 
 mod account;
+mod account_ids;
 mod answer;
 mod apply;
+mod bonus;
 mod bucket;
 mod changed;
 mod command;
@@ -20,6 +22,7 @@ mod interrogate;
 mod invariants;
 mod kept;
 mod ledger;
+mod life;
 mod lifecycle;
 mod manage;
 mod memory;
@@ -34,6 +37,7 @@ mod session;
 mod state;
 mod transfer;
 mod turn;
+mod voucher;
 
 pub use account::{Account, AccountState, Subscriber};
 pub use answer::{
@@ -52,6 +56,7 @@ pub use event::{
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
+pub use life::{Extension, begins_use};
 pub use manage::{Manage, ManageCommand};
 pub use price_lists::version_for;
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
@@ -60,3 +65,7 @@ pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKi
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
 pub use transfer::receipt_id;
+pub use voucher::{
+    KnownBatch, Redeemer, Voucher, VoucherBatch, VoucherCommand, VoucherMark, VoucherValue, Vouchers,
+    voucher_receipt_id,
+};

@@ -299,7 +299,7 @@ impl State {
         }
     }
 
-    /// The record of a credit.
+    /// The records of a credit, and of what came with it.
     pub(super) fn record_credit(&mut self, event: &Credited) {
         if !self.keeps_records {
             return;
@@ -317,8 +317,19 @@ impl State {
             request_id: event.request_id.clone(),
             reason: event.reason.clone(),
         };
+        let gift = |bucket: &Bucket| AccountRecord {
+            kind: HistoryKind::Gift,
+            amount: bucket.amount,
+            measure: measure_of(bucket),
+            bucket: bucket.id,
+            name: Arc::clone(&bucket.name),
+            request_id: event.request_id.clone(),
+            reason: "".into(),
+        };
         let payer = self.payer(event.account);
-        self.records.push(Record { at: event.at, payer, kind: RecordKind::Account(Box::new(change)) });
+        let changes = std::iter::once(change).chain(event.gifts.iter().map(gift));
+        let records = changes.map(|change| RecordKind::Account(Box::new(change)));
+        self.records.extend(records.map(|kind| Record { at: event.at, payer, kind }));
     }
 
     /// The records of a change of an account: one for each bucket that is new, and one for each amount that moved.

@@ -251,7 +251,9 @@ impl Refunder<'_> {
             let open = if is_money { &mut money } else { &mut units };
             let amount = draw.amount.min(*open);
             let to = match bucket {
-                Some(bucket) if is_money || bucket.is_valid(self.now) => Some(bucket.id),
+                Some(bucket) if bucket.is_valid(self.now) => Some(bucket.id),
+                // Money that would run out on the way back is the account's own now.
+                Some(_) if is_money => Some(BucketId::MAIN),
                 // In one that has run out nobody could use them.
                 Some(_) | None => self.substitute(step),
             };
@@ -261,6 +263,11 @@ impl Refunder<'_> {
                 step.debits.push(Draw { bucket: to, amount });
                 step.holds.push(Draw { amount, ..*draw });
             }
+        }
+        // What came from money that has gone since.
+        if money > 0 {
+            moved = true;
+            step.debits.push(Draw { bucket: BucketId::MAIN, amount: money });
         }
         let counted: Vec<_> = counted.iter().filter_map(|draw| self.uncounted(line, step, draw)).collect();
         step.debits.extend(&counted);

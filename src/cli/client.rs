@@ -19,7 +19,7 @@ use crate::{
             account_service_client::AccountServiceClient, audit_service_client::AuditServiceClient,
             balance_service_client::BalanceServiceClient, catalog_service_client::CatalogServiceClient,
             event_service_client::EventServiceClient, record_service_client::RecordServiceClient,
-            session_service_client::SessionServiceClient,
+            session_service_client::SessionServiceClient, voucher_service_client::VoucherServiceClient,
         },
     },
     config::{ClientPems, Environment, Secret, SystemEnvironment, in_clear_beyond_loopback, is_https},
@@ -112,6 +112,10 @@ impl Client {
 
     pub(super) fn accounts(&self) -> AccountServiceClient<Channel> {
         AccountServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn vouchers(&self) -> VoucherServiceClient<Channel> {
+        VoucherServiceClient::new(self.0.clone())
     }
 
     pub(super) fn balances(&self) -> BalanceServiceClient<Channel> {

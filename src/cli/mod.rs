@@ -17,6 +17,7 @@ mod records;
 mod session;
 #[cfg(test)]
 mod tests;
+mod voucher;
 mod who;
 
 use std::io;
@@ -35,6 +36,7 @@ pub use self::{
     price::Price,
     records::RecordsVerb,
     session::SessionVerb,
+    voucher::VoucherVerb,
     who::Who,
 };
 use self::{client::Client, output::Output};
@@ -56,6 +58,8 @@ pub enum AdminCommand {
     Transfer(Verb<Transfer>),
     /// Give allowances (bundles of units) to accounts
     Allowance(Verbs<AllowanceVerb>),
+    /// Vouchers: make them, redeem them, block a batch
+    Voucher(Verbs<VoucherVerb>),
     /// Look at running sessions, have them re-authorised or ended
     Session(Verbs<SessionVerb>),
     /// Follow business events, acknowledge them, forget a consumer
@@ -126,6 +130,7 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Adjust(command) => ask!(command, balance::adjust),
         C::Transfer(command) => ask!(command, balance::transfer),
         C::Allowance(command) => ask!(command, balance::allowance),
+        C::Voucher(command) => ask!(command, voucher::run),
         C::Session(command) => ask!(command, session::run),
         C::Events(command) => ask!(command, events::run),
         C::History(command) => ask!(command, history::run),

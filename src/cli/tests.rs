@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::tests::{Node, soon},
+    api::tests::{Node, open, soon},
     charging::RequestKind,
 };
 
@@ -73,6 +73,41 @@ async fn an_account_is_created_topped_up_and_explained() {
     assert_eq!(json_of(&node, "account suspend --account 5 --reason fraud").await["state"], json!("suspended"));
     assert_eq!(json_of(&node, "account activate --account 5 --reason cleared").await["state"], json!("active"));
     assert_eq!(json_of(&node, "account terminate --account 5 --reason left").await["state"], json!("terminated"));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn plans_and_terms_are_set_and_accounts_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let plans = include_str!("../../tests/it/charging_tables/plans.toml");
+    let node = Node::with(open(directory.path(), plans, 100)).await;
+    let made = json_of(&node, "account create 5 --currency CNY --balance 1.5 --plan starter --cycle-day 9").await;
+    assert_eq!((&made["plan"], &made["activated_at"]), (&json!("starter"), &json!(0)));
+    tollgate(&node, "subscriber add --account 5 line 8613900000005").await.unwrap();
+    let shown = tollgate(&node, "account get --account 5").await.unwrap();
+    assert!(shown.contains("plan          starter, waits for its first use\n"), "{shown}");
+
+    assert_eq!(json_of(&node, "account plan 8613900000005 none --reason test").await["plan"], json!(""));
+    let planned = json_of(&node, "account plan --account 5 prepaid --reason test").await;
+    let until = planned["valid_until"].as_i64().unwrap();
+    let longer = json_of(&node, "account extend --account 5 --by 2d --reason test --request-id e1").await;
+    assert_eq!(longer["valid_until"], json!(until + 2 * 86_400));
+    let day = json_of(&node, "account extend 8613900000005 --until 2099-12-31 --reason test").await;
+    assert_eq!(day["valid_until"], json!(4_102_358_400u64));
+    let shown = tollgate(&node, "account get --account 5").await.unwrap();
+    assert!(shown.contains("plan          prepaid, valid until 2099-12-31T00:00:00.000Z\n"), "{shown}");
+    let limited = json_of(&node, "account limit 8613900000005 2.50 --reason test").await;
+    assert_eq!(limited["credit_limit"]["amount"], json!("2.50"));
+    assert_eq!(json_of(&node, "account red-list --account 5 on --reason vip").await["never_stop"], json!(true));
+
+    json_of(&node, "account create 6 --currency CNY --balance 9").await;
+    let listed = tollgate(&node, "account list").await.unwrap();
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    let listed = tollgate(&node, "account list --plan prepaid --valid --balance-below 2 --currency CNY --json").await;
+    let listed = listed.unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&listed).unwrap()["account_id"], json!(5), "{listed}");
+    assert_eq!(tollgate(&node, "account list --state stopped --json").await.unwrap(), "");
+    assert!(tollgate(&node, "account list --state gone").await.unwrap_err().contains("is no state"));
     node.stop().await;
 }
 

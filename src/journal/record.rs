@@ -14,6 +14,7 @@ pub(super) mod rare;
 pub(super) mod read;
 #[cfg(test)]
 mod tests;
+pub(super) mod voucher;
 pub(super) mod write;
 pub(super) mod writer;
 

@@ -3,12 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::{
-    CreateSubscriberError, Done, Store, TransferFailed, TransferOrder, execute::done, partition::Partition,
+    CreateSubscriberError, Done, Redeemed, Store, TransferFailed, TransferOrder, execute::done, partition::Partition,
     trails::Facts,
 };
 use crate::{
-    charging::{Command, CreditCommand, Decided, Outcome, Refusal, State, SubscriberSpec, decide_by},
-    ids::{AccountId, PartitionId, SessionKey},
+    charging::{Command, CreditCommand, Decided, Outcome, Refusal, State, SubscriberSpec, VoucherBatch, decide_by},
+    ids::{AccountId, PartitionId, SessionKey, VoucherCode},
     journal::{
         Disk, Pending, Position,
         record::{self, Audit},
@@ -71,6 +71,52 @@ impl<D: Disk> Audited<'_, D> {
     pub fn send_transfer(&self, order: TransferOrder<'_>) -> Pending<Result<(Money, bool), TransferFailed>> {
         let about = About::Account(order.from);
         self.store.send_transfer_by(order, |cell, partition, command| self.execute(cell, partition, command, &about))
+    }
+
+    /// Makes the vouchers of a batch. The codes are the caller's, and only their hashes are kept.
+    ///
+    /// # Errors
+    /// There is a batch of this name already; nothing has changed but the audit trail.
+    pub fn create_vouchers(&self, batch: &VoucherBatch, codes: &[VoucherCode]) -> Pending<Result<(), Refusal>> {
+        let about = About::Vouchers(&batch.name);
+        self.store.create_vouchers_by(batch, codes, self.once(&about))
+    }
+
+    /// Blocks a batch of vouchers, or lets them be redeemed again.
+    ///
+    /// # Errors
+    /// There is no such batch.
+    pub fn block_vouchers(&self, batch: &str, blocked: bool) -> Pending<Result<(), Refusal>> {
+        let about = About::Vouchers(batch);
+        self.store.block_vouchers_by(batch, blocked, self.once(&about))
+    }
+
+    /// Redeems a voucher for an account.
+    ///
+    /// # Errors
+    /// No voucher has this code, it has been redeemed, has expired, is blocked, or the account does not take it. Nothing has
+    /// changed then but the audit trail.
+    pub fn redeem_voucher(
+        &self,
+        code: VoucherCode,
+        account: AccountId,
+        request_id: &str,
+    ) -> Pending<Result<Redeemed, Refusal>> {
+        let about = About::Account(account);
+        let execute =
+            |cell: &mut Partition, partition, command: &Command<'_>| self.execute(cell, partition, command, &about);
+        self.store.redeem_voucher_by(code, account, request_id, execute)
+    }
+
+    /// Executes what is done in every partition: the first one's record says who asked for it.
+    fn once(&self, about: &About<'_>) -> impl FnMut(&mut Partition, PartitionId, &Command<'_>) -> (Decided, Position) {
+        move |cell, partition, command| {
+            if partition == PartitionId(0) {
+                self.execute(cell, partition, command, about)
+            } else {
+                self.store.execute(cell, partition, command)
+            }
+        }
     }
 
     /// As [`Store::credit`].
@@ -187,6 +233,7 @@ impl<D: Disk> Audited<'_, D> {
 enum About<'a> {
     Account(AccountId),
     Session(SessionKey, &'a str),
+    Vouchers(&'a str),
 }
 
 impl About<'_> {
@@ -194,6 +241,7 @@ impl About<'_> {
         match self {
             Self::Account(account) => Facts::of_account(state, *account),
             Self::Session(key, _) => Facts::of_session(state, *key),
+            Self::Vouchers(batch) => Facts::of_vouchers(state, batch),
         }
     }
 }
@@ -203,6 +251,7 @@ impl std::fmt::Display for About<'_> {
         match self {
             Self::Account(account) => write!(f, "account {account}"),
             Self::Session(_, id) => write!(f, "session {id}"),
+            Self::Vouchers(batch) => write!(f, "voucher batch {batch}"),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Store, index::Named, partition::Partition};
 use crate::{
     charging::{
         Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, EventAction, Outcome, Refusal,
-        RequestKind, State, SubscriberSpec, Verdict, decide_by, version_for,
+        RequestKind, State, SubscriberSpec, Verdict, begins_use, decide_by, version_for,
     },
     ids::{AccountId, Identity, PartitionId, RefundToken, SessionKey, SessionNo},
     journal::{
@@ -130,12 +130,18 @@ impl<D: Disk> Store<D> {
         if now.since(received) > PATIENCE {
             return rests_on_nothing(Answer::bare(kind, number, Verdict::TooBusy));
         }
-        if let Some(account) = account {
-            self.catch_up(&mut cell, partition, account, true, now);
+        let payer = account.or_else(|| cell.state.payer_of(key));
+        if let Some(payer) = payer {
+            self.catch_up(&mut cell, partition, payer, false, now);
         }
         let catalogs = self.catalogs_now();
         let version = version_for(&cell.state, &catalogs, key, kind, now);
         let mut command = command(account, version);
+        let waits = payer.and_then(|payer| cell.state.account(payer)).filter(|payer| payer.waits_for_use());
+        if let Some(payer) = waits.filter(|payer| begins_use(&cell.state, &version.catalog, payer, &command)) {
+            let payer = payer.id;
+            self.catch_up(&mut cell, partition, payer, true, now);
+        }
         if let Some(account) = account {
             name_member(&cell.state, account, identities, &mut command);
         }
@@ -171,7 +177,7 @@ impl<D: Disk> Store<D> {
         /// partition.
         const AT_ONCE: usize = 1_000;
         for _ in 0..AT_ONCE {
-            if !cell.state.must_catch_up(account, now) {
+            if !cell.state.must_catch_up(account, use_begins, now) {
                 return;
             }
             let command = Command::CatchUp { account, use_begins };

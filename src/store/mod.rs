@@ -16,6 +16,7 @@ mod query;
 mod recovery;
 mod trails;
 mod transfer;
+mod voucher;
 
 use std::sync::{Arc, Mutex};
 
@@ -34,6 +35,7 @@ pub use self::{
         RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
     },
     transfer::{TransferFailed, TransferOrder},
+    voucher::{BatchStatus, Redeemed},
 };
 pub use crate::journal::lines::{Cursor, Rotation};
 use crate::{

@@ -161,6 +161,10 @@ impl<D: Disk> Store<D> {
             }
             Ok(())
         })?;
+        // A checkpoint has its accounts in no order: they are sorted now, and not while requests wait.
+        for partition in &mut partitions {
+            partition.state.accounts_after(AccountId(u64::MAX), 0);
+        }
         let clients = ClientIndex::of(&partitions);
         let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
         let shelved = found.shelve(catalog, clock.now());

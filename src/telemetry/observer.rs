@@ -146,7 +146,7 @@ impl MetricsObserver {
 
     fn credited(&self, event: &Credited) {
         match event.kind {
-            HistoryKind::TopUp => {
+            HistoryKind::TopUp | HistoryKind::Voucher => {
                 self.top_ups.increment(1);
                 self.money.credited(Money::from_micros(event.amount));
             }
@@ -206,6 +206,9 @@ impl Observer for MetricsObserver {
             | Event::SubscriberCreated { .. }
             | Event::StateChanged { .. }
             | Event::AccountChanged(_)
+            | Event::VouchersCreated { .. }
+            | Event::VoucherMarked { .. }
+            | Event::VouchersBlocked { .. }
             | Event::ReAuthorise { .. }
             | Event::Abort { .. }
             | Event::ClientState { .. }
@@ -373,6 +376,8 @@ mod tests {
             balance: Money::ZERO,
             reauthorise: Vec::new(),
             notices: Vec::new(),
+            life: None,
+            gifts: Vec::new(),
         };
         observer.happened(&Event::Credited(Box::new(credited)), &catalog);
         observer.session_ended(ClosingCause::Lost);

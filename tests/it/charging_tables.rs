@@ -9,10 +9,11 @@ use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 
 use tollgate::{
     charging::{
-        AccountChanged, AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command,
-        CreditCommand, CreditKind, Event, EventAction, EventRequest, Interrogation, Life, Measure, Member, MemberLimit,
-        MemberNo, NoticeKind, Outcome, Profile, ReplyExtras, RequestKind, Retention, ServiceRequest, State,
-        Subscription, TariffAdvice, Used, Verdict, Want, WantedUnits, decide_by, version_for,
+        AccountChanged, AccountSpec, AccountState, AdviceWanted, AnswerExtras, BucketKind, ClientNeeds, ClosingCause,
+        Command, CreditCommand, CreditKind, Event, EventAction, EventRequest, Extension, Interrogation, Life, Manage,
+        ManageCommand, Measure, Member, MemberLimit, MemberNo, NoticeKind, Outcome, Profile, ReplyExtras, RequestKind,
+        Retention, ServiceRequest, State, Subscription, TariffAdvice, Used, Verdict, Want, WantedUnits, begins_use,
+        decide_by, version_for,
     },
     ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
     rating::{Attributes, Catalog, Catalogs, ContextId, Period, Publication, Role, RunningSessions, Version},
@@ -127,6 +128,15 @@ fn conditions<'w>(words: &[&'w str]) -> (Option<Box<Attributes>>, Vec<&'w str>) 
 /// `19:50` or `19:50:30`, in seconds.
 fn time_of_day(text: &str) -> u64 {
     text.split(':').map(|part| part.parse::<u64>().unwrap()).zip([3_600, 60, 1]).map(|(part, unit)| part * unit).sum()
+}
+
+/// `30d`, `1h` or a number of seconds.
+fn duration(text: &str) -> u64 {
+    match amount(text) {
+        (days, "d") => days * 86_400,
+        (hours, "h") => hours * 3_600,
+        (secs, _) => secs,
+    }
 }
 
 /// `by=2`: the member who uses it.
@@ -284,8 +294,28 @@ impl Table {
                 let account = AccountId(account.parse().unwrap());
                 self.execute(&Command::SetState { account, state, reason: "table" })
             }
+            ["plan", account, plan, rest @ ..] => {
+                self.manage(account, rest, Manage::SetPlan(Some(*plan).filter(|plan| *plan != "none")))
+            }
+            ["limit", account, limit, rest @ ..] => {
+                self.manage(account, rest, Manage::SetCreditLimit(limit.parse().unwrap()))
+            }
+            ["red-list", account, on, rest @ ..] => self.manage(account, rest, Manage::SetNeverStop(*on == "on")),
+            ["extend", account, "by", time, rest @ ..] => {
+                self.manage(account, rest, Manage::ExtendValidity(Extension::By(duration(time))))
+            }
+            // Counted from now.
+            ["extend", account, "until", time, rest @ ..] => {
+                let until = self.now.plus_secs(duration(time));
+                self.manage(account, rest, Manage::ExtendValidity(Extension::Until(until)))
+            }
+            // What the background does.
+            ["catch-up", account] => {
+                let done = self.catch_up(AccountId(account.parse().unwrap()), false);
+                if done.is_empty() { "  nothing is due\n".into() } else { done }
+            }
             // What the account has from now on, by what the plan and the products say of usage. `until` = in so many seconds.
-            ["plan", account, name] => self.change(account, |event, _| event.plan = Some(Some((*name).into()))),
+            ["has-plan", account, name] => self.change(account, |event, _| event.plan = Some(Some((*name).into()))),
             ["product", account, name, rest @ ..] => self.change(account, |event, profile| {
                 let secs = |key: &str| rest.iter().find_map(|word| word.strip_prefix(key)?.parse::<u64>().ok());
                 event.subscriptions.push(Subscription {
@@ -342,7 +372,7 @@ impl Table {
                 out
             }
             ["wait", secs] => {
-                self.now = self.now.plus_secs(secs.parse().unwrap());
+                self.now = self.now.plus_secs(duration(secs));
                 let mut out = String::new();
                 for no in self.state.due(self.now, usize::MAX) {
                     let id = self.state.session(no).unwrap().id.clone();
@@ -416,14 +446,58 @@ impl Table {
         Timestamp::from_secs(self.now.secs() / 86_400 * 86_400 + time_of_day(time))
     }
 
+    fn manage(&mut self, account: &str, rest: &[&str], what: Manage<'_>) -> String {
+        let (account, request_id) = (AccountId(account.parse().unwrap()), rest.first().copied().unwrap_or(""));
+        self.execute(&Command::Manage(ManageCommand { account, request_id, reason: "table", what }))
+    }
+
+    /// Does what is due for an account, as the store does before the account is used.
+    fn catch_up(&mut self, account: AccountId, use_begins: bool) -> String {
+        let mut out = String::new();
+        while self.state.must_catch_up(account, use_begins, self.now) {
+            let command = Command::CatchUp { account, use_begins };
+            let event = decide_by(&self.state, &self.catalogs, &command, self.now).event;
+            let Some(Event::AccountChanged(changed)) = &event else { panic!("what is due is never done") };
+            let _ = writeln!(out, "  due: {}", changed.reason);
+            for entry in &changed.entries {
+                let _ = writeln!(out, "  {:?} {} {}", entry.kind, entry.name, Money::from_micros(entry.amount));
+            }
+            for notice in &changed.notices {
+                let _ = writeln!(out, "  event: {}", told_notice(&notice.kind));
+            }
+            if !changed.reauthorise.is_empty() {
+                let _ = writeln!(out, "  rar: {} session(s)", changed.reauthorise.len());
+            }
+            let event = event.unwrap();
+            self.state.apply(&event);
+            self.state.check().unwrap_or_else(|violation| panic!("{event:?}: {violation}"));
+            self.events.push(event);
+        }
+        out
+    }
+
     fn execute(&mut self, command: &Command<'_>) -> String {
+        let payer = match command {
+            Command::Interrogate(request) => request.account.or_else(|| self.state.payer_of(request.key)),
+            Command::ChargeEvent(request) => request.account,
+            Command::Credit(request) => Some(request.account),
+            Command::Manage(request) => Some(request.account),
+            Command::SetState { account, .. } => Some(*account),
+            _ => None,
+        };
+        let payer = payer.and_then(|payer| self.state.account(payer));
+        let due = payer.map(|payer| {
+            let waits = payer.waits_for_use() && begins_use(&self.state, &self.catalog(), payer, command);
+            (payer.id, waits)
+        });
+        let due = due.map_or_else(String::new, |(payer, use_begins)| self.catch_up(payer, use_begins));
         let decided = decide_by(&self.state, &self.catalogs, command, self.now);
         if let Some(event) = &decided.event {
             self.state.apply(event);
             self.events.push(event.clone());
         }
         self.state.check().unwrap_or_else(|violation| panic!("{command:?}: {violation}"));
-        let mut out = String::new();
+        let mut out = due;
         let again = match (decided.repeated, decided.altered) {
             (true, true) => " (again, altered)",
             (true, false) => " (again)",
@@ -488,6 +562,9 @@ impl Table {
             match event {
                 Event::Credited(credited) if !credited.reauthorise.is_empty() => {
                     let _ = writeln!(out, "  rar: {} session(s)", credited.reauthorise.len());
+                }
+                Event::AccountChanged(changed) if !changed.reauthorise.is_empty() => {
+                    let _ = writeln!(out, "  rar: {} session(s)", changed.reauthorise.len());
                 }
                 Event::OrphanUsage(orphan) => {
                     let _ = writeln!(out, "  orphan usage: {} report(s)", orphan.usage.len());
@@ -554,9 +631,41 @@ impl Table {
         let account = self.state.account(AccountId(id)).unwrap();
         let mut out = format!("  {:?} balance {} reserved {}\n", account.state, account.balance(), account.reserved());
         for bucket in account.buckets.iter().filter(|bucket| *bucket.name != *"main") {
-            let _ = writeln!(out, "  {} {} reserved {}", bucket.name, bucket.amount, bucket.reserved);
+            let (amount, reserved) = match bucket.kind {
+                BucketKind::Money => {
+                    let money = Money::from_micros;
+                    (money(bucket.amount).to_string(), money(bucket.reserved).to_string())
+                }
+                BucketKind::Units(_) => (bucket.amount.to_string(), bucket.reserved.to_string()),
+            };
+            let _ = write!(out, "  {} {amount} reserved {reserved}", bucket.name);
+            let lasts = bucket.expires.map(|at| format!(" for {}", self.time_to(at)));
+            let _ = writeln!(out, "{}", lasts.filter(|_| bucket.kind == BucketKind::Money).unwrap_or_default());
+        }
+        if let (Some(plan), Some(life)) = (account.plan(), account.life()) {
+            let _ = write!(out, "  {plan}:");
+            let _ = match (life.activated, life.valid_until, life.lapsed) {
+                (None, ..) => write!(out, " waits for its first use"),
+                (_, None, _) => write!(out, " without an end"),
+                (_, Some(at), false) => write!(out, " valid for {}", self.time_to(at)),
+                (.., true) => write!(out, " lapsed"),
+            };
+            let ends = life.ends.map(|at| format!(", ends in {}", self.time_to(at)));
+            let _ = writeln!(out, "{}", ends.unwrap_or_default());
         }
         out
+    }
+
+    /// How long it is until a moment: in days, if they are whole.
+    fn time_to(&self, at: Timestamp) -> String {
+        let secs = at.since(self.now).as_secs();
+        if at < self.now {
+            format!("-{} s", self.now.since(at).as_secs())
+        } else if secs.is_multiple_of(86_400) {
+            format!("{} d", secs / 86_400)
+        } else {
+            format!("{secs} s")
+        }
     }
 }
 

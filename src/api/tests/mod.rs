@@ -4,6 +4,7 @@ mod accounts;
 mod balances;
 mod catalog;
 mod events;
+mod life;
 mod push;
 mod server;
 mod sessions;

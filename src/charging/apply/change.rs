@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::{
     charging::{
-        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Entry, HistoryKind, HistoryLine, Profile,
-        RememberedCredit, State,
+        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Entry, HistoryKind, HistoryLine,
+        Profile, RememberedCredit, State,
     },
     ids::{AccountId, BucketId},
     time::Timestamp,
@@ -47,6 +47,9 @@ impl State {
         }
         if let Some(limit) = event.credit_limit {
             account.credit_limit = limit;
+        }
+        if let Some(never_stop) = event.never_stop {
+            account.never_stop = never_stop;
         }
         change_profile(account, event);
         self.balances += moved.credited - moved.debited;
@@ -158,6 +161,28 @@ impl Moved {
         line.request_id = Cow::Borrowed(event.asked.as_ref().map_or("", |asked| &asked.request_id));
         Some(line)
     }
+}
+
+/// Gives what came with a top-up, and tells how much of it is money.
+pub(super) fn give(account: &mut Account, event: &Credited, keep: usize) -> i128 {
+    let mut moved = Moved::default();
+    if !event.gifts.is_empty() {
+        account.buckets.retain(|bucket| !bucket.is_spent(event.at));
+    }
+    for gift in &event.gifts {
+        match account.bucket_mut(gift.id) {
+            Some(known) => {
+                known.amount = known.amount.saturating_add(gift.amount);
+                known.initial = known.amount;
+            }
+            None => account.insert_bucket(gift.clone()),
+        }
+        moved.open(account, gift);
+        let request_id = Cow::Borrowed(&*event.request_id);
+        let line = HistoryLine { kind: HistoryKind::Gift, request_id, ..opening_line(gift, event.at) };
+        account.remember(&line, keep);
+    }
+    moved.credited
 }
 
 /// Puts a bucket into an account, or gives a known one other terms. True = it is new.

@@ -435,9 +435,11 @@ fn event_charged() -> BoxedStrategy<Event> {
 fn credited() -> BoxedStrategy<Event> {
     let account = (moments(), accounts(), history_kinds());
     let bucket = (bucket_ids(), i64s(), option::of(buckets().prop_map(Box::new)), money());
-    (account, bucket, boxed(), boxed(), vec(sessions(), 0..20), vec(notices(), 0..3))
+    let extras = (option::of(account::lives().prop_map(Box::new)), vec(buckets(), 0..3), vec(notices(), 0..3));
+    (account, bucket, boxed(), boxed(), vec(sessions(), 0..20), extras)
         .prop_map(
-            |((at, account, kind), (bucket, amount, new_bucket, balance), request_id, reason, reauthorise, notices)| {
+            |((at, account, kind), (bucket, amount, new_bucket, balance), request_id, reason, reauthorise, extras)| {
+                let (life, gifts, notices) = extras;
                 Event::Credited(Box::new(Credited {
                     at,
                     account,
@@ -450,6 +452,8 @@ fn credited() -> BoxedStrategy<Event> {
                     balance,
                     reauthorise,
                     notices,
+                    life,
+                    gifts,
                 }))
             },
         )
@@ -529,6 +533,7 @@ pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
         2 => credited(),
         1 => orphan_usage(),
         2 => account::changed(),
+        1 => account::vouchers(),
         1 => (sessions(), causes(), vec(sessions(), 0..3), moments())
             .prop_map(|(session, cause, wake, at)| Event::SessionClosed { session, cause, wake, at }),
         1 => (sessions(), any::<bool>(), option::of(u32s()), moments())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, RecordError, account, catalogs, numbers::Numbered, proto, rare};
+use super::{Entry, RecordError, account, catalogs, numbers::Numbered, proto, rare, voucher};
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
@@ -53,6 +53,15 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
             Event::ReAuthorise { session: SessionNo(wire.session), wanted: wire.wanted, group: wire.group, at }
         }
         Wire::Abort(wire) => Event::Abort { session: SessionNo(wire.session), wanted: wire.wanted, at },
+        Wire::VouchersCreated(wire) => {
+            let (batch, vouchers) = voucher::read_created(wire)?;
+            Event::VouchersCreated { batch, vouchers, at }
+        }
+        Wire::VoucherMarked(wire) => {
+            let (key, mark) = voucher::read_marked(wire);
+            Event::VoucherMarked { key, mark, at }
+        }
+        Wire::VouchersBlocked(wire) => Event::VouchersBlocked { batch: wire.batch.into(), blocked: wire.blocked, at },
         Wire::AccountChanged(wire) => Event::AccountChanged(Box::new(account::read_changed(wire, at)?)),
         Wire::ClientState(wire) => Event::ClientState { host: wire.host.into(), state_id: wire.state_id, at },
         Wire::ConsumerAcknowledged(wire) => {
@@ -146,6 +155,8 @@ fn credited(wire: proto::Credited, at: Timestamp) -> Result<Credited> {
         balance: Money::from_micros(wire.balance),
         reauthorise: sessions(wire.reauthorise),
         notices: all(wire.notices, notice)?,
+        life: wire.life.map(|wire| Box::new(account::read_life(wire))),
+        gifts: all(wire.gifts, bucket)?,
     })
 }
 

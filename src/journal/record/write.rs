@@ -1,6 +1,6 @@
 //! Events and their parts, field by field. The numbers are those of `journal.proto`.
 
-use super::{account, numbers::Numbered as _, rare, writer::Writer};
+use super::{account, numbers::Numbered as _, rare, voucher, writer::Writer};
 use crate::{
     charging::{
         Answer, Bucket, Credited, Draw, Event, EventCharged, FinalUnits, Interrogated, Notice, NoticeKind, OrphanUsage,
@@ -48,6 +48,12 @@ pub(super) fn event(w: &mut Writer<'_>, partition: PartitionId, event: &Event) {
             w.uint(1, session.0);
             w.bool(2, *wanted);
         }),
+        Event::VouchersCreated { batch, vouchers, .. } => w.message(30, |w| voucher::created(w, batch, vouchers)),
+        Event::VoucherMarked { key, mark, .. } => w.message(31, |w| voucher::marked(w, *key, mark)),
+        Event::VouchersBlocked { batch, blocked, .. } => w.message(32, |w| {
+            w.bytes(1, batch.as_bytes());
+            w.bool(2, *blocked);
+        }),
         Event::AccountChanged(event) => w.message(16, |w| account::changed(w, event)),
         Event::ClientState { host, state_id, .. } => w.message(15, |w| {
             w.bytes(1, host.as_bytes());
@@ -82,7 +88,10 @@ fn at(event: &Event) -> Timestamp {
         | Event::SessionClosed { at, .. }
         | Event::ReAuthorise { at, .. }
         | Event::Abort { at, .. }
-        | Event::ClientState { at, .. } => *at,
+        | Event::ClientState { at, .. }
+        | Event::VouchersCreated { at, .. }
+        | Event::VoucherMarked { at, .. }
+        | Event::VouchersBlocked { at, .. } => *at,
         Event::Interrogated(event) => event.at,
         Event::EventCharged(event) => event.at,
         Event::Credited(event) => event.at,
@@ -174,6 +183,10 @@ fn credited(w: &mut Writer<'_>, event: &Credited) {
     w.sint(8, event.balance.micros());
     sessions(w, 9, &event.reauthorise);
     event.notices.iter().for_each(|each| w.message(10, |w| notice(w, each)));
+    if let Some(life) = &event.life {
+        w.message(30, |w| account::life(w, life));
+    }
+    event.gifts.iter().for_each(|each| w.message(31, |w| bucket(w, each)));
 }
 
 fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {

@@ -337,6 +337,9 @@ fn a_random_life_has_everything_in_it() {
                 Event::Abort { .. } => "abort",
                 Event::ClientState { .. } => "client state",
                 Event::AccountChanged(_) => "account changed",
+                Event::VouchersCreated { .. } | Event::VoucherMarked { .. } | Event::VouchersBlocked { .. } => {
+                    "vouchers"
+                }
             };
             saw(kind, 1);
             for notice in event.notices() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::charging::{Account, AccountState, BucketKind, Session, State};
+use crate::charging::{Account, AccountState, BucketKind, Session, State, VoucherValue};
 use crate::ids::{AccountId, SessionKey};
 use crate::units::Money;
 
@@ -25,6 +25,23 @@ impl Facts {
     pub(in crate::store) fn of_session(state: &State, key: SessionKey) -> Self {
         // Operators' commands are few, and sessions of one partition are walked in no time.
         state.sessions().find(|session| session.key() == key).map(session).unwrap_or_default()
+    }
+
+    /// Of a batch of vouchers.
+    pub(in crate::store) fn of_vouchers(state: &State, batch: &str) -> Self {
+        let known = state.voucher_batches().find(|known| *known.batch.name == *batch);
+        let facts = known.map(|known| {
+            let value = match &known.batch.value {
+                VoucherValue::Money(amount) => json!({ "money": amount.to_string() }),
+                VoucherValue::Allowance(name) => json!({ "allowance": &**name }),
+            };
+            BTreeMap::from([
+                ("value".to_owned(), value),
+                ("valid_until".to_owned(), json!(known.batch.valid_until.to_string())),
+                ("blocked".to_owned(), json!(known.blocked)),
+            ])
+        });
+        Self(facts.unwrap_or_default())
     }
 
     /// What is different afterwards: as it was, and as it is.

@@ -19,7 +19,7 @@ use crate::{
     journal::{Commit, FileDisk},
     rating::{CATALOG_OCTETS_MAX, Catalog, Publication, Version},
     server::Server,
-    store::{RecoveryReport, Settings, Store},
+    store::{Place, RecordFormat, RecordsAt, RecoveryReport, Rotation, Settings, Store},
     telemetry::{self, Health, HealthState, MetricsObserver, names},
     time::{Clock, SystemClock},
 };
@@ -37,6 +37,8 @@ const EXPIRY_GRACE: Duration = Duration::from_secs(60);
 const GAUGES_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked whether a checkpoint is due.
 const CHECKPOINT_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often usage records and the audit trail are written: each time costs a sync of their files.
+const TRAILS_EVERY: Duration = Duration::from_millis(250);
 /// How long background work may take to end when the node stops.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -119,7 +121,8 @@ impl Node {
         let published = config.clone();
         let fits = move |catalog: &Catalog| cli::check::unfit(&published, catalog).map_err(|unfit| unfit.to_string());
         let services = api::Api::new(Arc::clone(&store), health.clone()).publishing_only(fits);
-        let access = api::access::Access::load(&config.grpc, &config::SystemEnvironment, None);
+        let refusals: Arc<dyn api::access::AuditSink> = Arc::new(api::RefusalTrail(Arc::clone(&store)));
+        let access = api::access::Access::load(&config.grpc, &config::SystemEnvironment, Some(refusals));
         let access = access.map_err(anyhow::Error::msg)?;
         let serving = api::serve(grpc_listener, access, services, until(stopped_api.clone()));
         let mut api_tasks = vec![tokio::spawn(async move {
@@ -277,14 +280,14 @@ async fn open_store(
     health: &Health,
 ) -> anyhow::Result<(Arc<Store>, RecoveryReport)> {
     health.set(HealthState::Recovering { done_bytes: 0, total_bytes: 0 });
-    let directory = config.store_directory();
     let settings = settings(config);
+    let named = config.clone();
     let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
-        let disk = FileDisk::open(&directory)?;
+        let place = place(&named)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let observer = Arc::new(MetricsObserver::new(&catalog));
         let progress = |records: u64| tracing::info!(records, "recovering");
-        Ok(Store::open(disk, settings, catalog, clock, observer, CommitMetrics::new().into_observer(), progress)?)
+        Ok(Store::open(place, settings, catalog, clock, observer, CommitMetrics::new().into_observer(), progress)?)
     });
     let directory = config.store_directory();
     let (store, report) =
@@ -293,6 +296,13 @@ async fn open_store(
         tracing::warn!(
             ?torn,
             "the end of the journal was an unfinished write, which nothing had been answered from; cut off"
+        );
+    }
+    metrics::gauge!(names::AUDIT_LINES_MISSING).set(report.audit_missing as f64);
+    if report.audit_missing > 0 {
+        tracing::error!(
+            lines = report.audit_missing,
+            "the end of the audit trail is gone from its files: look for who did that"
         );
     }
     metrics::gauge!(names::RECOVERY_SECONDS).set(report.took.as_secs_f64());
@@ -305,6 +315,41 @@ async fn open_store(
         "recovered"
     );
     Ok((Arc::new(store), report))
+}
+
+/// The store's directories.
+fn place(config: &Config) -> anyhow::Result<Place<FileDisk>> {
+    let disk = FileDisk::open(config.store_directory())?;
+    let (records, audit) = (&config.records, &config.audit);
+    let format = match records.format {
+        config::RecordFormat::Jsonl => RecordFormat::Json,
+        config::RecordFormat::Csv => RecordFormat::Csv,
+        config::RecordFormat::Both => RecordFormat::Both,
+    };
+    let rotation = |bytes: u64, secs: u64| Rotation { bytes, secs };
+    let open = |is_on: bool, directory: std::path::PathBuf| is_on.then(|| FileDisk::open(directory)).transpose();
+    let records_disk = open(records.enabled, config.records_directory()).context("records.directory")?;
+    let audit_disk = open(audit.enabled, config.audit_directory()).context("audit.directory")?;
+    Ok(Place {
+        disk,
+        records: records_disk.map(|disk| RecordsAt {
+            disk,
+            format,
+            rotation: rotation(records.rotate_bytes, records.rotate_secs),
+            queue_max: records.queue_max,
+        }),
+        audit: audit_disk.map(|disk| (disk, rotation(audit.rotate_bytes, audit.rotate_secs))),
+    })
+}
+
+/// Opens the store of a configuration whose server does not run, for a command that looks into it.
+///
+/// # Errors
+/// The catalog is wrong, or files are damaged or in use.
+pub async fn open_offline(config: &Config) -> anyhow::Result<Arc<Store>> {
+    let catalog = read_catalog(config.catalog_path()).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+    let (store, _) = open_store(config, Arc::new(catalog), &Health::new()).await?;
+    Ok(store)
 }
 
 fn settings(config: &Config) -> Settings {
@@ -412,7 +457,7 @@ fn start_background(
     store: &Arc<Store>,
     config: &config::Store,
     stopped: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 5] {
+) -> [JoinHandle<()>; 6] {
     let expiring = Arc::clone(store);
     let started = Instant::now();
     let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
@@ -434,6 +479,10 @@ fn start_background(
     let due = Arc::clone(store);
     let turns = every(TURNS_EVERY, stopped.clone(), move || {
         due.catch_up_accounts(TURNS_AT_ONCE);
+        let vouchers = due.resume_vouchers();
+        if vouchers > 0 {
+            tracing::info!(vouchers, "vouchers that were being redeemed were taken up again");
+        }
         let resumed = due.resume_transfers();
         if resumed > 0 {
             tracing::info!(accounts = resumed, "transfers that were on their way were taken up again");
@@ -460,12 +509,24 @@ fn start_background(
             done = written;
         }
     });
-    [expiry, sweeps, turns, gauges, checkpoints]
+    let written = Arc::clone(store);
+    let trails = every(TRAILS_EVERY, stopped.clone(), move || write_trails(&written));
+    [expiry, sweeps, turns, gauges, checkpoints, trails]
 }
 
 fn tell_version(version: &Version) {
     let Publication { number, activates, by, reason, .. } = &*version.publication;
     tracing::info!(version = number, since = %activates, %by, %reason, "catalog in force");
+}
+
+fn write_trails(store: &Store) {
+    match store.write_trails() {
+        Ok(lines) => metrics::counter!(names::TRAIL_LINES).increment(lines as u64),
+        Err(error) => {
+            metrics::counter!(names::TRAIL_FAILURES).increment(1);
+            tracing::error!(%error, "usage records or the audit trail could not be written; they wait");
+        }
+    }
 }
 
 fn checkpoint(store: &Store) {

@@ -1,6 +1,7 @@
 //! Identifiers. Small numbers where the hot path needs them, text only where a peer or a person chose it.
 
 mod token;
+mod voucher;
 
 use std::{
     fmt,
@@ -10,7 +11,10 @@ use std::{
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-pub use self::token::RefundToken;
+pub use self::{
+    token::RefundToken,
+    voucher::{VOUCHER_DIGITS, VoucherCode, VoucherCodeError, VoucherKey},
+};
 
 /// An account. Chosen by whoever creates it; above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -1,9 +1,13 @@
 //! `AccountService`.
 
+mod life;
+mod list;
+
 use tonic::{Request, Response, Status};
 
 use super::{
     Api,
+    by::Caller,
     convert::{REASON_CHARS_MAX, currency, identity, identity_of, kind_of, money_in, money_of, name, text},
     status::{answered, invalid, not_found, refused, subscriber_refused},
     v1::{self, account_service_server::AccountService},
@@ -12,6 +16,7 @@ use crate::{
     charging::{Account, AccountSpec, AccountState, Bucket, BucketKind, Command, Subscriber, SubscriberSpec},
     ids::AccountId,
     rating::{Allowance, Catalog},
+    time::Timestamp,
     units::{Currency, Money},
 };
 
@@ -29,7 +34,7 @@ impl AccountService for Api {
         request: Request<v1::CreateAccountRequest>,
     ) -> Result<Response<v1::CreateAccountResponse>, Status> {
         answered("CreateAccount", async {
-            let account = self.create(request.get_ref()).await?;
+            let account = self.create(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::CreateAccountResponse { account: Some(account) })
         })
         .await
@@ -40,7 +45,7 @@ impl AccountService for Api {
         request: Request<v1::CreateSubscriberRequest>,
     ) -> Result<Response<v1::CreateSubscriberResponse>, Status> {
         answered("CreateSubscriber", async {
-            let account = self.add_subscriber(request.get_ref()).await?;
+            let account = self.add_subscriber(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::CreateSubscriberResponse { account: Some(account) })
         })
         .await
@@ -62,15 +67,63 @@ impl AccountService for Api {
         request: Request<v1::SetAccountStateRequest>,
     ) -> Result<Response<v1::SetAccountStateResponse>, Status> {
         answered("SetAccountState", async {
-            let account = self.set_state(request.get_ref()).await?;
+            let account = self.set_state(&Caller::of(&request), request.get_ref()).await?;
             Ok(v1::SetAccountStateResponse { account: Some(account) })
         })
         .await
     }
+
+    async fn set_plan(&self, request: Request<v1::SetPlanRequest>) -> Result<Response<v1::SetPlanResponse>, Status> {
+        answered("SetPlan", async {
+            let account = self.give_plan(&Caller::of(&request), request.get_ref()).await?;
+            Ok(v1::SetPlanResponse { account: Some(account) })
+        })
+        .await
+    }
+
+    async fn set_credit_limit(
+        &self,
+        request: Request<v1::SetCreditLimitRequest>,
+    ) -> Result<Response<v1::SetCreditLimitResponse>, Status> {
+        answered("SetCreditLimit", async {
+            let account = self.limit_credit(&Caller::of(&request), request.get_ref()).await?;
+            Ok(v1::SetCreditLimitResponse { account: Some(account) })
+        })
+        .await
+    }
+
+    async fn set_never_stop(
+        &self,
+        request: Request<v1::SetNeverStopRequest>,
+    ) -> Result<Response<v1::SetNeverStopResponse>, Status> {
+        answered("SetNeverStop", async {
+            let account = self.red_list(&Caller::of(&request), request.get_ref()).await?;
+            Ok(v1::SetNeverStopResponse { account: Some(account) })
+        })
+        .await
+    }
+
+    async fn extend_validity(
+        &self,
+        request: Request<v1::ExtendValidityRequest>,
+    ) -> Result<Response<v1::ExtendValidityResponse>, Status> {
+        answered("ExtendValidity", async {
+            let account = self.extend(&Caller::of(&request), request.get_ref()).await?;
+            Ok(v1::ExtendValidityResponse { account: Some(account) })
+        })
+        .await
+    }
+
+    async fn list_accounts(
+        &self,
+        request: Request<v1::ListAccountsRequest>,
+    ) -> Result<Response<v1::ListAccountsResponse>, Status> {
+        answered("ListAccounts", self.page_of_accounts(request.get_ref())).await
+    }
 }
 
 impl Api {
-    async fn create(&self, request: &v1::CreateAccountRequest) -> Result<v1::Account, Status> {
+    async fn create(&self, caller: &Caller, request: &v1::CreateAccountRequest) -> Result<v1::Account, Status> {
         self.check_journal()?;
         if request.account_id == 0 {
             return Err(invalid("account_id", "must be above 0"));
@@ -88,6 +141,7 @@ impl Api {
         let allowances = (0..)
             .zip(&request.allowances)
             .map(|(index, name)| Self::allowance(&catalog, &format!("allowances[{index}]"), name));
+        self.check_terms(request)?;
         let spec = AccountSpec {
             id,
             currency,
@@ -96,12 +150,17 @@ impl Api {
             never_stop: request.never_stop,
             allowances: allowances.collect::<Result<_, _>>()?,
         };
-        let done = self.store.account_command(id, &Command::CreateAccount(spec));
+        let done = self.by(caller, "CreateAccount", "").account_command(id, &Command::CreateAccount(spec));
         self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
+        self.first_terms(caller, id, request).await?;
         Ok(account_of(&self.read_account(id).await?))
     }
 
-    async fn add_subscriber(&self, request: &v1::CreateSubscriberRequest) -> Result<v1::Account, Status> {
+    async fn add_subscriber(
+        &self,
+        caller: &Caller,
+        request: &v1::CreateSubscriberRequest,
+    ) -> Result<v1::Account, Status> {
         self.check_journal()?;
         if request.account_id == 0 {
             return Err(invalid("account_id", "must be above 0"));
@@ -116,12 +175,12 @@ impl Api {
             let why = format!("account {account} has {ACCOUNT_SUBSCRIBERS_MAX} subscribers, more is not possible");
             return Err(Status::failed_precondition(why));
         }
-        let done = self.store.create_subscriber(SubscriberSpec { account, subscriber });
+        let done = self.by(caller, "CreateSubscriber", "").create_subscriber(SubscriberSpec { account, subscriber });
         self.durable(done).await?.map_err(|error| subscriber_refused(&error))?;
         Ok(account_of(&self.read_account(account).await?))
     }
 
-    async fn set_state(&self, request: &v1::SetAccountStateRequest) -> Result<v1::Account, Status> {
+    async fn set_state(&self, caller: &Caller, request: &v1::SetAccountStateRequest) -> Result<v1::Account, Status> {
         self.check_journal()?;
         let account = self.resolve("account", request.account.as_ref())?;
         let state = match request.state() {
@@ -133,7 +192,8 @@ impl Api {
             }
         };
         let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
-        let done = self.store.account_command(account, &Command::SetState { account, state, reason });
+        let command = Command::SetState { account, state, reason };
+        let done = self.by(caller, "SetAccountState", reason).account_command(account, &command);
         let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         if !done.repeated {
             tracing::info!(account = account.0, ?state, reason, "account state set");
@@ -180,6 +240,8 @@ fn subscriber(subscriber: Option<&v1::Subscriber>) -> Result<Subscriber, Status>
 
 fn account_of(account: &Account) -> v1::Account {
     let money = |amount| Some(money_of(amount, account.currency));
+    let moment = |at: Option<Timestamp>| at.map_or(0, |at| i64::try_from(at.secs()).unwrap_or(i64::MAX));
+    let life = account.life().cloned().unwrap_or_default();
     let state = match account.state {
         AccountState::Active => v1::AccountState::Active,
         AccountState::Stopped => v1::AccountState::Stopped,
@@ -198,6 +260,11 @@ fn account_of(account: &Account) -> v1::Account {
         available: money(account.balance().saturating_sub(account.reserved())),
         reserved: money(account.reserved()),
         live_sessions: u32::try_from(account.sessions.len()).unwrap_or(u32::MAX),
+        plan: account.plan().map(|plan| plan.to_string()).unwrap_or_default(),
+        activated_at: moment(life.activated),
+        valid_until: moment(life.valid_until),
+        lapsed: life.lapsed,
+        ends_at: moment(life.ends),
     }
 }
 

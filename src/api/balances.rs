@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
+    by::Caller,
     convert::{REASON_CHARS_MAX, money, money_of, name, text},
     history,
     status::{answered, invalid, not_found, refused, transfer_failed},
@@ -20,7 +21,7 @@ use crate::{
 impl BalanceService for Api {
     async fn top_up(&self, request: Request<v1::TopUpRequest>) -> Result<Response<v1::TopUpResponse>, Status> {
         answered("TopUp", async {
-            let request = request.get_ref();
+            let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
             let (amount, currency) = money("amount", request.amount.as_ref())?;
             if !amount.is_positive() {
@@ -29,7 +30,7 @@ impl BalanceService for Api {
             let request_id = name("request_id", &request.request_id)?;
             let kind = CreditKind::TopUp(amount);
             let command = CreditCommand { account, kind, currency: Some(currency), request_id };
-            let (balance, duplicate) = self.credit_money(command, currency).await?;
+            let (balance, duplicate) = self.credit_money(&caller, "TopUp", command, currency).await?;
             Ok(v1::TopUpResponse { balance: Some(balance), duplicate })
         })
         .await
@@ -40,13 +41,13 @@ impl BalanceService for Api {
         request: Request<v1::GrantAllowanceRequest>,
     ) -> Result<Response<v1::GrantAllowanceResponse>, Status> {
         answered("GrantAllowance", async {
-            let request = request.get_ref();
+            let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
             let catalog = self.store.catalog();
             let kind = CreditKind::Allowance(Self::allowance(&catalog, "allowance", &request.allowance)?);
             let request_id = name("request_id", &request.request_id)?;
             let command = CreditCommand { account, kind, currency: None, request_id };
-            let (_, bucket, duplicate) = self.credit(command).await?;
+            let (_, bucket, duplicate) = self.credit(&caller, "GrantAllowance", command).await?;
             Ok(v1::GrantAllowanceResponse { bucket_id: bucket.0, duplicate })
         })
         .await
@@ -54,7 +55,7 @@ impl BalanceService for Api {
 
     async fn adjust(&self, request: Request<v1::AdjustRequest>) -> Result<Response<v1::AdjustResponse>, Status> {
         answered("Adjust", async {
-            let request = request.get_ref();
+            let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
             let (amount, currency) = money("amount", request.amount.as_ref())?;
             if amount == Money::ZERO {
@@ -64,7 +65,7 @@ impl BalanceService for Api {
             let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
             let kind = CreditKind::Adjustment(amount, reason);
             let command = CreditCommand { account, kind, currency: Some(currency), request_id };
-            let (balance, duplicate) = self.credit_money(command, currency).await?;
+            let (balance, duplicate) = self.credit_money(&caller, "Adjust", command, currency).await?;
             if !duplicate {
                 tracing::info!(account = account.0, %amount, request_id, reason, "balance adjusted");
             }
@@ -75,7 +76,7 @@ impl BalanceService for Api {
 
     async fn transfer(&self, request: Request<v1::TransferRequest>) -> Result<Response<v1::TransferResponse>, Status> {
         answered("Transfer", async {
-            let request = request.get_ref();
+            let (caller, request) = (Caller::of(&request), request.get_ref());
             let from = self.resolve("from", request.from.as_ref())?;
             let to = self.resolve("to", request.to.as_ref())?;
             let (amount, currency) = money("amount", request.amount.as_ref())?;
@@ -83,7 +84,7 @@ impl BalanceService for Api {
             let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
             self.check_journal()?;
             let order = TransferOrder { from, to, amount, currency, request_id, reason };
-            let sent = self.store.send_transfer(order);
+            let sent = self.by(&caller, "Transfer", reason).send_transfer(order);
             let (balance, duplicate) = self.durable(sent).await?.map_err(|failed| transfer_failed(&failed))?;
             let returned = self.store.deliver_transfers(from);
             let returned = self.durable(returned).await?;
@@ -116,9 +117,15 @@ impl BalanceService for Api {
 
 impl Api {
     /// Executes a credit of money. Returns the balance afterwards, and whether it had been done before.
-    async fn credit_money(&self, command: CreditCommand<'_>, given: Currency) -> Result<(v1::Money, bool), Status> {
+    async fn credit_money(
+        &self,
+        caller: &Caller,
+        method: &'static str,
+        command: CreditCommand<'_>,
+        given: Currency,
+    ) -> Result<(v1::Money, bool), Status> {
         let account = command.account;
-        let (balance, _, repeated) = self.credit(command).await?;
+        let (balance, _, repeated) = self.credit(caller, method, command).await?;
         // The core has compared the currency, unless it only repeated an answer.
         if repeated {
             let currency = self.read_account(account).await?.currency;
@@ -129,9 +136,21 @@ impl Api {
         Ok((money_of(balance, given), repeated))
     }
 
-    async fn credit(&self, command: CreditCommand<'_>) -> Result<(Money, BucketId, bool), Status> {
+    async fn credit(
+        &self,
+        caller: &Caller,
+        method: &'static str,
+        command: CreditCommand<'_>,
+    ) -> Result<(Money, BucketId, bool), Status> {
         self.check_journal()?;
-        let done = self.store.credit(command);
+        let reason = match command.kind {
+            CreditKind::Adjustment(_, reason) => reason,
+            CreditKind::TopUp(_)
+            | CreditKind::Allowance(_)
+            | CreditKind::Transfer { .. }
+            | CreditKind::Voucher { .. } => "",
+        };
+        let done = self.by(caller, method, reason).credit(command);
         let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         match done.outcome {
             Outcome::Credited { balance, bucket } => Ok((balance, bucket, done.repeated)),

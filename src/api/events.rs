@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
+    by::Caller,
     convert::name,
     notices::event_of,
     status::{answered, not_found, too_old, unavailable},
@@ -71,7 +72,8 @@ impl EventService for Api {
             if self.store.outbox().acknowledged(consumer).is_none() {
                 return Err(not_found("consumer", format_args!("`{consumer}` has never acknowledged anything")));
             }
-            self.durable(self.store.forget_consumer(consumer)).await?;
+            let caller = Caller::of(&request);
+            self.durable(self.by(&caller, "ForgetConsumer", "").forget_consumer(consumer)).await?;
             tracing::info!(consumer, "consumer of events forgotten");
             Ok(v1::ForgetConsumerResponse {})
         })

@@ -5,8 +5,10 @@
 
 pub mod access;
 mod accounts;
+mod audit;
 mod backoff;
 mod balances;
+mod by;
 mod catalog;
 pub mod client;
 mod convert;
@@ -15,11 +17,14 @@ mod health;
 mod history;
 mod notices;
 pub mod push;
+mod records;
 mod server;
 mod sessions;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;
+mod throttle;
+mod vouchers;
 
 use std::sync::Arc;
 
@@ -27,6 +32,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    audit::entry as audit_message,
+    by::RefusalTrail,
+    records::{record as record_message, totals as record_totals},
     server::{ServeError, serve},
     status::code_name,
 };
@@ -73,6 +81,8 @@ pub struct Api {
     /// Cancelled when the server shuts down: open streams end.
     closing: CancellationToken,
     subscriptions: Arc<Semaphore>,
+    /// Wrong voucher codes of accounts and callers.
+    guesses: Arc<throttle::Throttle>,
     fitness: Fitness,
 }
 
@@ -84,6 +94,7 @@ impl Api {
             health,
             closing: CancellationToken::new(),
             subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS_MAX)),
+            guesses: Arc::default(),
             fitness: Fitness::default(),
         }
     }

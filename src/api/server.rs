@@ -11,9 +11,10 @@ use super::{
     Api,
     access::{self, Access},
     v1::{
-        account_service_server::AccountServiceServer, balance_service_server::BalanceServiceServer,
-        catalog_service_server::CatalogServiceServer, event_service_server::EventServiceServer,
-        session_service_server::SessionServiceServer,
+        account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer,
+        balance_service_server::BalanceServiceServer, catalog_service_server::CatalogServiceServer,
+        event_service_server::EventServiceServer, record_service_server::RecordServiceServer,
+        session_service_server::SessionServiceServer, voucher_service_server::VoucherServiceServer,
     },
 };
 use crate::rating::CATALOG_OCTETS_MAX;
@@ -100,5 +101,8 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
         .add_service(BalanceServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(catalog)
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
-        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
+        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(RecordServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(AuditServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(VoucherServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX)))
 }

@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
+    by::Caller,
     convert::{kind_of, millis, money_of},
     status::{answered, invalid, not_found, refused},
     v1::{self, session_service_server::SessionService},
@@ -11,6 +12,8 @@ use super::{
 use crate::{
     charging::{Command, Measure, Quota, Session},
     ids::{AccountId, BucketId, SessionKey, SessionNo},
+    journal::FileDisk,
+    store::Audited,
     units::{Currency, Money},
 };
 
@@ -35,10 +38,10 @@ impl SessionService for Api {
         request: Request<v1::ReAuthoriseRequest>,
     ) -> Result<Response<v1::ReAuthoriseResponse>, Status> {
         answered("ReAuthorise", async {
-            let request = request.get_ref();
-            let group = request.rating_group;
-            self.session_command(&request.session_id, request.sub_session_id, |key| Command::ReAuthorise(key, group))
-                .await?;
+            let (caller, request) = (Caller::of(&request), request.get_ref());
+            let (group, by) = (request.rating_group, self.by(&caller, "ReAuthorise", ""));
+            let command = |key| Command::ReAuthorise(key, group);
+            self.session_command(by, &request.session_id, request.sub_session_id, command).await?;
             Ok(v1::ReAuthoriseResponse {})
         })
         .await
@@ -49,8 +52,9 @@ impl SessionService for Api {
         request: Request<v1::TerminateSessionRequest>,
     ) -> Result<Response<v1::TerminateSessionResponse>, Status> {
         answered("TerminateSession", async {
-            let request = request.get_ref();
-            self.session_command(&request.session_id, request.sub_session_id, Command::Abort).await?;
+            let (caller, request) = (Caller::of(&request), request.get_ref());
+            let by = self.by(&caller, "TerminateSession", "");
+            self.session_command(by, &request.session_id, request.sub_session_id, Command::Abort).await?;
             Ok(v1::TerminateSessionResponse {})
         })
         .await
@@ -61,6 +65,7 @@ impl Api {
     /// Executes a command about a running session.
     async fn session_command(
         &self,
+        by: Audited<'_, FileDisk>,
         session_id: &str,
         sub_session: u64,
         command: impl FnOnce(SessionKey) -> Command<'static>,
@@ -71,7 +76,7 @@ impl Api {
             return Err(invalid("session_id", format_args!("must be 1 to {SESSION_ID_OCTETS_MAX} octets")));
         }
         let key = SessionKey::of_sub_session(id, sub_session);
-        let done = self.store.session_command(key, &command(key));
+        let done = by.session_command(key, session_id, &command(key));
         let done = done.ok_or_else(|| not_found("session_id", "there is no such session"))?;
         self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
         Ok(())

@@ -35,7 +35,7 @@ pub(super) fn too_old(error: CursorTooOld) -> Status {
 /// The core's refusal.
 pub(super) fn refused(refusal: &Refusal) -> Status {
     let code = match refusal {
-        Refusal::UnknownAccount(_) | Refusal::UnknownSession => Code::NotFound,
+        Refusal::UnknownAccount(_) | Refusal::UnknownSession | Refusal::NoSuchVoucher => Code::NotFound,
         Refusal::AccountExists(_) | Refusal::IdentityTaken(_) | Refusal::SubscriberExists(_) => Code::AlreadyExists,
         Refusal::Terminated(_)
         | Refusal::RequestIdReused(_)

@@ -1,8 +1,11 @@
 //! Accounts: who pays.
 
-use super::{Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryLine, MemberNo, Profile, profile::Counter};
+use std::sync::Arc;
+
+use super::{Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryLine, Life, MemberNo, Profile, profile::Counter};
 use crate::{
     ids::{AccountId, BucketId, Identity, SessionNo},
+    time::Timestamp,
     units::{Currency, Money},
 };
 
@@ -117,8 +120,38 @@ impl Account {
     }
 
     /// When something is to be done about it by itself; `None` = never.
-    pub fn next_due(&self) -> Option<crate::time::Timestamp> {
-        self.profile.as_deref().filter(|_| self.state != AccountState::Terminated)?.next_due()
+    pub fn next_due(&self) -> Option<Timestamp> {
+        if self.state == AccountState::Terminated {
+            return None;
+        }
+        let profile = self.profile.as_deref().and_then(Profile::next_due);
+        [self.next_in_life(), profile].into_iter().flatten().min()
+    }
+
+    /// When the next step in its life is due, or money runs out. The life of an account on the red list does not end.
+    pub(super) fn next_in_life(&self) -> Option<Timestamp> {
+        let life = self.life().filter(|_| !self.never_stop).and_then(Life::next_due);
+        self.buckets.iter().filter_map(Bucket::runs_out).chain(life).min()
+    }
+
+    /// Where its life has come to; `None` = it has no plan, and its life no end.
+    pub fn life(&self) -> Option<&Life> {
+        self.profile.as_deref().map(|profile| &profile.life)
+    }
+
+    /// Its plan in the catalog.
+    pub fn plan(&self) -> Option<&Arc<str>> {
+        self.profile.as_deref()?.plan.as_ref()
+    }
+
+    /// Whether its validity has ended: nothing chargeable is granted until it is extended.
+    pub fn is_lapsed(&self) -> bool {
+        self.life().is_some_and(|life| life.lapsed)
+    }
+
+    /// Whether its life begins with its first chargeable use, and there was none yet.
+    pub fn waits_for_use(&self) -> bool {
+        self.plan().is_some() && self.life().is_some_and(|life| life.activated.is_none())
     }
 
     /// All identities of all its subscribers.

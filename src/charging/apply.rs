@@ -54,7 +54,10 @@ impl State {
                 }
                 self.credited += i128::from(opening);
                 self.balances += i128::from(opening);
-                self.accounts.insert(*account, new);
+                if self.accounts.insert(*account, new).is_none() {
+                    self.account_ids.push(*account);
+                }
+                self.record_opening(*account, buckets, *at);
             }
             Event::SubscriberCreated { account, subscriber, .. } => {
                 if let Some(account) = self.accounts.get_mut(account) {
@@ -67,6 +70,9 @@ impl State {
             Event::EventCharged(event) => self.apply_event(event),
             Event::Credited(event) => self.apply_credit(event),
             Event::OrphanUsage(event) => self.apply_orphan(event),
+            Event::VouchersCreated { batch, vouchers, .. } => self.create_vouchers(batch, vouchers),
+            Event::VoucherMarked { key, mark, .. } => self.mark_voucher(*key, mark),
+            Event::VouchersBlocked { batch, blocked, .. } => self.block_vouchers(batch, *blocked),
             Event::SessionClosed { session, cause, wake, at } => {
                 self.wake(wake, *at);
                 self.close(*session, *cause, *at);
@@ -214,7 +220,11 @@ impl State {
 
     /// Adds to (sign 1) or takes from (sign -1) what is reserved in buckets.
     fn reserve(&mut self, account: AccountId, draws: &[Draw], sign: i64) {
+        if draws.is_empty() {
+            return;
+        }
         let Some(account) = self.accounts.get_mut(&account) else { return };
+        let before = account.next_due();
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
                 bucket.reserved += sign * draw.amount;
@@ -225,11 +235,15 @@ impl State {
                 counter.reserved += sign * draw.amount;
             }
         }
+        // What is given back to a bucket that has run out is due to go.
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
     }
 
     /// Takes from buckets, and tells how many units came from allowances.
     fn debit(&mut self, account: AccountId, draws: &[Draw], charged: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
+        let before = account.next_due();
         let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
@@ -245,12 +259,15 @@ impl State {
         }
         account.debited = account.debited.saturating_add(charged);
         self.debited += i128::from(charged.micros());
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
         units
     }
 
     fn apply_event(&mut self, event: &EventCharged) {
         let refund = event.action == EventAction::Refund;
         self.begin(event.account, &event.begun, event.at);
+        let mut from_allowances = Vec::with_capacity(event.steps.len());
         for step in &event.steps {
             let (kind, amount, units) = if refund {
                 let units = self.give_back(event.account, &step.debits, step.charged);
@@ -265,7 +282,9 @@ impl State {
                 units,
                 HistoryLine { catalog: event.catalog, ..HistoryLine::money(event.at, kind, amount) },
             );
+            from_allowances.push(units);
         }
+        self.record_event(event, &from_allowances);
         self.apply_notices(event.account, &event.notices);
         if let Some(DebitRef { key, number }) = event.refund_of
             && let Some(debit) = self.charged_event(key, event.account, number)
@@ -285,6 +304,7 @@ impl State {
 
     /// Usage without a session: charged if it has steps, and remembered, so that a copy of the report is known as one.
     fn apply_orphan(&mut self, event: &OrphanUsage) {
+        let mut from_allowances = Vec::new();
         if let Some(account) = event.account {
             self.begin(account, &event.begun, event.at);
             for step in &event.steps {
@@ -292,10 +312,12 @@ impl State {
                 let line = HistoryLine::money(event.at, HistoryKind::Usage, -step.charged);
                 let line = HistoryLine { catalog: event.catalog, ..line };
                 self.remember_step(account, event.session_id.as_bytes(), step, units, line);
+                from_allowances.push(units);
             }
             self.apply_notices(account, &event.notices);
         }
         let key = SessionKey::of_sub_session(event.session_id.as_bytes(), event.sub_session);
+        self.record_late(event, &from_allowances);
         let answer = Arc::new(Answer::bare(event.kind, event.number, event.verdict));
         let account = event.account.unwrap_or(NOBODY);
         let key = report_key(key, event.kind, event.number);
@@ -330,6 +352,7 @@ impl State {
     /// Puts back into buckets what was taken out of them, and tells how many units went to allowances.
     fn give_back(&mut self, account: AccountId, draws: &[Draw], money: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
+        let before = account.next_due();
         let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
@@ -346,12 +369,15 @@ impl State {
         }
         account.credited = account.credited.saturating_add(money);
         self.credited += i128::from(money.micros());
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
         units
     }
 
     fn apply_credit(&mut self, event: &Credited) {
         let keep = self.retention.history_entries;
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
+        let before = account.next_due();
         let is_money = event.kind != HistoryKind::Allowance;
         if let Some(bucket) = &event.new_bucket {
             account.buckets.retain(|bucket| !bucket.is_spent(event.at));
@@ -381,6 +407,14 @@ impl State {
             line.unit_kind = Some(kind);
         }
         account.remember(&line, keep);
+        let given = change::give(account, event, keep);
+        (self.balances, self.credited) = (self.balances + given, self.credited + given);
+        if let Some(life) = &event.life {
+            account.profile.get_or_insert_default().life = (**life).clone();
+        }
+        let after = account.next_due();
+        self.queue_account(event.account, before, after);
+        self.record_credit(event);
         self.apply_notices(event.account, &event.notices);
         for session in &event.reauthorise {
             self.mark_reauthorise(*session, true, None);
@@ -498,6 +532,7 @@ impl State {
                 account.remember(&HistoryLine::usage(&session, quota, at), keep);
             }
         }
+        self.record_session(&session, cause, at);
         let answered = matches!(cause, ClosingCause::Terminated | ClosingCause::Refused);
         let answer = session.answers.back().filter(|_| answered);
         let closed = Closed::new(key, session.account, at, answer);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::MemberNo;
+use super::{HistoryKind, MemberNo};
 use crate::{ids::BucketId, time::Timestamp, units::UnitKind};
 
 /// What a bucket holds.
@@ -46,15 +46,33 @@ pub struct Bucket {
 impl Bucket {
     /// Priority of the main money bucket: after everything else.
     pub const MAIN_PRIORITY: u32 = 1_000;
+    /// Priority of money that was given: after allowances, and before what was paid in, which does not run out.
+    pub const GIFT_PRIORITY: u32 = 900;
 
     /// The place in the order of consumption: priority, then soonest expiry, then id (design section 4).
     pub fn rank(&self) -> (u32, Timestamp, BucketId) {
         (self.priority, self.expires.unwrap_or(Timestamp::from_millis(u64::MAX)), self.id)
     }
 
-    /// Whether it is an allowance that can pay for nothing any more, and that nothing holds: it may go.
+    /// Whether it can pay for nothing any more, and nothing holds it: it may go. Money never goes with it.
     pub fn is_spent(&self, now: Timestamp) -> bool {
-        self.kind != BucketKind::Money && self.reserved == 0 && (self.amount == 0 || !self.is_valid(now))
+        let ran_out = self.kind != BucketKind::Money && !self.is_valid(now);
+        self.id != BucketId::MAIN && self.reserved == 0 && (self.amount == 0 || ran_out)
+    }
+
+    /// When what is left of its money is gone; `None` = nothing that is free will go. What sessions hold is theirs until they
+    /// give it back.
+    pub fn runs_out(&self) -> Option<Timestamp> {
+        self.expires.filter(|_| self.kind == BucketKind::Money && self.amount > self.reserved)
+    }
+
+    /// What the history calls it when it is given.
+    pub(super) fn opening_kind(&self) -> HistoryKind {
+        match self.kind {
+            BucketKind::Money => HistoryKind::Gift,
+            BucketKind::Units(_) if self.rolled > 0 => HistoryKind::RollOver,
+            BucketKind::Units(_) => HistoryKind::Allowance,
+        }
     }
 
     /// Whether it can still be used for new grants.

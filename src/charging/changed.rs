@@ -36,6 +36,8 @@ pub struct AccountChanged {
     pub state: Option<AccountState>,
     /// How far below zero it may go.
     pub credit_limit: Option<Money>,
+    /// Whether it is on the red list.
+    pub never_stop: Option<bool>,
     /// Its plan; `Some(None)` = none any more.
     pub plan: Option<Option<Arc<str>>>,
     /// The day on which its cycles begin.

@@ -7,7 +7,7 @@ use crate::{
     units::{Currency, Money, UnitKind, Units},
 };
 
-use super::{AccountState, ManageCommand, Measure, MemberNo, Subscriber};
+use super::{AccountState, ManageCommand, Measure, MemberNo, Subscriber, VoucherCommand};
 
 /// Anything that may change a partition.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub enum Command<'a> {
     Credit(CreditCommand<'a>),
     /// Anything else that is done with an account.
     Manage(ManageCommand<'a>),
+    /// Makes, takes, blocks vouchers.
+    Voucher(VoucherCommand<'a>),
     /// Does the next thing that is due for an account by itself.
     CatchUp {
         /// The account.
@@ -237,6 +239,10 @@ impl SplitUsage {
 pub struct Used {
     /// Total octets.
     pub octets: u64,
+    /// The part of them that came from the user, if the client said it (CC-Input-Octets).
+    pub input: u64,
+    /// The part that went to the user (CC-Output-Octets).
+    pub output: u64,
     /// Seconds.
     pub seconds: u64,
     /// Service-specific units.
@@ -256,10 +262,19 @@ impl Used {
         }
     }
 
+    /// What was reported, by what it counts.
+    pub(super) fn by_measure(self) -> [(Measure, u64); 4] {
+        let units = [UnitKind::Octets, UnitKind::Seconds, UnitKind::Events].map(Measure::Units);
+        let [octets, seconds, events] = units;
+        [octets, seconds, events, Measure::Money].map(|measure| (measure, self.amount(measure)))
+    }
+
     /// Both together, up to the end of the range.
     pub fn plus(self, other: Self) -> Self {
         Self {
             octets: self.octets.saturating_add(other.octets),
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
             seconds: self.seconds.saturating_add(other.seconds),
             events: self.events.saturating_add(other.events),
             money: self.money.saturating_add(other.money),
@@ -384,6 +399,13 @@ pub enum CreditKind<'a> {
         amount: Money,
         /// Who sent it.
         from: AccountId,
+    },
+    /// A voucher worth money.
+    Voucher {
+        /// How much.
+        amount: Money,
+        /// Its batch.
+        batch: &'a str,
     },
     /// Money by an operator's decision; may be below zero.
     Adjustment(Money, &'a str),

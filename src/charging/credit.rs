@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Bucket, BucketKind, CreditCommand, CreditKind, Credited, Decided, Draw, Event, HistoryKind,
-    MemberNo, Notice, NoticeKind, Outcome, Refusal, State, lifecycle,
+    LifeStep, MemberNo, Notice, NoticeKind, Outcome, Refusal, State,
+    bonus::{self, Bonus},
+    life, lifecycle,
     quota::{Allocation, BALANCE_MAX, Ledger},
 };
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
 };
 
 /// Buckets in one account. The order of consumption is walked for every request.
-const ACCOUNT_BUCKETS_MAX: usize = 64;
+pub(super) const ACCOUNT_BUCKETS_MAX: usize = 64;
 
 pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'_>, now: Timestamp) -> Decided {
     let Some(account) = state.account(command.account) else {
@@ -31,7 +33,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
         return Decided::refused(Refusal::Terminated(account.id));
     }
     match command.kind {
-        CreditKind::TopUp(amount) | CreditKind::Transfer { amount, .. }
+        CreditKind::TopUp(amount) | CreditKind::Transfer { amount, .. } | CreditKind::Voucher { amount, .. }
             if !amount.is_positive() || amount > Money::MAX_INPUT =>
         {
             Decided::refused(Refusal::BadAmount(amount))
@@ -44,6 +46,9 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
         CreditKind::TopUp(amount) => money(state, catalog, account, command, HistoryKind::TopUp, amount, "", now),
         CreditKind::Adjustment(amount, reason) => {
             money(state, catalog, account, command, HistoryKind::Adjustment, amount, reason, now)
+        }
+        CreditKind::Voucher { amount, batch } => {
+            money(state, catalog, account, command, HistoryKind::Voucher, amount, batch, now)
         }
         CreditKind::Transfer { amount, from } => {
             let reason = format!("account {from}");
@@ -59,6 +64,7 @@ fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
     let same = match command.kind {
         CreditKind::TopUp(amount) => known.kind == HistoryKind::TopUp && known.amount == amount.micros(),
         CreditKind::Transfer { amount, .. } => known.kind == HistoryKind::TransferIn && known.amount == amount.micros(),
+        CreditKind::Voucher { amount, .. } => known.kind == HistoryKind::Voucher && known.amount == amount.micros(),
         CreditKind::Adjustment(amount, _) => known.kind == HistoryKind::Adjustment && known.amount == amount.micros(),
         CreditKind::Allowance(allowance) => known.kind == HistoryKind::Allowance && *known.allowance == *allowance.name,
     };
@@ -103,15 +109,19 @@ fn money(
     reason: &str,
     now: Timestamp,
 ) -> Decided {
+    let bonus = match kind {
+        HistoryKind::TopUp => bonus::of_top_up(catalog, account, amount, now),
+        _ => Bonus::default(),
+    };
     let in_range = |money: Option<Money>| money.filter(|m| m.micros().unsigned_abs() <= BALANCE_MAX.unsigned_abs());
     let main = account.bucket(BucketId::MAIN).map_or(0, |bucket| bucket.amount);
     let (Some(balance), Some(_), Some(_)) = (
-        in_range(account.balance().checked_add(amount)),
+        in_range(account.balance().checked_add(amount).and_then(|money| money.checked_add(bonus.money()))),
         in_range(Money::from_micros(main).checked_add(amount)),
         in_range(if amount.is_negative() {
             account.debited.checked_sub(amount)
         } else {
-            account.credited.checked_add(amount)
+            account.credited.checked_add(amount).and_then(|money| money.checked_add(bonus.money()))
         }),
     ) else {
         return Decided::refused(Refusal::OutOfRange);
@@ -121,14 +131,18 @@ fn money(
         Allocation { draws: vec![Draw { bucket: BucketId::MAIN, amount: -amount.micros() }], ..Allocation::default() };
     ledger.debit(&change);
     let mut notices = Vec::new();
-    if kind == HistoryKind::TopUp {
+    if matches!(kind, HistoryKind::TopUp | HistoryKind::Voucher) {
         let told = NoticeKind::TopUp { amount, request_id: command.request_id.into() };
         notices.push(Notice { account: account.id, at: now, balance, kind: told });
     }
     if amount.is_negative() {
         notices.extend(lifecycle::notices_of_debit(account, &ledger, catalog, now));
     }
-    let back = account.credit_stopped && !lifecycle::is_exhausted(account, &ledger);
+    let lapsed = account.is_lapsed() && bonus.life.is_none();
+    if let (true, Some(life)) = (account.is_lapsed(), &bonus.life) {
+        notices.push(Notice { balance, ..life::told(account, LifeStep::Revived, life.valid_until, now) });
+    }
+    let served = !lapsed && !lifecycle::has_nothing_left(account, &ledger, &bonus);
     finish(
         state,
         account,
@@ -141,9 +155,10 @@ fn money(
             new_bucket: None,
             reason,
             balance,
-            back,
-            helps: amount.is_positive() && !lifecycle::is_exhausted(account, &ledger),
+            back: account.credit_stopped && served,
+            helps: amount.is_positive() && served,
             notices,
+            bonus,
         },
     )
 }
@@ -171,9 +186,10 @@ fn grant_allowance(
             new_bucket: Some(Box::new(bucket)),
             reason: "",
             balance: account.balance(),
-            back: account.credit_stopped,
-            helps: true,
+            back: account.credit_stopped && !account.is_lapsed(),
+            helps: !account.is_lapsed(),
             notices: Vec::new(),
+            bonus: Bonus::default(),
         },
     )
 }
@@ -190,10 +206,11 @@ struct Finish<'a> {
     /// Sessions that wait for credit may get some.
     helps: bool,
     notices: Vec<Notice>,
+    bonus: Bonus,
 }
 
 fn finish(state: &State, account: &Account, command: &CreditCommand<'_>, now: Timestamp, parts: Finish<'_>) -> Decided {
-    let Finish { kind, bucket, amount, new_bucket, reason, balance, back, helps, mut notices } = parts;
+    let Finish { kind, bucket, amount, new_bucket, reason, balance, back, helps, mut notices, bonus } = parts;
     if back {
         notices.push(Notice { account: account.id, at: now, balance, kind: NoticeKind::Reconnect });
     }
@@ -210,6 +227,8 @@ fn finish(state: &State, account: &Account, command: &CreditCommand<'_>, now: Ti
         balance,
         reauthorise,
         notices,
+        life: bonus.life.map(Box::new),
+        gifts: bonus.gifts,
     }));
     let outcome = Outcome::Credited { balance, bucket };
     Decided { event: Some(event), outcome, repeated: false, altered: false, account: None }

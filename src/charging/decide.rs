@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, MemberNo, Session,
     State, Subscriber, SubscriberSpec, credit, event_charging, interrogate, lifecycle, manage, price_lists::PriceLists,
-    turn,
+    turn, voucher,
 };
 use crate::{
     ids::{AccountId, BucketId, SessionNo},
@@ -88,6 +88,9 @@ pub enum Refusal {
     /// Zero, negative where that makes no sense, or more than may be moved at once.
     #[error("{0} is not an amount that can be moved here")]
     BadAmount(Money),
+    /// No voucher has this code.
+    #[error("there is no voucher with this code")]
+    NoSuchVoucher,
     /// Something that the command names is not there, or does not fit.
     #[error("{0}")]
     NotPossible(String),
@@ -162,6 +165,7 @@ fn of_command(
         Command::Credit(request) => credit::decide(state, catalog, request, now),
         Command::Manage(request) => manage::decide(state, catalog, request, now),
         Command::CatchUp { account, use_begins } => turn::decide(state, catalog, *account, *use_begins, now),
+        Command::Voucher(request) => voucher::decide(state, request, now),
         Command::CreateAccount(spec) => create_account(state, spec, now),
         Command::CreateSubscriber(spec) => create_subscriber(state, spec, now),
         Command::SetState { account, state: target, reason } => set_state(state, *account, *target, reason, now),

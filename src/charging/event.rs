@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, HistoryKind, Measure, MemberNo,
-    RequestKind, Subscriber, Terms, Used, Verdict,
+    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, Given, HistoryKind, Life, Measure,
+    MemberNo, RequestKind, Subscriber, Terms, Used, Verdict, VoucherBatch, VoucherMark,
 };
 use crate::{
-    ids::{AccountId, BucketId, QuotaKey, SessionId, SessionKey, SessionNo},
+    ids::{AccountId, BucketId, QuotaKey, SessionId, SessionKey, SessionNo, VoucherKey},
     rating::Attributes,
     time::Timestamp,
     units::{Currency, Money},
@@ -59,6 +59,33 @@ pub enum Event {
     Credited(Box<Credited>),
     /// An account changed otherwise: products, fees, cycles, members, transfers, life.
     AccountChanged(Box<AccountChanged>),
+    /// A batch of vouchers was made: those of it that live in this partition.
+    VouchersCreated {
+        /// The batch.
+        batch: Box<VoucherBatch>,
+        /// Their numbers and keys.
+        vouchers: Vec<(u32, VoucherKey)>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A voucher is being redeemed, was redeemed, or is open again.
+    VoucherMarked {
+        /// Its key.
+        key: VoucherKey,
+        /// What has become of it.
+        mark: VoucherMark,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nothing of a batch of vouchers is redeemed any more, or again.
+    VouchersBlocked {
+        /// Its name.
+        batch: Arc<str>,
+        /// Whether it is blocked.
+        blocked: bool,
+        /// When.
+        at: Timestamp,
+    },
     /// Usage was reported that belongs to no session: recorded, not charged (spec C-90, I-13).
     OrphanUsage(Box<OrphanUsage>),
     /// A session ended without a final request.
@@ -209,7 +236,8 @@ pub struct Step {
     pub rated: u64,
     /// That money.
     pub charged: Money,
-    /// Where it came from, units and money.
+    /// Where it came from: units, then money, as many as were not `rated` and as much as was `charged`; and then the counters
+    /// that it counts in.
     pub debits: Vec<Draw>,
     /// The new reservation.
     pub holds: Vec<Draw>,
@@ -221,7 +249,8 @@ pub struct Step {
     pub final_units: bool,
     /// Units were asked for and refused for want of credit.
     pub refused: bool,
-    /// The tariff of the service that the usage was rated by; `None` = the service's own price.
+    /// The tariff of the service that the usage was rated by; `None` = the service's own price. With `/up` behind it, or
+    /// alone, its price of octets from the user.
     pub tariff: Option<Arc<str>>,
     /// Under which terms the new grant was made; `None` = the service's own price, and no change is near.
     pub terms: Option<Arc<Terms>>,
@@ -229,6 +258,8 @@ pub struct Step {
     pub pool: Option<u32>,
     /// The slice that the new grant was made by, where slices grow (spec G-116); 0 = a fixed slice.
     pub slice: u64,
+    /// What was taken off the price of the usage.
+    pub discount: Option<Given>,
     /// The version of the catalog that usage was rated by or the grant made by; 0 = the session's.
     pub catalog: u32,
 }
@@ -298,6 +329,10 @@ pub struct Credited {
     pub reauthorise: Vec<SessionNo>,
     /// What provisioning must hear.
     pub notices: Vec<Notice>,
+    /// Where the account's life has come to, if a top-up has extended it.
+    pub life: Option<Box<Life>>,
+    /// What came with a top-up: buckets that are new, or more for known ones.
+    pub gifts: Vec<Bucket>,
 }
 
 /// Usage that belongs to no session.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::{
     Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
     Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    contract::{Contract, Purpose},
     interrogate::extras::answer_extras,
     lifecycle,
-    quota::{Allocation, Demand, Ledger, Tariff},
+    quota::{Allocation, Demand, Given, Ledger, Tariff},
     rate::{Priced, Rate},
     refund,
     state::event_key,
@@ -50,6 +51,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     }
     let demand = if enquiry { Demand::All } else { Demand::Affordable };
     let (moment, untimely) = catalog.moment(request.happened, now);
+    let contract = Contract::of(catalog, account, request.member, moment);
     let mut ledger = Ledger::new(account, now);
     let (mut cost, mut enough) = (Money::ZERO, true);
     // A request that names no service means one unit of the context's default service.
@@ -57,16 +59,16 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
     let (mut steps, mut replies) = (Vec::with_capacity(services.len()), Vec::with_capacity(services.len()));
     for service in services {
-        let rated = rate(catalog, &ledger, account, request, service, (demand, moment));
+        let rated = rate(catalog, &contract, &mut ledger, account, request, service, (demand, moment));
         let (verdict, grant) = match rated {
-            Ok((tariff, priced, ..)) if priced.is_free(tariff) && request.client.free_of_charge_4011 => {
+            Ok(Rated { tariff, priced, .. }) if priced.is_free(tariff) && request.client.free_of_charge_4011 => {
                 (Verdict::NotApplicable, None)
             }
-            Ok((tariff, priced, allocation, want)) if allocation.units == want => {
-                ledger.debit(&allocation);
-                cost = cost.saturating_add(allocation.cost);
-                let grant = Grant { measure: tariff.measure(), amount: want };
-                steps.push(step(service, tariff, priced, allocation));
+            Ok(rated) if rated.allocation.units == rated.want => {
+                ledger.debit(&rated.allocation);
+                cost = cost.saturating_add(rated.allocation.cost);
+                let grant = Grant { measure: rated.tariff.measure(), amount: rated.want };
+                steps.push(step(service, rated));
                 (Verdict::Success, Some(grant))
             }
             Ok(_) => {
@@ -97,11 +99,11 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         answer.replies.clear();
     }
     let answer = Arc::new(answer);
-    let notices = if steps.iter().any(|step| !step.debits.is_empty()) {
-        lifecycle::notices_of_debit(account, &ledger, catalog, now)
-    } else {
-        Vec::new()
-    };
+    let mut notices = Vec::new();
+    if steps.iter().any(|step| !step.debits.is_empty()) {
+        notices = lifecycle::notices_of_debit(account, &ledger, catalog, now);
+        notices.extend(contract.notices(&ledger, now));
+    }
     debug_assert!(notices.iter().all(|notice| !matches!(notice.kind, NoticeKind::Overdraft { .. })));
     let event = Event::EventCharged(Box::new(EventCharged {
         at: now,
@@ -115,7 +117,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         refund_of: None,
         reauthorise: Vec::new(),
         untimely: request.happened.filter(|_| untimely),
-        begun: Vec::new(),
+        begun: ledger.begun(),
         catalog: 0,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
@@ -177,23 +179,43 @@ fn is_altered(request: &EventRequest<'_>, answer: &Answer) -> bool {
             || request.services.iter().zip(&answer.replies).any(|(service, reply)| wants_else(service, reply)))
 }
 
-/// The tariff, who would pay, and for how many units.
+/// A service of an event: by which price, who would pay, and for how many units.
+struct Rated<'a> {
+    tariff: Tariff<'a>,
+    priced: Priced<'a>,
+    discount: Option<Given>,
+    allocation: Allocation,
+    want: u64,
+}
+
 fn rate<'a>(
     catalog: &'a Catalog,
-    ledger: &Ledger<'_>,
+    contract: &Contract<'a>,
+    ledger: &mut Ledger<'_>,
     account: &Account,
     request: &EventRequest<'_>,
     service: &ServiceRequest,
     (demand, moment): (Demand, Timestamp),
-) -> Result<(Tariff<'a>, Priced<'a>, Allocation, u64), Verdict> {
+) -> Result<Rated<'a>, Verdict> {
     let (tariff, want) = tariff_of(catalog, request, service, account.currency)?;
     let priced = priced(tariff, request, moment);
-    let rate = Rate::new(tariff, priced.price, 0);
-    if account.state == AccountState::Stopped && !rate.is_free() && demand == Demand::Affordable {
-        return Ok((tariff, priced, Allocation::default(), want.max(1)));
+    let mut discount = None;
+    let mut rate = Rate::money();
+    if let Tariff::Service(found) = tariff {
+        discount = contract.discount(found).filter(|_| !priced.is_free(tariff)).map(Given::of);
+        let keep = Given::keep(discount.as_ref());
+        rate = Rate::new(tariff, contract.used_at(ledger, priced, found.kind, keep, 0));
     }
-    let allocation = ledger.allocate(rate, want, demand).map_err(|_| Verdict::RatingFailed)?;
-    Ok((tariff, priced, allocation, want))
+    if !rate.is_free() {
+        rate = rate.counted_in(contract.counted(ledger, tariff, Purpose::Event));
+    }
+    let stopped = account.state == AccountState::Stopped && !rate.is_capped_to_nothing();
+    let allocation = if (stopped || lifecycle::is_lapsed(account)) && !rate.is_free() && demand == Demand::Affordable {
+        Allocation::default()
+    } else {
+        ledger.allocate(&rate, want, demand).map_err(|_| Verdict::RatingFailed)?
+    };
+    Ok(Rated { tariff, priced, discount, allocation, want: want.max(1) })
 }
 
 /// The price that applies.
@@ -207,14 +229,16 @@ pub(super) fn priced<'a>(tariff: Tariff<'a>, request: &EventRequest<'_>, moment:
     }
 }
 
-fn step(service: &ServiceRequest, tariff: Tariff<'_>, priced: Priced<'_>, allocation: Allocation) -> Step {
+fn step(service: &ServiceRequest, rated: Rated<'_>) -> Step {
+    let Rated { tariff, priced, discount, allocation, .. } = rated;
     Step {
         key: service.key,
         service: match tariff {
             Tariff::Service(service) => Arc::clone(&service.name),
             Tariff::Money => "money".into(),
         },
-        tariff: priced.name.cloned(),
+        tariff: priced.position(),
+        discount,
         measure: tariff.measure(),
         used: allocation.units,
         rated: allocation.rated,

@@ -12,8 +12,11 @@ mod tariffs;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Decided, Event, Interrogated, Interrogation,
-    Opening, Origin, OrphanUsage, Pool, Reply, RequestKind, Session, State, Step, Verdict, lifecycle,
+    Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Counter, Decided, Event, Interrogated,
+    Interrogation, LifeStep, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Reply, RequestKind, Session,
+    State, Step, Verdict,
+    contract::Contract,
+    lifecycle,
     price_lists::{PriceList, PriceLists},
     quota::Ledger,
     session::{Novelty, SESSION_QUOTAS_USED_MAX},
@@ -136,7 +139,7 @@ fn orphan(
     if reported.is_some() {
         return Decided::repeated(answer);
     }
-    let (mut account, mut steps, mut notices) = (request.account, Vec::new(), Vec::new());
+    let (mut account, mut charged) = (request.account, Late::default());
     if let Some((lists, closed)) = ended
         && request.account.is_none_or(|account| account == closed.account)
         && let Some(payer) = state.account(closed.account)
@@ -144,9 +147,10 @@ fn orphan(
         account = Some(closed.account);
         if state.retention.charge_late_usage {
             let late = Interrogator::new(state, lists, request, now, payer, None, request.context);
-            (steps, notices) = late.charge_late();
+            charged = late.charge_late();
         }
     }
+    let Late { steps, notices, begun } = charged;
     let event = Event::OrphanUsage(Box::new(OrphanUsage {
         at: now,
         account,
@@ -159,10 +163,18 @@ fn orphan(
         steps,
         verdict,
         notices,
-        begun: Vec::new(),
+        begun,
         catalog: 0,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
+}
+
+/// What is charged for usage that came too late.
+#[derive(Default)]
+struct Late {
+    steps: Vec<Step>,
+    notices: Vec<Notice>,
+    begun: Vec<Counter>,
 }
 
 fn barred(account: &Account) -> bool {
@@ -201,6 +213,7 @@ struct Interrogator<'a> {
     emergency: bool,
     /// It was one before this request: what is reported is free (spec G-42).
     was_emergency: bool,
+    contract: Contract<'a>,
     ledger: Ledger<'a>,
     /// What pools hold.
     pools: Vec<Pool>,
@@ -224,6 +237,8 @@ impl<'a> Interrogator<'a> {
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let pools = session.map_or_else(Vec::new, |session| session.pools.clone());
         let (moment, untimely) = catalog.moment(request.happened, now);
+        let member = session.map_or(request.member, |session| session.member);
+        let contract = Contract::of(catalog, account, member, moment);
         let emergency = is_emergency(session, request);
         let was_emergency = match session {
             Some(session) => session.attributes.as_deref().is_some_and(|known| known.emergency),
@@ -244,6 +259,7 @@ impl<'a> Interrogator<'a> {
             attributes: from_now_on(session, request),
             emergency,
             was_emergency,
+            contract,
             ledger,
             pools,
             steps,
@@ -260,14 +276,20 @@ impl<'a> Interrogator<'a> {
     }
 
     /// Debits what is reported and grants nothing: for a session that has ended.
-    fn charge_late(mut self) -> (Vec<Step>, Vec<super::Notice>) {
+    fn charge_late(mut self) -> Late {
         for line in &self.lines() {
             self.debit(line);
         }
         self.ledger.settle();
         self.steps.retain(|step| step.used > 0);
-        let notices = lifecycle::notices_of_debit(self.account, &self.ledger, self.catalog, self.now);
-        (self.steps, notices)
+        Late { notices: self.notices(), begun: self.ledger.begun(), steps: self.steps }
+    }
+
+    /// What must be told after the debits.
+    fn notices(&self) -> Vec<Notice> {
+        let mut notices = lifecycle::notices_of_debit(self.account, &self.ledger, self.catalog, self.now);
+        notices.extend(self.contract.notices(&self.ledger, self.now));
+        notices
     }
 
     fn run(mut self) -> Decided {
@@ -300,14 +322,11 @@ impl<'a> Interrogator<'a> {
         self.release_idle_pools(&lines);
         self.ledger.settle();
         let debited = self.steps.iter().any(|step| !step.debits.is_empty());
-        let notices = if debited {
-            lifecycle::notices_of_debit(self.account, &self.ledger, self.catalog, self.now)
-        } else {
-            Vec::new()
-        };
-        let barred = barred(self.account) && !self.emergency;
+        let notices = if debited { self.notices() } else { Vec::new() };
+        let suspended = |notice: &Notice| matches!(notice.kind, NoticeKind::Life { step: LifeStep::Suspended, .. });
+        let barred = (barred(self.account) || notices.iter().any(suspended)) && !self.emergency;
         let stopped = self.account.state == AccountState::Stopped
-            || notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
+            || notices.iter().any(|notice| notice.kind == NoticeKind::CreditStop);
         if self.request.kind != RequestKind::Termination && !barred {
             for line in &lines {
                 self.grant(line, &lines, stopped);
@@ -318,7 +337,7 @@ impl<'a> Interrogator<'a> {
         self.conclude(barred, notices, extras)
     }
 
-    fn conclude(self, barred: bool, notices: Vec<super::Notice>, extras: Option<Box<AnswerExtras>>) -> Decided {
+    fn conclude(self, barred: bool, notices: Vec<Notice>, extras: Option<Box<AnswerExtras>>) -> Decided {
         let Self {
             state,
             version,
@@ -362,7 +381,7 @@ impl<'a> Interrogator<'a> {
             (_, Verdict::Success) => None,
             _ => Some(ClosingCause::Refused),
         };
-        let stopped = notices.iter().any(|notice| notice.kind == super::NoticeKind::CreditStop);
+        let stopped = notices.iter().any(|notice| notice.kind == NoticeKind::CreditStop);
         let wake = match session {
             // Alone, as nearly all are.
             Some(session) if account.sessions.len() > 1 && !stopped && frees(state, ledger, session, closes) => {
@@ -407,7 +426,7 @@ impl<'a> Interrogator<'a> {
             incarnation: incarnation.then_some(request.incarnation),
             wake,
             untimely: request.happened.filter(|_| untimely),
-            begun: Vec::new(),
+            begun: ledger.begun(),
             catalog: Some(version).filter(|version| session.is_some_and(|session| session.catalog != *version)),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }

@@ -124,6 +124,9 @@ impl State {
         if !due.collect::<std::collections::BTreeSet<_>>().eq(&self.due_accounts) {
             return Err(Violation::Index("an account is not queued for what is due, or at another moment"));
         }
+        if self.account_ids.len() != self.accounts.len() {
+            return Err(Violation::Index("numbers of accounts differ"));
+        }
         let sends = |account: &&super::Account| account.profile.as_ref().is_some_and(|it| !it.transfers.is_empty());
         let senders = self.accounts.values().filter(sends).map(|account| account.id);
         if !senders.collect::<std::collections::BTreeSet<_>>().eq(&self.senders) {

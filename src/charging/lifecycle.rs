@@ -1,16 +1,27 @@
 //! What a change of balance means for the account's life: credit stop, reconnect, thresholds (design section 6).
 
-use super::{Account, AccountState, BucketKind, Notice, NoticeKind, Quota, State, quota::Ledger};
+use super::{Account, AccountState, BucketKind, Notice, NoticeKind, Quota, State, bonus::Bonus, quota::Ledger};
 use crate::{
-    ids::SessionNo,
+    ids::{BucketId, SessionNo},
     rating::{Catalog, ThresholdKind},
     time::Timestamp,
     units::Money,
 };
 
-/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
+/// Whether nothing can be granted any more: nothing is left, or the account's validity has ended.
 pub(super) fn is_exhausted(account: &Account, ledger: &Ledger<'_>) -> bool {
-    ledger.balance().saturating_add(account.credit_limit) <= Money::ZERO && !ledger.has_units()
+    is_lapsed(account) || has_nothing_left(account, ledger, &Bonus::default())
+}
+
+/// Whether the account's validity has ended: what costs something is not granted. The red list is never stopped.
+pub(super) fn is_lapsed(account: &Account) -> bool {
+    !account.never_stop && account.is_lapsed()
+}
+
+/// Whether nothing is left that could pay: money at or below zero (or the credit limit) and no units in any allowance.
+pub(super) fn has_nothing_left(account: &Account, ledger: &Ledger<'_>, bonus: &Bonus) -> bool {
+    let money = ledger.usable().saturating_add(bonus.money());
+    money.saturating_add(account.credit_limit) <= Money::ZERO && !ledger.has_units() && !bonus.has_units()
 }
 
 /// The sessions of an account that wait for credit: a credit should make them ask again (spec C-104).
@@ -76,11 +87,16 @@ pub(super) fn notices_of_debit(
         return notices;
     }
     let floor = -before.credit_limit;
-    if balance < floor && balance < old {
+    // Only the main bucket is ever overdrawn: who owes may still use up what was given.
+    let main = before.bucket(BucketId::MAIN).map(|bucket| bucket.amount);
+    if balance < floor && balance < old && ledger.amount(BucketId::MAIN) < main {
         let excess = floor.min(old).saturating_sub(balance);
         tell(NoticeKind::Overdraft { excess });
     }
-    if !before.credit_stopped && before.state != AccountState::Terminated && is_exhausted(before, ledger) {
+    if !before.credit_stopped
+        && before.state != AccountState::Terminated
+        && has_nothing_left(before, ledger, &Bonus::default())
+    {
         tell(NoticeKind::CreditStop);
     }
     notices

@@ -2,7 +2,8 @@
 //! for is remembered in short, and the same id with something else is refused.
 
 use super::{
-    Account, AccountChanged, AccountState, Asked, Decided, Event, HistoryKind, Outcome, Refusal, State, transfer,
+    Account, AccountChanged, AccountState, Asked, Decided, Event, Extension, HistoryKind, Outcome, Refusal, State,
+    life, transfer,
 };
 use crate::{
     ids::{AccountId, BucketId},
@@ -29,6 +30,14 @@ pub struct ManageCommand<'a> {
 pub enum Manage<'a> {
     /// Its cycles begin on this day of the month, 1 to 28.
     SetCycleDay(u8),
+    /// It has this plan of the catalog; `None` = none any more.
+    SetPlan(Option<&'a str>),
+    /// How far below zero its money may go.
+    SetCreditLimit(Money),
+    /// It is on the red list, or not any more.
+    SetNeverStop(bool),
+    /// It is valid for longer.
+    ExtendValidity(Extension),
     /// Money is sent to another account. What is reserved stays, and credit is not lent on.
     SendTransfer {
         /// Who gets it.
@@ -45,9 +54,6 @@ pub enum Manage<'a> {
         /// Why.
         why: &'a str,
     },
-    /// Reserved for what borrows from the request.
-    #[doc(hidden)]
-    Nothing(std::marker::PhantomData<&'a str>),
 }
 
 impl Manage<'_> {
@@ -55,10 +61,14 @@ impl Manage<'_> {
     fn in_short(&self) -> String {
         match self {
             Self::SetCycleDay(day) => format!("cycle-day {day}"),
+            Self::SetPlan(plan) => format!("plan {}", plan.unwrap_or_default()),
+            Self::SetCreditLimit(limit) => format!("credit-limit {limit}"),
+            Self::SetNeverStop(never_stop) => format!("never-stop {never_stop}"),
+            Self::ExtendValidity(Extension::Until(until)) => format!("valid-until {}", until.millis()),
+            Self::ExtendValidity(Extension::By(secs)) => format!("valid-by {secs}"),
             Self::SendTransfer { to, amount } => transfer::in_short(*to, *amount),
             // Of our own, and idempotent by what is on its way.
             Self::SettleTransfer(_) | Self::ReturnTransfer { .. } => String::new(),
-            Self::Nothing(_) => String::new(),
         }
     }
 }
@@ -86,6 +96,10 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
     }
     let changed = match &command.what {
         Manage::SetCycleDay(day) => set_cycle_day(catalog, *day),
+        Manage::SetPlan(plan) => life::set_plan(state, catalog, account, *plan, now),
+        Manage::SetCreditLimit(limit) => life::set_credit_limit(state, account, *limit, now),
+        Manage::SetNeverStop(never_stop) => Ok(life::set_never_stop(state, catalog, account, *never_stop, now)),
+        Manage::ExtendValidity(extension) => life::extend(state, catalog, account, *extension, now),
         Manage::SendTransfer { to, amount } => transfer::send(account, catalog, command.request_id, *to, *amount, now),
         Manage::SettleTransfer(request_id) => match transfer::settle(account, request_id) {
             Some(settled) => Ok(settled),
@@ -95,10 +109,14 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
             Some(returned) => Ok(returned),
             None => return Decided::done(None),
         },
-        Manage::Nothing(_) => Err(Refusal::NotPossible("there is nothing to do".into())),
     };
     match changed {
         Err(refusal) => Decided::refused(refusal),
+        // It is so already, and no request id is to be remembered.
+        Ok(changed) if command.request_id.is_empty() && changed == AccountChanged::default() => {
+            let outcome = Outcome::Credited { balance: account.balance(), bucket: BucketId::MAIN };
+            Decided { outcome, ..Decided::done(None) }
+        }
         Ok(changed) => finish(account, command, &what, changed, now),
     }
 }

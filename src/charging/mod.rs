@@ -5,11 +5,14 @@
 //! recovery. Everything here is deterministic: time is passed in, and nothing depends on the order of a hash map.
 
 mod account;
+mod account_ids;
 mod answer;
 mod apply;
+mod bonus;
 mod bucket;
 mod changed;
 mod command;
+mod contract;
 mod credit;
 mod decide;
 mod event;
@@ -18,6 +21,8 @@ mod history;
 mod interrogate;
 mod invariants;
 mod kept;
+mod ledger;
+mod life;
 mod lifecycle;
 mod manage;
 mod memory;
@@ -25,12 +30,14 @@ mod price_lists;
 mod profile;
 mod quota;
 mod rate;
+mod record;
 mod refund;
 mod restore;
 mod session;
 mod state;
 mod transfer;
 mod turn;
+mod voucher;
 
 pub use account::{Account, AccountState, Subscriber};
 pub use answer::{
@@ -49,10 +56,16 @@ pub use event::{
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
+pub use life::{Extension, begins_use};
 pub use manage::{Manage, ManageCommand};
 pub use price_lists::version_for;
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
-pub use quota::{Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
+pub use quota::{Given, Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
+pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKind, UsageRecord, UsedService};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
 pub use transfer::receipt_id;
+pub use voucher::{
+    KnownBatch, Redeemer, Voucher, VoucherBatch, VoucherCommand, VoucherMark, VoucherValue, Vouchers,
+    voucher_receipt_id,
+};

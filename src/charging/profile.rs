@@ -177,12 +177,11 @@ pub struct Transfer {
 
 impl Profile {
     /// When something is to be done about the account by itself, such as the renewal of a product; `None` = never.
+    /// What its life is due for is not in it.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let Life { valid_until, remind_at, ends, lapsed, .. } = self.life;
-        let life = [valid_until.filter(|_| !lapsed), remind_at, ends];
         let cycles = [self.cycle.as_ref().map(|cycle| cycle.ends), self.previous.as_ref().map(|cycle| cycle.closes)];
         let subscriptions = self.subscriptions.iter().filter_map(Subscription::next_due);
-        life.into_iter().chain(cycles).flatten().chain(subscriptions).min()
+        cycles.into_iter().flatten().chain(subscriptions).min()
     }
 
     /// The counter with this name and member whose span a moment lies in: of those that are still open, the first that
@@ -210,6 +209,13 @@ impl Profile {
     /// The day of the month on which its cycles begin.
     pub fn cycle_day(&self) -> u8 {
         self.cycle_day.clamp(1, 28)
+    }
+}
+
+impl Life {
+    /// When the next step in it is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        [self.remind_at, self.valid_until.filter(|_| !self.lapsed), self.ends].into_iter().flatten().min()
     }
 }
 

@@ -1,15 +1,12 @@
-//! Quotas: what a session may use of one service, and how a balance pays for it.
-//!
-//! One routine, [`Ledger::allocate`], walks the buckets in the order of consumption, for reservations and for debits
-//! alike. A reservation takes what it can get; a debit takes everything, and what no bucket can pay goes to the main money
-//! bucket, which may then be below zero (spec C-20).
+//! Quotas: what a session may use of one service.
 
 use std::sync::Arc;
 
-use super::{Account, Bucket, BucketKind, Draw, rate::Rate};
+pub(super) use super::ledger::{Allocation, BALANCE_MAX, Demand, Ledger};
+use super::{Bucket, BucketKind, Draw};
 use crate::{
-    ids::{BucketId, QuotaKey},
-    rating::{PriceOverflow, Service},
+    ids::QuotaKey,
+    rating::{BasisPoints, Discount, Service},
     time::Timestamp,
     units::{Money, UnitKind},
 };
@@ -93,6 +90,28 @@ pub struct Terms {
     pub tariff: Option<Arc<str>>,
     /// The change that the client was told of (Tariff-Time-Change).
     pub change: Option<TariffChange>,
+    /// What is taken off.
+    pub discount: Option<Given>,
+}
+
+/// A discount that usage is charged by, whenever it is reported: it was granted so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Its name in the catalog.
+    pub name: Arc<str>,
+    /// In hundredths of a percent: 1 to 10,000.
+    pub basis_points: u16,
+}
+
+impl Given {
+    pub(super) fn of(discount: &Discount) -> Self {
+        Self { name: Arc::clone(&discount.name), basis_points: discount.basis_points }
+    }
+
+    /// The part of a price that is charged.
+    pub(super) fn keep(given: Option<&Self>) -> BasisPoints {
+        given.map_or(BasisPoints::WHOLE, |given| BasisPoints::less(given.basis_points))
+    }
 }
 
 /// A tariff change within the life of a grant.
@@ -171,256 +190,6 @@ impl Tariff<'_> {
                     && !matches!(self, Self::Service(service) if service.pool.is_some())
                     && (bucket.services.is_empty() || bucket.services.iter().any(|name| **name == *self.name()))
             }
-        }
-    }
-}
-
-/// Who pays for units, and how much.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Allocation {
-    /// Units that are paid for.
-    pub(super) units: u64,
-    /// The part of them that money pays for.
-    pub(super) rated: u64,
-    /// That money.
-    pub(super) cost: Money,
-    /// Where it all comes from.
-    pub(super) draws: Vec<Draw>,
-}
-
-/// How far an allocation may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Demand {
-    /// Only what the account can pay: for reservations and events.
-    Affordable,
-    /// All of it, come what may: usage that has happened.
-    All,
-}
-
-/// How far from zero any bucket or total may be, in micro-units or units: half of what can be counted, so that sums of two
-/// still can.
-pub(super) const BALANCE_MAX: i64 = i64::MAX / 2;
-
-/// A working copy of an account's buckets for the length of one decision.
-pub(super) struct Ledger<'a> {
-    account: &'a Account,
-    /// In the order of the account's buckets.
-    lines: Vec<Line>,
-    now: Timestamp,
-    /// All that was ever debited from the account, micro-units.
-    debited: i64,
-}
-
-#[derive(Clone, Copy)]
-struct Line {
-    amount: i64,
-    reserved: i64,
-    /// What this decision has released: it may be spent even if the bucket has expired meanwhile.
-    released: i64,
-}
-
-impl<'a> Ledger<'a> {
-    pub(super) fn new(account: &'a Account, now: Timestamp) -> Self {
-        let lines = account
-            .buckets
-            .iter()
-            .map(|bucket| Line { amount: bucket.amount, reserved: bucket.reserved, released: 0 })
-            .collect();
-        Self { account, lines, now, debited: account.debited.micros() }
-    }
-
-    fn line_mut(&mut self, bucket: BucketId) -> Option<&mut Line> {
-        let index = self.account.buckets.iter().position(|other| other.id == bucket)?;
-        self.lines.get_mut(index)
-    }
-
-    /// Gives back what a quota holds.
-    pub(super) fn release(&mut self, holds: &[Draw]) {
-        for hold in holds {
-            if let Some(line) = self.line_mut(hold.bucket) {
-                line.reserved -= hold.amount;
-                line.released += hold.amount;
-            }
-        }
-    }
-
-    /// Reserves an allocation.
-    pub(super) fn hold(&mut self, allocation: &Allocation) {
-        for draw in &allocation.draws {
-            if let Some(line) = self.line_mut(draw.bucket) {
-                line.reserved += draw.amount;
-            }
-        }
-    }
-
-    /// Takes an allocation out.
-    pub(super) fn debit(&mut self, allocation: &Allocation) {
-        self.debited = self.debited.saturating_add(allocation.cost.micros());
-        for draw in &allocation.draws {
-            if let Some(line) = self.line_mut(draw.bucket) {
-                line.amount -= draw.amount;
-                line.released = (line.released - draw.amount).max(0);
-            }
-        }
-    }
-
-    /// Ends the debits: what was released and not spent is free like everything else, and in an expired bucket it is gone.
-    pub(super) fn settle(&mut self) {
-        self.lines.iter_mut().for_each(|line| line.released = 0);
-    }
-
-    /// Whether there is more to be had in some bucket than before.
-    pub(super) fn has_freed(&self) -> bool {
-        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
-            line.amount.saturating_sub(line.reserved) > bucket.amount.saturating_sub(bucket.reserved)
-                && bucket.is_valid(self.now)
-        })
-    }
-
-    /// Money that is neither spent nor reserved: below zero if the account is in debt.
-    pub(super) fn remaining(&self) -> Money {
-        let lines = self.account.buckets.iter().zip(&self.lines);
-        lines
-            .filter(|(bucket, _)| bucket.kind == BucketKind::Money && bucket.is_valid(self.now))
-            .fold(Money::ZERO, |sum, (_, line)| {
-                sum.saturating_add(Money::from_micros(line.amount.saturating_sub(line.reserved)))
-            })
-    }
-
-    /// Whether anything that could pay for this service is reserved beside `own`, by whichever session: it may come back
-    /// (spec C-81).
-    pub(super) fn anything_reserved_beside(&self, tariff: Tariff<'_>, own: &[Draw]) -> bool {
-        self.account.buckets.iter().zip(&self.lines).any(|(bucket, line)| {
-            let own = own.iter().filter(|draw| draw.bucket == bucket.id).map(|draw| draw.amount).sum();
-            line.reserved > own && tariff.takes(bucket)
-        })
-    }
-
-    /// Money of all buckets, reservations not subtracted.
-    pub(super) fn balance(&self) -> Money {
-        self.account
-            .buckets
-            .iter()
-            .zip(&self.lines)
-            .filter(|(bucket, _)| bucket.kind == BucketKind::Money)
-            .fold(Money::ZERO, |sum, (_, line)| sum.saturating_add(Money::from_micros(line.amount)))
-    }
-
-    /// Units left in valid unit buckets.
-    pub(super) fn has_units(&self) -> bool {
-        self.account
-            .buckets
-            .iter()
-            .zip(&self.lines)
-            .any(|(bucket, line)| bucket.kind != BucketKind::Money && line.amount > 0 && bucket.is_valid(self.now))
-    }
-
-    /// Amount of one bucket.
-    pub(super) fn amount(&self, bucket: BucketId) -> Option<i64> {
-        let index = self.account.buckets.iter().position(|other| other.id == bucket)?;
-        self.lines.get(index).map(|line| line.amount)
-    }
-
-    /// What can be taken from the bucket at `index` without touching what others hold.
-    fn available(&self, index: usize) -> i64 {
-        let (Some(bucket), Some(line)) = (self.account.buckets.get(index), self.lines.get(index)) else { return 0 };
-        let free = line.amount.saturating_sub(line.reserved);
-        if !bucket.is_valid(self.now) {
-            return free.min(line.released).max(0);
-        }
-        if bucket.id != BucketId::MAIN {
-            return free.max(0);
-        }
-        if self.account.never_stop {
-            return Money::MAX_INPUT.micros();
-        }
-        free.saturating_add(self.account.credit_limit.micros()).max(0)
-    }
-
-    /// Finds who pays for `want` more units. Where a change of tariff may cut a grant in two, what that can cost beside the
-    /// dearer price is drawn too, as far as it is there; it is no part of the cost.
-    ///
-    /// # Errors
-    /// The price of so many units is beyond what money can count.
-    pub(super) fn allocate(&self, rate: Rate<'_>, want: u64, demand: Demand) -> Result<Allocation, PriceOverflow> {
-        let tariff = rate.tariff;
-        if rate.is_free() || want == 0 {
-            return Ok(Allocation { units: want, ..Allocation::default() });
-        }
-        let mut allocation = Allocation::default();
-        let mut open = want;
-        // Money buckets add up to a purse that buys units as cheaply as one bucket would: the price of a block may come
-        // from two of them.
-        let (mut purse, mut bought) = (Money::ZERO, 0u64);
-        for (index, bucket) in self.account.buckets.iter().enumerate() {
-            if open == 0 {
-                break;
-            }
-            let available = self.available(index);
-            match bucket.kind {
-                BucketKind::Units(_) => {
-                    let taken =
-                        if tariff.takes(bucket) { available.min(i64::try_from(open).unwrap_or(i64::MAX)) } else { 0 };
-                    if taken > 0 {
-                        allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
-                        open -= taken.unsigned_abs();
-                    }
-                }
-                BucketKind::Money => {
-                    purse = purse.saturating_add(Money::from_micros(available));
-                    let affordable = rate.affordable(purse, bought.saturating_add(open));
-                    open -= affordable.saturating_sub(bought);
-                    bought = bought.max(affordable);
-                }
-            }
-        }
-        if demand == Demand::All {
-            bought = bought.saturating_add(open);
-            open = 0;
-        }
-        allocation.units = want - open;
-        allocation.rated = bought;
-        allocation.cost = rate.charge(bought)?;
-        let margin = if demand == Demand::Affordable && bought > 0 { rate.margin(bought) } else { Money::ZERO };
-        self.draw_money(&mut allocation, margin);
-        if self.stays_in_range(&allocation) { Ok(allocation) } else { Err(PriceOverflow) }
-    }
-
-    /// Whether buckets and totals can count what an allocation does to them, as a debit or as a reservation.
-    fn stays_in_range(&self, allocation: &Allocation) -> bool {
-        let fits = |value: Option<i64>| value.is_some_and(|value| value.unsigned_abs() <= BALANCE_MAX.unsigned_abs());
-        fits(self.debited.checked_add(allocation.cost.micros()))
-            && allocation.draws.iter().all(|draw| {
-                let line = self.account.buckets.iter().zip(&self.lines).find(|(bucket, _)| bucket.id == draw.bucket);
-                line.is_some_and(|(_, line)| {
-                    fits(line.amount.checked_sub(draw.amount)) && fits(line.reserved.checked_add(draw.amount))
-                })
-            })
-    }
-
-    /// Spreads the cost over the money buckets; what they cannot pay goes to the main bucket. The margin is taken only as
-    /// far as it is there.
-    fn draw_money(&self, allocation: &mut Allocation, margin: Money) {
-        let mut due = allocation.cost.micros();
-        if margin != Money::ZERO {
-            let money =
-                |index: &usize| self.account.buckets.get(*index).is_some_and(|bucket| bucket.kind == BucketKind::Money);
-            let indices = (0..self.account.buckets.len()).filter(money);
-            let free = indices.fold(0i64, |sum, index| sum.saturating_add(self.available(index)));
-            due = due.saturating_add(margin.micros().min(free.saturating_sub(due)).max(0));
-        }
-        for (index, bucket) in self.account.buckets.iter().enumerate() {
-            if bucket.kind != BucketKind::Money || bucket.id == BucketId::MAIN {
-                continue;
-            }
-            let taken = self.available(index).min(due);
-            if taken > 0 {
-                allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
-                due -= taken;
-            }
-        }
-        if due > 0 {
-            allocation.draws.push(Draw { bucket: BucketId::MAIN, amount: due });
         }
     }
 }

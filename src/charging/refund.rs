@@ -3,15 +3,17 @@
 //!
 //! A refund names its debit by a token, or by the debit's Session-Id. One that names none is paid into the main bucket at
 //! the price of today, where the client may do that. Of a debit in units, what money paid for goes back first, since it was
-//! taken last; units go back to their allowance, or, where that has gone or run out, to another one for the service.
+//! taken last; units go back to their allowance, or, where that has gone or run out, to another one for the service. What
+//! the debit counted in for limits and tiers is given back in the same part.
 
 use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, BucketKind, DebitRef, Decided, Draw, Event, EventAction, EventCharged, EventRequest,
-    Grant, Measure, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want, event_charging,
-    lifecycle,
-    quota::{Allocation, BALANCE_MAX, Ledger, Tariff},
+    Grant, Measure, MemberNo, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    contract::Contract,
+    event_charging, lifecycle,
+    quota::{Allocation, BALANCE_MAX, Given, Ledger, Tariff},
 };
 use crate::{
     ids::{BucketId, SessionId},
@@ -132,6 +134,20 @@ pub(super) fn left_after(mut left: Vec<Step>, given: &[Step]) -> Vec<Step> {
     left
 }
 
+/// How many of a debit's draws are from buckets: the others say what it counts in.
+fn paid_draws(line: &Step) -> usize {
+    let mut due = i128::from(line.used - line.rated.min(line.used)) + i128::from(line.charged.micros());
+    let mut paid = 0;
+    for draw in &line.debits {
+        if due <= 0 {
+            break;
+        }
+        due -= i128::from(draw.amount);
+        paid += 1;
+    }
+    paid
+}
+
 enum Link {
     /// To this debit, of which so much is left, and whether it was of one service.
     Debit(DebitRef, Vec<Step>, bool),
@@ -228,13 +244,16 @@ impl Refunder<'_> {
         let units = if step.measure == Measure::Money { 0 } else { step.used - step.rated };
         let (mut money, mut units) = (step.charged.micros(), i64::try_from(units).unwrap_or(i64::MAX));
         let mut moved = false;
-        for draw in line.debits.iter().rev() {
+        let (taken, counted) = line.debits.split_at(paid_draws(line));
+        for draw in taken.iter().rev() {
             let bucket = self.account.bucket(draw.bucket);
             let is_money = bucket.is_some_and(|bucket| bucket.kind == BucketKind::Money);
             let open = if is_money { &mut money } else { &mut units };
             let amount = draw.amount.min(*open);
             let to = match bucket {
-                Some(bucket) if is_money || bucket.is_valid(self.now) => Some(bucket.id),
+                Some(bucket) if bucket.is_valid(self.now) => Some(bucket.id),
+                // Money that would run out on the way back is the account's own now.
+                Some(_) if is_money => Some(BucketId::MAIN),
                 // In one that has run out nobody could use them.
                 Some(_) | None => self.substitute(step),
             };
@@ -245,11 +264,39 @@ impl Refunder<'_> {
                 step.holds.push(Draw { amount, ..*draw });
             }
         }
+        // What came from money that has gone since.
+        if money > 0 {
+            moved = true;
+            step.debits.push(Draw { bucket: BucketId::MAIN, amount: money });
+        }
+        let counted: Vec<_> = counted.iter().filter_map(|draw| self.uncounted(line, step, draw)).collect();
+        step.debits.extend(&counted);
+        step.holds.extend(&counted);
         if !moved {
             step.holds.clear();
         }
         // No allowance takes them any more.
         step.used -= u64::try_from(units).unwrap_or(0).min(step.used);
+    }
+
+    /// What is given back of what a debit counted in. A counter that has gone has nothing to give back to.
+    fn uncounted(&self, line: &Step, step: &Step, draw: &Draw) -> Option<Draw> {
+        let counters = self.account.profile.as_deref().map_or(&[][..], |profile| &profile.counters);
+        let counter = counters.iter().find(|counter| counter.id == draw.bucket)?;
+        let (part, whole) = match (counter.measure, step.measure) {
+            (Measure::Money, _) if line.charged.is_positive() => {
+                (step.charged.micros().unsigned_abs(), line.charged.micros().unsigned_abs())
+            }
+            // A sum of money is no number of units.
+            (Measure::Units(_), Measure::Money) => return None,
+            // Tiers count what money paid for; what a member takes of what is shared, what it did not.
+            (Measure::Units(_), _) if counter.member != MemberNo::SHARED => {
+                (step.used - step.rated, line.used - line.rated)
+            }
+            _ => (step.rated, line.rated),
+        };
+        let amount = share(Money::from_micros(draw.amount), part, whole).micros();
+        (amount > 0).then_some(Draw { amount, ..*draw })
     }
 
     /// Another allowance that can pay for the service, where the one that did has gone or run out.
@@ -302,8 +349,12 @@ impl Refunder<'_> {
                 (step.service, step.measure) = (Arc::clone(&found.name), Measure::Units(found.kind));
                 let (moment, _) = self.catalog.moment(self.request.happened, self.now);
                 let priced = event_charging::priced(Tariff::Service(found), self.request, moment);
-                step.tariff = priced.name.cloned();
-                step.charged = priced.price.cost(step.used).map_err(|_| Verdict::RatingFailed)?;
+                step.tariff = priced.position();
+                // As it would be charged today.
+                let contract = Contract::of(self.catalog, self.account, self.request.member, moment);
+                step.discount = contract.discount(found).filter(|_| !priced.price.is_free()).map(Given::of);
+                let keep = Given::keep(step.discount.as_ref());
+                step.charged = priced.price.cost_at(step.used, keep).map_err(|_| Verdict::RatingFailed)?;
             }
         }
         if step.charged > Money::MAX_INPUT {

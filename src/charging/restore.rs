@@ -69,6 +69,7 @@ impl State {
         if account.profile.as_deref().is_some_and(|profile| !profile.transfers.is_empty()) {
             self.senders.insert(account.id);
         }
+        self.account_ids.push(account.id);
         self.accounts.insert(account.id, account);
         true
     }
@@ -153,6 +154,8 @@ impl State {
         same("supervised sessions", &supervised(self), &supervised(other))?;
         same("sessions with a request to send", &self.reauthorise, &other.reauthorise)?;
         same("clients", &self.clients, &other.clients)?;
+        same("vouchers", &self.vouchers, &other.vouchers)?;
+        same("vouchers on their way", &self.redeeming, &other.redeeming)?;
         same("accounts with money on its way", &self.senders, &other.senders)?;
         same("accounts that something is due for", &self.due_accounts, &other.due_accounts)?;
         same_all("ended sessions", self.closed(), other.closed())?;

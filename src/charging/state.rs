@@ -7,12 +7,13 @@ use std::{
 };
 
 use super::{
-    Account, AccountState, Answer, Closed, ClosingCause, EventAction, HistoryKind, RequestKind, Session, Step,
+    Account, Answer, Closed, ClosingCause, EventAction, HistoryKind, Record, RequestKind, Session, Step, Vouchers,
+    account_ids::AccountIds,
     kept::{Charged, Kept},
     memory::{Memory, Remembered},
 };
 use crate::{
-    ids::{AccountId, BucketId, NumberMap, SessionKey, SessionNo},
+    ids::{AccountId, BucketId, NumberMap, SessionKey, SessionNo, VoucherKey},
     time::Timestamp,
     units::Money,
 };
@@ -216,6 +217,8 @@ pub struct Client {
 pub struct State {
     pub(super) retention: Retention,
     pub(super) accounts: NumberMap<AccountId, Account>,
+    /// Their ids, for lists.
+    pub(super) account_ids: AccountIds,
     pub(super) sessions: NumberMap<SessionNo, Session>,
     pub(super) session_keys: NumberMap<SessionKey, SessionNo>,
     pub(super) next_session: u64,
@@ -227,6 +230,9 @@ pub struct State {
     pub(super) due_accounts: BTreeSet<(Timestamp, AccountId)>,
     /// Accounts with money on its way to others.
     pub(super) senders: BTreeSet<AccountId>,
+    pub(super) vouchers: Vouchers,
+    /// Vouchers that are on their way to an account.
+    pub(super) redeeming: BTreeSet<VoucherKey>,
     pub(super) closed: Memory<Closed>,
     pub(super) events: Memory<RememberedEvent>,
     pub(super) credits: Memory<RememberedCredit>,
@@ -236,6 +242,9 @@ pub struct State {
     pub(super) clients: BTreeMap<Arc<str>, Client>,
     /// Keys of sessions that have ended since someone last asked, and why.
     pub(super) ended: Vec<(SessionKey, ClosingCause)>,
+    /// Usage records since someone last asked, if anyone does.
+    pub(super) records: Vec<Record>,
+    pub(super) keeps_records: bool,
     /// One copy of names that many sessions share.
     pub(super) names: BTreeSet<Arc<str>>,
     /// All money that ever came in and went out: the other side of the balance identity.
@@ -260,6 +269,11 @@ impl State {
     /// All accounts, in no order.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
+    }
+
+    /// Ids of accounts above `after`, in order, at most `limit`.
+    pub fn accounts_after(&mut self, after: AccountId, limit: usize) -> &[AccountId] {
+        self.account_ids.after(after, limit)
     }
 
     /// The session with this number.
@@ -373,13 +387,16 @@ impl State {
         self.senders.iter().take(limit).copied().collect()
     }
 
-    /// Whether something is to be done for an account before it is used at `now`.
-    pub fn must_catch_up(&self, account: AccountId, now: Timestamp) -> bool {
+    /// Whether something is to be done for an account before it is used at `now`; `use_begins` = something that costs is
+    /// asked for, which begins the life of an account that waits for it.
+    pub fn must_catch_up(&self, account: AccountId, use_begins: bool, now: Timestamp) -> bool {
         let Some(account) = self.accounts.get(&account) else { return false };
-        let Some(profile) = account.profile.as_deref() else { return false };
-        account.state != AccountState::Terminated
-            && (profile.plan.is_some() && profile.life.activated.is_none()
-                || profile.next_due().is_some_and(|due| due <= now))
+        account.next_due().is_some_and(|due| due <= now) || use_begins && account.waits_for_use()
+    }
+
+    /// The account that a running session belongs to.
+    pub fn payer_of(&self, key: SessionKey) -> Option<AccountId> {
+        self.session_by_key(key).map(|session| session.account)
     }
 
     /// Puts an account at its place in the queue of those that something is due for.

@@ -2,17 +2,46 @@
 //! time, the earliest first, so that each happens as of its own moment whenever it is looked at: in the background, or right
 //! before the account is used.
 
-use super::{Decided, State};
+mod life;
+
+use super::{
+    Account, AccountChanged, AccountState, Decided, Event, State,
+    life::{begin, plan_of},
+};
 use crate::{ids::AccountId, rating::Catalog, time::Timestamp};
+
+/// Something that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// In the account's life, or for money that runs out.
+    Life,
+}
+
+/// What is due next, and when.
+fn next(account: &Account) -> Option<(Timestamp, Due)> {
+    let life = account.next_in_life().map(|at| (at, Due::Life));
+    [life].into_iter().flatten().min_by_key(|(at, _)| *at)
+}
 
 /// Decides the next thing that is due; nothing if nothing is.
 pub(super) fn decide(
     state: &State,
-    _catalog: &Catalog,
+    catalog: &Catalog,
     account: AccountId,
-    _use_begins: bool,
-    _now: Timestamp,
+    use_begins: bool,
+    now: Timestamp,
 ) -> Decided {
-    let _ = state.account(account);
-    Decided::done(None)
+    let Some(account) = state.account(account).filter(|account| account.state != AccountState::Terminated) else {
+        return Decided::done(None);
+    };
+    let changed = match next(account).filter(|(at, _)| *at <= now) {
+        Some((at, Due::Life)) => life::turn(state, catalog, account, at, now),
+        None if use_begins && account.waits_for_use() => {
+            let begun = begin(account, plan_of(catalog, account), now);
+            AccountChanged { reason: "first use".into(), ..begun }
+        }
+        None => return Decided::done(None),
+    };
+    let changed = AccountChanged { at: now, account: account.id, ..changed };
+    Decided::done(Some(Event::AccountChanged(Box::new(changed))))
 }

@@ -1,5 +1,7 @@
 //! `account` and `subscriber`.
 
+mod terms;
+
 use clap::{Args, Subcommand};
 
 use super::{
@@ -23,6 +25,19 @@ pub enum AccountVerb {
     Activate(Change),
     /// End an account for good
     Terminate(Change),
+    /// Give an account a plan of the catalog
+    #[command(allow_missing_positional = true)]
+    Plan(terms::Plan),
+    /// Set how far below zero an account may go
+    #[command(allow_missing_positional = true)]
+    Limit(terms::Limit),
+    /// Put an account on the red list, or take it off
+    #[command(allow_missing_positional = true)]
+    RedList(terms::RedList),
+    /// Extend the validity of an account
+    Extend(terms::Extend),
+    /// List accounts
+    List(terms::List),
 }
 
 /// A new account.
@@ -45,6 +60,12 @@ pub struct Create {
     /// Allowance of the catalog to start with; may be repeated
     #[arg(long = "allowance", value_name = "NAME")]
     pub allowances: Vec<String>,
+    /// Plan of the catalog
+    #[arg(long, value_name = "NAME")]
+    pub plan: Option<String>,
+    /// Day of the month on which its cycles begin, 1 to 28
+    #[arg(long, value_name = "DAY")]
+    pub cycle_day: Option<u32>,
 }
 
 /// A change of state.
@@ -90,12 +111,19 @@ pub(super) async fn run(client: &Client, verb: AccountVerb, out: &mut Output<'_>
                 credit_limit: money(create.credit_limit),
                 never_stop: create.never_stop,
                 allowances: create.allowances,
+                plan: create.plan.unwrap_or_default(),
+                cycle_day: create.cycle_day.unwrap_or(0),
             };
             answer(client.accounts().create_account(request).await)?.account.unwrap_or_default()
         }
         AccountVerb::Suspend(change) => set(client, change, Suspended).await?,
         AccountVerb::Activate(change) => set(client, change, Active).await?,
         AccountVerb::Terminate(change) => set(client, change, Terminated).await?,
+        AccountVerb::Plan(verb) => terms::plan(client, verb).await?,
+        AccountVerb::Limit(verb) => terms::limit(client, verb).await?,
+        AccountVerb::RedList(verb) => terms::red_list(client, verb).await?,
+        AccountVerb::Extend(verb) => terms::extend(client, verb).await?,
+        AccountVerb::List(verb) => return terms::list(client, verb, out).await,
     };
     Ok(out.object(|| json::account(&account), || text(&account))?)
 }
@@ -131,6 +159,9 @@ fn text(account: &v1::Account) -> String {
     ];
     if account.never_stop {
         lines.push("red list      never stopped".to_owned());
+    }
+    if !account.plan.is_empty() {
+        lines.push(format!("plan          {}, {}", account.plan, terms::life(account)));
     }
     for subscriber in &account.subscribers {
         let identities: Vec<_> = subscriber.identities.iter().map(who::written).collect();

@@ -83,7 +83,7 @@ pub struct Grant {
 
 /// What makes a repetition safe.
 #[derive(Debug, Args)]
-struct RequestId {
+pub(super) struct RequestId {
     /// Unique for the account: the same again changes nothing. One is made if not given
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -91,7 +91,7 @@ struct RequestId {
 
 impl RequestId {
     /// The id. One that is made is told before it is used: should the answer get lost, it is what makes another try safe.
-    fn take(self) -> String {
+    pub(super) fn take(self) -> String {
         self.request_id.unwrap_or_else(|| {
             let id = new_request_id();
             output::complain(format_args!("request id {id} (with --request-id {id} another try is safe)"));

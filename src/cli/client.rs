@@ -16,9 +16,10 @@ use crate::{
         client::{Bearer, Channel, endpoint},
         code_name,
         v1::{
-            account_service_client::AccountServiceClient, balance_service_client::BalanceServiceClient,
-            catalog_service_client::CatalogServiceClient, event_service_client::EventServiceClient,
-            session_service_client::SessionServiceClient,
+            account_service_client::AccountServiceClient, audit_service_client::AuditServiceClient,
+            balance_service_client::BalanceServiceClient, catalog_service_client::CatalogServiceClient,
+            event_service_client::EventServiceClient, record_service_client::RecordServiceClient,
+            session_service_client::SessionServiceClient, voucher_service_client::VoucherServiceClient,
         },
     },
     config::{ClientPems, Environment, Secret, SystemEnvironment, in_clear_beyond_loopback, is_https},
@@ -113,6 +114,10 @@ impl Client {
         AccountServiceClient::new(self.0.clone())
     }
 
+    pub(super) fn vouchers(&self) -> VoucherServiceClient<Channel> {
+        VoucherServiceClient::new(self.0.clone())
+    }
+
     pub(super) fn balances(&self) -> BalanceServiceClient<Channel> {
         BalanceServiceClient::new(self.0.clone())
     }
@@ -127,6 +132,14 @@ impl Client {
 
     pub(super) fn events(&self) -> EventServiceClient<Channel> {
         EventServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn records(&self) -> RecordServiceClient<Channel> {
+        RecordServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.0.clone())
     }
 }
 

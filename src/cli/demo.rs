@@ -91,6 +91,7 @@ fn configuration(scratch: &Path, options: &DemoOptions) -> anyhow::Result<Config
     let mut config = Config::parse(CONFIG, Some(&scratch.join("tollgate.toml")), &SystemEnvironment)?;
     config.catalog.file = catalog;
     config.store.directory = scratch.join("data");
+    config.records.enabled = true;
     let port = |address: SocketAddr| {
         let taken = options.any_port || std::net::TcpListener::bind(address).is_err();
         if taken { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) } else { address }

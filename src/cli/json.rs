@@ -43,6 +43,11 @@ pub(super) fn account(account: &v1::Account) -> Value {
         "available": money(account.available.as_ref()),
         "reserved": money(account.reserved.as_ref()),
         "live_sessions": account.live_sessions,
+        "plan": account.plan,
+        "activated_at": account.activated_at,
+        "valid_until": account.valid_until,
+        "lapsed": account.lapsed,
+        "ends_at": account.ends_at,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Verbs of the binary that are clients of the API, and the check of configuration and catalog.
 
 mod account;
+mod audit;
 mod balance;
 mod catalog;
 pub mod check;
@@ -12,9 +13,11 @@ mod history;
 mod json;
 mod output;
 mod price;
+mod records;
 mod session;
 #[cfg(test)]
 mod tests;
+mod voucher;
 mod who;
 
 use std::io;
@@ -23,6 +26,7 @@ use clap::{Args, Subcommand};
 
 pub use self::{
     account::{AccountVerb, SubscriberVerb},
+    audit::AuditVerb,
     balance::{Adjust, AllowanceVerb, TopUp, Transfer},
     catalog::{CatalogVerb, Running},
     client::{Connection, DEFAULT_SERVER},
@@ -30,7 +34,9 @@ pub use self::{
     history::History,
     output::{OutputClosed, complain, say},
     price::Price,
+    records::RecordsVerb,
     session::SessionVerb,
+    voucher::VoucherVerb,
     who::Who,
 };
 use self::{client::Client, output::Output};
@@ -52,6 +58,8 @@ pub enum AdminCommand {
     Transfer(Verb<Transfer>),
     /// Give allowances (bundles of units) to accounts
     Allowance(Verbs<AllowanceVerb>),
+    /// Vouchers: make them, redeem them, block a batch
+    Voucher(Verbs<VoucherVerb>),
     /// Look at running sessions, have them re-authorised or ended
     Session(Verbs<SessionVerb>),
     /// Follow business events, acknowledge them, forget a consumer
@@ -62,6 +70,10 @@ pub enum AdminCommand {
     Price(Verb<Price>),
     /// Check, publish, list, show, withdraw and compare versions of the price list
     Catalog(Verbs<CatalogVerb>),
+    /// Usage records (CDRs): list them, add them up
+    Records(Verbs<RecordsVerb>),
+    /// Who changed what: list it, verify the trail
+    Audit(Verbs<AuditVerb>),
 }
 
 /// A verb, and whom it asks.
@@ -118,10 +130,18 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Adjust(command) => ask!(command, balance::adjust),
         C::Transfer(command) => ask!(command, balance::transfer),
         C::Allowance(command) => ask!(command, balance::allowance),
+        C::Voucher(command) => ask!(command, voucher::run),
         C::Session(command) => ask!(command, session::run),
         C::Events(command) => ask!(command, events::run),
         C::History(command) => ask!(command, history::run),
         C::Price(command) => ask!(command, price::run),
         C::Catalog(command) => ask!(command, catalog::run),
+        // These may read files instead of asking anyone.
+        C::Records(Verbs { connection, verb }) => {
+            records::run(&connection, verb, &mut Output::new(out, connection.json)).await
+        }
+        C::Audit(Verbs { connection, verb }) => {
+            audit::run(&connection, verb, &mut Output::new(out, connection.json)).await
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::tests::{Node, soon},
+    api::tests::{Node, open, soon},
     charging::RequestKind,
 };
 
@@ -73,6 +73,41 @@ async fn an_account_is_created_topped_up_and_explained() {
     assert_eq!(json_of(&node, "account suspend --account 5 --reason fraud").await["state"], json!("suspended"));
     assert_eq!(json_of(&node, "account activate --account 5 --reason cleared").await["state"], json!("active"));
     assert_eq!(json_of(&node, "account terminate --account 5 --reason left").await["state"], json!("terminated"));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn plans_and_terms_are_set_and_accounts_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let plans = include_str!("../../tests/it/charging_tables/plans.toml");
+    let node = Node::with(open(directory.path(), plans, 100)).await;
+    let made = json_of(&node, "account create 5 --currency CNY --balance 1.5 --plan starter --cycle-day 9").await;
+    assert_eq!((&made["plan"], &made["activated_at"]), (&json!("starter"), &json!(0)));
+    tollgate(&node, "subscriber add --account 5 line 8613900000005").await.unwrap();
+    let shown = tollgate(&node, "account get --account 5").await.unwrap();
+    assert!(shown.contains("plan          starter, waits for its first use\n"), "{shown}");
+
+    assert_eq!(json_of(&node, "account plan 8613900000005 none --reason test").await["plan"], json!(""));
+    let planned = json_of(&node, "account plan --account 5 prepaid --reason test").await;
+    let until = planned["valid_until"].as_i64().unwrap();
+    let longer = json_of(&node, "account extend --account 5 --by 2d --reason test --request-id e1").await;
+    assert_eq!(longer["valid_until"], json!(until + 2 * 86_400));
+    let day = json_of(&node, "account extend 8613900000005 --until 2099-12-31 --reason test").await;
+    assert_eq!(day["valid_until"], json!(4_102_358_400u64));
+    let shown = tollgate(&node, "account get --account 5").await.unwrap();
+    assert!(shown.contains("plan          prepaid, valid until 2099-12-31T00:00:00.000Z\n"), "{shown}");
+    let limited = json_of(&node, "account limit 8613900000005 2.50 --reason test").await;
+    assert_eq!(limited["credit_limit"]["amount"], json!("2.50"));
+    assert_eq!(json_of(&node, "account red-list --account 5 on --reason vip").await["never_stop"], json!(true));
+
+    json_of(&node, "account create 6 --currency CNY --balance 9").await;
+    let listed = tollgate(&node, "account list").await.unwrap();
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    let listed = tollgate(&node, "account list --plan prepaid --valid --balance-below 2 --currency CNY --json").await;
+    let listed = listed.unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&listed).unwrap()["account_id"], json!(5), "{listed}");
+    assert_eq!(tollgate(&node, "account list --state stopped --json").await.unwrap(), "");
+    assert!(tollgate(&node, "account list --state gone").await.unwrap_err().contains("is no state"));
     node.stop().await;
 }
 
@@ -175,6 +210,68 @@ async fn versions_of_the_catalog_are_published_listed_and_compared() {
     for (more, amount, version) in [("", "0.02", 2), (" --catalog 1", "0.01", 1)] {
         let told = json_of(&node, &format!("{price}{more}")).await;
         assert_eq!((&told["price"]["amount"], &told["catalog_version"]), (&json!(amount), &json!(version)));
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn records_and_audit_are_listed_added_up_and_verified() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    node.create(1, "1").await;
+    tollgate(&node, "topup --account 1 2 --request-id pay-1 --currency CNY").await.unwrap();
+    node.interrogate(1, "gw;1", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "gw;1", RequestKind::Termination, 1, 2_500_000).await;
+    node.store.mark().wait_for(node.store.last_position()).await.unwrap();
+    node.store.write_trails().unwrap();
+
+    let listed = tollgate(&node, "records list").await.unwrap();
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert!(listed.contains("0.03 CNY") && listed.contains("2500000 octets  terminated  gw;1"), "{listed}");
+    let files = format!("records list --directory {}", at("records").replace('_', " "));
+    if !at("records").contains('_') {
+        assert_eq!(tollgate(&node, &files).await.unwrap(), listed);
+        let as_json = tollgate(&node, &format!("{files} --account 1 --from 2020-01-01 --json")).await.unwrap();
+        assert_eq!(as_json, tollgate(&node, "records list --json").await.unwrap());
+    }
+    assert_eq!(tollgate(&node, "records list --to 2020-01-31").await.unwrap().lines().count(), 1);
+    assert!(tollgate(&node, "records list --from yesterday").await.unwrap_err().contains("write 2026-01-31"));
+    let cursor = listed.lines().last().unwrap().split_whitespace().next().unwrap();
+    let shown = json_of(&node, &format!("records show {cursor}")).await;
+    assert_eq!((&shown["kind"], &shown["units"]), (&json!("session"), &json!(2_500_000)));
+    assert_eq!(tollgate(&node, "records show 1.7").await.unwrap_err(), "there is no record 1.7");
+    let reconciled = tollgate(&node, "records reconcile").await.unwrap();
+    assert!(reconciled.contains("debited   0.03 CNY by the accounts, 0.03 CNY by the records\n"), "{reconciled}");
+    assert!(reconciled.ends_with("exact to the micro-unit\n"), "{reconciled}");
+
+    let listed = tollgate(&node, "audit list --target account_1").await.unwrap();
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert!(listed.contains("local (operator) 127.0.0.1:"), "{listed}");
+    let trail = at("audit");
+    if !trail.contains('_') {
+        let verify = format!("audit verify --directory {trail} --against-server");
+        assert_eq!(json_of(&node, &verify).await["lines"], json!(3));
+        let wrong = tollgate(&node, &format!("audit verify --directory {}", at("records"))).await.unwrap_err();
+        assert!(wrong.ends_with("there are no files of an audit trail"), "{wrong}");
+        // Its end is cut off: only the server knows.
+        let file = std::fs::read_dir(&trail)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        let file = file.unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.lines().take(2).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        assert!(tollgate(&node, &format!("audit verify --directory {trail}")).await.is_ok());
+        let cut = tollgate(&node, &verify).await.unwrap_err();
+        assert!(cut.contains("the trail does not have line 3"), "{cut}");
+        std::fs::write(
+            &file,
+            text.replace("pay-1", "pay-2").replacen("\"2.00", "\"9.00", 1).replacen("\"1.00", "\"8.00", 1),
+        )
+        .unwrap();
+        let changed = tollgate(&node, &format!("audit verify --directory {trail}")).await.unwrap_err();
+        assert!(changed.contains("was changed: its hash is not that of its content"), "{changed}");
     }
     node.stop().await;
 }

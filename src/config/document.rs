@@ -13,8 +13,8 @@ use toml::{
 };
 
 use super::{
-    Catalog, Config, Diameter, Environment, Events, Grpc, GrpcCaller, Http, Log, Overrides, Peer, Place, Problem, Seed,
-    Store, VARIABLE_PREFIX,
+    Audit, Catalog, Config, Diameter, Environment, Events, Grpc, GrpcCaller, Http, Log, Overrides, Peer, Place,
+    Problem, Records, Seed, Store, VARIABLE_PREFIX,
     problem::{line_and_column, suggestion},
 };
 
@@ -256,6 +256,8 @@ fn fits_section(section: &str, key: &str, value: &Value) -> Result<(), String> {
         "grpc" => fits::<Grpc>(alone),
         "http" => fits::<Http>(alone),
         "store" => fits::<Store>(alone),
+        "records" => fits::<Records>(alone),
+        "audit" => fits::<Audit>(alone),
         "catalog" => fits::<Catalog>(alone),
         "events" => fits::<Events>(alone),
         "seed" => fits::<Seed>(alone),

@@ -35,7 +35,9 @@ pub use peers::{Peer, Profile};
 pub use problem::{ConfigError, Place, Problem};
 pub use push::{PushTls, in_clear_beyond_loopback, is_https};
 pub use secret::{SECRET_OCTETS_MAX, SECRET_OCTETS_MIN, Secret};
-pub use sections::{Catalog, Diameter, Events, Http, LateUsage, Log, LogFormat, Seed, Store};
+pub use sections::{
+    Audit, Catalog, Diameter, Events, Http, LateUsage, Log, LogFormat, RecordFormat, Records, Seed, Store,
+};
 pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
 pub use tls::{BadFile, ClientPems, DIAMETERS_PORT, NamedFile, Tls, TlsKeys};
 
@@ -59,6 +61,10 @@ pub struct Config {
     pub http: Http,
     /// Where and how state is kept.
     pub store: Store,
+    /// Usage records.
+    pub records: Records,
+    /// The audit trail.
+    pub audit: Audit,
     /// The price list.
     pub catalog: Catalog,
     /// Business events for provisioning.
@@ -139,6 +145,20 @@ impl Config {
     /// The store's directory.
     pub fn store_directory(&self) -> PathBuf {
         self.store.directory.clone()
+    }
+
+    /// The directory of usage records.
+    pub fn records_directory(&self) -> PathBuf {
+        self.beside_store(&self.records.directory, "records")
+    }
+
+    /// The directory of the audit trail.
+    pub fn audit_directory(&self) -> PathBuf {
+        self.beside_store(&self.audit.directory, "audit")
+    }
+
+    fn beside_store(&self, directory: &Path, name: &str) -> PathBuf {
+        if directory.as_os_str().is_empty() { self.store.directory.join(name) } else { directory.to_owned() }
     }
 }
 

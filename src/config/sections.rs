@@ -177,6 +177,70 @@ pub enum LateUsage {
     Charge,
 }
 
+/// `[records]`: usage records (CDRs) in files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Records {
+    /// Whether they are kept.
+    pub enabled: bool,
+    /// Directory of the files, relative to the working directory; empty = `records` in the store's.
+    pub directory: PathBuf,
+    /// As what they are written.
+    pub format: RecordFormat,
+    /// Longest file.
+    pub rotate_bytes: u64,
+    /// A file holds records of one such span of time, counted from 1970; 0 = of any.
+    pub rotate_secs: u64,
+    /// Records that may wait to be written before new sessions and events are refused (3004).
+    pub queue_max: usize,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            directory: PathBuf::new(),
+            format: RecordFormat::Jsonl,
+            rotate_bytes: 64 << 20,
+            rotate_secs: 3_600,
+            queue_max: 1_000_000,
+        }
+    }
+}
+
+/// As what usage records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordFormat {
+    /// One JSON object a line.
+    #[default]
+    Jsonl,
+    /// A table.
+    Csv,
+    /// Both, side by side.
+    Both,
+}
+
+/// `[audit]`: the audit trail in files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Whether it is written to files; it is in the journal in any case.
+    pub enabled: bool,
+    /// Directory of the files, relative to the working directory; empty = `audit` in the store's.
+    pub directory: PathBuf,
+    /// Longest file.
+    pub rotate_bytes: u64,
+    /// A file holds lines of one such span of time, counted from 1970; 0 = of any.
+    pub rotate_secs: u64,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { enabled: true, directory: PathBuf::new(), rotate_bytes: 64 << 20, rotate_secs: 86_400 }
+    }
+}
+
 /// `[catalog]`: the price list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

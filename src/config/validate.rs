@@ -30,6 +30,10 @@ const IDLE_SECS: RangeInclusive<u64> = 300..=86_400;
 const PARTITIONS: RangeInclusive<u64> = 1..=4_096;
 /// Below four minutes a failover's retransmission could be charged twice (B-96).
 const SESSION_MEMORY_SECS: RangeInclusive<u64> = 240..=86_400;
+/// The newest file is read and written anew at each start; smaller ones than this are many.
+const ROTATE_BYTES: RangeInclusive<u64> = 65_536..=1 << 30;
+/// From a minute to a year.
+const ROTATE_SECS: RangeInclusive<u64> = 60..=31_536_000;
 /// Digits of an E.164 number, and of an IMSI with the room that some networks take.
 const DIGITS_MAX: usize = 18;
 
@@ -40,6 +44,7 @@ impl Config {
         rules.diameter(&self.diameter);
         rules.grpc(self);
         rules.store(self);
+        rules.trails(self);
         rules.events(self);
         rules.seed(self);
         rules.rest(self);
@@ -231,6 +236,29 @@ impl Rules {
         // Usage is still counted in 4,096 quotas of a session.
         self.within("store.session_quotas_max", store.session_quotas_max as u64, 1..=4_096);
         self.within("store.default_session_secs", store.default_session_secs, 60..=31_536_000);
+    }
+
+    fn trails(&mut self, config: &Config) {
+        let (records, audit) = (&config.records, &config.audit);
+        for (section, bytes, secs) in
+            [("records", records.rotate_bytes, records.rotate_secs), ("audit", audit.rotate_bytes, audit.rotate_secs)]
+        {
+            self.within(&format!("{section}.rotate_bytes"), bytes, ROTATE_BYTES);
+            if secs > 0 && !ROTATE_SECS.contains(&secs) {
+                let (least, most) = (ROTATE_SECS.start(), ROTATE_SECS.end());
+                let message = format!("`rotate_secs` is {secs}, must be 0 (never) or {least} to {most}");
+                self.broken(&format!("{section}.rotate_secs"), message);
+            }
+        }
+        // A million records take some 300 MB of memory.
+        self.within("records.queue_max", records.queue_max as u64, 1_000..=100_000_000);
+        let (records, audit) = (config.records_directory(), config.audit_directory());
+        if records == config.store.directory || records == audit {
+            self.broken("records.directory", "`directory` is that of the store or of the audit trail: name another");
+        }
+        if audit == config.store.directory {
+            self.broken("audit.directory", "`directory` is that of the store: name another");
+        }
     }
 
     fn events(&mut self, config: &Config) {

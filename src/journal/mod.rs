@@ -19,6 +19,8 @@
 //! | `journal-<first position>.log` | a segment: batches, then zeros or remains of the segment's former life |
 //! | `spare-<n>.log` | a segment made ready before it is needed |
 //! | `checkpoint-<position>.tgc` | a checkpoint: state as of that position |
+//!
+//! Beside it, in directories of their own, [`lines`] are files that people and other programs read.
 
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ pub mod disk;
 mod durable;
 mod epoch;
 mod error;
+pub mod lines;
 mod local;
 mod meta;
 mod position;

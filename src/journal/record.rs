@@ -6,6 +6,7 @@
 pub(super) mod account;
 #[cfg(test)]
 pub(super) mod arbitrary;
+mod audit;
 pub(super) mod catalogs;
 pub(super) mod numbers;
 pub(super) mod proto;
@@ -13,11 +14,13 @@ pub(super) mod rare;
 pub(super) mod read;
 #[cfg(test)]
 mod tests;
+pub(super) mod voucher;
 pub(super) mod write;
 pub(super) mod writer;
 
 use prost::Message as _;
 
+pub use self::audit::Audit;
 use self::writer::Writer;
 use crate::{charging::Event, ids::PartitionId, rating::Publication, time::Timestamp};
 
@@ -53,6 +56,11 @@ pub enum Entry {
     Withdrawn {
         /// Its number.
         number: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// A call that would have changed data was refused; what comes with it says who called.
+    CallRefused {
         /// When.
         at: Timestamp,
     },
@@ -111,10 +119,32 @@ pub fn encode_withdrawn(number: u32, at: Timestamp, out: &mut Vec<u8>) {
     catalogs::write_withdrawn(&mut Writer::new(out), number, at);
 }
 
+/// Appends to the record that was just written who caused it.
+pub fn encode_audit(audit: &Audit, out: &mut Vec<u8>) {
+    audit::write(&mut Writer::new(out), audit);
+}
+
+/// Appends the record of a call that was refused.
+pub fn encode_refused(audit: &Audit, out: &mut Vec<u8>) {
+    write::call_refused(&mut Writer::new(out), audit.at);
+    encode_audit(audit, out);
+}
+
 /// Reads one record.
 ///
 /// # Errors
 /// The bytes are not a record, or not one of this version.
 pub fn decode(bytes: &[u8]) -> Result<Entry, RecordError> {
-    read::entry(proto::Record::decode(bytes)?)
+    decode_audited(bytes).map(|(entry, _)| entry)
+}
+
+/// Reads one record, and who caused it if that was a caller.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_audited(bytes: &[u8]) -> Result<(Entry, Option<Audit>), RecordError> {
+    let mut record = proto::Record::decode(bytes)?;
+    let at = Timestamp::from_millis(record.at_ms);
+    let audit = record.audit.take().map(|wire| audit::read(wire, at));
+    Ok((read::entry(record)?, audit))
 }

@@ -13,7 +13,7 @@ mod write;
 pub use self::{
     catalogs::{CatalogsLoader, CatalogsSnapshot, write_catalogs},
     load::PartitionLoader,
-    outbox::{OutboxLoader, OutboxSnapshot, write_outbox},
+    outbox::{AuditHead, OutboxLoader, OutboxSnapshot, write_outbox},
     write::write_partition,
 };
 

@@ -225,6 +225,8 @@ fn from_units<'u>(
         });
         let this = Used {
             octets: report.units.octets().unwrap_or(0),
+            input: report.units.input_octets.unwrap_or(0),
+            output: report.units.output_octets.unwrap_or(0),
             seconds: report.units.amount(UnitKind::Seconds).unwrap_or(0),
             events: report.units.amount(UnitKind::Events).unwrap_or(0),
             money: money.unwrap_or(Money::ZERO),

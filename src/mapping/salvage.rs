@@ -94,19 +94,18 @@ fn service(group: &Avp<'_>) -> ServiceRequest {
 }
 
 fn used(group: &Avp<'_>) -> Used {
-    let (mut used, mut total, mut directions) = (Used::default(), None, 0u64);
+    let (mut used, mut total) = (Used::default(), None);
     for avp in readable(group.data) {
         match avp.key() {
             key::CC_TIME => used.seconds = avp.u32().map_or(0, u64::from),
             key::CC_TOTAL_OCTETS => total = avp.u64().ok(),
-            key::CC_INPUT_OCTETS | key::CC_OUTPUT_OCTETS => {
-                directions = directions.saturating_add(avp.u64().unwrap_or(0));
-            }
+            key::CC_INPUT_OCTETS => used.input = used.input.saturating_add(avp.u64().unwrap_or(0)),
+            key::CC_OUTPUT_OCTETS => used.output = used.output.saturating_add(avp.u64().unwrap_or(0)),
             key::CC_SERVICE_SPECIFIC_UNITS => used.events = avp.u64().unwrap_or(0),
             _ => {}
         }
     }
-    used.octets = total.unwrap_or(directions);
+    used.octets = total.unwrap_or(used.input.saturating_add(used.output));
     used
 }
 

@@ -91,7 +91,11 @@ impl<D: Disk> Store<D> {
             }
             rest(locked);
         }
-        let outbox = self.outbox.snapshot();
+        // A replay after this checkpoint makes no lines of what it includes: they must be in their files by now.
+        self.mark().wait_for_blocking(self.appender.last())?;
+        self.write_trails()?;
+        let (records_kept, audit) = (self.trails.keeps_records(), self.trails.audit_head());
+        let outbox = snapshot::OutboxSnapshot { records_kept, audit, ..self.outbox.snapshot() };
         snapshot::write_outbox(&outbox, &mut |chunk| writer.chunk(chunk))?;
         snapshot::write_catalogs(&self.catalogs_snapshot(), &mut |chunk| writer.chunk(chunk))?;
         // The snapshots may hold changes that are not durable yet. If they were lost, their positions would be given out

@@ -10,10 +10,13 @@ use super::{Store, index::Named, partition::Partition};
 use crate::{
     charging::{
         Answer, Answered, ClosingCause, Command, CreditCommand, Decided, Event, EventAction, Outcome, Refusal,
-        RequestKind, State, SubscriberSpec, Verdict, decide_by, version_for,
+        RequestKind, State, SubscriberSpec, Verdict, begins_use, decide_by, version_for,
     },
     ids::{AccountId, Identity, PartitionId, RefundToken, SessionKey, SessionNo},
-    journal::{Disk, Pending, Position, record},
+    journal::{
+        Disk, Pending, Position,
+        record::{self, Audit},
+    },
     rating::{Catalog, Catalogs, Version},
     time::Timestamp,
 };
@@ -118,17 +121,27 @@ impl<D: Disk> Store<D> {
                 self.partition_that_remembers(key).unwrap_or(NOBODY)
             }
         };
+        if matches!(kind, RequestKind::Initial | RequestKind::Event) && self.trails.is_behind() {
+            // What begins now would leave more records than can be written: what runs comes first.
+            return rests_on_nothing(Answer::bare(kind, number, Verdict::TooBusy));
+        }
         let mut cell = self.lock(partition);
         let now = self.clock.now();
         if now.since(received) > PATIENCE {
             return rests_on_nothing(Answer::bare(kind, number, Verdict::TooBusy));
         }
-        if let Some(account) = account {
-            self.catch_up(&mut cell, partition, account, true, now);
+        let payer = account.or_else(|| cell.state.payer_of(key));
+        if let Some(payer) = payer {
+            self.catch_up(&mut cell, partition, payer, false, now);
         }
         let catalogs = self.catalogs_now();
         let version = version_for(&cell.state, &catalogs, key, kind, now);
         let mut command = command(account, version);
+        let waits = payer.and_then(|payer| cell.state.account(payer)).filter(|payer| payer.waits_for_use());
+        if let Some(payer) = waits.filter(|payer| begins_use(&cell.state, &version.catalog, payer, &command)) {
+            let payer = payer.id;
+            self.catch_up(&mut cell, partition, payer, true, now);
+        }
         if let Some(account) = account {
             name_member(&cell.state, account, identities, &mut command);
         }
@@ -152,7 +165,7 @@ impl<D: Disk> Store<D> {
 
     /// Does what is due for an account by itself, before it is used or looked at: a new period begins at its own moment, not
     /// when the background comes to it.
-    fn catch_up(
+    pub(super) fn catch_up(
         &self,
         cell: &mut Partition,
         partition: PartitionId,
@@ -164,7 +177,7 @@ impl<D: Disk> Store<D> {
         /// partition.
         const AT_ONCE: usize = 1_000;
         for _ in 0..AT_ONCE {
-            if !cell.state.must_catch_up(account, now) {
+            if !cell.state.must_catch_up(account, use_begins, now) {
                 return;
             }
             let command = Command::CatchUp { account, use_begins };
@@ -198,7 +211,7 @@ impl<D: Disk> Store<D> {
         done
     }
 
-    /// Executes a command about one account.
+    /// Executes a command about one account, by the node itself; what callers do goes through [`by`](Self::by).
     ///
     /// # Errors
     /// The core refused; nothing has changed.
@@ -220,6 +233,14 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// An identity is taken, or the core refused; nothing has changed.
     pub fn create_subscriber(&self, spec: SubscriberSpec) -> Pending<Result<Done, CreateSubscriberError>> {
+        self.create_subscriber_by(spec, |cell, partition, command| self.execute(cell, partition, command))
+    }
+
+    pub(super) fn create_subscriber_by(
+        &self,
+        spec: SubscriberSpec,
+        execute: impl FnOnce(&mut Partition, PartitionId, &Command<'_>) -> (Decided, Position),
+    ) -> Pending<Result<Done, CreateSubscriberError>> {
         let (account, identities) = (spec.account, spec.subscriber.identities.clone());
         let partition = self.partition_of(account);
         // Held from the claims to the decision: another creation for this account must not build on a claim that is given
@@ -237,7 +258,7 @@ impl<D: Disk> Store<D> {
                 }
             }
         }
-        let (decided, position) = self.execute(&mut cell, partition, &Command::CreateSubscriber(spec));
+        let (decided, position) = execute(&mut cell, partition, &Command::CreateSubscriber(spec));
         let done = done(decided);
         if done.is_err() {
             give_back(&claimed);
@@ -318,26 +339,51 @@ impl<D: Disk> Store<D> {
         now: Timestamp,
     ) -> (Decided, Position) {
         let decided = decide_by(&cell.state, catalogs, command, now);
-        if let Some(event) = &decided.event {
-            cell.last = self.append(partition, event);
-            cell.state.apply(event);
-            self.keep_index(cell, partition, event);
-            self.observer.happened(event, &catalogs.at(now).catalog);
-        } else if decided.repeated {
+        match &decided.event {
+            Some(event) => self.commit(cell, partition, event, &catalogs.at(now).catalog, None),
+            None => self.tell_repeated(&decided),
+        }
+        (decided, cell.last)
+    }
+
+    /// Makes an event true and puts it into the journal, with who caused it if that was a caller. It is applied first: what
+    /// it leaves for the trails goes into their queues at its position, before anything can find that durable.
+    pub(super) fn commit(
+        &self,
+        cell: &mut Partition,
+        partition: PartitionId,
+        event: &Event,
+        catalog: &Catalog,
+        audit: Option<&dyn Fn(&State) -> Audit>,
+    ) {
+        cell.state.apply(event);
+        let records = cell.state.take_records();
+        let audit = audit.map(|audit| audit(&cell.state));
+        cell.last = RECORD.with_borrow_mut(|bytes| {
+            bytes.clear();
+            record::encode_event(partition, event, bytes);
+            if let Some(audit) = &audit {
+                record::encode_audit(audit, bytes);
+            }
+            self.appender.append(bytes, |position| {
+                self.outbox.push(position, event.notices());
+                self.trails.push_records(position, partition, records);
+                if let Some(audit) = audit {
+                    self.trails.push_audit(position, audit);
+                }
+            })
+        });
+        self.keep_index(cell, partition, event);
+        self.observer.happened(event, catalog);
+    }
+
+    pub(super) fn tell_repeated(&self, decided: &Decided) {
+        if decided.repeated {
             self.observer.repeated();
             if decided.altered {
                 self.observer.altered(decided.account);
             }
         }
-        (decided, cell.last)
-    }
-
-    fn append(&self, partition: PartitionId, event: &Event) -> Position {
-        RECORD.with_borrow_mut(|bytes| {
-            bytes.clear();
-            record::encode_event(partition, event, bytes);
-            self.appender.append(bytes, |position| self.outbox.push(position, event.notices()))
-        })
     }
 
     /// Keeps the index of Session-Ids in step with the partition.
@@ -398,7 +444,7 @@ pub struct Done {
     pub repeated: bool,
 }
 
-fn done(decided: Decided) -> Result<Done, Refusal> {
+pub(super) fn done(decided: Decided) -> Result<Done, Refusal> {
     match decided.outcome {
         Outcome::Refused(refusal) => Err(refusal),
         outcome => Ok(Done { outcome, repeated: decided.repeated }),

@@ -4,6 +4,7 @@
 //! Everything that changes goes one way: under the lock of one partition a command is decided, its event is encoded,
 //! appended to the journal's buffer and applied. What comes back is [`Pending`]: it may leave when its position is durable.
 
+mod audited;
 mod catalogs;
 mod checkpoint;
 mod clients;
@@ -13,11 +14,15 @@ mod outbox;
 mod partition;
 mod query;
 mod recovery;
+mod trails;
 mod transfer;
+mod voucher;
 
 use std::sync::{Arc, Mutex};
 
+use self::{audited::Refusals, clients::ClientIndex, index::SessionIndex, partition::Partition, trails::Trails};
 pub use self::{
+    audited::{Audited, By},
     catalogs::{PENDING_MAX, Publish, PublishError, Published},
     checkpoint::{CheckpointError, CheckpointReport},
     execute::{CreateSubscriberError, Done, Observer, SilentObserver},
@@ -25,12 +30,17 @@ pub use self::{
     outbox::{Consumer, CursorTooOld, Outbox},
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},
+    trails::{
+        AuditFilter, AuditLine, AuditTrail, Broken, PartitionSums, Place, ReconcileError, Reconciliation, RecordFiles,
+        RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
+    },
     transfer::{TransferFailed, TransferOrder},
+    voucher::{BatchStatus, Redeemed},
 };
-use self::{clients::ClientIndex, index::SessionIndex, partition::Partition};
+pub use crate::journal::lines::{Cursor, Rotation};
 use crate::{
     charging::Retention,
-    journal::{Committer, Disk, DurableMark, FileDisk, JournalReader, Origin, Pending, Position},
+    journal::{Committer, Disk, DurableMark, FileDisk, JournalError, JournalReader, Origin, Pending, Position},
     rating::Catalog,
     time::Clock,
 };
@@ -58,6 +68,8 @@ pub struct Store<D: Disk = FileDisk> {
     origin: Origin,
     outbox: Outbox,
     shelf: catalogs::Shelf,
+    trails: Trails<D>,
+    refusals: Refusals,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     committer: Mutex<Option<Committer>>,
@@ -101,19 +113,53 @@ impl<D: Disk> Store<D> {
         &self.clock
     }
 
+    /// Writes usage records and the audit trail as far as the journal is durable. To be called again and again. Returns how
+    /// many lines were written.
+    ///
+    /// # Errors
+    /// The disk refused: nothing is lost, the next call goes on.
+    pub fn write_trails(&self) -> Result<usize, JournalError> {
+        self.trails.flush(self.mark())
+    }
+
+    /// How many usage records, and lines of the audit trail, wait to be written.
+    pub fn waiting_for_trails(&self) -> [usize; 2] {
+        self.trails.waiting()
+    }
+
+    /// The files of usage records, if they are kept.
+    pub fn record_files(&self) -> Option<RecordFiles<D>> {
+        self.trails.record_files()
+    }
+
+    /// The files of the audit trail, if it is written to files.
+    pub fn audit_trail(&self) -> Option<AuditTrail<D>> {
+        self.trails.audit_trail()
+    }
+
+    /// Number and hash of the last line of the audit trail, as far as it is written; no line is 0 and zeros.
+    pub fn audit_head(&self) -> (u64, String) {
+        let head = self.trails.audit_head();
+        let hash = head.map_or([0; 32], |head| head.hash);
+        (head.map_or(0, |head| head.lines), hash.iter().map(|octet| format!("{octet:02x}")).collect())
+    }
+
     /// Reads journal records that are durable.
     pub fn journal(&self) -> &JournalReader {
         &self.reader
     }
 
-    /// Syncs everything and ends the journal. Nothing can be changed afterwards: whatever is still decided never becomes
+    /// Syncs everything and ends the journal, and writes the trails as far as their disks let it: what they do not get now
+    /// they get after the next start. Nothing can be changed afterwards: whatever is still decided never becomes
     /// durable, so it is never answered.
     ///
     /// # Errors
     /// The journal had failed, or fails now.
     pub fn shutdown(&self) -> Result<Position, crate::journal::Fatal> {
         let committer = self.committer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        committer.map_or(Ok(self.mark().current()), Committer::shutdown)
+        let ended = committer.map_or(Ok(self.mark().current()), Committer::shutdown);
+        let _ = self.write_trails();
+        ended
     }
 
     /// A value read from state as it is now: it may leave when all that it rests on is durable.

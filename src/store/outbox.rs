@@ -190,6 +190,7 @@ impl Outbox {
             next_cursor: inner.dropped,
             notices: Vec::new(),
             consumers: inner.consumers.iter().map(|(name, cursor)| (name.clone(), *cursor)).collect(),
+            ..OutboxSnapshot::default()
         };
         drop(inner);
         let notices = notices.into_iter().map(|(cursor, notice)| (cursor, (*notice).clone())).collect();

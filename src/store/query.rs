@@ -4,7 +4,7 @@ use super::Store;
 use crate::{
     charging::{Account, HistoryLine, Session, State, Violation},
     ids::{AccountId, Identity, PartitionId, SessionKey, SessionNo},
-    journal::{Disk, Pending},
+    journal::{Disk, Pending, Position},
 };
 
 /// Sums over all partitions.
@@ -48,6 +48,38 @@ impl<D: Disk> Store<D> {
     pub fn identities_of(&self, id: AccountId) -> Vec<Identity> {
         let cell = self.lock(self.partition_of(id));
         cell.state.account(id).map_or_else(Vec::new, |account| account.identities().cloned().collect())
+    }
+
+    /// Accounts of one partition with an id above `after` that pass a filter, of the next `count` in order; and the last id
+    /// that was looked at, `None` if there are no more. `None` = there is no such partition.
+    ///
+    /// The filter is called under the partition's lock, for a few accounts at a time: requests come in between.
+    pub fn accounts_page(
+        &self,
+        partition: u16,
+        after: AccountId,
+        count: usize,
+        filter: impl Fn(&Account) -> bool,
+    ) -> Option<(Pending<Vec<Account>>, Option<AccountId>)> {
+        /// Accounts under one hold of a lock.
+        const AT_ONCE: usize = 64;
+        let id = self.partition_ids().nth(usize::from(partition))?;
+        let (mut found, mut last, mut looked) = (Vec::new(), after, 0);
+        let mut position = None;
+        while looked < count {
+            let wanted = AT_ONCE.min(count - looked);
+            let mut cell = self.lock(id);
+            let ids = cell.state.accounts_after(last, wanted).to_vec();
+            position = Some(cell.last);
+            let accounts = ids.iter().filter_map(|id| cell.state.account(*id));
+            found.extend(accounts.filter(|account| filter(account)).cloned());
+            looked += ids.len();
+            last = ids.last().copied().unwrap_or(last);
+            if ids.len() < wanted {
+                return Some((Pending::new(found, cell.last), None));
+            }
+        }
+        Some((Pending::new(found, position.unwrap_or(Position::ZERO)), Some(last)))
     }
 
     /// The history of an account, oldest first: what is settled, then running sessions as they stand.

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    IdentityIndex, Observer, Outbox, Settings, Store, catalogs::Found, clients::ClientIndex, index::SessionIndex,
-    partition::Partition,
+    IdentityIndex, Observer, Outbox, Place, Settings, Store, audited::Refusals, catalogs::Found, clients::ClientIndex,
+    index::SessionIndex, partition::Partition, trails::Trails,
 };
 use crate::{
     charging::{State, Violation},
@@ -16,7 +16,7 @@ use crate::{
         Commit, Committer, Disk, Journal, JournalError, LocalJournal, Meta, Options, Origin, Position, TornTail,
         checkpoint,
         record::{self, Entry},
-        snapshot::{CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
+        snapshot::{AuditHead, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
     },
     rating::{Catalog, Problem},
     time::Clock,
@@ -39,6 +39,8 @@ pub struct RecoveryReport {
     pub accounts: usize,
     /// Running sessions found.
     pub sessions: usize,
+    /// Lines of the audit trail that a checkpoint knew and its files do not have: somebody has removed them.
+    pub audit_missing: u64,
     /// How long it took.
     pub took: Duration,
 }
@@ -108,7 +110,7 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// Files are damaged, in use by another process, or of another set-up. Nothing is guessed: see [`RecoveryError`].
     pub fn open(
-        disk: D,
+        place: impl Into<Place<D>>,
         settings: Settings,
         catalog: Arc<Catalog>,
         clock: Arc<dyn Clock>,
@@ -117,6 +119,8 @@ impl<D: Disk> Store<D> {
         mut progress: impl FnMut(u64),
     ) -> Result<(Self, RecoveryReport), RecoveryError> {
         let started = Instant::now();
+        let place: Place<D> = place.into();
+        let disk = place.disk.clone();
         let wanted = Meta { format: FORMAT, partitions: settings.partitions, origin: Origin::new(clock.now()) };
         let origin = Meta::open_or_create(&disk, wanted)?.origin;
         let mut settings = settings;
@@ -127,20 +131,40 @@ impl<D: Disk> Store<D> {
         let (epoch, last) = journal.takeover()?;
         let outbox = Outbox::new(settings.outbox_keep);
         let mut found = Found::default();
-        let (mut partitions, from) = load_checkpoint(&disk, &settings, &outbox, &mut found)?;
+        let loaded = load_checkpoint(&disk, &settings, &outbox, &mut found)?;
+        let (mut partitions, from) = (loaded.partitions, loaded.position);
         if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
             return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
         }
+        let trails = Trails::open(&place, loaded.audit)?;
+        if trails.keeps_records() {
+            if let Some(from) = from.filter(|_| !loaded.records_kept) {
+                let recorded = |(index, partition): (u16, &Partition)| {
+                    let (debited, credited) = partition.state.recorded();
+                    (PartitionId(index), debited, credited)
+                };
+                trails.begin_records(from, clock.now(), (0..).zip(&partitions).map(recorded));
+            }
+            partitions.iter_mut().for_each(|partition| partition.state.keep_records());
+        }
         let mut replayed = 0;
         journal.read_from(from.unwrap_or(Position::ZERO), &mut |position, bytes| {
-            let entry = record::decode(bytes).map_err(|error| JournalError::rejected(position, error))?;
-            replay(&mut partitions, &outbox, &mut found, position, entry)?;
+            let decoded = record::decode_audited(bytes);
+            let (entry, audit) = decoded.map_err(|error| JournalError::rejected(position, error))?;
+            replay(&mut partitions, &outbox, &trails, &mut found, position, entry)?;
+            if let Some(audit) = audit {
+                trails.push_audit(position, audit);
+            }
             replayed += 1;
             if replayed % 100_000 == 0 {
                 progress(replayed);
             }
             Ok(())
         })?;
+        // A checkpoint has its accounts in no order: they are sorted now, and not while requests wait.
+        for partition in &mut partitions {
+            partition.state.accounts_after(AccountId(u64::MAX), 0);
+        }
         let clients = ClientIndex::of(&partitions);
         let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
         let shelved = found.shelve(catalog, clock.now());
@@ -154,6 +178,8 @@ impl<D: Disk> Store<D> {
             origin,
             outbox,
             shelf,
+            trails,
+            refusals: Refusals::default(),
             clock,
             observer,
             appender: committer.appender(),
@@ -174,22 +200,32 @@ impl<D: Disk> Store<D> {
             torn_tail,
             accounts: totals.accounts,
             sessions: totals.sessions,
+            audit_missing: store.trails.audit_missing,
             took: started.elapsed(),
         };
         Ok((store, report))
     }
 }
 
-/// All partitions from the latest checkpoint, or empty ones, and the position after which the journal is to be replayed.
+/// What the latest checkpoint holds.
+struct Loaded {
+    partitions: Vec<Partition>,
+    /// After this position the journal is to be replayed; `None` = there is no checkpoint, and the partitions are empty.
+    position: Option<Position>,
+    records_kept: bool,
+    audit: Option<AuditHead>,
+}
+
 fn load_checkpoint<D: Disk>(
     disk: &D,
     settings: &Settings,
     outbox: &Outbox,
     found: &mut Found,
-) -> Result<(Vec<Partition>, Option<Position>), RecoveryError> {
+) -> Result<Loaded, RecoveryError> {
     let Some(mut reader) = checkpoint::latest(disk)? else {
         let empty = || Partition::new(State::new(settings.retention), Position::ZERO);
-        return Ok(((0..settings.partitions).map(|_| empty()).collect(), None));
+        let partitions = (0..settings.partitions).map(|_| empty()).collect();
+        return Ok(Loaded { partitions, position: None, records_kept: true, audit: None });
     };
     let position = reader.position();
     let snapshot = |source| RecoveryError::Snapshot { position: position.0, source };
@@ -212,7 +248,10 @@ fn load_checkpoint<D: Disk>(
         }
         loader.load_chunk(&chunk).map_err(snapshot)?;
     }
-    outbox.restore(loader.finish().map_err(snapshot)?);
+    let restored = loader.finish().map_err(snapshot)?;
+    let loaded =
+        Loaded { partitions, position: Some(position), records_kept: restored.records_kept, audit: restored.audit };
+    outbox.restore(restored);
     // Checkpoints from before versions had numbers end here.
     let mut loader = CatalogsLoader::default();
     let mut is_there = false;
@@ -221,18 +260,19 @@ fn load_checkpoint<D: Disk>(
             if is_there {
                 return Err(RecoveryError::Incomplete(position.0));
             }
-            return Ok((partitions, Some(position)));
+            return Ok(loaded);
         }
         is_there = true;
         loader.load_chunk(&chunk).map_err(snapshot)?;
     }
     found.restore(loader.finish().map_err(snapshot)?);
-    Ok((partitions, Some(position)))
+    Ok(loaded)
 }
 
-fn replay(
+fn replay<D: Disk>(
     partitions: &mut [Partition],
     outbox: &Outbox,
+    trails: &Trails<D>,
     found: &mut Found,
     position: Position,
     entry: Entry,
@@ -247,6 +287,7 @@ fn replay(
             if position > partition.last {
                 partition.state.apply(&event);
                 partition.last = position;
+                trails.push_records(position, PartitionId(index), partition.state.take_records());
             }
             outbox.push(position, event.notices());
         }
@@ -254,6 +295,7 @@ fn replay(
         Entry::Forgotten { consumer, .. } => outbox.forget(position, &consumer),
         Entry::Published(publication) => found.published(position, publication),
         Entry::Withdrawn { number, at } => found.withdrawn(position, number, at),
+        Entry::CallRefused { .. } => {}
     }
     Ok(())
 }

@@ -2,11 +2,13 @@
 
 use std::sync::PoisonError;
 
-use super::Store;
+use super::{Store, partition::Partition};
 use crate::{
-    charging::{AccountState, Command, CreditCommand, CreditKind, Manage, ManageCommand, Outcome, Refusal, receipt_id},
-    ids::AccountId,
-    journal::{Disk, Pending},
+    charging::{
+        AccountState, Command, CreditCommand, CreditKind, Decided, Manage, ManageCommand, Outcome, Refusal, receipt_id,
+    },
+    ids::{AccountId, PartitionId},
+    journal::{Disk, Pending, Position},
     units::{Currency, Money},
 };
 
@@ -49,6 +51,14 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// Nothing has changed.
     pub fn send_transfer(&self, order: TransferOrder<'_>) -> Pending<Result<(Money, bool), TransferFailed>> {
+        self.send_transfer_by(order, |cell, partition, command| self.execute(cell, partition, command))
+    }
+
+    pub(super) fn send_transfer_by(
+        &self,
+        order: TransferOrder<'_>,
+        execute: impl FnOnce(&mut Partition, PartitionId, &Command<'_>) -> (Decided, Position),
+    ) -> Pending<Result<(Money, bool), TransferFailed>> {
         let TransferOrder { from, to, amount, currency, request_id, reason } = order;
         let receiver = {
             let cell = self.lock(self.partition_of(to));
@@ -74,7 +84,10 @@ impl<D: Disk> Store<D> {
             }
             _ => {}
         }
-        let (decided, position) = self.execute_for(from, &command);
+        let partition = self.partition_of(from);
+        let mut cell = self.lock(partition);
+        self.catch_up(&mut cell, partition, from, false, self.clock.now());
+        let (decided, position) = execute(&mut cell, partition, &command);
         let sent = match decided.outcome {
             Outcome::Credited { balance, .. } => Ok((balance, decided.repeated)),
             Outcome::Refused(refusal) => Err(TransferFailed::Sender(refusal)),

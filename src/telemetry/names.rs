@@ -118,6 +118,12 @@ metrics! {
     CHECKPOINT_TIMESTAMP = Gauge "tollgate_checkpoint_timestamp_seconds", "Unix time of the last finished checkpoint";
     CHECKPOINT_FAILURES = Counter "tollgate_checkpoint_failures_total", "Checkpoints that failed";
 
+    // Usage records and the audit trail.
+    TRAIL_BACKLOG = Gauge "tollgate_trail_backlog_lines", "Lines of {trail} (records or audit) that wait to be written to files; with records.queue_max of them no new sessions are taken on";
+    TRAIL_LINES = Counter "tollgate_trail_lines_total", "Lines of usage records and of the audit trail written";
+    TRAIL_FAILURES = Counter "tollgate_trail_failures_total", "Writes of usage records or of the audit trail that failed; each is tried again, and no checkpoint is taken meanwhile";
+    AUDIT_LINES_MISSING = Gauge "tollgate_audit_lines_missing", "Lines of the audit trail that were gone from its files at the last start; anything but 0 means that somebody removed them";
+
     // Business events and the API.
     EVENT_BACKLOG = Gauge "tollgate_event_backlog_events", "Events kept for delivery";
     EVENT_LAG_EVENTS = Gauge "tollgate_event_lag_events", "Events that {consumer} has not acknowledged";

@@ -146,7 +146,7 @@ impl MetricsObserver {
 
     fn credited(&self, event: &Credited) {
         match event.kind {
-            HistoryKind::TopUp => {
+            HistoryKind::TopUp | HistoryKind::Voucher => {
                 self.top_ups.increment(1);
                 self.money.credited(Money::from_micros(event.amount));
             }
@@ -206,6 +206,9 @@ impl Observer for MetricsObserver {
             | Event::SubscriberCreated { .. }
             | Event::StateChanged { .. }
             | Event::AccountChanged(_)
+            | Event::VouchersCreated { .. }
+            | Event::VoucherMarked { .. }
+            | Event::VouchersBlocked { .. }
             | Event::ReAuthorise { .. }
             | Event::Abort { .. }
             | Event::ClientState { .. }
@@ -298,6 +301,10 @@ pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
     // At least so many accounts: a partition keeps one sum for all of its.
     metrics::gauge!(names::BALANCE_IDENTITY_VIOLATIONS).set(f64::from(violations));
 
+    for (trail, waiting) in ["records", "audit"].into_iter().zip(store.waiting_for_trails()) {
+        metrics::gauge!(names::TRAIL_BACKLOG, "trail" => trail).set(waiting as f64);
+    }
+
     metrics::gauge!(names::EVENT_BACKLOG).set(store.outbox().len() as f64);
     let set = |name: &str, events: usize, age: f64| {
         metrics::gauge!(names::EVENT_LAG_EVENTS, "consumer" => name.to_owned()).set(events as f64);
@@ -369,6 +376,8 @@ mod tests {
             balance: Money::ZERO,
             reauthorise: Vec::new(),
             notices: Vec::new(),
+            life: None,
+            gifts: Vec::new(),
         };
         observer.happened(&Event::Credited(Box::new(credited)), &catalog);
         observer.session_ended(ClosingCause::Lost);

@@ -284,6 +284,8 @@ struct World {
     taken: [(i64, i64); ACCOUNTS as usize + 1],
     /// The client's incarnation.
     incarnation: u32,
+    /// Money debited and credited by all usage records.
+    recorded: (i128, i128),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -324,7 +326,9 @@ impl World {
             pools: BTreeMap::new(),
             taken: Default::default(),
             incarnation: 0,
+            recorded: (0, 0),
         };
+        world.state.keep_records();
         for id in 1..=ACCOUNTS {
             world.execute(&Command::CreateAccount(AccountSpec {
                 id: AccountId(id),
@@ -345,6 +349,10 @@ impl World {
             self.check_versions(event);
             self.count_pool(event);
             self.state.apply(event);
+            for record in self.state.take_records() {
+                self.recorded.0 += i128::from(record.debited().micros());
+                self.recorded.1 += i128::from(record.credited().micros());
+            }
             self.events.push(event.clone());
             self.check_new_holds(event);
             self.check_pools();
@@ -352,6 +360,7 @@ impl World {
         }
         self.state.check().unwrap_or_else(|violation| panic!("after {command:?}: {violation}"));
         assert_eq!(self.state.discrepancy(), 0);
+        assert_eq!(self.state.recorded(), self.recorded, "after {command:?}: records tell another sum");
         if let Outcome::Answer(answer) = &decided.outcome {
             for reply in &answer.replies {
                 assert_eq!(reply.verdict == Verdict::Success, reply.grant.is_some());

@@ -9,13 +9,14 @@ use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 
 use tollgate::{
     charging::{
-        AccountSpec, AccountState, AdviceWanted, AnswerExtras, ClientNeeds, ClosingCause, Command, CreditCommand,
-        CreditKind, Event, EventAction, EventRequest, Interrogation, Measure, MemberNo, NoticeKind, Outcome,
-        ReplyExtras, RequestKind, Retention, ServiceRequest, State, TariffAdvice, Used, Verdict, Want, WantedUnits,
+        AccountChanged, AccountSpec, AccountState, AdviceWanted, AnswerExtras, BucketKind, ClientNeeds, ClosingCause,
+        Command, CreditCommand, CreditKind, Event, EventAction, EventRequest, Extension, Interrogation, Life, Manage,
+        ManageCommand, Measure, Member, MemberLimit, MemberNo, NoticeKind, Outcome, Profile, ReplyExtras, RequestKind,
+        Retention, ServiceRequest, State, Subscription, TariffAdvice, Used, Verdict, Want, WantedUnits, begins_use,
         decide_by, version_for,
     },
     ids::{AccountId, QuotaKey, RefundToken, SessionKey, SessionNo},
-    rating::{Attributes, Catalog, Catalogs, ContextId, Publication, Role, RunningSessions, Version},
+    rating::{Attributes, Catalog, Catalogs, ContextId, Period, Publication, Role, RunningSessions, Version},
     time::Timestamp,
     units::{Money, UnitKind},
 };
@@ -63,6 +64,8 @@ fn services(words: &[&str]) -> Vec<ServiceRequest> {
             "none" => {}
             "si" => service.key.service_identifier = Some(value.parse().unwrap()),
             "used" => service.used = Some(used(value)),
+            // The part of it that came from the user.
+            "up" => service.used.get_or_insert_default().input = used(value).octets,
             "before" => service.split.get_or_insert_default().before = Some(used(value)),
             "after" => service.split.get_or_insert_default().after = Some(used(value)),
             "either" => service.split.get_or_insert_default().either = Some(used(value)),
@@ -127,6 +130,30 @@ fn time_of_day(text: &str) -> u64 {
     text.split(':').map(|part| part.parse::<u64>().unwrap()).zip([3_600, 60, 1]).map(|(part, unit)| part * unit).sum()
 }
 
+/// `30d`, `1h` or a number of seconds.
+fn duration(text: &str) -> u64 {
+    match amount(text) {
+        (days, "d") => days * 86_400,
+        (hours, "h") => hours * 3_600,
+        (secs, _) => secs,
+    }
+}
+
+/// `by=2`: the member who uses it.
+fn member(words: &[&str]) -> MemberNo {
+    let no = words.iter().find_map(|word| word.strip_prefix("by="));
+    MemberNo(no.map_or(0, |no| no.parse().unwrap()))
+}
+
+fn member_limit(word: &str) -> MemberLimit {
+    let (period, most) = word.split_once(':').unwrap();
+    let period = if period == "day" { Period::Day } else { Period::Cycle };
+    match most.parse::<Money>() {
+        Ok(money) => MemberLimit { period, measure: Measure::Money, amount: money.micros() },
+        Err(_) => MemberLimit { period, measure: Measure::Units(UnitKind::Octets), amount: used(most).octets as i64 },
+    }
+}
+
 fn amount(text: &str) -> (u64, &str) {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -138,6 +165,7 @@ fn used(text: &str) -> Used {
         (n, "KiB") => Used { octets: n << 10, ..Used::default() },
         (n, "MiB") => Used { octets: n << 20, ..Used::default() },
         (n, "MB") => Used { octets: n * 1_000_000, ..Used::default() },
+        (n, "kB") => Used { octets: n * 1_000, ..Used::default() },
         (n, "B") => Used { octets: n, ..Used::default() },
         (n, "s") => Used { seconds: n, ..Used::default() },
         (n, "micros") => Used { money: Money::from_micros(n as i64), ..Used::default() },
@@ -195,8 +223,9 @@ impl Table {
                 };
                 let state = rest.iter().find_map(|word| word.strip_prefix("state="));
                 let (attributes, rest) = conditions(rest);
-                let (switches, rest): (Vec<_>, Vec<_>) =
-                    rest.iter().partition(|word| **word == "told" || word.starts_with("event="));
+                let is_switch =
+                    |word: &str| word == "told" || ["event=", "ago=", "by="].iter().any(|key| word.starts_with(key));
+                let (switches, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| is_switch(word));
                 let command = Command::Interrogate(Interrogation {
                     session_id: session(name).0.as_bytes(),
                     sub_session: session(name).1,
@@ -214,14 +243,16 @@ impl Table {
                     short_validity: false,
                     client: ClientNeeds { tariff_time_change: switches.contains(&"told"), ..self.client },
                     attributes,
-                    happened: switches.iter().find_map(|word| Some(self.today(word.strip_prefix("event=")?))),
-                    member: MemberNo::SHARED,
+                    happened: switches.iter().find_map(|word| self.happened(word)),
+                    member: member(&switches),
                 });
                 self.execute(&command)
             }
             ["ccr-e", name, account, number, action, rest @ ..] => {
                 let (attributes, rest) = conditions(rest);
+                let (by, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| word.starts_with("by="));
                 let command = Command::ChargeEvent(EventRequest {
+                    member: member(&by),
                     session_id: session(name).0.as_bytes(),
                     sub_session: session(name).1,
                     key: session_key(name),
@@ -263,6 +294,59 @@ impl Table {
                 let account = AccountId(account.parse().unwrap());
                 self.execute(&Command::SetState { account, state, reason: "table" })
             }
+            ["plan", account, plan, rest @ ..] => {
+                self.manage(account, rest, Manage::SetPlan(Some(*plan).filter(|plan| *plan != "none")))
+            }
+            ["limit", account, limit, rest @ ..] => {
+                self.manage(account, rest, Manage::SetCreditLimit(limit.parse().unwrap()))
+            }
+            ["red-list", account, on, rest @ ..] => self.manage(account, rest, Manage::SetNeverStop(*on == "on")),
+            ["extend", account, "by", time, rest @ ..] => {
+                self.manage(account, rest, Manage::ExtendValidity(Extension::By(duration(time))))
+            }
+            // Counted from now.
+            ["extend", account, "until", time, rest @ ..] => {
+                let until = self.now.plus_secs(duration(time));
+                self.manage(account, rest, Manage::ExtendValidity(Extension::Until(until)))
+            }
+            // What the background does.
+            ["catch-up", account] => {
+                let done = self.catch_up(AccountId(account.parse().unwrap()), false);
+                if done.is_empty() { "  nothing is due\n".into() } else { done }
+            }
+            // What the account has from now on, by what the plan and the products say of usage. `until` = in so many seconds.
+            ["has-plan", account, name] => self.change(account, |event, _| event.plan = Some(Some((*name).into()))),
+            ["product", account, name, rest @ ..] => self.change(account, |event, profile| {
+                let secs = |key: &str| rest.iter().find_map(|word| word.strip_prefix(key)?.parse::<u64>().ok());
+                event.subscriptions.push(Subscription {
+                    no: profile.next_subscription.max(1),
+                    product: (*name).into(),
+                    member: member(rest),
+                    starts: event.at,
+                    ends: secs("until=").map(|secs| event.at.plus_secs(secs)),
+                    begun: true,
+                    ..Subscription::default()
+                });
+            }),
+            ["drop-product", account, no] => {
+                self.change(account, |event, _| event.removed_subscriptions.push(no.parse().unwrap()))
+            }
+            // `day:2.00` or `day:5MB`: what it may take of what is shared.
+            ["member", account, no, limits @ ..] => self.change(account, |event, _| {
+                let no = MemberNo(no.parse().unwrap());
+                let limits = limits.iter().map(|word| member_limit(word)).collect();
+                event.members.push(Member { no, subscriber: format!("m{}", no.0).into(), limits, ..Member::default() });
+            }),
+            ["lapse", account] => self.change(account, |event, _| {
+                event.life = Some(Box::new(Life { lapsed: true, ..Life::default() }));
+            }),
+            ["counters", account] => self.counters(account.parse().unwrap()),
+            ["catalog-says", what, instead] => {
+                assert!(self.source.contains(what), "the catalog does not say {what}");
+                self.source = self.source.replace(what, instead);
+                let source = self.source.clone();
+                self.publish(&source, 0, "change")
+            }
             ["charge-late-usage"] => {
                 self.retention.charge_late_usage = true;
                 self.state = State::new(self.retention);
@@ -288,7 +372,7 @@ impl Table {
                 out
             }
             ["wait", secs] => {
-                self.now = self.now.plus_secs(secs.parse().unwrap());
+                self.now = self.now.plus_secs(duration(secs));
                 let mut out = String::new();
                 for no in self.state.due(self.now, usize::MAX) {
                     let id = self.state.session(no).unwrap().id.clone();
@@ -331,6 +415,12 @@ impl Table {
         }
     }
 
+    /// `event=19:50`, or `ago=90` in seconds.
+    fn happened(&self, word: &str) -> Option<Timestamp> {
+        let ago = word.strip_prefix("ago=").map(|secs| self.now.millis() - secs.parse::<u64>().unwrap() * 1_000);
+        ago.map(Timestamp::from_millis).or_else(|| Some(self.today(word.strip_prefix("event=")?)))
+    }
+
     fn publish(&mut self, source: &str, in_secs: u64, sessions: &str) -> String {
         let number = self.catalogs.next_number();
         let sessions = match sessions {
@@ -356,14 +446,58 @@ impl Table {
         Timestamp::from_secs(self.now.secs() / 86_400 * 86_400 + time_of_day(time))
     }
 
+    fn manage(&mut self, account: &str, rest: &[&str], what: Manage<'_>) -> String {
+        let (account, request_id) = (AccountId(account.parse().unwrap()), rest.first().copied().unwrap_or(""));
+        self.execute(&Command::Manage(ManageCommand { account, request_id, reason: "table", what }))
+    }
+
+    /// Does what is due for an account, as the store does before the account is used.
+    fn catch_up(&mut self, account: AccountId, use_begins: bool) -> String {
+        let mut out = String::new();
+        while self.state.must_catch_up(account, use_begins, self.now) {
+            let command = Command::CatchUp { account, use_begins };
+            let event = decide_by(&self.state, &self.catalogs, &command, self.now).event;
+            let Some(Event::AccountChanged(changed)) = &event else { panic!("what is due is never done") };
+            let _ = writeln!(out, "  due: {}", changed.reason);
+            for entry in &changed.entries {
+                let _ = writeln!(out, "  {:?} {} {}", entry.kind, entry.name, Money::from_micros(entry.amount));
+            }
+            for notice in &changed.notices {
+                let _ = writeln!(out, "  event: {}", told_notice(&notice.kind));
+            }
+            if !changed.reauthorise.is_empty() {
+                let _ = writeln!(out, "  rar: {} session(s)", changed.reauthorise.len());
+            }
+            let event = event.unwrap();
+            self.state.apply(&event);
+            self.state.check().unwrap_or_else(|violation| panic!("{event:?}: {violation}"));
+            self.events.push(event);
+        }
+        out
+    }
+
     fn execute(&mut self, command: &Command<'_>) -> String {
+        let payer = match command {
+            Command::Interrogate(request) => request.account.or_else(|| self.state.payer_of(request.key)),
+            Command::ChargeEvent(request) => request.account,
+            Command::Credit(request) => Some(request.account),
+            Command::Manage(request) => Some(request.account),
+            Command::SetState { account, .. } => Some(*account),
+            _ => None,
+        };
+        let payer = payer.and_then(|payer| self.state.account(payer));
+        let due = payer.map(|payer| {
+            let waits = payer.waits_for_use() && begins_use(&self.state, &self.catalog(), payer, command);
+            (payer.id, waits)
+        });
+        let due = due.map_or_else(String::new, |(payer, use_begins)| self.catch_up(payer, use_begins));
         let decided = decide_by(&self.state, &self.catalogs, command, self.now);
         if let Some(event) = &decided.event {
             self.state.apply(event);
             self.events.push(event.clone());
         }
         self.state.check().unwrap_or_else(|violation| panic!("{command:?}: {violation}"));
-        let mut out = String::new();
+        let mut out = due;
         let again = match (decided.repeated, decided.altered) {
             (true, true) => " (again, altered)",
             (true, false) => " (again)",
@@ -415,6 +549,10 @@ impl Table {
                     }
                     None => {}
                 }
+                if let Some(given) = step.discount.as_ref().filter(|_| step.used > 0) {
+                    let (name, points) = (&given.name, given.basis_points);
+                    let _ = writeln!(out, "  less {name} {points}: {} for {}", step.used, step.charged);
+                }
             }
             if let Event::Interrogated(event) = event
                 && let Some(number) = event.catalog
@@ -424,6 +562,9 @@ impl Table {
             match event {
                 Event::Credited(credited) if !credited.reauthorise.is_empty() => {
                     let _ = writeln!(out, "  rar: {} session(s)", credited.reauthorise.len());
+                }
+                Event::AccountChanged(changed) if !changed.reauthorise.is_empty() => {
+                    let _ = writeln!(out, "  rar: {} session(s)", changed.reauthorise.len());
                 }
                 Event::OrphanUsage(orphan) => {
                     let _ = writeln!(out, "  orphan usage: {} report(s)", orphan.usage.len());
@@ -451,6 +592,36 @@ impl Table {
         out
     }
 
+    /// Changes an account, as a command that does no more would.
+    fn change(&mut self, account: &str, say: impl FnOnce(&mut AccountChanged, &Profile)) -> String {
+        let account = AccountId(account.parse().unwrap());
+        let mut event = AccountChanged { at: self.now, account, ..AccountChanged::default() };
+        let profile = self.state.account(account).unwrap().profile.as_deref().cloned().unwrap_or_default();
+        say(&mut event, &profile);
+        let event = Event::AccountChanged(Box::new(event));
+        self.state.apply(&event);
+        self.events.push(event);
+        self.state.check().unwrap();
+        String::new()
+    }
+
+    /// What is counted, in the order in which it began.
+    fn counters(&self, id: u64) -> String {
+        let account = self.state.account(AccountId(id)).unwrap();
+        let mut out = String::new();
+        for counter in account.profile.iter().flat_map(|profile| &profile.counters) {
+            let amount = |amount: i64| match counter.measure {
+                Measure::Money => Money::from_micros(amount).to_string(),
+                Measure::Units(_) => amount.to_string(),
+            };
+            let (used, reserved) = (amount(counter.used), amount(counter.reserved));
+            let whose =
+                if counter.member == MemberNo::SHARED { String::new() } else { format!(" of {}", counter.member.0) };
+            let _ = writeln!(out, "  {}{whose} {used} reserved {reserved} until {}", counter.name, counter.ends);
+        }
+        out
+    }
+
     /// The events replayed are the state.
     fn replay(&self) {
         self.state.same_as(&survival::replayed(&self.events, self.retention)).unwrap();
@@ -460,9 +631,41 @@ impl Table {
         let account = self.state.account(AccountId(id)).unwrap();
         let mut out = format!("  {:?} balance {} reserved {}\n", account.state, account.balance(), account.reserved());
         for bucket in account.buckets.iter().filter(|bucket| *bucket.name != *"main") {
-            let _ = writeln!(out, "  {} {} reserved {}", bucket.name, bucket.amount, bucket.reserved);
+            let (amount, reserved) = match bucket.kind {
+                BucketKind::Money => {
+                    let money = Money::from_micros;
+                    (money(bucket.amount).to_string(), money(bucket.reserved).to_string())
+                }
+                BucketKind::Units(_) => (bucket.amount.to_string(), bucket.reserved.to_string()),
+            };
+            let _ = write!(out, "  {} {amount} reserved {reserved}", bucket.name);
+            let lasts = bucket.expires.map(|at| format!(" for {}", self.time_to(at)));
+            let _ = writeln!(out, "{}", lasts.filter(|_| bucket.kind == BucketKind::Money).unwrap_or_default());
+        }
+        if let (Some(plan), Some(life)) = (account.plan(), account.life()) {
+            let _ = write!(out, "  {plan}:");
+            let _ = match (life.activated, life.valid_until, life.lapsed) {
+                (None, ..) => write!(out, " waits for its first use"),
+                (_, None, _) => write!(out, " without an end"),
+                (_, Some(at), false) => write!(out, " valid for {}", self.time_to(at)),
+                (.., true) => write!(out, " lapsed"),
+            };
+            let ends = life.ends.map(|at| format!(", ends in {}", self.time_to(at)));
+            let _ = writeln!(out, "{}", ends.unwrap_or_default());
         }
         out
+    }
+
+    /// How long it is until a moment: in days, if they are whole.
+    fn time_to(&self, at: Timestamp) -> String {
+        let secs = at.since(self.now).as_secs();
+        if at < self.now {
+            format!("-{} s", self.now.since(at).as_secs())
+        } else if secs.is_multiple_of(86_400) {
+            format!("{} d", secs / 86_400)
+        } else {
+            format!("{secs} s")
+        }
     }
 }
 

@@ -33,7 +33,8 @@ fn rounds() -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_outlives_kill_9_and_nothing_happens_twice() {
     let directory = tempfile::tempdir().unwrap();
-    configure(directory.path(), ACCOUNTS, OPENING, "");
+    let records = "[records]\nenabled = true\nformat = \"both\"\nrotate_bytes = 65536\n";
+    configure(directory.path(), ACCOUNTS, OPENING, records);
     let seed = std::env::var("TOLLGATE_SEED").ok().map_or(1, |seed| seed.parse().unwrap());
     let mut dice = Dice(seed);
     let mut witness = Witness::new(seed);
@@ -59,6 +60,7 @@ async fn every_answer_outlives_kill_9_and_nothing_happens_twice() {
         server = Process::start(directory.path());
         addresses = server.serving();
         witness.verify(addresses, &at).await;
+        trails_are_whole(addresses.grpc, &directory.path().join("data"), &at).await;
     }
     assert!(witness.answered > 0 && witness.unanswered > 0, "nobody was killed in the middle of anything");
     witness.finish(addresses).await;
@@ -68,6 +70,29 @@ async fn every_answer_outlives_kill_9_and_nothing_happens_twice() {
         witness.answered,
         witness.unanswered
     );
+}
+
+/// Every usage record is there once, and so is every line of the audit trail.
+async fn trails_are_whole(grpc: std::net::SocketAddr, store: &Path, at: &str) {
+    use tollgate::{
+        api::v1::{
+            GetAuditHeadRequest, ReconcileRecordsRequest, audit_service_client::AuditServiceClient,
+            record_service_client::RecordServiceClient,
+        },
+        store::{AuditTrail, Cursor, RecordFiles, RecordFilter},
+    };
+    let url = format!("http://{grpc}");
+    let mut records = RecordServiceClient::connect(url.clone()).await.unwrap();
+    let done = records.reconcile_records(ReconcileRecordsRequest {}).await.unwrap().into_inner();
+    assert!(done.exact, "{at}: {done:#?}");
+    let (lines, _) =
+        RecordFiles::look(&store.join("records")).page(&RecordFilter::default(), None, usize::MAX).unwrap();
+    let cursors: Vec<Cursor> = lines.iter().map(|line| line.cursor.parse().unwrap()).collect();
+    assert!(cursors.len() > 100 && cursors.is_sorted_by(|a, b| a < b), "{at}: {} records", cursors.len());
+    let mut audit = AuditServiceClient::connect(url).await.unwrap();
+    let head = audit.get_audit_head(GetAuditHeadRequest {}).await.unwrap().into_inner();
+    let verified = AuditTrail::look(&store.join("audit")).verify(Some((head.line, &head.hash)));
+    assert!(verified.is_ok(), "{at}: {verified:?}");
 }
 
 async fn wait_for(moment: Moment, mut answered: watch::Receiver<u64>, store: &Path) {

@@ -179,6 +179,21 @@ fn the_top_level_is_what_it_should_be() {
     }
 }
 
+/// What a caller changes is audited: the API changes nothing by itself.
+#[test]
+fn the_api_changes_data_only_in_the_name_of_its_caller() {
+    let changes = ["account_command", "credit", "create_subscriber", "session_command", "forget_consumer"];
+    let mut by_caller = 0;
+    for path in product(&source().join("api")) {
+        let code: String = code(&path).split_whitespace().collect();
+        for change in changes {
+            assert!(!code.contains(&format!("store.{change}(")), "{}: {change} without a caller", path.display());
+        }
+        by_caller += code.matches("self.by(").count();
+    }
+    assert!(by_caller >= 6, "only {by_caller} calls change data");
+}
+
 /// A tool that was forgotten, a float for money, a panic by intention: none of them in the product.
 #[test]
 fn nothing_forbidden_is_in_the_source() {

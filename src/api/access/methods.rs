@@ -30,6 +30,11 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.AccountService/CreateSubscriber", Roles(&[Provisioning, Operator])),
     ("tollgate.v1.AccountService/GetAccount", ALL),
     ("tollgate.v1.AccountService/SetAccountState", Roles(&[Provisioning, Operator])),
+    ("tollgate.v1.AccountService/SetPlan", Roles(&[Provisioning, Operator])),
+    ("tollgate.v1.AccountService/SetCreditLimit", Roles(&[Provisioning, Operator])),
+    ("tollgate.v1.AccountService/SetNeverStop", Roles(&[Provisioning, Operator])),
+    ("tollgate.v1.AccountService/ExtendValidity", Roles(&[Care, Operator])),
+    ("tollgate.v1.AccountService/ListAccounts", READ),
     //
     ("tollgate.v1.BalanceService/TopUp", Roles(&[SelfService, Operator])),
     ("tollgate.v1.BalanceService/GrantAllowance", Roles(&[Provisioning, Care, Operator])),
@@ -44,6 +49,17 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.CatalogService/GetCatalog", READ),
     ("tollgate.v1.CatalogService/DiffCatalog", READ),
     ("tollgate.v1.CatalogService/Price", ALL),
+    //
+    ("tollgate.v1.RecordService/ListRecords", READ),
+    ("tollgate.v1.RecordService/ReconcileRecords", Roles(&[Operator, Auditor])),
+    ("tollgate.v1.AuditService/ListAudit", Roles(&[Operator, Auditor])),
+    ("tollgate.v1.AuditService/GetAuditHead", Roles(&[Operator, Auditor])),
+    //
+    ("tollgate.v1.VoucherService/CreateVoucherBatch", OPERATE),
+    ("tollgate.v1.VoucherService/BlockVoucherBatch", Roles(&[Care, Operator])),
+    ("tollgate.v1.VoucherService/RedeemVoucher", Roles(&[SelfService, Care, Operator])),
+    ("tollgate.v1.VoucherService/ListVoucherBatches", READ),
+    ("tollgate.v1.VoucherService/GetVoucher", READ),
     //
     ("tollgate.v1.SessionService/ListSessions", READ),
     ("tollgate.v1.SessionService/ReAuthorise", OPERATE),

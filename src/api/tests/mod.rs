@@ -4,9 +4,11 @@ mod accounts;
 mod balances;
 mod catalog;
 mod events;
+mod life;
 mod push;
 mod server;
 mod sessions;
+mod trails;
 
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -20,7 +22,7 @@ use crate::{
     ids::{Identity, IdentityKind, QuotaKey, SessionKey},
     journal::FileDisk,
     rating::Catalog,
-    store::{Settings, SilentObserver, Store},
+    store::{Place, RecordFormat, RecordsAt, Rotation, Settings, SilentObserver, Store},
     telemetry::{Health, HealthState},
     time::SystemClock,
 };
@@ -39,12 +41,18 @@ pub(crate) struct Node {
 }
 
 pub(crate) fn open(directory: &Path, catalog: &str, keep: usize) -> Arc<Store> {
-    let disk = FileDisk::open(directory).unwrap();
+    let disk = |name: &str| FileDisk::open(directory.join(name)).unwrap();
+    let rotation = Rotation { bytes: 1 << 20, secs: 0 };
+    let place = Place {
+        disk: FileDisk::open(directory).unwrap(),
+        records: Some(RecordsAt { disk: disk("records"), format: RecordFormat::Both, rotation, queue_max: 1_000 }),
+        audit: Some((disk("audit"), rotation)),
+    };
     let retention = Retention { history_entries: 100, ..Retention::default() };
     let settings = Settings { partitions: 4, segment_bytes: 1 << 20, retention, outbox_keep: keep };
     let catalog = Arc::new(Catalog::from_toml(catalog).unwrap());
     let (clock, observer) = (Arc::new(SystemClock), Arc::new(SilentObserver));
-    Arc::new(Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0)
+    Arc::new(Store::open(place, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0)
 }
 
 impl Node {
@@ -86,6 +94,14 @@ impl Node {
 
     async fn sessions(&self) -> v1::session_service_client::SessionServiceClient<Channel> {
         v1::session_service_client::SessionServiceClient::new(self.channel().await)
+    }
+
+    async fn records(&self) -> v1::record_service_client::RecordServiceClient<Channel> {
+        v1::record_service_client::RecordServiceClient::new(self.channel().await)
+    }
+
+    async fn audit(&self) -> v1::audit_service_client::AuditServiceClient<Channel> {
+        v1::audit_service_client::AuditServiceClient::new(self.channel().await)
     }
 
     async fn events(&self) -> v1::event_service_client::EventServiceClient<Channel> {

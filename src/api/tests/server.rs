@@ -22,7 +22,7 @@ async fn reflection_lists_all_services() {
     let response = soon(stream.next()).await.unwrap().unwrap().message_response.unwrap();
     let MessageResponse::ListServicesResponse(list) = response else { panic!("{response:?}") };
     let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
-    for name in ["Account", "Balance", "Catalog", "Session", "Event"] {
+    for name in ["Account", "Balance", "Catalog", "Session", "Event", "Record", "Audit"] {
         assert!(names.contains(&format!("tollgate.v1.{name}Service")), "{names:?}");
     }
     assert!(names.contains(&"grpc.health.v1.Health".to_owned()));

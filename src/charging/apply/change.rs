@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::{
     charging::{
-        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Entry, HistoryKind, HistoryLine, Profile,
-        RememberedCredit, State,
+        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Entry, HistoryKind, HistoryLine,
+        Profile, RememberedCredit, State,
     },
     ids::{AccountId, BucketId},
     time::Timestamp,
@@ -32,11 +32,12 @@ impl State {
         let keep = self.retention.history_entries;
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
         let before = account.next_due();
-        let mut moved = Moved::default();
+        let (mut moved, mut opened) = (Moved::default(), Vec::new());
         for bucket in &event.buckets {
             if put_bucket(account, bucket) {
                 moved.open(account, bucket);
                 account.remember(&opening_line(bucket, event.at), keep);
+                opened.push(bucket.id);
             }
         }
         for entry in &event.entries {
@@ -44,16 +45,18 @@ impl State {
                 account.remember(&line, keep);
             }
         }
-        // What others hold of a bucket is theirs until they give it back; and no money goes but by an entry.
-        let empty = |bucket: &Bucket| bucket.reserved == 0 && (bucket.kind != BucketKind::Money || bucket.amount == 0);
-        account.buckets.retain(|bucket| !(event.removed_buckets.contains(&bucket.id) && empty(bucket)));
         if let Some(limit) = event.credit_limit {
             account.credit_limit = limit;
+        }
+        if let Some(never_stop) = event.never_stop {
+            account.never_stop = never_stop;
         }
         change_profile(account, event);
         self.balances += moved.credited - moved.debited;
         self.credited += moved.credited;
         self.debited += moved.debited;
+        self.record_change(event, &opened);
+        self.remove_buckets(event);
         self.begin(event.account, &event.begun, event.at);
         if let Some(state) = event.state {
             self.set_state(event.account, state);
@@ -89,6 +92,13 @@ impl State {
             self.queue_account(event.account, before, after);
         }
         self.forget(event.at);
+    }
+
+    /// What others hold of a bucket is theirs until they give it back; and no money goes but by an entry.
+    fn remove_buckets(&mut self, event: &AccountChanged) {
+        let Some(account) = self.accounts.get_mut(&event.account) else { return };
+        let empty = |bucket: &Bucket| bucket.reserved == 0 && (bucket.kind != BucketKind::Money || bucket.amount == 0);
+        account.buckets.retain(|bucket| !(event.removed_buckets.contains(&bucket.id) && empty(bucket)));
     }
 
     /// Begins spans of counters. Those that are closed go.
@@ -153,6 +163,28 @@ impl Moved {
     }
 }
 
+/// Gives what came with a top-up, and tells how much of it is money.
+pub(super) fn give(account: &mut Account, event: &Credited, keep: usize) -> i128 {
+    let mut moved = Moved::default();
+    if !event.gifts.is_empty() {
+        account.buckets.retain(|bucket| !bucket.is_spent(event.at));
+    }
+    for gift in &event.gifts {
+        match account.bucket_mut(gift.id) {
+            Some(known) => {
+                known.amount = known.amount.saturating_add(gift.amount);
+                known.initial = known.amount;
+            }
+            None => account.insert_bucket(gift.clone()),
+        }
+        moved.open(account, gift);
+        let request_id = Cow::Borrowed(&*event.request_id);
+        let line = HistoryLine { kind: HistoryKind::Gift, request_id, ..opening_line(gift, event.at) };
+        account.remember(&line, keep);
+    }
+    moved.credited
+}
+
 /// Puts a bucket into an account, or gives a known one other terms. True = it is new.
 fn put_bucket(account: &mut Account, bucket: &Bucket) -> bool {
     let Some(place) = account.buckets.iter().position(|known| known.id == bucket.id) else {
@@ -166,16 +198,15 @@ fn put_bucket(account: &mut Account, bucket: &Bucket) -> bool {
 }
 
 fn opening_line(bucket: &Bucket, at: Timestamp) -> HistoryLine<'_> {
-    let (kind, amount, units) = match bucket.kind {
-        BucketKind::Money => (HistoryKind::Gift, Money::from_micros(bucket.amount), None),
-        BucketKind::Units(kind) if bucket.rolled > 0 => (HistoryKind::RollOver, Money::ZERO, Some(kind)),
-        BucketKind::Units(kind) => (HistoryKind::Allowance, Money::ZERO, Some(kind)),
+    let (amount, units) = match bucket.kind {
+        BucketKind::Money => (Money::from_micros(bucket.amount), None),
+        BucketKind::Units(kind) => (Money::ZERO, Some(kind)),
     };
     HistoryLine {
         units: units.map_or(0, |_| bucket.amount.unsigned_abs()),
         unit_kind: units,
         service: Cow::Borrowed(&bucket.name),
-        ..HistoryLine::money(at, kind, amount)
+        ..HistoryLine::money(at, bucket.opening_kind(), amount)
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{priced, tariff_of};
 use crate::{
-    charging::{Answer, Decided, EventRequest, Reply, RequestKind, ServiceRequest, Verdict, rate::Rate},
+    charging::{
+        Answer, Decided, EventRequest, Reply, RequestKind, ServiceRequest, Verdict,
+        rate::{Rate, Side},
+    },
     rating::Catalog,
     time::Timestamp,
     units::Money,
@@ -44,7 +47,7 @@ pub(super) fn price(catalog: &Catalog, request: &EventRequest<'_>, now: Timestam
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
     for service in services {
         let cost = tariff_of(catalog, request, service, catalog.currency()).and_then(|(tariff, units)| {
-            let rate = Rate::new(tariff, priced(tariff, request, moment).price, 0);
+            let rate = Rate::new(tariff, Side::new(priced(tariff, request, moment).price, 0));
             rate.charge(units).map_err(|_| Verdict::RatingFailed)
         });
         let verdict = match cost {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Interrogator, grant::name_of, line::Line};
 use crate::{
     charging::{
-        Measure, Step,
+        Given, Measure, Step, Used,
+        contract::Purpose,
         quota::{Demand, Tariff},
         rate::{Priced, Rate},
     },
@@ -21,8 +22,25 @@ impl<'a> Interrogator<'a> {
             Some(Tariff::Service(service)) if self.was_emergency || !service.tariffs().is_empty() => {
                 self.debit_by_tariff(line, service);
             }
-            Some(Tariff::Service(service)) => self.charge(line, line.amount(), Priced::by(service, None)),
-            Some(Tariff::Money) | None => self.charge(line, line.amount(), Priced::free()),
+            Some(Tariff::Service(service)) => self.charge(line, line.total(), Priced::by(service, None)),
+            Some(Tariff::Money) | None => self.charge(line, line.total(), Priced::free()),
+        }
+    }
+
+    /// Charges usage by a price; octets from the user by that for them, if there is one.
+    pub(super) fn charge(&mut self, line: &Line<'a>, used: Used, priced: Priced<'a>) {
+        let units = used.amount(line.measure());
+        let mut rest = units;
+        if let Some(uplink) = priced.uplink() {
+            // A client may say more of one direction than of both.
+            let up = used.input.min(units);
+            rest -= up;
+            if up > 0 {
+                self.charge_units(line, up, uplink);
+            }
+        }
+        if rest > 0 || units == 0 {
+            self.charge_units(line, rest, priced);
         }
     }
 
@@ -35,21 +53,23 @@ impl<'a> Interrogator<'a> {
     }
 
     /// Charges a number of units by a price.
-    pub(super) fn charge(&mut self, line: &Line<'a>, used: u64, priced: Priced<'a>) {
+    pub(super) fn charge_units(&mut self, line: &Line<'a>, used: u64, priced: Priced<'a>) {
         let measure = line.measure();
         let mut step = Step {
             key: line.quota,
             service: name_of(line.billed),
             measure,
             used,
-            tariff: priced.name.filter(|_| used > 0).cloned(),
+            tariff: priced.position().filter(|_| used > 0),
             catalog: if line.billed_by.number == self.version { 0 } else { line.billed_by.number },
             ..Step::default()
         };
         if let (Some(tariff), true) = (line.billed, used > 0) {
-            let rate = Rate::new(tariff, priced.price, self.rated(line.quota, priced.name, measure));
-            self.take_from_pool(line, rate, used);
-            match self.ledger.allocate(rate, used, Demand::All) {
+            let discount = self.discount_of_usage(line, tariff);
+            let rate = self.rate_of_usage(line, tariff, priced, discount.as_ref());
+            step.discount = discount.filter(|_| !priced.price.is_free());
+            self.take_from_pool(line, &rate, used);
+            match self.ledger.allocate(&rate, used, Demand::All) {
                 Ok(allocation) => {
                     self.ledger.debit(&allocation);
                     step.rated = allocation.rated;
@@ -61,6 +81,37 @@ impl<'a> Interrogator<'a> {
             }
         }
         self.steps.push(step);
+    }
+
+    /// How usage that is reported now is paid for.
+    pub(super) fn rate_of_usage(
+        &mut self,
+        line: &Line<'a>,
+        tariff: Tariff<'a>,
+        priced: Priced<'a>,
+        discount: Option<&Given>,
+    ) -> Rate<'a> {
+        let rate = match tariff {
+            Tariff::Money => Rate::money(),
+            Tariff::Service(service) => {
+                let rated = self.rated(line.quota, priced.position().as_ref(), tariff.measure());
+                let keep = Given::keep(discount);
+                Rate::new(tariff, self.contract.used_at(&mut self.ledger, priced, service.kind, keep, rated))
+            }
+        };
+        if rate.is_free() {
+            return rate;
+        }
+        rate.counted_in(self.contract.counted(&mut self.ledger, tariff, Purpose::Usage))
+    }
+
+    /// What is taken off the price of usage: what was when it was granted, or without a grant, what is now.
+    pub(super) fn discount_of_usage(&self, line: &Line<'a>, tariff: Tariff<'a>) -> Option<Given> {
+        let Tariff::Service(service) = tariff else { return None };
+        match self.quota(line.quota).filter(|quota| quota.granted > 0) {
+            Some(quota) => quota.terms.as_ref()?.discount.clone(),
+            None => self.contract.discount(service).map(Given::of),
+        }
     }
 
     /// Units of a quota charged to money so far by a tariff (`None` = the service's own price), this request's included.
@@ -78,12 +129,9 @@ impl Line<'_> {
         measure_of(self.billed)
     }
 
-    /// All that is reported, in what the quota counts.
-    fn amount(&self) -> u64 {
-        let split = self.split.unwrap_or_default();
-        let parts = [self.used, split.before, split.after, split.either];
-        let measure = self.measure();
-        parts.iter().flatten().fold(0u64, |sum, used| sum.saturating_add(used.amount(measure)))
+    /// All that is reported.
+    pub(super) fn total(&self) -> Used {
+        self.used.unwrap_or_default().plus(self.split.unwrap_or_default().total())
     }
 }
 

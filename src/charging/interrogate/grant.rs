@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Interrogator, line::Line, tariffs::Offer};
 use crate::{
     charging::{
-        Draw, Grant, Reply, Step, Verdict, Want,
+        Draw, Grant, Reply, Step, Verdict, Want, lifecycle,
         quota::{Allocation, Demand, Tariff},
         rate::Rate,
     },
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Validity-Time of money that the client rates itself, for which no service says another: whole, and short (spec G-115).
-const MONEY_VALIDITY_SECS: (u32, u32) = (3_600, 60);
+pub(super) const MONEY_VALIDITY_SECS: (u32, u32) = (3_600, 60);
 
 /// What is reserved for a grant.
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(super) struct Reserved {
     pub(super) holds: Vec<Draw>,
     /// The pool that it draws from.
     pub(super) pool: Option<u32>,
+    /// It is less than was wanted because of a limit.
+    pub(super) limited: bool,
 }
 
 /// How far a grant goes.
@@ -57,8 +59,11 @@ impl<'a> Interrogator<'a> {
             Some(Tariff::Service(service)) => Some(service),
             Some(Tariff::Money) | None => None,
         };
-        let offer = service.map_or_else(|| Offer::plain(Rate::money()), |service| self.offer(line, service));
-        let mut slice = match self.wanted(line, want, offer.rate) {
+        let offer = match service {
+            Some(service) => self.offer(line, service),
+            None => self.offer_money(),
+        };
+        let mut slice = match self.wanted(line, want, &offer.rate) {
             Ok(slice) => slice,
             Err(verdict) => return self.reply(line, verdict),
         };
@@ -67,11 +72,12 @@ impl<'a> Interrogator<'a> {
         if stays_free && self.request.client.free_of_charge_4011 {
             return self.reply(line, Verdict::NotApplicable);
         }
-        slice.units = self.room_in_pool(line, offer.rate, slice.units);
-        let reserved = if stopped && !offer.rate.is_free() {
+        slice.units = self.room_in_pool(line, &offer.rate, slice.units);
+        let barred = lifecycle::is_lapsed(self.account) || stopped && !offer.rate.is_capped_to_nothing();
+        let reserved = if barred && !offer.rate.is_free() {
             Reserved::default()
         } else {
-            match self.reserve(line, offer.rate, slice.units) {
+            match self.reserve(line, &offer.rate, slice.units) {
                 Ok(reserved) => reserved,
                 Err(_) => return self.reply(line, Verdict::RatingFailed),
             }
@@ -80,8 +86,13 @@ impl<'a> Interrogator<'a> {
             return self.refuse(line, service);
         }
         let cut = reserved.units < slice.units;
-        // Money that others hold may come back: then these are not the last units (spec C-81).
-        let is_final = cut && !self.ledger.anything_reserved_beside(offer.rate.tariff, &reserved.holds);
+        // What others hold, of the money or of the limit, may come back: then these are not the last units (spec C-81).
+        let others_hold = if reserved.limited {
+            self.ledger.limits_are_held_beside(&offer.rate, &reserved.holds)
+        } else {
+            self.ledger.anything_reserved_beside(offer.rate.tariff, &reserved.holds)
+        };
+        let is_final = cut && !others_hold;
         self.confirm(line, service, reserved, offer, Extent { grown: slice.grown, cut, is_final });
     }
 
@@ -93,7 +104,7 @@ impl<'a> Interrogator<'a> {
         offer: Offer<'a>,
         extent: Extent,
     ) {
-        let Reserved { units, holds, pool } = reserved;
+        let Reserved { units, holds, pool, .. } = reserved;
         let Extent { grown, cut, is_final } = extent;
         let validity_secs = self.validity(service, &holds, cut, is_final).min(offer.validity_max);
         // In a pool the units left of one quota say nothing.
@@ -127,21 +138,21 @@ impl<'a> Interrogator<'a> {
 
     /// Reserves at most `units`, in a pool or alone. Nothing is reserved if nothing, or less than the service's least grant,
     /// can be paid (spec G-117).
-    fn reserve(&mut self, line: &Line<'a>, rate: Rate<'a>, units: u64) -> Result<Reserved, PriceOverflow> {
+    fn reserve(&mut self, line: &Line<'a>, rate: &Rate<'a>, units: u64) -> Result<Reserved, PriceOverflow> {
         let least = match rate.tariff {
             Tariff::Service(service) => service.minimum_grant.min(units),
             Tariff::Money => 0,
         };
         if let Some(pool) = self.pool_of(line, rate) {
-            return self.reserve_in_pool(pool, rate.at_zero(), units, least);
+            return self.reserve_in_pool(pool, &rate.at_zero(), units, least);
         }
         let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
         if allocation.units < least {
             return Ok(Reserved::default());
         }
         self.ledger.hold(&allocation);
-        let Allocation { units, draws, .. } = allocation;
-        Ok(Reserved { units, holds: draws, pool: None })
+        let Allocation { units, draws, limited, .. } = allocation;
+        Ok(Reserved { units, holds: draws, pool: None, limited })
     }
 
     /// The last step of a quota: a quota has several if a request names it by several keys; the grant goes to one.

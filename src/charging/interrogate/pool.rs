@@ -29,7 +29,7 @@ impl<'a> Interrogator<'a> {
 
     /// The pool that a grant is to draw from. A quota that is in a pool already stays in its account of it until it ends,
     /// although the client may not be told, and a new price list may have its service in another one.
-    pub(super) fn pool_of(&self, line: &Line<'a>, rate: Rate<'_>) -> Option<u32> {
+    pub(super) fn pool_of(&self, line: &Line<'a>, rate: &Rate<'_>) -> Option<u32> {
         let terms = match rate.tariff {
             Tariff::Service(service) if !rate.is_free() => self.pool_terms(service),
             Tariff::Service(_) | Tariff::Money => None,
@@ -59,24 +59,28 @@ impl<'a> Interrogator<'a> {
 
     /// The consumed share of a quota leaves its pool: it pays for the usage (spec C-172). More than the pool holds is usage
     /// above the grant.
-    pub(super) fn take_from_pool(&mut self, line: &Line<'a>, rate: Rate<'a>, used: u64) {
+    pub(super) fn take_from_pool(&mut self, line: &Line<'a>, rate: &Rate<'a>, used: u64) {
         let Some(id) = self.left_in_pool(line.quota) else { return };
         let Ok(cost) = rate.charge(used) else { return };
         let Some(pool) = self.pools.iter_mut().find(|pool| pool.id == id) else { return };
         let mut due = cost.micros();
         for hold in &mut pool.holds {
-            let taken = hold.amount.min(due).max(0);
+            // What is held in buckets adds up to the money; of each limit all of it is held.
+            let in_bucket = self.account.bucket(hold.bucket).is_some();
+            let taken = hold.amount.min(if in_bucket { due } else { cost.micros() }).max(0);
             self.ledger.release(&[Draw { amount: taken, ..*hold }]);
-            (hold.amount, due) = (hold.amount - taken, due - taken);
+            hold.amount -= taken;
+            due -= if in_bucket { taken } else { 0 };
         }
         pool.holds.retain(|hold| hold.amount > 0);
     }
 
     /// How many of `units` to grant at best, for what the pool holds already.
-    pub(super) fn room_in_pool(&self, line: &Line<'a>, rate: Rate<'a>, units: u64) -> u64 {
+    pub(super) fn room_in_pool(&self, line: &Line<'a>, rate: &Rate<'a>, units: u64) -> u64 {
         let Some(id) = self.pool_of(line, rate) else { return units };
         let Some(pool) = self.pools.iter().find(|pool| pool.id == id) else { return units };
-        let held = pool.holds.iter().fold(0i64, |sum, hold| sum.saturating_add(hold.amount));
+        let money = pool.holds.iter().filter(|hold| self.account.bucket(hold.bucket).is_some());
+        let held = money.fold(0i64, |sum, hold| sum.saturating_add(hold.amount));
         let slice = rate.at_zero().charge(units).map_or(i64::MAX, Money::micros);
         if held >= slice.saturating_mul(POOL_SLICES_MAX) { units.min(1) } else { units }
     }
@@ -85,7 +89,7 @@ impl<'a> Interrogator<'a> {
     pub(super) fn reserve_in_pool(
         &mut self,
         id: u32,
-        rate: Rate<'a>,
+        rate: &Rate<'a>,
         units: u64,
         least: u64,
     ) -> Result<Reserved, PriceOverflow> {
@@ -101,7 +105,7 @@ impl<'a> Interrogator<'a> {
         });
         let holds = &mut self.pools[place].holds;
         allocation.draws.iter().for_each(|draw| add(holds, *draw));
-        Ok(Reserved { units: allocation.units, holds: holds.clone(), pool: Some(id) })
+        Ok(Reserved { units: allocation.units, holds: holds.clone(), pool: Some(id), limited: allocation.limited })
     }
 
     /// Before grants: gives back what pools hold that no quota is left in, and that none of the request's will join.

@@ -25,7 +25,7 @@ pub(super) struct Slice {
 
 impl<'a> Interrogator<'a> {
     /// How many units a line that wants something is to get at best, at this rate.
-    pub(super) fn wanted(&self, line: &Line<'a>, want: Want, rate: Rate<'a>) -> Result<Slice, Verdict> {
+    pub(super) fn wanted(&self, line: &Line<'a>, want: Want, rate: &Rate<'a>) -> Result<Slice, Verdict> {
         match (line.tariff, want) {
             (_, Want::Unusable) => Err(Verdict::MoneyNotRated),
             (None, _) if line.in_money => Err(Verdict::MoneyNotRated),
@@ -46,7 +46,7 @@ impl<'a> Interrogator<'a> {
 
     /// The service's slice, grown if the client uses slices up fast. A large grant is for a large balance only: towards its
     /// end, slices fall back to the service's own (spec G-116).
-    fn slice(&self, line: &Line<'a>, service: &'a Service, rate: Rate<'a>) -> u64 {
+    fn slice(&self, line: &Line<'a>, service: &'a Service, rate: &Rate<'a>) -> u64 {
         let Some(most) = service.slice_max else { return service.slice };
         let last = self.quota(line.quota).and_then(|quota| Some((quota, quota.grown.as_deref()?)));
         let mut slice = last.map_or(service.slice, |(_, grown)| grown.slice).clamp(service.slice, most);

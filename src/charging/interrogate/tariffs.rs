@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use super::{Interrogator, line::Line};
+use super::{Interrogator, grant::MONEY_VALIDITY_SECS, line::Line};
 use crate::{
     charging::{
-        Measure, TariffChange, Terms, Used,
+        Given, Measure, TariffChange, Terms, Used,
+        contract::{Granted, Purpose},
         quota::Tariff,
-        rate::{Priced, Rate},
+        rate::{Priced, Rate, Side},
     },
-    rating::{Attributes, Indeterminate, Service},
+    rating::{Attributes, BasisPoints, Indeterminate, Service},
     time::Timestamp,
 };
 
@@ -54,31 +55,29 @@ impl<'a> Interrogator<'a> {
         let steps = self.steps.len();
         let measure = Measure::Units(service.kind);
         let split = line.split.unwrap_or_default();
-        let amount = |used: Option<Used>| used.map_or(0, |used| used.amount(measure));
-        let [used, before, after, either] = [line.used, split.before, split.after, split.either].map(amount);
         if self.was_emergency {
-            let total = [before, after, either].iter().fold(used, |sum, part| sum.saturating_add(*part));
-            self.charge(line, total, Priced::free());
+            self.charge(line, line.total(), Priced::free());
         } else if service.continuous && service.is_timed() {
-            let total = [before, after, either].iter().fold(used, |sum, part| sum.saturating_add(*part));
-            self.charge_backwards(line, service, total);
+            self.charge_backwards(line, service, line.total().amount(measure));
         } else {
             let (old, change) = self.terms(line, service);
             let (at, new) = change.map_or((None, old), |(at, new)| (Some(at), new));
             // Without a side, no change took place in that period: it lies before it or behind it as a whole (spec C-62).
             let passed = at.is_some_and(|at| self.moment >= at);
-            for (part, priced) in [(used, if passed { new } else { old }), (before, old), (after, new)] {
-                if part > 0 {
+            let sides = [(line.used, if passed { new } else { old }), (split.before, old), (split.after, new)];
+            let any = |part: &Used| part.amount(measure) > 0;
+            for (part, priced) in sides {
+                if let Some(part) = part.filter(any) {
                     self.charge(line, part, priced);
                 }
             }
-            if either > 0 {
-                let priced = self.indeterminate(line, measure, either, old, new);
+            if let Some(either) = split.either.filter(any) {
+                let priced = self.indeterminate(line, service, either.amount(measure), old, new);
                 self.charge(line, either, priced);
             }
         }
         if self.steps.len() == steps {
-            self.charge(line, 0, Priced::by(service, None));
+            self.charge_units(line, 0, Priced::by(service, None));
         }
     }
 
@@ -93,12 +92,12 @@ impl<'a> Interrogator<'a> {
             let secs =
                 (then.since(at).as_millis().saturating_add(500) / 1_000).try_into().unwrap_or(u64::MAX).min(left);
             if secs > 0 {
-                self.charge(line, secs, Priced::by(service, service.tariff_at(&attributes, at)));
+                self.charge_units(line, secs, Priced::by(service, service.tariff_at(&attributes, at)));
             }
             (at, left) = (then, left - secs);
         }
         if left > 0 {
-            self.charge(line, left, Priced::by(service, service.tariff_at(&attributes, at)));
+            self.charge_units(line, left, Priced::by(service, service.tariff_at(&attributes, at)));
         }
     }
 
@@ -119,18 +118,16 @@ impl<'a> Interrogator<'a> {
 
     /// Usage on an unknown side of a change (spec C-62).
     fn indeterminate(
-        &self,
+        &mut self,
         line: &Line<'a>,
-        measure: Measure,
+        service: &'a Service,
         units: u64,
         old: Priced<'a>,
         new: Priced<'a>,
     ) -> Priced<'a> {
-        let cost = |priced: Priced<'_>| {
-            let rated = self.rated(line.quota, priced.name, measure);
-            priced.price.charge(rated, rated.saturating_add(units))
-        };
-        match line.billed_by.catalog.indeterminate_usage() {
+        let indeterminate = line.billed_by.catalog.indeterminate_usage();
+        let mut cost = |priced| self.rate_of_usage(line, Tariff::Service(service), priced, None).price(units);
+        match indeterminate {
             Indeterminate::Before => old,
             Indeterminate::After => new,
             Indeterminate::Dearer => match (cost(old), cost(new)) {
@@ -141,44 +138,115 @@ impl<'a> Interrogator<'a> {
     }
 
     /// The price of the next grant of a service.
-    pub(super) fn offer(&self, line: &Line<'a>, service: &'a Service) -> Offer<'a> {
-        let measure = Measure::Units(service.kind);
-        let rate = |priced: Priced<'a>| {
-            Rate::new(Tariff::Service(service), priced.price, self.rated(line.quota, priced.name, measure))
-        };
+    pub(super) fn offer(&mut self, line: &Line<'a>, service: &'a Service) -> Offer<'a> {
+        let tariff = Tariff::Service(service);
         if self.emergency {
-            return Offer::plain(rate(Priced::free()));
+            return Offer::plain(Rate::new(tariff, Side::new(Priced::free().price, 0)));
         }
-        if service.tariffs().is_empty() {
-            return Offer::plain(rate(Priced::by(service, None)));
+        let discount = self.contract.discount(service).filter(|_| !service.is_free()).map(Given::of);
+        let keep = Given::keep(discount.as_ref());
+        let mut terms = Terms { discount, ..Terms::default() };
+        let mut offer = if service.tariffs().is_empty() {
+            self.offer_at(line, service, Priced::by(service, None), keep)
+        } else {
+            self.offer_by_tariff(line, service, keep, &mut terms)
+        };
+        if let Some(at) = self.contract.discounts_change(service, service.validity_secs) {
+            // What was granted is charged as it was granted: the quota ends here, as at a change of tariff that the client
+            // is not told of.
+            let ends = secs_until(self.moment, at).saturating_add(self.jitter());
+            offer.validity_max = offer.validity_max.min(ends);
         }
+        if !offer.rate.is_free() {
+            let counted = self.contract.counted(&mut self.ledger, tariff, Purpose::Grant(service.validity_secs));
+            offer.ends_within(counted.until_secs);
+            offer.rate.counted = counted;
+        }
+        offer.terms = (terms != Terms::default()).then(|| Arc::new(terms));
+        offer
+    }
+
+    /// The price of a grant of money that the client rates itself.
+    pub(super) fn offer_money(&mut self) -> Offer<'a> {
+        let counted = self.contract.counted(&mut self.ledger, Tariff::Money, Purpose::Grant(MONEY_VALIDITY_SECS.0));
+        let mut offer = Offer::plain(Rate::money());
+        offer.ends_within(counted.until_secs);
+        offer.rate.counted = counted;
+        offer
+    }
+
+    /// By the tariff in force, and by the one that follows if it may within the life of the grant.
+    fn offer_by_tariff(
+        &mut self,
+        line: &Line<'a>,
+        service: &'a Service,
+        keep: BasisPoints,
+        terms: &mut Terms,
+    ) -> Offer<'a> {
         let attributes = self.henceforth(line);
         // By the client's clock, as its usage will be (spec C-24).
         let start = self.moment;
         let validity = u64::from(service.validity_secs);
-        let tariff = service.tariff_at(&attributes, start);
-        let now = Priced::by(service, tariff);
-        let mut terms = Terms { tariff: now.name.cloned(), change: None };
-        let mut offer = Offer::plain(rate(now));
+        let now = Priced::by(service, service.tariff_at(&attributes, start));
+        terms.tariff = now.name.cloned();
+        let mut offer = self.offer_at(line, service, now, keep);
         if let Some((at, later)) = service.next_change(&attributes, start, validity) {
             let after_next = service.next_change(&attributes, at, validity).map(|(at, _)| secs_until(start, at));
             let later = Priced::by(service, later);
             if service.continuous || self.request.client.tariff_time_change {
                 // Any part of the grant may be used behind the change: the dearer price is reserved (spec C-61). Only one
                 // change can be told, so the grant ends with the one after it (spec C-67).
-                offer.rate = offer.rate.or(later.price, self.rated(line.quota, later.name, measure));
-                offer.validity_max = after_next.unwrap_or(u32::MAX);
+                self.add_to_offer(&mut offer, line, service, later, keep);
+                offer.validity_max = offer.validity_max.min(after_next.unwrap_or(u32::MAX));
             } else {
                 // The quota ends at the change, spread a little so that not all sessions ask at once (spec C-66, C-68).
-                offer.validity_max = secs_until(start, at).saturating_add(self.jitter());
+                let ends = secs_until(start, at).saturating_add(self.jitter());
+                offer.validity_max = offer.validity_max.min(ends);
             }
             if !service.continuous && self.request.client.tariff_time_change {
                 terms.change = Some(TariffChange { at, tariff: later.name.cloned() });
                 offer.told = Some(at);
             }
         }
-        offer.terms = (terms != Terms::default()).then(|| Arc::new(terms));
         offer
+    }
+
+    fn offer_at(&mut self, line: &Line<'a>, service: &'a Service, priced: Priced<'a>, keep: BasisPoints) -> Offer<'a> {
+        let Granted { now, next, until_secs } = self.granted_at(line, service, priced, keep);
+        let mut offer = Offer::plain(Rate::new(Tariff::Service(service), now));
+        offer.rate.others.extend(next);
+        offer.ends_within(until_secs);
+        if let Some(uplink) = priced.uplink() {
+            self.add_to_offer(&mut offer, line, service, uplink, keep);
+        }
+        offer
+    }
+
+    /// Any part of a grant may be charged by this price too, or by that of its other direction.
+    fn add_to_offer(
+        &mut self,
+        offer: &mut Offer<'a>,
+        line: &Line<'a>,
+        service: &'a Service,
+        priced: Priced<'a>,
+        keep: BasisPoints,
+    ) {
+        for priced in [Some(priced), priced.uplink()].into_iter().flatten() {
+            let Granted { now, next, until_secs } = self.granted_at(line, service, priced, keep);
+            offer.rate.others.extend([Some(now), next].into_iter().flatten());
+            offer.ends_within(until_secs);
+        }
+    }
+
+    fn granted_at(
+        &mut self,
+        line: &Line<'a>,
+        service: &'a Service,
+        priced: Priced<'a>,
+        keep: BasisPoints,
+    ) -> Granted<'a> {
+        let rated = self.rated(line.quota, priced.position().as_ref(), Measure::Units(service.kind));
+        self.contract.granted_at(&mut self.ledger, priced, service.kind, keep, rated, service.validity_secs)
     }
 
     /// The same for a session every time, and different from one session to the next.
@@ -192,6 +260,10 @@ impl<'a> Interrogator<'a> {
 impl<'a> Offer<'a> {
     pub(super) fn plain(rate: Rate<'a>) -> Self {
         Self { rate, terms: None, told: None, validity_max: u32::MAX }
+    }
+
+    fn ends_within(&mut self, secs: Option<u32>) {
+        self.validity_max = self.validity_max.min(secs.unwrap_or(u32::MAX));
     }
 }
 

@@ -15,8 +15,8 @@ const LOCK: &str = "lock";
 #[derive(Debug, Clone)]
 pub struct FileDisk {
     directory: Arc<Path>,
-    /// Locked; the system releases it with the last handle, however the process ends.
-    _lock: Arc<File>,
+    /// Locked; the system releases it with the last handle, however the process ends. `None` = only read.
+    lock: Option<Arc<File>>,
 }
 
 impl FileDisk {
@@ -28,10 +28,15 @@ impl FileDisk {
         let options = OpenOptions::new().create(true).truncate(false).write(true).clone();
         let lock = options.open(directory.join(LOCK)).map_err(JournalError::io(&name))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { directory: directory.into(), _lock: Arc::new(lock) }),
+            Ok(()) => Ok(Self { directory: directory.into(), lock: Some(Arc::new(lock)) }),
             Err(TryLockError::WouldBlock) => Err(JournalError::Locked { directory }),
             Err(TryLockError::Error(error)) => Err(JournalError::io(&name)(error)),
         }
+    }
+
+    /// A directory that somebody else may have locked, for reading what only grows.
+    pub fn look(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into().into(), lock: None }
     }
 }
 
@@ -43,7 +48,7 @@ impl Disk for FileDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(self.directory.join(name))
+        OpenOptions::new().read(true).write(self.lock.is_some()).open(self.directory.join(name))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {

@@ -69,6 +69,7 @@ pub(super) fn changed(w: &mut Writer<'_>, event: &AccountChanged) {
     sessions(w, 21, &event.closes);
     sessions(w, 22, &event.reauthorise);
     event.notices.iter().for_each(|each| w.message(23, |w| write::notice(w, each)));
+    w.optional(30, event.never_stop);
 }
 
 pub(super) fn read_changed(wire: proto::AccountChanged, at: Timestamp) -> Result<AccountChanged> {
@@ -95,6 +96,7 @@ pub(super) fn read_changed(wire: proto::AccountChanged, at: Timestamp) -> Result
             state => Some(super::numbers::Numbered::from_number(state)?),
         },
         credit_limit: wire.credit_limit.map(Money::from_micros),
+        never_stop: wire.never_stop,
         plan: wire.plan.map(plan),
         cycle_day: wire.cycle_day.map(|day| narrow(day, "cycle day")).transpose()?,
         life: wire.life.map(|wire| Box::new(read_life(wire))),
@@ -234,7 +236,7 @@ pub(super) fn read_counter(wire: proto::Counter) -> Result<Counter> {
     })
 }
 
-fn life(w: &mut Writer<'_>, life: &Life) {
+pub(super) fn life(w: &mut Writer<'_>, life: &Life) {
     w.optional(1, life.activated.map(Timestamp::millis));
     w.optional(2, life.valid_until.map(Timestamp::millis));
     w.optional(3, life.remind_at.map(Timestamp::millis));
@@ -242,7 +244,7 @@ fn life(w: &mut Writer<'_>, life: &Life) {
     w.optional(5, life.ends.map(Timestamp::millis));
 }
 
-fn read_life(wire: proto::Life) -> Life {
+pub(super) fn read_life(wire: proto::Life) -> Life {
     let moment = |millis: Option<u64>| millis.map(Timestamp::from_millis);
     Life {
         activated: moment(wire.activated_ms),

@@ -189,7 +189,7 @@ fn buckets() -> BoxedStrategy<Bucket> {
 
 fn steps() -> BoxedStrategy<Step> {
     let figures = (u64s(), u64s(), money(), u64s(), u32s(), any::<bool>(), any::<bool>());
-    let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s(), u32s());
+    let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s(), option::of(given()), u32s());
     (keys(), names(), measures(), figures, draws(), draws(), price)
         .prop_map(
             |(
@@ -199,7 +199,7 @@ fn steps() -> BoxedStrategy<Step> {
                 (used, rated, charged, granted, validity_secs, final_units, refused),
                 debits,
                 holds,
-                (tariff, terms, pool, slice, catalog),
+                (tariff, terms, pool, slice, discount, catalog),
             )| {
                 Step {
                     key,
@@ -218,6 +218,7 @@ fn steps() -> BoxedStrategy<Step> {
                     terms,
                     pool,
                     slice,
+                    discount,
                     catalog,
                 }
             },
@@ -227,7 +228,13 @@ fn steps() -> BoxedStrategy<Step> {
 
 fn terms() -> BoxedStrategy<Arc<Terms>> {
     let changes = (moments(), option::of(names())).prop_map(|(at, tariff)| TariffChange { at, tariff });
-    (option::of(names()), option::of(changes)).prop_map(|(tariff, change)| Arc::new(Terms { tariff, change })).boxed()
+    (option::of(names()), option::of(changes), option::of(given()))
+        .prop_map(|(tariff, change, discount)| Arc::new(Terms { tariff, change, discount }))
+        .boxed()
+}
+
+fn given() -> BoxedStrategy<Given> {
+    (names(), any::<u16>()).prop_map(|(name, basis_points)| Given { name, basis_points }).boxed()
 }
 
 fn attributes() -> BoxedStrategy<Arc<Attributes>> {
@@ -428,9 +435,11 @@ fn event_charged() -> BoxedStrategy<Event> {
 fn credited() -> BoxedStrategy<Event> {
     let account = (moments(), accounts(), history_kinds());
     let bucket = (bucket_ids(), i64s(), option::of(buckets().prop_map(Box::new)), money());
-    (account, bucket, boxed(), boxed(), vec(sessions(), 0..20), vec(notices(), 0..3))
+    let extras = (option::of(account::lives().prop_map(Box::new)), vec(buckets(), 0..3), vec(notices(), 0..3));
+    (account, bucket, boxed(), boxed(), vec(sessions(), 0..20), extras)
         .prop_map(
-            |((at, account, kind), (bucket, amount, new_bucket, balance), request_id, reason, reauthorise, notices)| {
+            |((at, account, kind), (bucket, amount, new_bucket, balance), request_id, reason, reauthorise, extras)| {
+                let (life, gifts, notices) = extras;
                 Event::Credited(Box::new(Credited {
                     at,
                     account,
@@ -443,6 +452,8 @@ fn credited() -> BoxedStrategy<Event> {
                     balance,
                     reauthorise,
                     notices,
+                    life,
+                    gifts,
                 }))
             },
         )
@@ -450,8 +461,11 @@ fn credited() -> BoxedStrategy<Event> {
 }
 
 fn orphan_usage() -> BoxedStrategy<Event> {
-    let used = (u64s(), u64s(), u64s(), money()).prop_map(|(octets, seconds, events, money)| Used {
+    let octets = (u64s(), u64s(), u64s());
+    let used = (octets, u64s(), u64s(), money()).prop_map(|((octets, input, output), seconds, events, money)| Used {
         octets,
+        input,
+        output,
         seconds,
         events,
         money,
@@ -519,6 +533,7 @@ pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
         2 => credited(),
         1 => orphan_usage(),
         2 => account::changed(),
+        1 => account::vouchers(),
         1 => (sessions(), causes(), vec(sessions(), 0..3), moments())
             .prop_map(|(session, cause, wake, at)| Event::SessionClosed { session, cause, wake, at }),
         1 => (sessions(), any::<bool>(), option::of(u32s()), moments())
@@ -529,4 +544,23 @@ pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
             .prop_map(|(host, state_id, at)| Event::ClientState { host, state_id, at }),
     ]
     .boxed()
+}
+
+pub(in crate::journal) fn audits() -> BoxedStrategy<crate::journal::record::Audit> {
+    let text = || texts().prop_map(Box::<str>::from);
+    let (who, what) = ((text(), text(), text()), (text(), text(), text(), text(), text(), text()));
+    let audit =
+        |((name, role, address), (method, target, reason, before, after, refusal))| crate::journal::record::Audit {
+            at: Default::default(),
+            name,
+            role,
+            address,
+            method,
+            target,
+            reason,
+            before,
+            after,
+            refusal,
+        };
+    (who, what).prop_map(audit).boxed()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{RecordError, numbers::Numbered as _, proto, writer::Writer};
 use crate::{
-    charging::{Advice, AnswerExtras, Measure, PoolShare, ReplyExtras, TariffAdvice, TariffChange, Terms},
+    charging::{Advice, AnswerExtras, Given, Measure, PoolShare, ReplyExtras, TariffAdvice, TariffChange, Terms},
     rating::{Announcement, Attributes, EnvelopeReporting, Role, TimeMechanism},
     time::Timestamp,
     units::Money,
@@ -64,12 +64,26 @@ pub(in crate::journal) fn write_terms(w: &mut Writer<'_>, terms: &Terms) {
         w.optional(2, Some(change.at.millis()));
         text(w, 3, &change.tariff);
     }
+    if let Some(given) = &terms.discount {
+        w.message(30, |w| write_given(w, given));
+    }
 }
 
-pub(in crate::journal) fn terms(wire: proto::Terms) -> Arc<Terms> {
+pub(super) fn write_given(w: &mut Writer<'_>, given: &Given) {
+    w.bytes(1, given.name.as_bytes());
+    w.uint(2, given.basis_points);
+}
+
+pub(super) fn given(wire: proto::Given) -> Result<Given, RecordError> {
+    let bad = |_| RecordError::BadValue { field: "discount", value: wire.basis_points.into() };
+    Ok(Given { name: wire.name.into(), basis_points: u16::try_from(wire.basis_points).map_err(bad)? })
+}
+
+pub(in crate::journal) fn terms(wire: proto::Terms) -> Result<Arc<Terms>, RecordError> {
     let after = wire.after.map(Arc::from);
     let change = wire.change_ms.map(|at| TariffChange { at: Timestamp::from_millis(at), tariff: after });
-    Arc::new(Terms { tariff: wire.tariff.map(Arc::from), change })
+    let discount = wire.discount.map(given).transpose()?;
+    Ok(Arc::new(Terms { tariff: wire.tariff.map(Arc::from), change, discount }))
 }
 
 pub(super) fn write_reply_extras(w: &mut Writer<'_>, extras: &ReplyExtras) {

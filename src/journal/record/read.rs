@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, RecordError, account, catalogs, numbers::Numbered, proto, rare};
+use super::{Entry, RecordError, account, catalogs, numbers::Numbered, proto, rare, voucher};
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
@@ -53,11 +53,21 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
             Event::ReAuthorise { session: SessionNo(wire.session), wanted: wire.wanted, group: wire.group, at }
         }
         Wire::Abort(wire) => Event::Abort { session: SessionNo(wire.session), wanted: wire.wanted, at },
+        Wire::VouchersCreated(wire) => {
+            let (batch, vouchers) = voucher::read_created(wire)?;
+            Event::VouchersCreated { batch, vouchers, at }
+        }
+        Wire::VoucherMarked(wire) => {
+            let (key, mark) = voucher::read_marked(wire);
+            Event::VoucherMarked { key, mark, at }
+        }
+        Wire::VouchersBlocked(wire) => Event::VouchersBlocked { batch: wire.batch.into(), blocked: wire.blocked, at },
         Wire::AccountChanged(wire) => Event::AccountChanged(Box::new(account::read_changed(wire, at)?)),
         Wire::ClientState(wire) => Event::ClientState { host: wire.host.into(), state_id: wire.state_id, at },
         Wire::ConsumerAcknowledged(wire) => {
             return Ok(Entry::Acknowledged { consumer: wire.consumer.into(), cursor: wire.cursor, at });
         }
+        Wire::CallRefused(_) => return Ok(Entry::CallRefused { at }),
         Wire::ConsumerForgotten(wire) => return Ok(Entry::Forgotten { consumer: wire.consumer.into(), at }),
         Wire::CatalogPublished(wire) => return Ok(Entry::Published(catalogs::publication(wire, at)?)),
         Wire::CatalogWithdrawn(wire) => return Ok(Entry::Withdrawn { number: wire.number, at }),
@@ -145,13 +155,15 @@ fn credited(wire: proto::Credited, at: Timestamp) -> Result<Credited> {
         balance: Money::from_micros(wire.balance),
         reauthorise: sessions(wire.reauthorise),
         notices: all(wire.notices, notice)?,
+        life: wire.life.map(|wire| Box::new(account::read_life(wire))),
+        gifts: all(wire.gifts, bucket)?,
     })
 }
 
 fn orphan_usage(wire: proto::OrphanUsage, at: Timestamp) -> Result<OrphanUsage> {
     let usage = |wire: proto::Usage| {
-        let proto::Usage { octets, seconds, events, money, .. } = wire;
-        let used = Used { octets, seconds, events, money: Money::from_micros(money) };
+        let proto::Usage { octets, input, output, seconds, events, money, .. } = wire;
+        let used = Used { octets, input, output, seconds, events, money: Money::from_micros(money) };
         (quota_key(wire.rating_group, wire.service_identifier, wire.further), used)
     };
     Ok(OrphanUsage {
@@ -190,9 +202,10 @@ pub(in crate::journal) fn step(wire: proto::Step) -> Result<Step> {
         final_units: wire.final_units,
         refused: wire.refused,
         tariff: wire.tariff.map(Arc::from),
-        terms: wire.terms.map(rare::terms),
+        terms: wire.terms.map(rare::terms).transpose()?,
         pool: wire.pool,
         slice: wire.slice,
+        discount: wire.discount.map(rare::given).transpose()?,
         catalog: wire.catalog,
     })
 }

@@ -67,6 +67,22 @@ proptest! {
     }
 
     #[test]
+    fn audits_survive_exactly_beside_whatever_they_are_of(event in arbitrary::events(), audit in arbitrary::audits()) {
+        let audit = Audit { at: event_at(&event), ..audit };
+        let mut bytes = encoded(PartitionId(7), &event);
+        encode_audit(&audit, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        let expected = (Entry::Charging { partition: PartitionId(7), event }, Some(audit.clone()));
+        prop_assert_eq!(decode_audited(&bytes).unwrap(), expected);
+        let mut bytes = Vec::new();
+        encode_refused(&audit, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        prop_assert_eq!(decode_audited(&bytes).unwrap(), (Entry::CallRefused { at: audit.at }, Some(audit)));
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300)) {
         let _ = decode(&bytes);
     }
@@ -92,8 +108,14 @@ proptest! {
     }
 }
 
+fn event_at(event: &Event) -> Timestamp {
+    let mut bytes = Vec::new();
+    encode_event(PartitionId(0), event, &mut bytes);
+    Timestamp::from_millis(proto::Record::decode(bytes.as_slice()).unwrap().at_ms)
+}
+
 fn record(event: proto::record::Event) -> Vec<u8> {
-    proto::Record { partition: 1, at_ms: 1, event: Some(event) }.encode_to_vec()
+    proto::Record { partition: 1, at_ms: 1, event: Some(event), ..Default::default() }.encode_to_vec()
 }
 
 #[test]

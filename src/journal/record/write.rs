@@ -1,6 +1,6 @@
 //! Events and their parts, field by field. The numbers are those of `journal.proto`.
 
-use super::{account, numbers::Numbered as _, rare, writer::Writer};
+use super::{account, numbers::Numbered as _, rare, voucher, writer::Writer};
 use crate::{
     charging::{
         Answer, Bucket, Credited, Draw, Event, EventCharged, FinalUnits, Interrogated, Notice, NoticeKind, OrphanUsage,
@@ -48,6 +48,12 @@ pub(super) fn event(w: &mut Writer<'_>, partition: PartitionId, event: &Event) {
             w.uint(1, session.0);
             w.bool(2, *wanted);
         }),
+        Event::VouchersCreated { batch, vouchers, .. } => w.message(30, |w| voucher::created(w, batch, vouchers)),
+        Event::VoucherMarked { key, mark, .. } => w.message(31, |w| voucher::marked(w, *key, mark)),
+        Event::VouchersBlocked { batch, blocked, .. } => w.message(32, |w| {
+            w.bytes(1, batch.as_bytes());
+            w.bool(2, *blocked);
+        }),
         Event::AccountChanged(event) => w.message(16, |w| account::changed(w, event)),
         Event::ClientState { host, state_id, .. } => w.message(15, |w| {
             w.bytes(1, host.as_bytes());
@@ -69,6 +75,11 @@ pub(super) fn forgotten(w: &mut Writer<'_>, consumer: &str, at: Timestamp) {
     w.message(13, |w| w.bytes(1, consumer.as_bytes()));
 }
 
+pub(super) fn call_refused(w: &mut Writer<'_>, at: Timestamp) {
+    w.uint(2, at.millis());
+    w.message(25, |_| {});
+}
+
 fn at(event: &Event) -> Timestamp {
     match event {
         Event::AccountCreated { at, .. }
@@ -77,7 +88,10 @@ fn at(event: &Event) -> Timestamp {
         | Event::SessionClosed { at, .. }
         | Event::ReAuthorise { at, .. }
         | Event::Abort { at, .. }
-        | Event::ClientState { at, .. } => *at,
+        | Event::ClientState { at, .. }
+        | Event::VouchersCreated { at, .. }
+        | Event::VoucherMarked { at, .. }
+        | Event::VouchersBlocked { at, .. } => *at,
         Event::Interrogated(event) => event.at,
         Event::EventCharged(event) => event.at,
         Event::Credited(event) => event.at,
@@ -169,6 +183,10 @@ fn credited(w: &mut Writer<'_>, event: &Credited) {
     w.sint(8, event.balance.micros());
     sessions(w, 9, &event.reauthorise);
     event.notices.iter().for_each(|each| w.message(10, |w| notice(w, each)));
+    if let Some(life) = &event.life {
+        w.message(30, |w| account::life(w, life));
+    }
+    event.gifts.iter().for_each(|each| w.message(31, |w| bucket(w, each)));
 }
 
 fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
@@ -178,7 +196,7 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
     w.uint(4, event.kind.number());
     w.uint(5, event.number);
     for (key, used) in &event.usage {
-        let Used { octets, seconds, events, money } = used;
+        let Used { octets, input, output, seconds, events, money } = used;
         w.message(6, |w| {
             quota_key(w, *key);
             w.uint(3, *octets);
@@ -186,6 +204,8 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
             w.uint(5, *events);
             w.sint(6, money.micros());
             w.uint(7, key.further);
+            w.uint(30, *input);
+            w.uint(31, *output);
         });
     }
     w.uint(20, event.sub_session);
@@ -225,6 +245,9 @@ pub(in crate::journal) fn step(w: &mut Writer<'_>, step: &Step) {
     }
     w.optional(17, step.pool);
     w.uint(30, step.slice);
+    if let Some(given) = &step.discount {
+        w.message(31, |w| rare::write_given(w, given));
+    }
     w.uint(40, step.catalog);
 }
 

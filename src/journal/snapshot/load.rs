@@ -15,6 +15,7 @@ use crate::{
         numbers::Numbered,
         proto, rare,
         read::{all, answer, bucket, currency, draws, partition, quota_key, session_id, session_key, step, subscriber},
+        voucher,
     },
     time::Timestamp,
     units::Money,
@@ -26,8 +27,8 @@ pub struct PartitionLoader {
     state: State,
     header: Option<Header>,
     next_chunk: u64,
-    /// Accounts, sessions, ended sessions, events, credits, clients.
-    found: [u64; 6],
+    /// Accounts, sessions, ended sessions, events, credits, clients, batches of vouchers, vouchers.
+    found: [u64; 8],
 }
 
 /// What the first chunk promises.
@@ -35,18 +36,19 @@ pub struct PartitionLoader {
 struct Header {
     public: PartitionHeader,
     /// As in [`PartitionLoader::found`].
-    counts: [u64; 6],
+    counts: [u64; 8],
     /// As in `State::totals`.
     totals: [i128; 4],
 }
 
-const COUNTED: [&str; 6] = ["accounts", "sessions", "ended sessions", "one-time events", "credits", "clients"];
+const COUNTED: [&str; 8] =
+    ["accounts", "sessions", "ended sessions", "one-time events", "credits", "clients", "voucher batches", "vouchers"];
 const SUMMED: [&str; 4] = ["credited", "debited", "balances", "reserved"];
 
 impl PartitionLoader {
     /// Nothing is loaded yet.
     pub fn new(retention: Retention) -> Self {
-        Self { state: State::new(retention), header: None, next_chunk: 0, found: [0; 6] }
+        Self { state: State::new(retention), header: None, next_chunk: 0, found: [0; 8] }
     }
 
     /// Takes in the next chunk.
@@ -72,9 +74,12 @@ impl PartitionLoader {
         }
         self.next_chunk += 1;
         let counts = [chunk.accounts.len(), chunk.sessions.len(), chunk.closed.len(), chunk.events.len()];
-        for (found, count) in
-            self.found.iter_mut().zip(counts.into_iter().chain([chunk.credits.len(), chunk.clients.len()]))
-        {
+        for (found, count) in self.found.iter_mut().zip(counts.into_iter().chain([
+            chunk.credits.len(),
+            chunk.clients.len(),
+            chunk.voucher_batches.len(),
+            chunk.vouchers.len(),
+        ])) {
             *found += count as u64;
         }
         chunk.accounts.into_iter().try_for_each(|wire| self.account(wire))?;
@@ -91,6 +96,16 @@ impl PartitionLoader {
         for wire in chunk.clients {
             let restarted = wire.restarted_ms.map(Timestamp::from_millis);
             self.state.restore_client(wire.host.into(), Client { state_id: wire.state_id, restarted });
+        }
+        for wire in chunk.voucher_batches {
+            let (batch, blocked) = voucher::read_batch(wire);
+            self.state.restore_batch(batch, blocked);
+        }
+        for wire in chunk.vouchers {
+            let (key, no, batch, mark) = voucher::read_voucher(wire);
+            if !self.state.restore_voucher(key, no, &batch, mark) {
+                return Err(RecordError::Missing("batch of a voucher").into());
+            }
         }
         Ok(())
     }
@@ -144,7 +159,16 @@ fn header(wire: proto::SnapshotHeader) -> Result<Header, RecordError> {
     let PartitionId(partitions) = partition(wire.partitions)?;
     Ok(Header {
         public: PartitionHeader { partition: partition(wire.partition)?, partitions, position: wire.position },
-        counts: [wire.accounts, wire.sessions, wire.closed, wire.events, wire.credits, wire.clients],
+        counts: [
+            wire.accounts,
+            wire.sessions,
+            wire.closed,
+            wire.events,
+            wire.credits,
+            wire.clients,
+            wire.voucher_batches,
+            wire.vouchers,
+        ],
         totals: [wide(totals.credited)?, wide(totals.debited)?, wide(totals.balances)?, wide(totals.reserved)?],
     })
 }
@@ -231,7 +255,7 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
             .into_iter()
             .map(|wire| RatedBy { tariff: wire.tariff.into(), units: wire.units })
             .collect(),
-        terms: wire.terms.map(rare::terms),
+        terms: wire.terms.map(rare::terms).transpose()?,
         pool: wire.pool,
         grown: wire.grown.map(|wire| Box::new(Grown { slice: wire.slice, at: Timestamp::from_millis(wire.at_ms) })),
         catalog: wire.catalog,

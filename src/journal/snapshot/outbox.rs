@@ -5,6 +5,7 @@ use prost::Message as _;
 use super::{SnapshotError, chunks::Chunks};
 use crate::{
     charging::Notice,
+    journal::Position,
     journal::record::{RecordError, proto, read::notice as read_notice, write::notice as write_notice},
 };
 
@@ -19,6 +20,21 @@ pub struct OutboxSnapshot {
     pub notices: Vec<(u64, Notice)>,
     /// Consumers, and the last cursor that each has acknowledged.
     pub consumers: Vec<(Box<str>, u64)>,
+    /// Usage records were being written: those of all that the checkpoint includes are in their files.
+    pub records_kept: bool,
+    /// The end of the audit trail that the checkpoint includes.
+    pub audit: Option<AuditHead>,
+}
+
+/// The last line of the audit trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditHead {
+    /// The record that it is of.
+    pub position: Position,
+    /// How many lines there are.
+    pub lines: u64,
+    /// Its hash (SHA-256).
+    pub hash: [u8; 32],
 }
 
 /// Writes the outbox as chunks of about [`super::CHUNK_OCTETS`], in the order in which they must be loaded.
@@ -32,6 +48,14 @@ pub fn write_outbox<E>(outbox: &OutboxSnapshot, emit: &mut dyn FnMut(&[u8]) -> R
         w.uint(2, outbox.next_cursor);
         w.uint(3, outbox.notices.len() as u64);
         w.uint(4, outbox.consumers.len() as u64);
+        w.bool(60, outbox.records_kept);
+        if let Some(head) = &outbox.audit {
+            w.message(61, |w| {
+                w.uint(1, head.position.0);
+                w.uint(2, head.lines);
+                w.bytes(3, &head.hash);
+            });
+        }
     })?;
     for (cursor, notice) in &outbox.notices {
         chunks.item(9, |w| {
@@ -46,6 +70,11 @@ pub fn write_outbox<E>(outbox: &OutboxSnapshot, emit: &mut dyn FnMut(&[u8]) -> R
         })?;
     }
     chunks.finish()
+}
+
+fn audit_head(wire: proto::AuditHead) -> Result<AuditHead, RecordError> {
+    let hash = wire.hash.try_into().map_err(|_| RecordError::Missing("hash of 32 octets"))?;
+    Ok(AuditHead { position: Position(wire.position), lines: wire.lines, hash })
 }
 
 /// Rebuilds the outbox from its chunks. After an error it is of no use any more.
@@ -75,6 +104,8 @@ impl OutboxLoader {
         match chunk.outbox_header {
             Some(header) if number == 0 => {
                 (self.outbox.position, self.outbox.next_cursor) = (header.position, header.next_cursor);
+                self.outbox.records_kept = header.records_kept;
+                self.outbox.audit = header.audit.clone().map(audit_head).transpose()?;
                 self.header = Some(header);
             }
             None if number > 0 => {}

@@ -153,8 +153,12 @@ proptest! {
         consumers in vec((".{0,10}".prop_map(Box::from), any::<u64>()), 0..4),
         position in any::<u64>(),
         next_cursor in any::<u64>(),
+        records_kept in any::<bool>(),
+        audit in proptest::option::of((any::<u64>(), any::<u64>(), any::<[u8; 32]>())),
     ) {
-        let outbox = OutboxSnapshot { position, next_cursor, notices, consumers };
+        let head = |(position, lines, hash)| AuditHead { position: crate::journal::Position(position), lines, hash };
+        let audit = audit.map(head);
+        let outbox = OutboxSnapshot { position, next_cursor, notices, consumers, records_kept, audit };
         let mut loader = OutboxLoader::default();
         write_outbox(&outbox, &mut |chunk| loader.load_chunk(chunk)).unwrap();
         prop_assert!(loader.is_complete());
@@ -333,6 +337,9 @@ fn a_random_life_has_everything_in_it() {
                 Event::Abort { .. } => "abort",
                 Event::ClientState { .. } => "client state",
                 Event::AccountChanged(_) => "account changed",
+                Event::VouchersCreated { .. } | Event::VoucherMarked { .. } | Event::VouchersBlocked { .. } => {
+                    "vouchers"
+                }
             };
             saw(kind, 1);
             for notice in event.notices() {

@@ -6,7 +6,7 @@ use crate::{
     journal::record::{
         account::write_profile,
         numbers::Numbered as _,
-        rare,
+        rare, voucher,
         write::{answer, bucket, draw, quota_key, session_key, step, subscriber},
         writer::Writer,
     },
@@ -33,6 +33,8 @@ pub fn write_partition<E>(
     state.events().try_for_each(|each| chunks.item(7, |w| event(w, each)))?;
     state.credits().try_for_each(|each| chunks.item(8, |w| credit(w, each)))?;
     state.clients().try_for_each(|each| chunks.item(20, |w| client(w, each)))?;
+    state.voucher_batches().try_for_each(|each| chunks.item(30, |w| voucher::known_batch(w, each)))?;
+    state.vouchers().try_for_each(|each| chunks.item(31, |w| voucher::voucher(w, each)))?;
     chunks.finish()
 }
 
@@ -54,6 +56,8 @@ fn write_header(w: &mut Writer<'_>, state: &State, header: &PartitionHeader) {
         w.uint(field, count as u64);
     }
     w.uint(20, state.clients().count() as u64);
+    w.uint(30, state.voucher_batches().len() as u64);
+    w.uint(31, state.vouchers().len() as u64);
 }
 
 fn client(w: &mut Writer<'_>, (host, client): (&str, &Client)) {

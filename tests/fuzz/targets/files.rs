@@ -19,7 +19,7 @@ use super::{CATALOG, charging::ACCOUNTS, open};
 
 /// Any octets are a record of the journal or are refused; what was read is written and read as the same.
 pub(crate) fn journal_record(octets: &[u8]) {
-    let Ok(entry) = record::decode(octets) else { return };
+    let Ok((entry, audit)) = record::decode_audited(octets) else { return };
     let mut out = Vec::new();
     match &entry {
         Entry::Charging { partition, event } => record::encode_event(*partition, event, &mut out),
@@ -27,8 +27,17 @@ pub(crate) fn journal_record(octets: &[u8]) {
         Entry::Forgotten { consumer, at } => record::encode_forgotten(consumer, *at, &mut out),
         Entry::Published(publication) => record::encode_published(publication, &mut out),
         Entry::Withdrawn { number, at } => record::encode_withdrawn(*number, *at, &mut out),
+        Entry::CallRefused { .. } => {
+            let audit = audit.unwrap_or_default();
+            record::encode_refused(&audit, &mut out);
+            let again = record::decode_audited(&out).expect("what was written can be read");
+            return assert_eq!(again, (entry, Some(audit)));
+        }
     }
-    assert_eq!(record::decode(&out).expect("what was written can be read"), entry);
+    if let Some(audit) = &audit {
+        record::encode_audit(audit, &mut out);
+    }
+    assert_eq!(record::decode_audited(&out).expect("what was written can be read"), (entry, audit));
 }
 
 /// The record of an event, as a seed.

@@ -23,7 +23,7 @@ pub(super) struct Features {
 
 /// What the engine has.
 pub(super) const ON: Features =
-    Features { tariffs: true, counters: false, uplink: false, discounts: false, caps: false, limits: false };
+    Features { tariffs: true, counters: true, uplink: true, discounts: true, caps: true, limits: true };
 
 const BLOCKS: [u64; 8] = [1, 1, 2, 3, 5, 7, 10, 60];
 /// No tier begins behind so many units, as lives are short.
@@ -159,7 +159,7 @@ fn some_services(dice: &mut Dice, services: &[Service], fits: impl Fn(&Service) 
 
 /// A price list.
 pub(super) fn list(dice: &mut Dice, on: Features) -> List {
-    let holidays: Vec<i64> = if dice.chance(40) { vec![11, 12, 14] } else { Vec::new() };
+    let holidays: Vec<i64> = if dice.chance(40) { vec![57, 58, 60] } else { Vec::new() };
     let mut shared = Shared::default();
     let count = dice.number(1, 4) as u32;
     let services: Vec<Service> =

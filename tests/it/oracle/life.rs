@@ -80,13 +80,17 @@ fn line(dice: &mut Dice, group: u32, uplink: bool) -> Line {
         2..=6 => Some(Use::OfGrant(dice.one(&[0, 1, 10, 50, 80, 99, 100, 100, 130]))),
         _ => Some(Use::Units(dice.magnitude(500))),
     };
-    Line {
+    let mut line = Line {
         group,
         cut: used.and_then(|_| dice.chance(15).then(|| dice.number(0, 100))),
         up: (uplink && dice.chance(70)).then(|| dice.number(0, 110)),
         wants: used.is_none() || dice.chance(80),
         used,
+    };
+    if line.cut.is_some() {
+        line.up = None;
     }
+    line
 }
 
 fn talk(dice: &mut Dice, list: &List) -> Talk {

@@ -243,11 +243,20 @@ impl List {
             write_window(out, window);
         }
         if self.has_offers() {
-            let limits = |limits: &[Limit]| names(&limits.iter().map(|limit| limit.name.clone()).collect::<Vec<_>>());
+            let limits: Vec<String> = self.limits.iter().map(|limit| limit.name.clone()).collect();
             let discounts: Vec<String> = self.discounts.iter().map(|discount| discount.name.clone()).collect();
-            let _ = writeln!(out, "[[product]]\nname = \"bundle\"\ndiscounts = {}", names(&discounts));
-            let _ = writeln!(out, "limits = {}", limits(&self.limits[self.plan_limits..]));
-            let _ = writeln!(out, "[[plan]]\nname = \"plan\"\nlimits = {}", limits(&self.limits[..self.plan_limits]));
+            let (of_plan, of_product) = limits.split_at(self.plan_limits);
+            let mut section = |head: &str, lists: &[(&str, &[String])]| {
+                let _ = writeln!(out, "{head}");
+                for (key, listed) in lists.iter().filter(|(_, listed)| !listed.is_empty()) {
+                    let _ = writeln!(out, "{key} = {}", names(listed));
+                }
+            };
+            section(
+                "[[product]]\nname = \"bundle\"\nfee = \"1.00\"",
+                &[("discounts", &discounts), ("limits", of_product)],
+            );
+            section("[[plan]]\nname = \"plan\"", &[("limits", of_plan)]);
             let _ = writeln!(out, "late_usage = \"{} s\"", self.late_usage);
         }
     }

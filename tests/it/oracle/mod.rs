@@ -32,7 +32,10 @@ fn run(list: &List, life: &Life) -> (Result<world::Seen, (usize, String)>, Strin
     let mut world = World::new(list, life);
     for (index, step) in life.steps.iter().enumerate() {
         let found = catch_unwind(AssertUnwindSafe(|| world.step(step)));
-        let found = found.unwrap_or_else(|_| Err("a panic".into()));
+        let found = found.unwrap_or_else(|panic| {
+            let literal = panic.downcast_ref::<&str>().copied();
+            Err(format!("a panic: {}", panic.downcast_ref::<String>().map_or(literal.unwrap_or("?"), |text| text)))
+        });
         if let Err(why) = found {
             return (Err((index, why)), world.story);
         }

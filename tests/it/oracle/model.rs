@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    list::{Kind, Limit, List, Price, Service, Then},
+    list::{Kind, Limit, List, Period, Price, Service, Then},
     meter::{Meter, WHOLE, capped},
 };
 
@@ -34,7 +34,12 @@ pub(super) struct Bucket {
 pub(super) struct Held {
     pub(super) others: BTreeMap<Id, i128>,
     pub(super) released: BTreeMap<Id, i128>,
+    /// What others may add to counters.
+    pub(super) counters: BTreeMap<Counter, i128>,
 }
+
+/// Its name, and the start of its span.
+pub(super) type Counter = (String, u64);
 
 /// Who pays.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -89,8 +94,9 @@ pub(super) struct Model {
     pub(super) never_stop: bool,
     pub(super) cycle_day: i64,
     pub(super) sessions: BTreeMap<String, Session>,
-    /// By name and start of the span.
-    pub(super) counters: BTreeMap<(String, u64), i128>,
+    pub(super) counters: BTreeMap<Counter, i128>,
+    /// Since when it has the product.
+    pub(super) bought: u64,
     pub(super) now: u64,
 }
 
@@ -99,10 +105,15 @@ pub(super) struct Quote<'m> {
     sides: Vec<(&'m Meter, u64, u64)>,
     /// How much has reached the cap, its amount, and what is charged beyond.
     caps: Vec<(i128, i128, u64)>,
+    /// What limits still allow; `None` = no limit refuses.
+    room: Option<i128>,
+    /// Others may move a counter of its tiers before these units are used, or its span may end: the engine must then hold
+    /// for the worst that can come, which the oracle does not know.
+    pub(super) may_move: bool,
 }
 
 impl Quote<'_> {
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         self.sides.iter().all(|(meter, _, keep)| meter.is_free() || *keep == 0)
     }
 
@@ -112,6 +123,11 @@ impl Quote<'_> {
         self.caps.iter().fold(price, |money, (reached, cap, part)| {
             capped(reached + money, *cap, *part) - capped(*reached, *cap, *part)
         })
+    }
+
+    /// A cap was reached behind which nothing is charged.
+    pub(super) fn is_capped_to_nothing(&self) -> bool {
+        self.caps.iter().any(|(reached, cap, part)| *part == 0 && reached >= cap)
     }
 
     /// Changes only where the cost may.
@@ -151,6 +167,7 @@ impl Model {
             cycle_day: 1,
             sessions: BTreeMap::new(),
             counters: BTreeMap::new(),
+            bought: now,
             now,
         }
     }
@@ -203,7 +220,7 @@ impl Model {
                     return *left > 0;
                 }
                 purse += *left;
-                cost <= purse
+                cost <= quote.room.map_or(purse, |room| purse.min(room))
             });
             match payer {
                 Some((bucket, left)) if bucket.units.is_some() => {
@@ -236,16 +253,22 @@ impl Model {
     }
 
     /// The counter that a price's tiers go by, if it is not the session.
-    fn tier_counter(&self, price: &Price, moment: u64) -> Option<(String, u64)> {
+    fn tier_counter(&self, price: &Price, moment: u64) -> Option<Counter> {
         let (name, period) = price.counter.as_ref()?;
-        Some((format!("tiers/{name}"), self.list.span(*period, self.cycle_day, moment).0))
+        Some((format!("tiers/{name}"), self.span(*period, moment).0))
     }
 
-    fn counter(&self, limit: &Limit, moment: u64) -> (String, u64) {
-        (limit.name.clone(), self.list.span(limit.period, self.cycle_day, moment).0)
+    fn counter(&self, limit: &Limit, moment: u64) -> Counter {
+        (limit.name.clone(), self.span(limit.period, moment).0)
     }
 
-    fn counted(&self, counter: &(String, u64)) -> i128 {
+    /// Where usage of a moment is counted: in its own span while that is open, else in the one that runs.
+    fn span(&self, period: Period, moment: u64) -> (u64, u64) {
+        let own = self.list.span(period, self.cycle_day, moment);
+        if own.1 + self.list.late_usage > self.now { own } else { self.list.span(period, self.cycle_day, self.now) }
+    }
+
+    fn counted(&self, counter: &Counter) -> i128 {
         *self.counters.get(counter).unwrap_or(&0)
     }
 
@@ -255,6 +278,9 @@ impl Model {
 
     /// What is charged of a service's price at a moment: the largest discount counts.
     pub(super) fn keep(&self, service: &Service, moment: u64) -> u64 {
+        if moment < self.bought {
+            return WHOLE;
+        }
         let given = self.list.discounts.iter().filter(|discount| {
             Self::includes(&discount.services, service)
                 && discount.window.is_none_or(|window| self.list.is_in(&window, moment))
@@ -262,32 +288,74 @@ impl Model {
         WHOLE - given.map(|discount| discount.points).max().unwrap_or(0)
     }
 
-    fn limits_of<'m>(&'m self, service: &'m Service) -> impl Iterator<Item = &'m Limit> {
-        self.list.limits.iter().filter(|limit| Self::includes(&limit.services, service))
+    /// Those of the plan, and of the product since it was bought.
+    fn limits_of<'m>(&'m self, service: &'m Service, moment: u64) -> impl Iterator<Item = &'m Limit> {
+        let held = if moment < self.bought { self.list.plan_limits } else { self.list.limits.len() };
+        self.list.limits[..held].iter().filter(|limit| Self::includes(&limit.services, service))
     }
 
-    /// The quote for usage at a moment, by these tariffs.
+    /// The quote for usage at a moment, by this tariff.
     pub(super) fn quote<'m>(
         &'m self,
         service: &'m Service,
         quota: &Quota,
-        (tariffs, up): (&[Option<&str>], bool),
+        sides: &[(Option<&str>, bool)],
         keep: u64,
         moment: u64,
+        held: &Held,
     ) -> Quote<'m> {
-        let side = |tariff: &Option<&str>| {
-            let meter = self.meter(service, *tariff, up);
+        let side = |(tariff, up): &(Option<&str>, bool)| {
+            let meter = self.meter(service, *tariff, *up);
             let before = match self.tier_counter(meter.price(), moment) {
                 Some(counter) => self.counted(&counter) as u64,
-                None => *quota.rated.get(&(tariff.unwrap_or("").to_string(), up)).unwrap_or(&0),
+                None => *quota.rated.get(&(tariff.unwrap_or("").to_string(), *up)).unwrap_or(&0),
             };
             (meter, before, keep)
         };
-        let caps = self.limits_of(service).filter_map(|limit| match limit.then {
+        let caps = self.limits_of(service, moment).filter_map(|limit| match limit.then {
             Then::Charge(part) => Some((self.counted(&self.counter(limit, moment)), i128::from(limit.amount), part)),
             _ => None,
         });
-        Quote { sides: tariffs.iter().map(side).collect(), caps: caps.collect() }
+        let refusing = self.limits_of(service, moment).filter(|limit| limit.then == Then::Refuse && !self.never_stop);
+        let room = refusing.map(|limit| self.room(limit, moment, held)).min();
+        Quote { sides: sides.iter().map(side).collect(), caps: caps.collect(), room, may_move: false }
+    }
+
+    /// What a limit allows beside what others hold.
+    fn room(&self, limit: &Limit, moment: u64, held: &Held) -> i128 {
+        let counter = self.counter(limit, moment);
+        let reserved = held.counters.get(&counter).unwrap_or(&0);
+        (i128::from(limit.amount) - self.counted(&counter) - reserved).max(0)
+    }
+
+    /// The quote for units that may be used until later. A cap is taken to be where it is kindest to nobody: at its amount,
+    /// or where nothing has reached it when its span may end before; a limit must have room in both spans.
+    pub(super) fn quote_of_grant<'m>(
+        &'m self,
+        service: &'m Service,
+        quota: &Quota,
+        sides: &[(Option<&str>, bool)],
+        keep: u64,
+        moment: u64,
+        held: &Held,
+    ) -> Quote<'m> {
+        let mut quote = self.quote(service, quota, sides, keep, moment, held);
+        let next = |period: Period| Some(self.span(period, moment).1).filter(|end| *end <= moment + service.validity);
+        let capping = self.limits_of(service, moment).filter(|limit| matches!(limit.then, Then::Charge(_)));
+        for (limit, (reached, cap, _)) in capping.zip(&mut quote.caps) {
+            *reached = if next(limit.period).is_some() { 0 } else { (*reached).min(*cap) };
+        }
+        let refusing = self.limits_of(service, moment).filter(|limit| limit.then == Then::Refuse && !self.never_stop);
+        for limit in refusing {
+            let room = next(limit.period).map(|later| self.room(limit, later, held));
+            quote.room = [quote.room, room].into_iter().flatten().min();
+        }
+        let counters = quote.sides.iter().filter_map(|(meter, ..)| meter.price().counter.as_ref());
+        quote.may_move = counters.into_iter().any(|(name, period)| {
+            let counter = (format!("tiers/{name}"), self.span(*period, moment).0);
+            next(*period).is_some() || *held.counters.get(&counter).unwrap_or(&0) > 0
+        });
+        quote
     }
 
     /// Charges units by a price, and counts them.
@@ -300,7 +368,7 @@ impl Model {
         keep: u64,
         (units, moment, all): (u64, u64, bool),
     ) -> Option<Payment> {
-        let quote = self.quote(service, quota, (&[tariff], up), keep, moment);
+        let quote = self.quote(service, quota, &[(tariff, up)], keep, moment, held);
         let payment = self.pay(service, &quote, held, units, all);
         if payment.units < units {
             return None;
@@ -315,14 +383,14 @@ impl Model {
         let (meter, before, _) = quote.sides[0];
         let mut money = meter.charge(before, payment.rated, keep);
         let mut caps = quote.caps.iter();
-        for limit in self.limits_of(service) {
+        for limit in self.limits_of(service, moment) {
             if matches!(limit.then, Then::Charge(_)) {
                 let (reached, cap, part) = *caps.next().unwrap();
                 counts.push((self.counter(limit, moment), money));
                 money = capped(reached + money, cap, part) - capped(reached, cap, part);
             }
         }
-        for limit in self.limits_of(service).filter(|limit| !matches!(limit.then, Then::Charge(_))) {
+        for limit in self.limits_of(service, moment).filter(|limit| !matches!(limit.then, Then::Charge(_))) {
             counts.push((self.counter(limit, moment), money));
         }
         for (counter, amount) in counts {
@@ -398,6 +466,15 @@ impl Model {
             parts = vec![(sum, None)];
         }
         parts
+    }
+
+    /// Whether an event costs nothing, whoever asks.
+    pub(super) fn event_is_free(&self, held: &Held, group: u32, moment: u64) -> bool {
+        let service = self.list.service(group);
+        let tariff = self.list.tariff_at(service, None, moment);
+        let keep = self.keep(service, moment);
+        let quote = self.quote(service, &Quota::default(), &[(tariff, false)], keep, moment, held);
+        quote.is_free() || quote.is_capped_to_nothing()
     }
 
     /// A one-time event; `None` = it cannot be paid.

@@ -21,8 +21,10 @@ use super::{
 };
 
 const ACCOUNT: AccountId = AccountId(1);
-/// Where the tables begin too: a Monday, 13:46:40 in UTC.
-pub(super) const START: u64 = 1_000_000;
+/// A Friday in the second month of 1970, 20:53:20 in UTC: so that cycles, too, begin where time has begun.
+pub(super) const START: u64 = 5_000_000;
+/// Where the tables begin.
+const TABLES_START: u64 = 1_000_000;
 
 /// What was compared.
 #[derive(Debug, Default, Clone, Copy)]
@@ -57,9 +59,8 @@ fn key(group: u32) -> QuotaKey {
 }
 
 fn used(kind: Kind, (units, up): (u64, u64)) -> Used {
-    let _ = up;
     match kind {
-        Kind::Octets => Used { octets: units, ..Used::default() },
+        Kind::Octets => Used { octets: units, input: up, ..Used::default() },
         Kind::Seconds => Used { seconds: units, ..Used::default() },
         Kind::Events => Used { events: units, ..Used::default() },
     }
@@ -75,7 +76,7 @@ impl World {
         let catalog = Catalog::from_toml(&text).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
         let mut model = Model::new(list, life.balance, START);
         (model.credit_limit, model.never_stop) = (life.credit_limit.into(), life.never_stop);
-        model.cycle_day = life.cycle_day.into();
+        model.cycle_day = if list.has_offers() { life.cycle_day.into() } else { 1 };
         let mut world = Self {
             catalog,
             state: State::new(Retention::default()),
@@ -87,6 +88,7 @@ impl World {
         };
         let limit = if life.credit_limit > 0 { format!(" limit={}", money(life.credit_limit)) } else { String::new() };
         let never_stop = if life.never_stop { " never-stop" } else { "" };
+        let _ = writeln!(world.story, "wait {}", START - TABLES_START);
         let _ = writeln!(world.story, "account 1 {}{limit}{never_stop}", money(life.balance));
         world.execute(&Command::CreateAccount(AccountSpec {
             id: ACCOUNT,
@@ -104,14 +106,13 @@ impl World {
 
     /// The plan, the product and the cycle, as if they had been bought at the start.
     fn subscribe(&mut self, life: &Life) {
-        let _ = writeln!(self.story, "# with the plan, the product and cycles from day {} on", life.cycle_day);
+        let _ = writeln!(self.story, "plan 1 plan\nproduct 1 bundle\n# cycles begin on day {}", life.cycle_day);
         let at = Timestamp::from_secs(START);
         let bundle = Subscription {
             no: 1,
             product: "bundle".into(),
             bought: at,
-            // A request may be about what happened a little earlier.
-            starts: Timestamp::EPOCH,
+            starts: at,
             begun: true,
             ..Subscription::default()
         };
@@ -235,6 +236,12 @@ impl World {
             let released = held.released.get(&bucket.id.0).unwrap_or(&0);
             held.others.insert(bucket.id.0, i128::from(bucket.reserved) - released);
         }
+        // Counters have ids as buckets have.
+        for counter in self.account().profile.iter().flat_map(|profile| &profile.counters) {
+            let released = held.released.get(&counter.id.0).unwrap_or(&0);
+            let place = (counter.name.to_string(), counter.starts.secs());
+            held.counters.insert(place, i128::from(counter.reserved) - released);
+        }
         held
     }
 
@@ -263,13 +270,9 @@ impl World {
         let answer = answer(&decided)?;
         let reply = answer.replies.first().ok_or("an event without a reply")?;
         let now = self.model.now;
-        if stopped {
-            // What costs nothing is not refused.
-            let service = self.model.list.service(group);
-            let tariff = self.model.list.tariff_at(service, None, now);
-            let free = service.tariff(tariff).is_free() || self.model.keep(service, now) == 0;
+        if stopped && !self.model.event_is_free(&held, group, now) {
             self.seen.refusals += 1;
-            return same("a stopped account's event", reply.verdict == Verdict::Success, free);
+            return same("a stopped account's event", reply.verdict, Verdict::CreditLimitReached);
         }
         match self.model.event(&mut held, group, units, now) {
             None => {
@@ -297,13 +300,10 @@ impl World {
             (_, true) => (RequestKind::Termination, "ccr-t"),
             (_, false) => (RequestKind::Update, "ccr-u"),
         };
-        // The tables can only say when it was today.
-        let late = if talk.late <= self.model.now % 86_400 { talk.late } else { 0 };
-        let moment = self.model.now - late;
+        let (late, moment) = (talk.late, self.model.now - talk.late);
         let mut told = format!("{word} {id} 1 {number}{}", if talk.told { " told" } else { "" });
         if late > 0 {
-            let second = moment % 86_400;
-            let _ = write!(told, " event={:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
+            let _ = write!(told, " ago={late}");
         }
         if let Some(access) = talk.access {
             let _ = write!(told, " rat={access}");
@@ -413,42 +413,69 @@ impl World {
         let mixes = service.continuous || told;
         let later = change.filter(|_| mixes).map(|(_, tariff)| tariff);
         let keep = self.model.keep(&service, moment);
-        let tariffs: Vec<_> = std::iter::once(tariff).chain(later).collect();
-        let quote = self.model.quote(&service, &session.quotas[&group], (&tariffs, false), keep, moment);
+        let mut sides: Vec<(Option<&str>, bool)> = Vec::new();
+        for tariff in std::iter::once(tariff).chain(later) {
+            sides.push((tariff, false));
+            sides.extend(service.tariff(tariff).up.map(|_| (tariff, true)));
+        }
+        let quote = self.model.quote_of_grant(&service, &session.quotas[&group], &sides, keep, moment, held);
         let mut expected = self.model.pay(&service, &quote, held, service.slice, false);
-        let stopped = self.account().state == AccountState::Stopped;
-        let free = expected.draws.is_empty() && expected.rated == 0;
-        if expected.units < service.minimum_grant || stopped && !free {
+        let stopped = self.account().state == AccountState::Stopped && !quote.is_capped_to_nothing();
+        let may_move = quote.may_move;
+        if expected.units < service.minimum_grant || stopped && !quote.is_free() {
             expected = Payment::default();
         }
         let granted = reply.grant.map_or(0, |grant| grant.amount);
+        let told_change = change.filter(|_| told && !service.continuous);
+        let terms = Terms {
+            tariff: tariff.map(String::from),
+            change: told_change.map(|(at, tariff)| (at, tariff.map(String::from))),
+            keep,
+        };
+        let holds = self.hold(id, held, group, (granted > 0).then_some(terms));
+        self.seen.grants += u64::from(granted > 0);
+        self.seen.cut_grants += u64::from(granted > 0 && granted < service.slice);
+        self.seen.refusals += u64::from(granted == 0);
+        if granted > 0 {
+            let shown = reply.extras.as_ref().and_then(|extras| extras.tariff_change).map(Timestamp::secs);
+            same(&format!("the change of {} that is told", service.name), shown, told_change.map(|(at, _)| at))?;
+        }
+        if may_move {
+            // Not more than could be paid if nothing moved.
+            return if granted <= expected.units { Ok(()) } else { same("a cautious grant", granted, expected.units) };
+        }
         let verdict = if expected.units > 0 { Verdict::Success } else { Verdict::CreditLimitReached };
         same(&format!("the verdict on {}", service.name), reply.verdict, verdict)?;
         same(&format!("the grant of {}", service.name), granted, expected.units)?;
-        let quota = self.session(id).and_then(|session| session.quota(key(group))).ok_or("a grant without a quota")?;
-        let holds: BTreeMap<Id, i128> =
-            quota.holds.iter().map(|draw| (draw.bucket.0, i128::from(draw.amount))).collect();
-        if tariffs.len() == 1 {
+        if sides.len() == 1 {
             same(&format!("what is held for {}", service.name), &holds, &expected.draws)?;
         } else if holds.values().sum::<i128>() < expected.draws.values().sum::<i128>() {
             return Err(format!("{holds:?} are held for {}, and {expected:?} needed", service.name));
         }
-        let shown = reply.extras.as_ref().and_then(|extras| extras.tariff_change).map(Timestamp::secs);
-        let change = change.filter(|_| told && !service.continuous);
-        if granted > 0 {
-            same(&format!("the change of {} that is told", service.name), shown, change.map(|(at, _)| at))?;
-        }
-        self.seen.grants += u64::from(granted > 0);
-        self.seen.cut_grants += u64::from(granted > 0 && granted < service.slice);
-        self.seen.refusals += u64::from(granted == 0);
-        for (bucket, amount) in holds {
-            *held.others.entry(bucket).or_default() += amount;
-        }
-        let change = change.map(|(at, tariff)| (at, tariff.map(String::from)));
-        let terms = Terms { tariff: tariff.map(String::from), change, keep };
-        let session = self.model.sessions.get_mut(id).unwrap();
-        session.quotas.get_mut(&group).unwrap().granted = (granted > 0).then_some(terms);
         Ok(())
+    }
+
+    /// What the account holds for a session from now on.
+    fn hold(&mut self, id: &str, held: &mut Held, group: u32, terms: Option<Terms>) -> BTreeMap<Id, i128> {
+        let holds = self.session(id).and_then(|session| session.quota(key(group))).map(|quota| quota.holds.clone());
+        let mut of_buckets = BTreeMap::new();
+        for draw in holds.unwrap_or_default() {
+            let (id, amount) = (draw.bucket.0, i128::from(draw.amount));
+            let counters = self.account().profile.iter().flat_map(|profile| &profile.counters);
+            match counters.into_iter().find(|counter| counter.id == draw.bucket) {
+                Some(counter) => {
+                    let place = (counter.name.to_string(), counter.starts.secs());
+                    *held.counters.entry(place).or_default() += amount;
+                }
+                None => {
+                    *held.others.entry(id).or_default() += amount;
+                    of_buckets.insert(id, amount);
+                }
+            }
+        }
+        let session = self.model.sessions.get_mut(id).unwrap();
+        session.quotas.get_mut(&group).unwrap().granted = terms;
+        of_buckets
     }
 
     /// All that the engine keeps is what the oracle has counted.

@@ -8,7 +8,7 @@ use super::{
     accounts, boxed, bucket_ids, buckets, history_kinds, i64s, measures, moments, money, names, notices, sessions,
     states, u32s,
 };
-use crate::{charging::*, rating::Period};
+use crate::{charging::*, ids::VoucherKey, rating::Period};
 
 fn members() -> BoxedStrategy<MemberNo> {
     u32s().prop_map(MemberNo).boxed()
@@ -30,7 +30,7 @@ pub(super) fn counters() -> BoxedStrategy<Counter> {
         .boxed()
 }
 
-fn lives() -> BoxedStrategy<Life> {
+pub(super) fn lives() -> BoxedStrategy<Life> {
     let moment = || option::of(moments());
     (moment(), moment(), moment(), any::<bool>(), moment())
         .prop_map(|(activated, valid_until, remind_at, lapsed, ends)| Life {
@@ -148,6 +148,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
     let account = (moments(), accounts(), option::of(asked), boxed());
     let money = (vec(entry, 0..3), vec(buckets(), 0..3), vec(bucket_ids(), 0..3), vec(counters(), 0..2));
     let terms = (option::of(states()), option::of(super::money()), option::of(plans()), option::of(any::<u8>()));
+    let terms = (terms, option::of(any::<bool>()));
     let life = (option::of(lives()), option::of((option::of(cycles()), option::of(cycles()))));
     let held = (vec(subscriptions(), 0..3), vec(u32s(), 0..3), vec(some_members(), 0..3), vec(members(), 0..3));
     let sent = (vec(transfers(), 0..2), vec(boxed(), 0..2), option::of(statements()));
@@ -156,7 +157,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
         .prop_map(|(account, money, terms, life, held, sent, others)| {
             let (at, account, asked, reason) = account;
             let (entries, buckets, removed_buckets, begun) = money;
-            let (state, credit_limit, plan, cycle_day) = terms;
+            let ((state, credit_limit, plan, cycle_day), never_stop) = terms;
             let (life, cycles) = life;
             let (subscriptions, removed_subscriptions, members, removed_members) = held;
             let (sent, settled, statement) = sent;
@@ -172,6 +173,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
                 begun,
                 state,
                 credit_limit,
+                never_stop,
                 plan,
                 cycle_day,
                 life: life.map(Box::new),
@@ -212,4 +214,34 @@ pub(in crate::journal) fn profiles() -> BoxedStrategy<Profile> {
             }
         })
         .boxed()
+}
+
+pub(super) fn vouchers() -> BoxedStrategy<Event> {
+    let keys = || (any::<u64>(), any::<u64>()).prop_map(|(high, low)| VoucherKey(high, low));
+    let value = prop_oneof![money().prop_map(VoucherValue::Money), names().prop_map(VoucherValue::Allowance)];
+    let batch = (names(), value, moments())
+        .prop_map(|(name, value, valid_until)| Box::new(VoucherBatch { name, value, valid_until }));
+    let by = || {
+        (accounts(), boxed(), moments())
+            .prop_map(|(account, request_id, at)| Box::new(Redeemer { account, request_id, at }))
+    };
+    let mark = prop_oneof![
+        Just(VoucherMark::Open),
+        by().prop_map(VoucherMark::OnTheWay),
+        by().prop_map(VoucherMark::Redeemed)
+    ];
+    prop_oneof![
+        (batch, vec((u32s(), keys()), 0..4), moments()).prop_map(|(batch, vouchers, at)| Event::VouchersCreated {
+            batch,
+            vouchers,
+            at
+        }),
+        (keys(), mark, moments()).prop_map(|(key, mark, at)| Event::VoucherMarked { key, mark, at }),
+        (names(), any::<bool>(), moments()).prop_map(|(batch, blocked, at)| Event::VouchersBlocked {
+            batch,
+            blocked,
+            at
+        }),
+    ]
+    .boxed()
 }

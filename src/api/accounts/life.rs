@@ -1,0 +1,154 @@
+//! Plans, validity and terms of credit.
+
+use tonic::Status;
+
+use super::{
+    super::{
+        Api,
+        by::Caller,
+        convert::{REASON_CHARS_MAX, money_in, name, text},
+        status::{invalid, not_found, refused},
+        v1,
+    },
+    account_of,
+};
+use crate::{
+    charging::{Command, Extension, Manage, ManageCommand, Refusal},
+    ids::AccountId,
+    time::Timestamp,
+};
+
+impl Api {
+    pub(super) async fn give_plan(&self, caller: &Caller, request: &v1::SetPlanRequest) -> Result<v1::Account, Status> {
+        let account = self.resolve("account", request.account.as_ref())?;
+        self.check_plan(&request.plan)?;
+        let plan = Some(&*request.plan).filter(|plan| !plan.is_empty());
+        self.manage(
+            (caller, "SetPlan"),
+            account,
+            &request.reason,
+            optional_id(&request.request_id)?,
+            Manage::SetPlan(plan),
+        )
+        .await
+    }
+
+    pub(super) async fn limit_credit(
+        &self,
+        caller: &Caller,
+        request: &v1::SetCreditLimitRequest,
+    ) -> Result<v1::Account, Status> {
+        let account = self.resolve("account", request.account.as_ref())?;
+        if request.credit_limit.is_none() {
+            return Err(invalid("credit_limit", "is required"));
+        }
+        let currency = self.read_account(account).await?.currency;
+        let limit = money_in("credit_limit", request.credit_limit.as_ref(), currency)?;
+        self.manage(
+            (caller, "SetCreditLimit"),
+            account,
+            &request.reason,
+            optional_id(&request.request_id)?,
+            Manage::SetCreditLimit(limit),
+        )
+        .await
+    }
+
+    pub(super) async fn red_list(
+        &self,
+        caller: &Caller,
+        request: &v1::SetNeverStopRequest,
+    ) -> Result<v1::Account, Status> {
+        let account = self.resolve("account", request.account.as_ref())?;
+        let what = Manage::SetNeverStop(request.never_stop);
+        self.manage((caller, "SetNeverStop"), account, &request.reason, optional_id(&request.request_id)?, what).await
+    }
+
+    pub(super) async fn extend(
+        &self,
+        caller: &Caller,
+        request: &v1::ExtendValidityRequest,
+    ) -> Result<v1::Account, Status> {
+        use v1::extend_validity_request::Extension as Asked;
+        let account = self.resolve("account", request.account.as_ref())?;
+        let extension = match request.extension {
+            None => return Err(invalid("extension", "is required: `until` or `by_secs`")),
+            Some(Asked::BySecs(0)) => return Err(invalid("by_secs", "must be above 0")),
+            Some(Asked::BySecs(secs)) => Extension::By(secs),
+            Some(Asked::Until(secs)) => match u64::try_from(secs) {
+                Ok(secs) if secs > 0 => Extension::Until(Timestamp::from_secs(secs)),
+                _ => return Err(invalid("until", "must be above 0")),
+            },
+        };
+        let request_id = name("request_id", &request.request_id)?;
+        self.manage((caller, "ExtendValidity"), account, &request.reason, request_id, Manage::ExtendValidity(extension))
+            .await
+    }
+
+    /// Checks what a new account's life goes by, before it is created.
+    pub(super) fn check_terms(&self, request: &v1::CreateAccountRequest) -> Result<(), Status> {
+        if request.cycle_day > 28 {
+            return Err(invalid("cycle_day", "must be a day from 1 to 28, or 0"));
+        }
+        self.check_plan(&request.plan)
+    }
+
+    /// Gives a new account its plan and its cycle day. A creation that was interrupted before that, and is repeated, does it
+    /// then; one with another plan than the account's is refused.
+    pub(super) async fn first_terms(
+        &self,
+        caller: &Caller,
+        id: AccountId,
+        request: &v1::CreateAccountRequest,
+    ) -> Result<(), Status> {
+        let reason = "creation";
+        let known = self.read_account(id).await?;
+        let cycle_day = u8::try_from(request.cycle_day).unwrap_or(0);
+        let known_day = known.profile.as_ref().map_or(0, |profile| profile.cycle_day);
+        let known_plan = known.plan().map_or("", |plan| plan);
+        if !known_plan.is_empty() && known_plan != request.plan || known_day != 0 && known_day != cycle_day {
+            return Err(refused(&Refusal::AccountExists(id)));
+        }
+        // The day first: the products of a plan go by it.
+        if known_day != cycle_day {
+            self.manage((caller, "CreateAccount"), id, reason, "", Manage::SetCycleDay(cycle_day)).await?;
+        }
+        if known_plan != request.plan {
+            self.manage((caller, "CreateAccount"), id, reason, "", Manage::SetPlan(Some(&request.plan))).await?;
+        }
+        Ok(())
+    }
+
+    fn check_plan(&self, plan: &str) -> Result<(), Status> {
+        if plan.is_empty() || self.store.catalog().plan(plan).is_some() {
+            return Ok(());
+        }
+        let shown: String = plan.chars().take(40).collect();
+        Err(not_found("plan", format_args!("the catalog has no plan `{shown}`")))
+    }
+
+    /// Does something with an account, and tells how it is then.
+    async fn manage(
+        &self,
+        (caller, call): (&Caller, &'static str),
+        account: AccountId,
+        reason: &str,
+        request_id: &str,
+        what: Manage<'_>,
+    ) -> Result<v1::Account, Status> {
+        self.check_journal()?;
+        let reason = text("reason", reason, REASON_CHARS_MAX)?;
+        let command = Command::Manage(ManageCommand { account, request_id, reason, what });
+        let done = self.by(caller, call, reason).account_command(account, &command);
+        let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
+        if !done.repeated {
+            tracing::info!(account = account.0, reason, "account terms changed");
+        }
+        Ok(account_of(&self.read_account(account).await?))
+    }
+}
+
+/// A request id that may be left out.
+fn optional_id(id: &str) -> Result<&str, Status> {
+    if id.is_empty() { Ok(id) } else { name("request_id", id) }
+}

@@ -1,0 +1,62 @@
+//! Who calls: what the audit trail says of the caller.
+
+use tonic::Request;
+
+use super::{Api, access};
+use crate::store::{Audited, By};
+
+/// A caller, as far as the audit trail wants to know.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    name: String,
+    role: String,
+    address: String,
+}
+
+impl Caller {
+    /// The caller of a request.
+    pub(super) fn of<T>(request: &Request<T>) -> Self {
+        match access::caller(request) {
+            Ok(caller) => {
+                Self { name: caller.name.to_string(), role: caller.role_names(), address: caller.address.to_string() }
+            }
+            // It did not come through the door, which cannot be; if it did, the trail says that nobody knows.
+            Err(_) => Self { name: "unknown".to_owned(), role: String::new(), address: String::new() },
+        }
+    }
+}
+
+/// Puts refused calls into the audit trail.
+#[derive(Debug)]
+pub struct RefusalTrail(pub std::sync::Arc<crate::store::Store>);
+
+impl access::AuditSink for RefusalTrail {
+    fn refused(&self, refused: &access::Refused<'_>) {
+        let (name, role) = refused
+            .caller
+            .map_or_else(|| ("unknown".to_owned(), String::new()), |it| (it.name.to_string(), it.role_names()));
+        let address = refused.address.to_string();
+        let by = By { name: &name, role: &role, address: &address, method: refused.method, reason: "" };
+        self.0.by(by).refused(refused.reason, refused.message);
+    }
+}
+
+impl Caller {
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Api {
+    /// The store as a caller changes it by a call, for a reason that may be empty.
+    pub(super) fn by<'a>(
+        &'a self,
+        caller: &'a Caller,
+        method: &'static str,
+        reason: &'a str,
+    ) -> Audited<'a, crate::journal::FileDisk> {
+        let Caller { name, role, address } = caller;
+        self.store.by(By { name, role, address, method, reason })
+    }
+}

@@ -1,0 +1,127 @@
+//! Usage records and the audit trail, asked for by callers.
+
+use super::*;
+
+fn list(page_size: u32, page_token: &str) -> v1::ListRecordsRequest {
+    v1::ListRecordsRequest { page_size, page_token: page_token.to_owned(), ..Default::default() }
+}
+
+async fn settled(node: &Node) {
+    node.store.mark().wait_for(node.store.last_position()).await.unwrap();
+    node.store.write_trails().unwrap();
+}
+
+#[tokio::test]
+async fn records_are_listed_by_pages_and_filters_and_add_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "1").await;
+    node.create(2, "2").await;
+    for account in [1, 2] {
+        let session = format!("gw;{account}");
+        node.interrogate(account, &session, RequestKind::Initial, 0, 0).await;
+        node.interrogate(account, &session, RequestKind::Termination, 1, 2_500_000).await;
+    }
+    node.interrogate(1, "gw;runs", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "gw;runs", RequestKind::Update, 1, 1_000_000).await;
+    node.top_up(2, "5", "pay-1").await;
+    settled(&node).await;
+
+    let mut records = node.records().await;
+    let all = records.list_records(list(0, "")).await.unwrap().into_inner();
+    let kinds: Vec<_> = all.records.iter().map(|record| (&*record.kind, record.account_id.unwrap())).collect();
+    let expected = [("opening", 1), ("opening", 2), ("session", 1), ("session", 2), ("top_up", 2)];
+    assert_eq!((kinds.as_slice(), &*all.next_page_token), (expected.as_slice(), ""));
+    let usage = &all.records[2];
+    assert_eq!(
+        (&*usage.session_id, usage.units, &*usage.unit, &*usage.cause, usage.rating_group),
+        ("gw;1", 2_500_000, "octets", "terminated", Some(1))
+    );
+    assert_eq!((usage.debited.clone(), usage.balance.clone()), (Some(cny("0.03")), Some(cny("0.97"))));
+    assert_eq!((&*all.records[4].request_id, all.records[4].credited.clone()), ("pay-1", Some(cny("5.00"))));
+
+    let (mut paged, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = records.list_records(list(2, &token)).await.unwrap().into_inner();
+        assert!(page.records.len() <= 2);
+        paged.extend(page.records);
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(paged, all.records);
+    let of_two = v1::ListRecordsRequest { account: Some(by_msisdn(&msisdn(2))), ..list(0, "") };
+    assert_eq!(records.list_records(of_two).await.unwrap().into_inner().records.len(), 3);
+    let of_service = v1::ListRecordsRequest { service: usage.service.clone(), ..list(0, "") };
+    assert_eq!(records.list_records(of_service).await.unwrap().into_inner().records.len(), 2);
+    let long_ago = v1::ListRecordsRequest { to_ms: 1_000, ..list(0, "") };
+    assert_eq!(records.list_records(long_ago).await.unwrap().into_inner().records.len(), 0);
+    refused(records.list_records(list(1_001, "")).await, Code::InvalidArgument, "page_size: must be at most 1000");
+    refused(records.list_records(list(0, "x")).await, Code::InvalidArgument, "page_token: a cursor is written like");
+
+    let done = records.reconcile_records(v1::ReconcileRecordsRequest {}).await.unwrap().into_inner();
+    let total = done.total.unwrap();
+    assert!(done.exact && done.differing.is_empty());
+    assert_eq!((total.debited, total.running, total.records), (Some(cny("0.06")), Some(cny("0.01")), 5));
+    assert_eq!(total.credited, Some(cny("8.00")));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn every_change_by_a_caller_is_in_the_trail_with_its_refusals() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "1").await;
+    node.top_up(1, "5", "pay-1").await;
+    // A repetition changes nothing.
+    node.top_up(1, "5", "pay-1").await;
+    let mut balances = node.balances().await;
+    let adjust = |id: &str, amount: &str| v1::AdjustRequest {
+        account: Some(by_id(1)),
+        amount: Some(cny(amount)),
+        request_id: id.to_owned(),
+        reason: "wrong voucher".to_owned(),
+    };
+    balances.adjust(adjust("a", "-0.5")).await.unwrap();
+    refused(balances.adjust(adjust("a", "-0.7")).await, Code::FailedPrecondition, "");
+    node.interrogate(1, "gw;1", RequestKind::Initial, 0, 0).await;
+    let ask = v1::ReAuthoriseRequest { session_id: "gw;1".to_owned(), ..Default::default() };
+    node.sessions().await.re_authorise(ask).await.unwrap();
+    let taken = node.accounts().await.create_subscriber(new_subscriber(2, "line", &[&msisdn(1)])).await;
+    refused(taken, Code::NotFound, "");
+    node.create(3, "1").await;
+    let taken = node.accounts().await.create_subscriber(new_subscriber(3, "other", &[&msisdn(1)])).await;
+    refused(taken, Code::AlreadyExists, "belongs to another account");
+    settled(&node).await;
+
+    let mut audit = node.audit().await;
+    let all = audit.list_audit(v1::ListAuditRequest::default()).await.unwrap().into_inner().entries;
+    let told: Vec<_> = all.iter().map(|line| (&*line.method, &*line.target, &*line.reason)).collect();
+    let expected = [
+        ("CreateAccount", "account 1", ""),
+        ("CreateSubscriber", "account 1", ""),
+        ("TopUp", "account 1", ""),
+        ("Adjust", "account 1", "wrong voucher"),
+        ("Adjust", "account 1", "wrong voucher"),
+        ("ReAuthorise", "session gw;1", ""),
+        ("CreateAccount", "account 3", ""),
+        ("CreateSubscriber", "account 3", ""),
+        ("CreateSubscriber", "account 3", ""),
+    ];
+    assert_eq!(told, expected);
+    let adjusted = &all[3];
+    assert!(adjusted.before.contains("\"balance\":\"6.00\"") && adjusted.after.contains("\"balance\":\"5.50\""));
+    assert!(!adjusted.after.contains("state"), "only what changed: {}", adjusted.after);
+    assert_eq!((&*adjusted.name, &*adjusted.role), ("local", "operator"));
+    assert!(adjusted.address.starts_with("127.0.0.1:"), "{}", adjusted.address);
+    assert!(all[4].refusal.contains("request id") && all[4].after == "{}", "{:?}", all[4]);
+    assert_eq!(all[5].after, "{\"reauthorisation_pending\":true}");
+
+    let request = v1::ListAuditRequest { refused: true, ..Default::default() };
+    assert_eq!(audit.list_audit(request).await.unwrap().into_inner().entries, [all[4].clone(), all[8].clone()]);
+    let head = audit.get_audit_head(v1::GetAuditHeadRequest {}).await.unwrap().into_inner();
+    assert!(all[8].refusal.contains("belongs to another account"), "{:?}", all[8]);
+    assert_eq!((head.line, &head.hash), (9, &all[8].hash));
+    node.stop().await;
+}

@@ -1,0 +1,400 @@
+//! Usage records (CDRs): what one event leaves for billing, reconciliation and care. Made by `apply` from what the state
+//! knows at that moment, so that a replay makes the same ones; whoever applies takes them, and the state keeps none.
+//!
+//! Every micro-unit that moves is in exactly one record, but for what running sessions have been charged so far:
+//! `debited = sum(records' debits) + sum(running sessions' charges)` and `credited = sum(records' credits)`, for each
+//! partition and at every moment.
+
+use std::sync::Arc;
+
+use super::{
+    AccountChanged, Bucket, BucketKind, ClosingCause, Credited, EventAction, EventCharged, HistoryKind, Measure,
+    OrphanUsage, Quota, Session, State, Step,
+};
+use crate::{
+    ids::{AccountId, BucketId, QuotaKey, SessionId},
+    time::Timestamp,
+    units::{Currency, Money},
+};
+
+/// Something that is over and done with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// When it was settled.
+    pub at: Timestamp,
+    /// Who paid, and where that left the account; `None` = usage that names nobody who is known.
+    pub payer: Option<Payer>,
+    /// What it is about.
+    pub kind: RecordKind,
+}
+
+/// The account of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payer {
+    /// Its id.
+    pub account: AccountId,
+    /// Its currency.
+    pub currency: Currency,
+    /// Its money after the whole event.
+    pub balance: Money,
+}
+
+/// The kinds of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordKind {
+    /// What a session used of one service.
+    Usage(Box<UsageRecord>),
+    /// One service of a one-time event.
+    Event(Box<EventRecord>),
+    /// Usage without a session: charged (late usage), or recorded only.
+    Late(Box<LateRecord>),
+    /// Money or units came in, or were taken by an operator.
+    Account(Box<AccountRecord>),
+}
+
+/// One quota of a session that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRecord {
+    /// Session-Id.
+    pub session_id: SessionId,
+    /// CC-Sub-Session-Id; 0 = none.
+    pub sub_session: u64,
+    /// Service-Context-Id.
+    pub context: Arc<str>,
+    /// Origin-Host of the last request.
+    pub origin_host: Arc<str>,
+    /// When the session opened.
+    pub opened: Timestamp,
+    /// Why it ended.
+    pub cause: ClosingCause,
+    /// What was used.
+    pub service: UsedService,
+}
+
+/// One service of a one-time event that was charged or given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Session-Id.
+    pub session_id: SessionId,
+    /// CC-Sub-Session-Id; 0 = none.
+    pub sub_session: u64,
+    /// CC-Request-Number.
+    pub number: u32,
+    /// Debit or refund.
+    pub action: EventAction,
+    /// What was used, or given back.
+    pub service: UsedService,
+}
+
+/// One service of a report that belongs to no session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateRecord {
+    /// Session-Id.
+    pub session_id: SessionId,
+    /// CC-Sub-Session-Id; 0 = none.
+    pub sub_session: u64,
+    /// Service-Context-Id.
+    pub context: Box<str>,
+    /// CC-Request-Number.
+    pub number: u32,
+    /// It was charged to the account; else it is recorded only.
+    pub charged: bool,
+    /// What was used.
+    pub service: UsedService,
+}
+
+/// Use of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedService {
+    /// Rating-Group and Service-Identifier.
+    pub key: QuotaKey,
+    /// The service of the catalog; empty = no price was found.
+    pub service: Arc<str>,
+    /// What is counted.
+    pub measure: Measure,
+    /// Units used.
+    pub used: u64,
+    /// The part that allowances paid for.
+    pub from_allowance: u64,
+    /// Units charged to money, for each tariff; `None` = the service's own price.
+    pub rated: Vec<(Option<Arc<str>>, u64)>,
+    /// Money charged, or given back in a refund; not below zero.
+    pub charged: Money,
+}
+
+/// A credit or an adjustment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// Opening balance, top-up, adjustment or allowance.
+    pub kind: HistoryKind,
+    /// Micro-units of money, or units of an allowance; below zero if an operator took money.
+    pub amount: i64,
+    /// What `amount` counts.
+    pub measure: Measure,
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The name that the bucket was sold under; empty for money.
+    pub name: Arc<str>,
+    /// The caller's idempotency key; empty when the account was created.
+    pub request_id: Box<str>,
+    /// Why, for adjustments.
+    pub reason: Box<str>,
+}
+
+impl Record {
+    /// Money that left the account by this record.
+    pub fn debited(&self) -> Money {
+        match &self.kind {
+            RecordKind::Usage(usage) => usage.service.charged,
+            RecordKind::Event(event) if event.action == EventAction::Refund => Money::ZERO,
+            RecordKind::Event(event) => event.service.charged,
+            RecordKind::Late(late) => late.service.charged,
+            RecordKind::Account(change) => {
+                change.money().filter(|money| money.is_negative()).map_or(Money::ZERO, |m| -m)
+            }
+        }
+    }
+
+    /// Money that came into the account by this record.
+    pub fn credited(&self) -> Money {
+        match &self.kind {
+            RecordKind::Event(event) if event.action == EventAction::Refund => event.service.charged,
+            RecordKind::Usage(_) | RecordKind::Event(_) | RecordKind::Late(_) => Money::ZERO,
+            RecordKind::Account(change) => change.money().filter(|money| !money.is_negative()).unwrap_or(Money::ZERO),
+        }
+    }
+}
+
+impl AccountRecord {
+    /// The amount, if it is money.
+    fn money(&self) -> Option<Money> {
+        (self.measure == Measure::Money).then_some(Money::from_micros(self.amount))
+    }
+}
+
+impl UsedService {
+    fn of_step(step: &Step, from_allowance: u64) -> Self {
+        let rated = if step.rated > 0 { vec![(step.tariff.clone(), step.rated)] } else { Vec::new() };
+        Self {
+            key: step.key,
+            service: Arc::clone(&step.service),
+            measure: step.measure,
+            used: step.used,
+            from_allowance,
+            rated,
+            charged: step.charged,
+        }
+    }
+
+    fn of_quota(quota: &Quota) -> Self {
+        let own = (quota.rated > 0).then_some((None, quota.rated));
+        let others = quota.rated_by.iter().map(|rated| (Some(Arc::clone(&rated.tariff)), rated.units));
+        Self {
+            key: quota.key,
+            service: Arc::clone(&quota.service),
+            measure: quota.measure,
+            used: quota.used,
+            from_allowance: quota.from_allowance,
+            rated: own.into_iter().chain(others).collect(),
+            charged: quota.charged,
+        }
+    }
+}
+
+impl State {
+    /// From now on records are made, for whoever takes them after each event.
+    pub fn keep_records(&mut self) {
+        self.keeps_records = true;
+    }
+
+    /// The records of what was applied since the last call.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Money that is in records: all that was debited but what running sessions have been charged so far, and all that was
+    /// credited. Looks at every running session.
+    pub fn recorded(&self) -> (i128, i128) {
+        (self.debited - self.running_charges(), self.credited)
+    }
+
+    /// What running sessions have been charged so far.
+    pub fn running_charges(&self) -> i128 {
+        let quotas = self.sessions.values().flat_map(|session| &session.quotas);
+        quotas.map(|quota| i128::from(quota.charged.micros())).sum()
+    }
+
+    /// The records of a session that ends: one for each of its quotas. Called when all its money has moved.
+    pub(super) fn record_session(&mut self, session: &Session, cause: ClosingCause, at: Timestamp) {
+        if !self.keeps_records {
+            return;
+        }
+        let payer = self.payer(session.account);
+        for quota in &session.quotas {
+            let usage = UsageRecord {
+                session_id: session.id.clone(),
+                sub_session: session.sub_session,
+                context: Arc::clone(&session.context),
+                origin_host: Arc::clone(&session.origin_host),
+                opened: session.opened,
+                cause,
+                service: UsedService::of_quota(quota),
+            };
+            self.records.push(Record { at, payer, kind: RecordKind::Usage(Box::new(usage)) });
+        }
+    }
+
+    /// The records of a one-time event. `units` = what each step took from allowances or gave back to them.
+    pub(super) fn record_event(&mut self, event: &EventCharged, units: &[u64]) {
+        if !self.keeps_records {
+            return;
+        }
+        let payer = self.payer(event.account);
+        for (step, units) in event.steps.iter().zip(units) {
+            let record = EventRecord {
+                session_id: event.session_id.clone(),
+                sub_session: event.sub_session,
+                number: event.answer.number,
+                action: event.action,
+                service: UsedService::of_step(step, *units),
+            };
+            self.records.push(Record { at: event.at, payer, kind: RecordKind::Event(Box::new(record)) });
+        }
+    }
+
+    /// The records of usage without a session. `units` = what each step took from allowances; nothing charged = none.
+    pub(super) fn record_late(&mut self, event: &OrphanUsage, units: &[u64]) {
+        if !self.keeps_records {
+            return;
+        }
+        let payer = event.account.and_then(|account| self.payer(account));
+        let mut push = |charged: bool, service: UsedService| {
+            let late = LateRecord {
+                session_id: event.session_id.clone(),
+                sub_session: event.sub_session,
+                context: event.context.clone(),
+                number: event.number,
+                charged,
+                service,
+            };
+            self.records.push(Record { at: event.at, payer, kind: RecordKind::Late(Box::new(late)) });
+        };
+        if !units.is_empty() {
+            event.steps.iter().zip(units).for_each(|(step, units)| push(true, UsedService::of_step(step, *units)));
+            return;
+        }
+        for (key, used) in &event.usage {
+            for (measure, used) in used.by_measure().into_iter().filter(|(_, used)| *used > 0) {
+                let service = UsedService {
+                    key: *key,
+                    service: "".into(),
+                    measure,
+                    used,
+                    from_allowance: 0,
+                    rated: Vec::new(),
+                    charged: Money::ZERO,
+                };
+                push(false, service);
+            }
+        }
+    }
+
+    /// The records of a credit, and of what came with it.
+    pub(super) fn record_credit(&mut self, event: &Credited) {
+        if !self.keeps_records {
+            return;
+        }
+        let new = event.new_bucket.as_deref();
+        let known = || self.accounts.get(&event.account).and_then(|account| account.bucket(event.bucket));
+        let units = (event.kind == HistoryKind::Allowance).then(|| new.or_else(known)).flatten();
+        let measure = units.map_or(Measure::Money, measure_of);
+        let change = AccountRecord {
+            kind: event.kind,
+            amount: event.amount,
+            measure,
+            bucket: event.bucket,
+            name: new.map_or_else(|| "".into(), |bucket| Arc::clone(&bucket.name)),
+            request_id: event.request_id.clone(),
+            reason: event.reason.clone(),
+        };
+        let gift = |bucket: &Bucket| AccountRecord {
+            kind: HistoryKind::Gift,
+            amount: bucket.amount,
+            measure: measure_of(bucket),
+            bucket: bucket.id,
+            name: Arc::clone(&bucket.name),
+            request_id: event.request_id.clone(),
+            reason: "".into(),
+        };
+        let payer = self.payer(event.account);
+        let changes = std::iter::once(change).chain(event.gifts.iter().map(gift));
+        let records = changes.map(|change| RecordKind::Account(Box::new(change)));
+        self.records.extend(records.map(|kind| Record { at: event.at, payer, kind }));
+    }
+
+    /// The records of a change of an account: one for each bucket that is new, and one for each amount that moved.
+    pub(super) fn record_change(&mut self, event: &AccountChanged, opened: &[BucketId]) {
+        if !self.keeps_records {
+            return;
+        }
+        let payer = self.payer(event.account);
+        let Some(account) = self.accounts.get(&event.account) else { return };
+        let request_id = event.asked.as_ref().map_or_else(|| "".into(), |asked| asked.request_id.clone());
+        let mut made = Vec::with_capacity(opened.len() + event.entries.len());
+        let mut push = |kind, bucket: &Bucket, amount, name: &Arc<str>| {
+            made.push(AccountRecord {
+                kind,
+                amount,
+                measure: measure_of(bucket),
+                bucket: bucket.id,
+                name: Arc::clone(name),
+                request_id: request_id.clone(),
+                reason: event.reason.clone(),
+            });
+        };
+        for bucket in event.buckets.iter().filter(|bucket| opened.contains(&bucket.id) && bucket.amount != 0) {
+            push(bucket.opening_kind(), bucket, bucket.amount, &bucket.name);
+        }
+        for entry in &event.entries {
+            let of_event = || event.buckets.iter().find(|bucket| bucket.id == entry.bucket);
+            if let Some(bucket) = account.bucket(entry.bucket).or_else(of_event) {
+                push(entry.kind, bucket, entry.amount, &entry.name);
+            }
+        }
+        let records = made.into_iter().map(|change| RecordKind::Account(Box::new(change)));
+        self.records.extend(records.map(|kind| Record { at: event.at, payer, kind }));
+    }
+
+    /// The records of what an account begins with.
+    pub(super) fn record_opening(&mut self, account: AccountId, buckets: &[Bucket], at: Timestamp) {
+        if !self.keeps_records {
+            return;
+        }
+        let payer = self.payer(account);
+        for bucket in buckets.iter().filter(|bucket| bucket.amount != 0) {
+            let is_money = bucket.kind == BucketKind::Money;
+            let change = AccountRecord {
+                kind: if is_money { HistoryKind::Opening } else { HistoryKind::Allowance },
+                amount: bucket.amount,
+                measure: measure_of(bucket),
+                bucket: bucket.id,
+                name: if is_money { "".into() } else { Arc::clone(&bucket.name) },
+                request_id: "".into(),
+                reason: "".into(),
+            };
+            self.records.push(Record { at, payer, kind: RecordKind::Account(Box::new(change)) });
+        }
+    }
+
+    fn payer(&self, account: AccountId) -> Option<Payer> {
+        let account = self.accounts.get(&account)?;
+        Some(Payer { account: account.id, currency: account.currency, balance: account.balance() })
+    }
+}
+
+fn measure_of(bucket: &Bucket) -> Measure {
+    match bucket.kind {
+        BucketKind::Money => Measure::Money,
+        BucketKind::Units(kind) => Measure::Units(kind),
+    }
+}

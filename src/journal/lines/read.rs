@@ -1,0 +1,188 @@
+//! Reading files of lines: by their writer after a start, and by anyone beside it.
+
+use std::ops::ControlFlow;
+
+use super::{Cursor, LineKind};
+use crate::{
+    journal::{Disk, DiskFile, JournalError},
+    time::Timestamp,
+};
+
+/// Octets read at a time.
+const PIECE: usize = 1 << 20;
+
+/// Reads lines beside their writer.
+#[derive(Debug)]
+pub struct LineReader<'d, D: Disk> {
+    disk: &'d D,
+    kind: LineKind,
+}
+
+impl<'d, D: Disk> LineReader<'d, D> {
+    /// Of these files.
+    pub fn new(disk: &'d D, kind: LineKind) -> Self {
+        Self { disk, kind }
+    }
+
+    /// Names of all files, oldest first.
+    pub fn names(&self) -> Result<Vec<String>, JournalError> {
+        let names = self.disk.list().map_err(JournalError::io(self.kind.stem))?;
+        let mut found: Vec<_> =
+            names.into_iter().filter_map(|name| Some((first_of(&self.kind, &name)?, name))).collect();
+        found.sort_unstable();
+        Ok(found.into_iter().map(|(_, name)| name).collect())
+    }
+
+    /// Visits lines after a cursor, in order, headers left out, until the visitor breaks off. A last line that is not
+    /// complete is left out. Returns how many files were read.
+    ///
+    /// # Errors
+    /// The disk refused, or a line is none of these.
+    pub fn visit(
+        &self,
+        after: Option<Cursor>,
+        visit: &mut dyn FnMut(&str, Cursor, &str) -> ControlFlow<()>,
+    ) -> Result<usize, JournalError> {
+        let names = self.names()?;
+        // Files whose successor begins at or before the line that is wanted have nothing of it.
+        let begins = |name: &String| first_of(&self.kind, name);
+        let skipped = names.iter().skip(1).take_while(|next| after.is_some() && begins(next) <= after).count();
+        let mut read = 0;
+        for name in &names[skipped..] {
+            read += 1;
+            if self.visit_file(name, after, visit)?.is_break() {
+                break;
+            }
+        }
+        Ok(read)
+    }
+
+    fn visit_file(
+        &self,
+        name: &str,
+        after: Option<Cursor>,
+        visit: &mut dyn FnMut(&str, Cursor, &str) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, JournalError> {
+        let file = self.disk.open(name).map_err(JournalError::io(name))?;
+        let (mut offset, mut rest, mut number) = (0u64, Vec::new(), 0u64);
+        let mut piece = vec![0; PIECE];
+        loop {
+            let length = file.read_full_at(offset, &mut piece).map_err(JournalError::io(name))?;
+            rest.extend_from_slice(&piece[..length]);
+            let mut begin = 0;
+            while let Some(end) = rest[begin..].iter().position(|octet| *octet == b'\n').map(|end| begin + end) {
+                number += 1;
+                let line = &rest[begin..end];
+                begin = end + 1;
+                match (
+                    std::str::from_utf8(line).ok().and_then(|line| Some((cursor_of(&self.kind, line)?, line))),
+                    number,
+                ) {
+                    (Some((cursor, line)), _) if Some(cursor) > after => {
+                        if visit(name, cursor, line).is_break() {
+                            return Ok(ControlFlow::Break(()));
+                        }
+                    }
+                    (Some(_), _) => {}
+                    (None, 1) if self.kind.header.is_some() => {}
+                    (None, _) => {
+                        let at = offset + length as u64 - (rest.len() - (begin - line.len() - 1)) as u64;
+                        return Err(JournalError::corrupt(name, at, format!("a line with a cursor as line {number}")));
+                    }
+                }
+            }
+            rest.drain(..begin);
+            offset += length as u64;
+            if length < PIECE {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+    }
+}
+
+/// What is whole of a file: complete lines in order, up to a cursor if that is known.
+pub(super) struct Whole {
+    /// Octets.
+    pub(super) length: usize,
+    /// The last line; and whether the file is one that this version writes on. `None` = there is no line.
+    pub(super) last: Option<((Cursor, String), bool)>,
+}
+
+pub(super) fn whole_lines(kind: &LineKind, bytes: &[u8], known: Option<Cursor>) -> Whole {
+    let mut whole = Whole { length: 0, last: None };
+    let mut last: Option<(Cursor, &str)> = None;
+    let (mut begin, mut is_ours) = (0, kind.header.is_none());
+    while let Some(end) = bytes[begin..].iter().position(|octet| *octet == b'\n').map(|end| begin + end) {
+        // What a lost write leaves is zeros, which no line has.
+        let line = std::str::from_utf8(&bytes[begin..end]).ok().filter(|line| !line.contains('\0'));
+        let Some(line) = line else { break };
+        match cursor_of(kind, line) {
+            Some(cursor) => {
+                if last.is_some_and(|(last, _)| cursor <= last) || known.is_some_and(|known| cursor > known) {
+                    break;
+                }
+                last = Some((cursor, line));
+            }
+            None if begin == 0 && kind.header.is_some() => is_ours = kind.header.as_deref() == Some(line),
+            None => break,
+        }
+        begin = end + 1;
+        whole.length = begin;
+    }
+    whole.last = last.map(|(cursor, line)| ((cursor, line.to_owned()), is_ours));
+    whole
+}
+
+/// The whole of a file.
+pub(super) fn all_of<D: Disk>(disk: &D, name: &str) -> Result<Vec<u8>, JournalError> {
+    let file = disk.open(name).map_err(JournalError::io(name))?;
+    let length = file.length().map_err(JournalError::io(name))?;
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    let read = file.read_full_at(0, &mut bytes).map_err(JournalError::io(name))?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// `usage-<position>-<index>-<date and time>.jsonl`: names are in the order of their lines.
+pub(super) fn name_of(kind: &LineKind, first: Cursor, at: Timestamp) -> String {
+    let date: String = at.to_string().chars().take(19).filter(|c| c.is_ascii_digit() || *c == 'T').collect();
+    format!("{}-{:020}-{:010}-{date}Z.{}", kind.stem, first.position.0, first.index, kind.extension)
+}
+
+fn parts_of<'n>(kind: &LineKind, name: &'n str) -> Option<[&'n str; 3]> {
+    let middle = name.strip_prefix(kind.stem)?.strip_prefix('-')?.strip_suffix(kind.extension)?.strip_suffix("Z.")?;
+    let mut parts = middle.split('-');
+    let parts = [parts.next()?, parts.next()?, parts.next()?];
+    (parts.map(str::len) == [20, 10, 15]).then_some(parts)
+}
+
+/// The cursor of its first line, by its name.
+fn first_of(kind: &LineKind, name: &str) -> Option<Cursor> {
+    let [position, index, _] = parts_of(kind, name)?;
+    Some(Cursor::new(crate::journal::Position(position.parse().ok()?), index.parse().ok()?))
+}
+
+/// When it was begun, by its name.
+pub(super) fn at_of(kind: &LineKind, name: &str) -> Timestamp {
+    let moment = |date: &str| -> Option<u64> {
+        let number = |from: usize, to: usize| date.get(from..to)?.parse::<u64>().ok();
+        let days = days_of(number(0, 4)?, number(4, 6)?, number(6, 8)?);
+        Some(days * 86_400 + number(9, 11)? * 3_600 + number(11, 13)? * 60 + number(13, 15)?)
+    };
+    let secs = parts_of(kind, name).and_then(|[_, _, date]| moment(date));
+    Timestamp::from_secs(secs.unwrap_or(0))
+}
+
+/// Days from 1970-01-01, the reverse of what `Timestamp` writes.
+fn days_of(year: u64, month: u64, day: u64) -> u64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year.saturating_sub(1), month + 9) };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * month + 2) / 5 + day.saturating_sub(1);
+    (era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year).saturating_sub(719_468)
+}
+
+/// The cursor that a line begins with: `{"cursor":"4711.0",` or `4711.0,`.
+fn cursor_of(kind: &LineKind, line: &str) -> Option<Cursor> {
+    let (begin, end) = if kind.header.is_none() { ("{\"cursor\":\"", "\"") } else { ("", ",") };
+    line.strip_prefix(begin)?.split_once(end)?.0.parse().ok()
+}

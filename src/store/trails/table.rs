@@ -1,0 +1,110 @@
+//! Usage records as rows of a table (RFC 4180, but for lines that end in LF), and back.
+
+use serde_json::{Map, Value};
+
+use super::records::{RecordLine, TariffUnits};
+
+/// The columns, in order: where they change, another file is begun. Those with `true` hold numbers.
+const COLUMNS: [(&str, bool); 27] = [
+    ("cursor", false),
+    ("partition", true),
+    ("at", false),
+    ("kind", false),
+    ("account", true),
+    ("currency", false),
+    ("debited", false),
+    ("credited", false),
+    ("balance", false),
+    ("session_id", false),
+    ("sub_session", true),
+    ("context", false),
+    ("origin_host", false),
+    ("request_number", true),
+    ("opened", false),
+    ("cause", false),
+    ("rating_group", true),
+    ("service_identifier", true),
+    ("service", false),
+    ("unit", false),
+    ("units", true),
+    ("from_allowance", true),
+    (TARIFFS, false),
+    ("bucket", true),
+    ("name", false),
+    ("request_id", false),
+    ("reason", false),
+];
+const TARIFFS: &str = "tariffs";
+
+/// The first line of a file.
+pub(super) fn head() -> String {
+    COLUMNS.map(|(name, _)| name).join(",")
+}
+
+/// A line as a row.
+pub(super) fn row(line: &RecordLine) -> String {
+    let members = match serde_json::to_value(line) {
+        Ok(Value::Object(members)) => members,
+        // A struct of text and numbers is an object.
+        _ => Map::new(),
+    };
+    let tariff = |one: &TariffUnits| format!("{}:{}", one.tariff, one.units);
+    let tariffs = line.tariffs.iter().map(tariff).collect::<Vec<_>>().join(";");
+    let cell = |(name, _): (&str, bool)| match members.get(name) {
+        None => String::new(),
+        Some(_) if name == TARIFFS => escaped(&tariffs),
+        Some(Value::String(text)) => escaped(text),
+        Some(other) => other.to_string(),
+    };
+    COLUMNS.map(cell).join(",")
+}
+
+fn escaped(text: &str) -> String {
+    // A line is a row: whatever would end it does not get into it.
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+/// A row as a line; `None` = it is no row of this table.
+pub(super) fn read(row: &str) -> Option<RecordLine> {
+    let cells = cells(row)?;
+    if cells.len() != COLUMNS.len() {
+        return None;
+    }
+    let mut members = Map::new();
+    for ((name, is_number), cell) in COLUMNS.into_iter().zip(cells) {
+        let value = match name {
+            _ if cell.is_empty() => continue,
+            TARIFFS => cell.split(';').map(tariff).collect::<Option<Value>>()?,
+            _ if is_number => serde_json::from_str(&cell).ok().filter(Value::is_number)?,
+            _ => Value::String(cell),
+        };
+        members.insert(name.to_owned(), value);
+    }
+    serde_json::from_value(Value::Object(members)).ok()
+}
+
+fn tariff(text: &str) -> Option<Value> {
+    let (tariff, units) = text.rsplit_once(':')?;
+    Some(serde_json::json!({ "tariff": tariff, "units": units.parse::<u64>().ok()? }))
+}
+
+fn cells(row: &str) -> Option<Vec<String>> {
+    let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+    let mut rest = row.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, quoted) {
+            ('"', true) if rest.peek() == Some(&'"') => {
+                rest.next();
+                cell.push('"');
+            }
+            ('"', true) => quoted = false,
+            ('"', false) if cell.is_empty() => quoted = true,
+            ('"', false) => return None,
+            (',', false) => cells.push(std::mem::take(&mut cell)),
+            (c, _) => cell.push(c),
+        }
+    }
+    cells.push(cell);
+    (!quoted).then_some(cells)
+}

@@ -14,6 +14,8 @@ pub(super) type Id = u32;
 /// The main balance.
 pub(super) const MAIN: Id = 1;
 const MAIN_PRIORITY: u32 = 1_000;
+/// The engine may reckon with reports that come so much later than a grant's end, in seconds.
+const SOON: u64 = 600;
 /// What one who is never stopped can pay.
 const ENDLESS: i128 = (i64::MAX / 1_000) as i128;
 
@@ -107,8 +109,8 @@ pub(super) struct Quote<'m> {
     caps: Vec<(i128, i128, u64)>,
     /// What limits still allow; `None` = no limit refuses.
     room: Option<i128>,
-    /// Others may move a counter of its tiers before these units are used, or its span may end: the engine must then hold
-    /// for the worst that can come, which the oracle does not know.
+    /// Others may move a counter of its tiers before these units are used, or a span may end: the engine must then hold for
+    /// the worst that can come, which the oracle does not know.
     pub(super) may_move: bool,
 }
 
@@ -328,8 +330,8 @@ impl Model {
         (i128::from(limit.amount) - self.counted(&counter) - reserved).max(0)
     }
 
-    /// The quote for units that may be used until later. A cap is taken to be where it is kindest to nobody: at its amount,
-    /// or where nothing has reached it when its span may end before; a limit must have room in both spans.
+    /// The quote for units that may be used until later. A cap that is passed is taken to be just reached: how its rounding
+    /// will stand by then, nobody knows.
     pub(super) fn quote_of_grant<'m>(
         &'m self,
         service: &'m Service,
@@ -340,21 +342,20 @@ impl Model {
         held: &Held,
     ) -> Quote<'m> {
         let mut quote = self.quote(service, quota, sides, keep, moment, held);
-        let next = |period: Period| Some(self.span(period, moment).1).filter(|end| *end <= moment + service.validity);
-        let capping = self.limits_of(service, moment).filter(|limit| matches!(limit.then, Then::Charge(_)));
-        for (limit, (reached, cap, _)) in capping.zip(&mut quote.caps) {
-            *reached = if next(limit.period).is_some() { 0 } else { (*reached).min(*cap) };
+        for (reached, cap, _) in &mut quote.caps {
+            *reached = (*reached).min(*cap);
         }
-        let refusing = self.limits_of(service, moment).filter(|limit| limit.then == Then::Refuse && !self.never_stop);
-        for limit in refusing {
-            let room = next(limit.period).map(|later| self.room(limit, later, held));
-            quote.room = [quote.room, room].into_iter().flatten().min();
-        }
+        let ends_soon = |period: Period| {
+            let ends = self.span(period, moment).1;
+            (ends - moment).min(ends + self.list.late_usage - self.now) <= service.validity + SOON
+        };
+        let limits = self.limits_of(service, moment).filter(|limit| limit.then != Then::Notify);
         let counters = quote.sides.iter().filter_map(|(meter, ..)| meter.price().counter.as_ref());
-        quote.may_move = counters.into_iter().any(|(name, period)| {
-            let counter = (format!("tiers/{name}"), self.span(*period, moment).0);
-            next(*period).is_some() || *held.counters.get(&counter).unwrap_or(&0) > 0
-        });
+        quote.may_move = limits.into_iter().any(|limit| ends_soon(limit.period))
+            || counters.into_iter().any(|(name, period)| {
+                let counter = (format!("tiers/{name}"), self.span(*period, moment).0);
+                ends_soon(*period) || *held.counters.get(&counter).unwrap_or(&0) > 0
+            });
         quote
     }
 

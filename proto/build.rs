@@ -13,6 +13,7 @@ const API: &[&str] = &[
     "tollgate/v1/catalog.proto",
     "tollgate/v1/sessions.proto",
     "tollgate/v1/events.proto",
+    "tollgate/v1/products.proto",
     "tollgate/v1/records.proto",
     "tollgate/v1/audit.proto",
     "tollgate/v1/vouchers.proto",

@@ -24,12 +24,15 @@ use crate::{
     time::{Clock, SystemClock},
 };
 
-/// How often accounts are looked at for what is due by itself, and transfers for what a crash left on its way.
-const TURNS_EVERY: Duration = Duration::from_secs(1);
-/// Accounts caught up with in one partition at a time.
-const TURNS_AT_ONCE: usize = 1_024;
+/// How often is looked for transfers that a crash left on their way.
+const TRANSFERS_EVERY: Duration = Duration::from_secs(1);
 /// How often supervision looks for sessions that have run out.
 const EXPIRY_EVERY: Duration = Duration::from_secs(1);
+/// How often is looked for accounts that something is due for by itself.
+const CATCH_UP_EVERY: Duration = Duration::from_millis(100);
+/// Accounts of one partition that are looked after each time. With 64 partitions those are 10,000 in a second: a million
+/// cycles close in less than two minutes, and the disk and the processor have time for requests between.
+const CATCH_UP_AT_ONCE: usize = 16;
 /// After a start, how long gateways have to come back (Tc is 30 s, spec B-163) and report, before supervision ends sessions
 /// whose time ran out meanwhile.
 const EXPIRY_GRACE: Duration = Duration::from_secs(60);
@@ -457,7 +460,7 @@ fn start_background(
     store: &Arc<Store>,
     config: &config::Store,
     stopped: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 6] {
+) -> [JoinHandle<()>; 7] {
     let expiring = Arc::clone(store);
     let started = Instant::now();
     let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
@@ -476,14 +479,18 @@ fn start_background(
             tracing::info!(sessions = closed, "closed: their clients have restarted without them");
         }
     });
-    let due = Arc::clone(store);
-    let turns = every(TURNS_EVERY, stopped.clone(), move || {
-        due.catch_up_accounts(TURNS_AT_ONCE);
-        let vouchers = due.resume_vouchers();
+    let late = Arc::clone(store);
+    let turns = every(CATCH_UP_EVERY, stopped.clone(), move || {
+        let done = late.catch_up_accounts(CATCH_UP_AT_ONCE);
+        metrics::counter!(names::ACCOUNTS_CAUGHT_UP).increment(done as u64);
+    });
+    let sent = Arc::clone(store);
+    let transfers = every(TRANSFERS_EVERY, stopped.clone(), move || {
+        let vouchers = sent.resume_vouchers();
         if vouchers > 0 {
             tracing::info!(vouchers, "vouchers that were being redeemed were taken up again");
         }
-        let resumed = due.resume_transfers();
+        let resumed = sent.resume_transfers();
         if resumed > 0 {
             tracing::info!(accounts = resumed, "transfers that were on their way were taken up again");
         }
@@ -511,7 +518,7 @@ fn start_background(
     });
     let written = Arc::clone(store);
     let trails = every(TRAILS_EVERY, stopped.clone(), move || write_trails(&written));
-    [expiry, sweeps, turns, gauges, checkpoints, trails]
+    [expiry, sweeps, turns, transfers, gauges, checkpoints, trails]
 }
 
 fn tell_version(version: &Version) {

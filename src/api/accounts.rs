@@ -9,6 +9,7 @@ use super::{
     Api,
     by::Caller,
     convert::{REASON_CHARS_MAX, currency, identity, identity_of, kind_of, money_in, money_of, name, text},
+    products::products_of,
     status::{answered, invalid, not_found, refused, subscriber_refused},
     v1::{self, account_service_server::AccountService},
 };
@@ -248,7 +249,13 @@ fn account_of(account: &Account) -> v1::Account {
         AccountState::Suspended => v1::AccountState::Suspended,
         AccountState::Terminated => v1::AccountState::Terminated,
     };
+    let v1::AccountProducts { subscriptions, cycle_day, cycle, .. } = products_of(account);
+    let plan = account.profile.as_deref().and_then(|profile| profile.plan.as_deref());
     v1::Account {
+        plan: plan.unwrap_or_default().to_owned(),
+        subscriptions,
+        cycle_day,
+        cycle,
         account_id: account.id.0,
         currency: account.currency.code().to_owned(),
         state: state.into(),
@@ -260,7 +267,6 @@ fn account_of(account: &Account) -> v1::Account {
         available: money(account.balance().saturating_sub(account.reserved())),
         reserved: money(account.reserved()),
         live_sessions: u32::try_from(account.sessions.len()).unwrap_or(u32::MAX),
-        plan: account.plan().map(|plan| plan.to_string()).unwrap_or_default(),
         activated_at: moment(life.activated),
         valid_until: moment(life.valid_until),
         lapsed: life.lapsed,

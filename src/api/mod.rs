@@ -16,6 +16,7 @@ mod events;
 mod health;
 mod history;
 mod notices;
+mod products;
 pub mod push;
 mod records;
 mod server;

@@ -13,8 +13,9 @@ use super::{
     v1::{
         account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer,
         balance_service_server::BalanceServiceServer, catalog_service_server::CatalogServiceServer,
-        event_service_server::EventServiceServer, record_service_server::RecordServiceServer,
-        session_service_server::SessionServiceServer, voucher_service_server::VoucherServiceServer,
+        event_service_server::EventServiceServer, product_service_server::ProductServiceServer,
+        record_service_server::RecordServiceServer, session_service_server::SessionServiceServer,
+        voucher_service_server::VoucherServiceServer,
     },
 };
 use crate::rating::CATALOG_OCTETS_MAX;
@@ -99,6 +100,7 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
         .add_service(reflection().build_v1alpha()?)
         .add_service(AccountServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(BalanceServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        .add_service(ProductServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(catalog)
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))

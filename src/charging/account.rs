@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryLine, Life, MemberNo, Profile, profile::Counter};
+use super::{
+    Bucket, BucketKind, HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine, Life, MemberNo, Profile,
+    profile::Counter,
+};
 use crate::{
     ids::{AccountId, BucketId, Identity, SessionNo},
     time::Timestamp,
@@ -102,6 +105,24 @@ impl Account {
 
     pub(super) fn remember(&mut self, line: &HistoryLine<'_>, keep: usize) {
         self.history.push(line, keep.min(HISTORY_ENTRIES_MAX));
+    }
+
+    /// Money has come in: products that pause are to be tried again.
+    pub(super) fn retry_products(&mut self, at: Timestamp) {
+        let Some(profile) = self.profile.as_deref_mut() else { return };
+        for subscription in profile.subscriptions.iter_mut().filter(|subscription| subscription.paused) {
+            subscription.retry = Some(at);
+        }
+    }
+
+    /// Counts money that moved otherwise than by usage in the cycle that runs, if there is one.
+    pub(super) fn count_in_cycle(&mut self, kind: HistoryKind, amount: Money) {
+        let Some(cycle) = self.profile.as_deref_mut().and_then(|profile| profile.cycle.as_mut()) else { return };
+        if kind == HistoryKind::Fee {
+            cycle.fees = cycle.fees.saturating_sub(amount);
+        } else {
+            cycle.credits = cycle.credits.saturating_add(amount);
+        }
     }
 
     pub(super) fn counter_mut(&mut self, id: BucketId) -> Option<&mut Counter> {

@@ -284,6 +284,12 @@ impl State {
             );
             from_allowances.push(units);
         }
+        if refund && let Some(account) = self.accounts.get_mut(&event.account) {
+            let before = account.next_due();
+            account.retry_products(event.at);
+            let after = account.next_due();
+            self.queue_account(event.account, before, after);
+        }
         self.record_event(event, &from_allowances);
         self.apply_notices(event.account, &event.notices);
         if let Some(DebitRef { key, number }) = event.refund_of
@@ -380,13 +386,15 @@ impl State {
         let before = account.next_due();
         let is_money = event.kind != HistoryKind::Allowance;
         if let Some(bucket) = &event.new_bucket {
-            account.buckets.retain(|bucket| !bucket.is_spent(event.at));
+            // What a product has given goes with its period, or rolls over.
+            account.buckets.retain(|bucket| bucket.subscription != 0 || !bucket.is_spent(event.at));
             account.insert_bucket((**bucket).clone());
         } else if let Some(bucket) = account.bucket_mut(event.bucket) {
             bucket.amount = bucket.amount.saturating_add(event.amount);
         }
         if is_money {
             let money = Money::from_micros(event.amount);
+            account.count_in_cycle(event.kind, money);
             self.balances += i128::from(event.amount);
             if money.is_negative() {
                 account.debited = account.debited.saturating_sub(money);
@@ -411,6 +419,9 @@ impl State {
         (self.balances, self.credited) = (self.balances + given, self.credited + given);
         if let Some(life) = &event.life {
             account.profile.get_or_insert_default().life = (**life).clone();
+        }
+        if is_money && event.amount > 0 {
+            account.retry_products(event.at);
         }
         let after = account.next_due();
         self.queue_account(event.account, before, after);

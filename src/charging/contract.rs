@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, LifeStep, LimitStep, Measure, MemberNo, Notice, NoticeKind, Subscription,
+    Account, AccountState, Cycle, LifeStep, LimitStep, Measure, MemberNo, Notice, NoticeKind, Subscription,
     ledger::{Counting, Ledger, Place},
     quota::Tariff,
     rate::{Cap, Counted, Meter, Priced, Share, Side},
@@ -173,7 +173,16 @@ impl<'a> Contract<'a> {
             }
         }
         self.shares(ledger, tariff, purpose, &mut counted);
+        if let (Some(cycle), Purpose::Usage | Purpose::Event) = (self.cycle(), purpose) {
+            let place = ledger.cycle_counter(cycle);
+            counted.limits.push(Meter { place, amount: i64::MAX, cuts: false });
+        }
         counted
+    }
+
+    /// The billing cycle that usage belongs to, if the account has billing cycles.
+    fn cycle(&self) -> Option<&'a Cycle> {
+        self.account.profile.as_deref()?.cycle_at(self.moment)
     }
 
     /// What must be told of limits after debits.

@@ -164,7 +164,11 @@ fn of_command(
         Command::ChargeEvent(request) => event_charging::decide(state, catalog, request, now),
         Command::Credit(request) => credit::decide(state, catalog, request, now),
         Command::Manage(request) => manage::decide(state, catalog, request, now),
-        Command::CatchUp { account, use_begins } => turn::decide(state, catalog, *account, *use_begins, now),
+        Command::CatchUp { account, use_begins } => {
+            // A fee is that of the price list in force when it fell due, however late anyone looks.
+            let due = state.account(*account).and_then(Account::next_due).unwrap_or(now).min(now);
+            turn::decide(state, lists.in_force(due).catalog, *account, *use_begins, now)
+        }
         Command::Voucher(request) => voucher::decide(state, request, now),
         Command::CreateAccount(spec) => create_account(state, spec, now),
         Command::CreateSubscriber(spec) => create_subscriber(state, spec, now),

@@ -1,9 +1,11 @@
 //! Whatever is done with an account beside charging and plain credits. Idempotent by the caller's request id: what was asked
 //! for is remembered in short, and the same id with something else is refused.
 
+use std::fmt;
+
 use super::{
-    Account, AccountChanged, AccountState, Asked, Decided, Event, Extension, HistoryKind, Outcome, Refusal, State,
-    life, transfer,
+    Account, AccountChanged, AccountState, Asked, Decided, Event, Extension, HistoryKind, MemberNo, Outcome, Refusal,
+    State, cycles, draft::Draft, life, products, transfer,
 };
 use crate::{
     ids::{AccountId, BucketId},
@@ -28,7 +30,7 @@ pub struct ManageCommand<'a> {
 /// What can be done with an account.
 #[derive(Debug)]
 pub enum Manage<'a> {
-    /// Its cycles begin on this day of the month, 1 to 28.
+    /// Its cycles begin on this day of the month, 1 to 28. The first one begins now.
     SetCycleDay(u8),
     /// It has this plan of the catalog; `None` = none any more.
     SetPlan(Option<&'a str>),
@@ -38,6 +40,31 @@ pub enum Manage<'a> {
     SetNeverStop(bool),
     /// It is valid for longer.
     ExtendValidity(Extension),
+    /// It buys a product of the catalog.
+    Buy {
+        /// Its name.
+        product: &'a str,
+        /// For this member of a shared account, or for all.
+        member: MemberNo,
+        /// From when on; [`When::Next`] = with the next billing cycle, or month if it has none.
+        start: When,
+    },
+    /// One of its products becomes another.
+    ChangeProduct {
+        /// Its number in the account.
+        subscription: u32,
+        /// The name of the other.
+        to: &'a str,
+        /// When; [`When::Next`] = when its period ends.
+        when: When,
+    },
+    /// One of its products ends.
+    CancelProduct {
+        /// Its number in the account.
+        subscription: u32,
+        /// When; [`When::Next`] = when its period ends.
+        when: When,
+    },
     /// Money is sent to another account. What is reserved stays, and credit is not lent on.
     SendTransfer {
         /// Who gets it.
@@ -56,6 +83,28 @@ pub enum Manage<'a> {
     },
 }
 
+/// When something is to take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// At once.
+    Now,
+    /// At a moment in the future.
+    At(Timestamp),
+    /// When the next cycle or period begins.
+    Next,
+}
+
+/// As it is remembered: never change it.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now => write!(f, "now"),
+            Self::At(at) => write!(f, "at {}", at.millis()),
+            Self::Next => write!(f, "next"),
+        }
+    }
+}
+
 impl Manage<'_> {
     /// What is asked for, in short: the same words for the same thing, and only for it.
     fn in_short(&self) -> String {
@@ -66,6 +115,9 @@ impl Manage<'_> {
             Self::SetNeverStop(never_stop) => format!("never-stop {never_stop}"),
             Self::ExtendValidity(Extension::Until(until)) => format!("valid-until {}", until.millis()),
             Self::ExtendValidity(Extension::By(secs)) => format!("valid-by {secs}"),
+            Self::Buy { product, member, start } => format!("buy {product} for {} {start}", member.0),
+            Self::ChangeProduct { subscription, to, when } => format!("change {subscription} to {to} {when}"),
+            Self::CancelProduct { subscription, when } => format!("cancel {subscription} {when}"),
             Self::SendTransfer { to, amount } => transfer::in_short(*to, *amount),
             // Of our own, and idempotent by what is on its way.
             Self::SettleTransfer(_) | Self::ReturnTransfer { .. } => String::new(),
@@ -94,12 +146,22 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
     if account.state == AccountState::Terminated && !transfer {
         return Decided::refused(Refusal::Terminated(account.id));
     }
+    let drafted = |change: &dyn Fn(&mut Draft<'_>) -> Result<(), Refusal>| {
+        let mut draft = Draft::new(account, catalog, now);
+        change(&mut draft)?;
+        Ok(draft.finish(state))
+    };
     let changed = match &command.what {
-        Manage::SetCycleDay(day) => set_cycle_day(catalog, *day),
         Manage::SetPlan(plan) => life::set_plan(state, catalog, account, *plan, now),
         Manage::SetCreditLimit(limit) => life::set_credit_limit(state, account, *limit, now),
         Manage::SetNeverStop(never_stop) => Ok(life::set_never_stop(state, catalog, account, *never_stop, now)),
         Manage::ExtendValidity(extension) => life::extend(state, catalog, account, *extension, now),
+        Manage::SetCycleDay(day) => drafted(&|draft| cycles::set_day(draft, *day)),
+        Manage::Buy { product, member, start } => drafted(&|draft| products::buy(draft, product, *member, *start)),
+        Manage::ChangeProduct { subscription, to, when } => {
+            drafted(&|draft| products::change(draft, *subscription, to, *when))
+        }
+        Manage::CancelProduct { subscription, when } => drafted(&|draft| products::cancel(draft, *subscription, *when)),
         Manage::SendTransfer { to, amount } => transfer::send(account, catalog, command.request_id, *to, *amount, now),
         Manage::SettleTransfer(request_id) => match transfer::settle(account, request_id) {
             Some(settled) => Ok(settled),
@@ -144,11 +206,4 @@ fn finish(
     };
     let outcome = Outcome::Credited { balance, bucket: BucketId::MAIN };
     Decided { outcome, ..Decided::done(Some(Event::AccountChanged(Box::new(changed)))) }
-}
-
-fn set_cycle_day(_: &Catalog, day: u8) -> Result<AccountChanged, Refusal> {
-    if !(1..=28).contains(&day) {
-        return Err(Refusal::NotPossible(format!("a cycle begins on a day from 1 to 28, not on {day}")));
-    }
-    Ok(AccountChanged { cycle_day: Some(day), ..AccountChanged::default() })
 }

@@ -14,7 +14,9 @@ mod changed;
 mod command;
 mod contract;
 mod credit;
+mod cycles;
 mod decide;
+mod draft;
 mod event;
 mod event_charging;
 mod history;
@@ -27,6 +29,7 @@ mod lifecycle;
 mod manage;
 mod memory;
 mod price_lists;
+mod products;
 mod profile;
 mod quota;
 mod rate;
@@ -49,6 +52,7 @@ pub use command::{
     AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,
     Interrogation, RequestKind, ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
+pub use cycles::CYCLE_COUNTER;
 pub use decide::{Decided, Outcome, Refusal, decide, decide_by};
 pub use event::{
     ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
@@ -57,7 +61,7 @@ pub use event::{
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use life::{Extension, begins_use};
-pub use manage::{Manage, ManageCommand};
+pub use manage::{Manage, ManageCommand, When};
 pub use price_lists::version_for;
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
 pub use quota::{Given, Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};

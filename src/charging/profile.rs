@@ -70,8 +70,10 @@ pub struct Cycle {
     pub opening: Money,
     /// Fees charged in it.
     pub fees: Money,
-    /// Money that came in during it.
+    /// Money that came in during it, less what was taken otherwise than by usage and fees.
     pub credits: Money,
+    /// The least that must be spent on usage in it, on account of products that have ended meanwhile; at its end, of all.
+    pub floor: Money,
 }
 
 /// A product that an account has.
@@ -87,7 +89,8 @@ pub struct Subscription {
     pub bought: Timestamp,
     /// When it takes effect.
     pub starts: Timestamp,
-    /// When its period ends and the next one begins; `None` = it does not renew, or has not begun.
+    /// When its period ends and the next one begins, or while it pauses: when the last one ended. `None` = it does not renew,
+    /// or has not begun.
     pub renews: Option<Timestamp>,
     /// When it ends; `None` = nobody has said.
     pub ends: Option<Timestamp>,
@@ -99,6 +102,8 @@ pub struct Subscription {
     pub becomes: Option<Arc<str>>,
     /// The period that runs was paid for, and its allowances were given.
     pub begun: bool,
+    /// It pauses, and money came in at this moment: it is to be tried again.
+    pub retry: Option<Timestamp>,
 }
 
 /// A subscriber of a shared account, with terms of its own.
@@ -191,6 +196,12 @@ impl Profile {
         self.counters.iter().filter(fits).min_by_key(|counter| counter.ends)
     }
 
+    /// The billing cycle that usage belongs to which happened at a moment: the one before as long as it is there, else the
+    /// one that runs.
+    pub fn cycle_at(&self, at: Timestamp) -> Option<&Cycle> {
+        self.previous.as_ref().filter(|previous| at < previous.ends).or(self.cycle.as_ref())
+    }
+
     /// The member with this number.
     pub fn member(&self, no: MemberNo) -> Option<&Member> {
         self.members.iter().find(|member| member.no == no)
@@ -223,7 +234,10 @@ impl Subscription {
     /// When something is to be done about it.
     pub fn next_due(&self) -> Option<Timestamp> {
         let start = (!self.begun && !self.paused).then_some(self.starts);
-        [start, self.renews, self.ends].into_iter().flatten().min()
+        let renews = self.renews.filter(|_| !self.paused);
+        let trial = self.trial_until.filter(|_| self.begun);
+        let retry = self.retry.filter(|_| self.paused);
+        [start, renews, trial, retry, self.ends].into_iter().flatten().min()
     }
 
     /// Whether it holds at a moment: it has begun, and is paid for.

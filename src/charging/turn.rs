@@ -5,8 +5,10 @@
 mod life;
 
 use super::{
-    Account, AccountChanged, AccountState, Decided, Event, State,
+    Account, AccountChanged, AccountState, Decided, Event, State, cycles,
+    draft::Draft,
     life::{begin, plan_of},
+    products,
 };
 use crate::{ids::AccountId, rating::Catalog, time::Timestamp};
 
@@ -15,12 +17,19 @@ use crate::{ids::AccountId, rating::Catalog, time::Timestamp};
 enum Due {
     /// In the account's life, or for money that runs out.
     Life,
+    /// For the billing cycles.
+    Cycle(cycles::Step),
+    /// For the subscription with this number.
+    Product(u32),
 }
 
-/// What is due next, and when.
+/// What is due next, and when. Of several things at the same moment the first in this order comes first: a life that ends
+/// buys nothing more, and a cycle is settled before the fees of the next one are charged.
 fn next(account: &Account) -> Option<(Timestamp, Due)> {
     let life = account.next_in_life().map(|at| (at, Due::Life));
-    [life].into_iter().flatten().min_by_key(|(at, _)| *at)
+    let cycle = cycles::next(account).map(|(at, step)| (at, Due::Cycle(step)));
+    let product = products::next(account).map(|(at, no)| (at, Due::Product(no)));
+    [life, cycle, product].into_iter().flatten().min_by_key(|(at, _)| *at)
 }
 
 /// Decides the next thing that is due; nothing if nothing is.
@@ -34,8 +43,16 @@ pub(super) fn decide(
     let Some(account) = state.account(account).filter(|account| account.state != AccountState::Terminated) else {
         return Decided::done(None);
     };
+    let drafted = |reason: &str, change: &dyn Fn(&mut Draft<'_>)| {
+        let mut draft = Draft::new(account, catalog, now);
+        draft.changed.reason = reason.into();
+        change(&mut draft);
+        draft.finish(state)
+    };
     let changed = match next(account).filter(|(at, _)| *at <= now) {
         Some((at, Due::Life)) => life::turn(state, catalog, account, at, now),
+        Some((_, Due::Cycle(step))) => drafted("billing cycle", &|draft| cycles::turn(draft, step)),
+        Some((at, Due::Product(no))) => drafted("product is due", &|draft| products::turn(draft, no, at)),
         None if use_begins && account.waits_for_use() => {
             let begun = begin(account, plan_of(catalog, account), now);
             AccountChanged { reason: "first use".into(), ..begun }

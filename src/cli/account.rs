@@ -5,9 +5,11 @@ mod terms;
 use clap::{Args, Subcommand};
 
 use super::{
+    balance::RequestId,
     client::{Client, answer},
     json,
     output::{self, Output, money, units},
+    product,
     who::{self, Who},
 };
 use crate::api::v1;
@@ -38,6 +40,9 @@ pub enum AccountVerb {
     Extend(terms::Extend),
     /// List accounts
     List(terms::List),
+    /// Set the day of the month on which billing cycles begin; the first one begins at once
+    #[command(allow_missing_positional = true)]
+    Cycle(SetCycle),
 }
 
 /// A new account.
@@ -76,6 +81,20 @@ pub struct Change {
     /// Why, for the record
     #[arg(long)]
     pub reason: String,
+}
+
+/// When billing cycles begin.
+#[derive(Debug, Args)]
+pub struct SetCycle {
+    #[command(flatten)]
+    who: Who,
+    /// Day of the month, 1 to 28
+    day: u32,
+    #[command(flatten)]
+    request: RequestId,
+    /// Why, for the record
+    #[arg(long, default_value = "")]
+    reason: String,
 }
 
 /// What can be done with subscribers.
@@ -124,6 +143,7 @@ pub(super) async fn run(client: &Client, verb: AccountVerb, out: &mut Output<'_>
         AccountVerb::RedList(verb) => terms::red_list(client, verb).await?,
         AccountVerb::Extend(verb) => terms::extend(client, verb).await?,
         AccountVerb::List(verb) => return terms::list(client, verb, out).await,
+        AccountVerb::Cycle(cycle) => return set_cycle(client, cycle, out).await,
     };
     Ok(out.object(|| json::account(&account), || text(&account))?)
 }
@@ -141,6 +161,14 @@ pub(super) async fn run_subscriber(client: &Client, verb: SubscriberVerb, out: &
 pub(super) async fn get(client: &Client, account: Option<v1::AccountRef>) -> anyhow::Result<v1::Account> {
     let found = answer(client.accounts().get_account(v1::GetAccountRequest { account }).await)?;
     Ok(found.account.unwrap_or_default())
+}
+
+async fn set_cycle(client: &Client, cycle: SetCycle, out: &mut Output<'_>) -> anyhow::Result<()> {
+    let SetCycle { who, day, request, reason } = cycle;
+    let (account, request_id) = (who.account()?, request.take());
+    let request = v1::SetCycleDayRequest { account, day, request_id: request_id.clone(), reason };
+    let done = answer(client.products().set_cycle_day(request).await)?;
+    product::tell(out, &request_id, done.account.unwrap_or_default(), done.duplicate)
 }
 
 async fn set(client: &Client, change: Change, state: v1::AccountState) -> anyhow::Result<v1::Account> {
@@ -162,6 +190,12 @@ fn text(account: &v1::Account) -> String {
     }
     if !account.plan.is_empty() {
         lines.push(format!("plan          {}, {}", account.plan, terms::life(account)));
+    }
+    if let Some(cycle) = &account.cycle {
+        lines.push(format!("cycle         {}, day {}", product::cycle(cycle), account.cycle_day));
+    }
+    for subscription in &account.subscriptions {
+        lines.push(format!("product       {}", product::line(subscription)));
     }
     for subscriber in &account.subscribers {
         let identities: Vec<_> = subscriber.identities.iter().map(who::written).collect();

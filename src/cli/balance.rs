@@ -159,6 +159,6 @@ fn tell(out: &mut Output<'_>, request_id: &str, balance: Option<&v1::Money>, dup
     Ok(out.object(json, text)?)
 }
 
-fn before(duplicate: bool) -> &'static str {
+pub(super) fn before(duplicate: bool) -> &'static str {
     if duplicate { " (this request id was answered before: nothing was done this time)" } else { "" }
 }

@@ -18,8 +18,9 @@ use crate::{
         v1::{
             account_service_client::AccountServiceClient, audit_service_client::AuditServiceClient,
             balance_service_client::BalanceServiceClient, catalog_service_client::CatalogServiceClient,
-            event_service_client::EventServiceClient, record_service_client::RecordServiceClient,
-            session_service_client::SessionServiceClient, voucher_service_client::VoucherServiceClient,
+            event_service_client::EventServiceClient, product_service_client::ProductServiceClient,
+            record_service_client::RecordServiceClient, session_service_client::SessionServiceClient,
+            voucher_service_client::VoucherServiceClient,
         },
     },
     config::{ClientPems, Environment, Secret, SystemEnvironment, in_clear_beyond_loopback, is_https},
@@ -124,6 +125,10 @@ impl Client {
 
     pub(super) fn catalog(&self) -> CatalogServiceClient<Channel> {
         CatalogServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn products(&self) -> ProductServiceClient<Channel> {
+        ProductServiceClient::new(self.0.clone())
     }
 
     pub(super) fn sessions(&self) -> SessionServiceClient<Channel> {

@@ -48,6 +48,62 @@ pub(super) fn account(account: &v1::Account) -> Value {
         "valid_until": account.valid_until,
         "lapsed": account.lapsed,
         "ends_at": account.ends_at,
+        "subscriptions": account.subscriptions.iter().map(subscription).collect::<Vec<_>>(),
+        "cycle_day": account.cycle_day,
+        "cycle": account.cycle.as_ref().map_or(Value::Null, cycle),
+    })
+}
+
+pub(super) fn subscription(subscription: &v1::Subscription) -> Value {
+    json!({
+        "subscription": subscription.subscription,
+        "product": subscription.product,
+        "member": subscription.member,
+        "state": short(subscription.state().as_str_name(), "STATE_"),
+        "bought_at_ms": subscription.bought_at_ms,
+        "starts_at_ms": subscription.starts_at_ms,
+        "renews_at_ms": subscription.renews_at_ms,
+        "ends_at_ms": subscription.ends_at_ms,
+        "trial_until_ms": subscription.trial_until_ms,
+        "becomes": subscription.becomes,
+    })
+}
+
+pub(super) fn cycle(cycle: &v1::Cycle) -> Value {
+    json!({
+        "starts_at_ms": cycle.starts_at_ms,
+        "ends_at_ms": cycle.ends_at_ms,
+        "closes_at_ms": cycle.closes_at_ms,
+        "opening": money(cycle.opening.as_ref()),
+        "fees": money(cycle.fees.as_ref()),
+        "credits": money(cycle.credits.as_ref()),
+        "usage": money(cycle.usage.as_ref()),
+    })
+}
+
+pub(super) fn product(product: &v1::Product) -> Value {
+    let allowance = |it: &v1::IncludedAllowance| {
+        json!({
+            "allowance": it.allowance,
+            "units": units(it.units.as_ref()),
+            "roll_over": it.roll_over,
+            "roll_over_periods": it.roll_over_periods,
+        })
+    };
+    json!({
+        "name": product.name,
+        "setup_fee": money(product.setup_fee.as_ref()),
+        "fee": money(product.fee.as_ref()),
+        "period": product.period,
+        "prorate": product.prorate,
+        "allowances": product.allowances.iter().map(allowance).collect::<Vec<_>>(),
+        "discounts": product.discounts,
+        "limits": product.limits,
+        "floor": money(product.floor.as_ref()),
+        "trial_seconds": product.trial_seconds,
+        "lasts_seconds": product.lasts_seconds,
+        "unpaid": product.unpaid,
+        "most": product.most,
     })
 }
 

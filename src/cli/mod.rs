@@ -13,6 +13,7 @@ mod history;
 mod json;
 mod output;
 mod price;
+mod product;
 mod records;
 mod session;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use self::{
     history::History,
     output::{OutputClosed, complain, say},
     price::Price,
+    product::ProductVerb,
     records::RecordsVerb,
     session::SessionVerb,
     voucher::VoucherVerb,
@@ -60,6 +62,8 @@ pub enum AdminCommand {
     Allowance(Verbs<AllowanceVerb>),
     /// Vouchers: make them, redeem them, block a batch
     Voucher(Verbs<VoucherVerb>),
+    /// Products: what is sold, and buying, changing and cancelling it for accounts
+    Product(Verbs<ProductVerb>),
     /// Look at running sessions, have them re-authorised or ended
     Session(Verbs<SessionVerb>),
     /// Follow business events, acknowledge them, forget a consumer
@@ -131,6 +135,7 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Transfer(command) => ask!(command, balance::transfer),
         C::Allowance(command) => ask!(command, balance::allowance),
         C::Voucher(command) => ask!(command, voucher::run),
+        C::Product(command) => ask!(command, product::run),
         C::Session(command) => ask!(command, session::run),
         C::Events(command) => ask!(command, events::run),
         C::History(command) => ask!(command, history::run),

@@ -172,6 +172,36 @@ async fn errors_are_readable() {
 }
 
 #[tokio::test]
+async fn products_are_sold_on_the_command_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "20").await;
+    let listed = tollgate(&node, "product list").await.unwrap();
+    assert!(listed.contains("family-10gb") && listed.contains("30.00 CNY  cycle"), "{listed}");
+    let bought = json_of(&node, "product buy 8613900000001 no-surprises --request-id b-1").await;
+    assert_eq!((&bought["balance"]["amount"], &bought["duplicate"]), (&json!("19.00"), &json!(false)));
+    assert_eq!(bought["subscriptions"][0]["state"], json!("active"));
+    let again = tollgate(&node, "product buy 8613900000001 no-surprises --request-id b-1").await.unwrap();
+    assert!(again.starts_with("balance  19.00 CNY (this request id was answered before"), "{again}");
+    let poor = tollgate(&node, "product buy --account 1 family-10gb --at 2001-01-01T00:00:00Z").await.unwrap_err();
+    assert!(poor.contains("2001-01-01T00:00:00.000Z is not in the future"), "{poor}");
+    let wrong = tollgate(&node, "product buy --account 1 family-10gb --at tomorrow").await.unwrap_err();
+    assert!(wrong.contains("--at tomorrow: write it as 2026-02-01T00:00:00Z"), "{wrong}");
+    let changed = json_of(&node, "product change --account 1 1 --to night-saver --next --reason asked").await;
+    assert_eq!(changed["subscriptions"][0]["becomes"], json!("night-saver"));
+    let cycle = tollgate(&node, "account cycle --account 1 5 --request-id d-1").await.unwrap();
+    assert!(cycle.contains("\ncycle    ") && cycle.contains("usage 0.00 CNY, fees 0.00 CNY, day 5\n"), "{cycle}");
+    let shown = tollgate(&node, "account get --account 1").await.unwrap();
+    assert!(shown.contains("\nproduct       1 no-surprises (active), renews "), "{shown}");
+    assert_eq!(json_of(&node, "account get --account 1").await["cycle_day"], json!(5));
+    let has = tollgate(&node, "product list --account 1").await.unwrap();
+    assert!(has.starts_with("NUMBER  PRODUCT       STATE   STARTS"), "{has}");
+    let ended = json_of(&node, "product cancel --account 1 1").await;
+    assert_eq!(ended["subscriptions"], json!([]));
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn versions_of_the_catalog_are_published_listed_and_compared() {
     let directory = tempfile::tempdir().unwrap();
     let node = Node::start(directory.path()).await;

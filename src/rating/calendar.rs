@@ -123,6 +123,17 @@ pub(super) fn span(zone: &TimeZone, period: Period, cycle_day: u8, at: Timestamp
     }
 }
 
+/// How many days a span of time touches, by the clock on the wall; at least 1. A day that it ends with the first moment of
+/// is none. Beyond the year 9999 days have 86,400 seconds.
+pub(super) fn days(zone: &TimeZone, from: Timestamp, until: Timestamp) -> u64 {
+    let last = Timestamp::from_millis(until.millis().saturating_sub(1)).max(from);
+    let by_calendar = || {
+        let (first, last) = (local(zone, from)?.date(), local(zone, last)?.date());
+        u64::try_from(first.until(last).ok()?.get_days()).ok()
+    };
+    by_calendar().unwrap_or_else(|| last.since(from).as_secs() / u64::from(DAY_SECS)) + 1
+}
+
 /// The first moment of a day; of two midnights the first one, and where the clock jumps over it, the jump.
 fn midnight(zone: &TimeZone, day: Date) -> Option<Timestamp> {
     let start = day.to_zoned(zone.clone()).ok()?.start_of_day().ok()?;

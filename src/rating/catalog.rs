@@ -244,6 +244,11 @@ impl Catalog {
         calendar::span(&self.settings.time_zone, period, cycle_day, at)
     }
 
+    /// How many days by the operator's clock a span of time touches; at least 1.
+    pub fn days(&self, from: Timestamp, until: Timestamp) -> u64 {
+        calendar::days(&self.settings.time_zone, from, until)
+    }
+
     /// Whether a discount is given at a moment.
     pub fn is_given(&self, discount: &Discount, at: Timestamp) -> bool {
         let Settings { time_zone, holidays, .. } = &self.settings;

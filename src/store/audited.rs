@@ -64,6 +64,8 @@ impl<D: Disk> Audited<'_, D> {
         self.store.catch_up(&mut cell, partition, account, false, self.store.clock.now());
         let about = About::Account(account);
         let (decided, position) = self.execute(&mut cell, partition, command, &about);
+        // There may be money now for what pauses for want of it.
+        self.store.catch_up(&mut cell, partition, account, false, self.store.clock.now());
         Pending::new(done(decided), position)
     }
 

@@ -317,7 +317,10 @@ impl<D: Disk> Store<D> {
         let partition = self.partition_of(account);
         let mut cell = self.lock(partition);
         self.catch_up(&mut cell, partition, account, false, self.clock.now());
-        self.execute(&mut cell, partition, command)
+        let done = self.execute(&mut cell, partition, command);
+        // There may be money now for what pauses for want of it.
+        self.catch_up(&mut cell, partition, account, false, self.clock.now());
+        done
     }
 
     /// Decides a command and makes it true. The position is what the answer rests on.

@@ -94,6 +94,8 @@ metrics! {
     ACCOUNTS = Gauge "tollgate_accounts", "Accounts";
     SUBSCRIBERS = Gauge "tollgate_subscribers", "Subscribers";
     SESSIONS_LIVE = Gauge "tollgate_sessions_live", "Open credit-control sessions";
+    ACCOUNTS_DUE = Gauge "tollgate_accounts_due", "Accounts for which a renewal, the end of a cycle or the like is due and not done; at most 1,000 of a partition are counted";
+    ACCOUNTS_CAUGHT_UP = Counter "tollgate_accounts_caught_up_total", "Accounts for which such a thing was done in the background";
     SESSIONS_EXPIRED = Counter "tollgate_sessions_expired_total", "Sessions closed by supervision because nothing was heard";
     SESSIONS_CLOSED = Counter "tollgate_sessions_closed_total", "Sessions closed, by {cause}: terminated, refused, expired, lost, main_ended or client_restarted";
     IDENTITY_CONFLICTS = Counter "tollgate_identity_conflicts_total", "Requests refused because their identities name two accounts";

@@ -274,11 +274,15 @@ const fn cause_index(cause: ClosingCause) -> usize {
     }
 }
 
+/// Accounts of one partition that are counted as due: requests wait for the count.
+const DUE_COUNTED_MAX: usize = 1_000;
+
 /// Sets the gauges of the store's state and of event delivery. For every few seconds: it locks each partition in turn,
 /// for a moment. `told` are the consumers that have gauges already: those that are forgotten since lag no more.
 pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
     let (mut accounts, mut sessions, mut reserved, mut violations) = (0usize, 0usize, 0i128, 0u32);
-    let (mut accounts_max, mut sessions_max) = (0usize, 0usize);
+    let (mut accounts_max, mut sessions_max, mut due) = (0usize, 0usize, 0usize);
+    let now = store.clock().now();
     store.for_each_state(|state| {
         let (accounts_here, sessions_here, _) = state.sizes();
         accounts += accounts_here;
@@ -286,6 +290,7 @@ pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
         accounts_max = accounts_max.max(accounts_here);
         sessions_max = sessions_max.max(sessions_here);
         reserved += state.reserved_money();
+        due += state.due_accounts(now, DUE_COUNTED_MAX).len();
         violations += u32::from(state.discrepancy() != 0);
     });
     let currency = store.catalog().currency().code().to_owned();
@@ -294,6 +299,7 @@ pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
     metrics::gauge!(names::CATALOG_VERSION).set(f64::from(catalogs.at(now).number()));
     metrics::gauge!(names::CATALOGS_PENDING).set(catalogs.pending(now) as f64);
     metrics::gauge!(names::ACCOUNTS).set(accounts as f64);
+    metrics::gauge!(names::ACCOUNTS_DUE).set(due as f64);
     metrics::gauge!(names::SESSIONS_LIVE).set(sessions as f64);
     metrics::gauge!(names::PARTITION_ACCOUNTS_MAX).set(accounts_max as f64);
     metrics::gauge!(names::PARTITION_SESSIONS_MAX).set(sessions_max as f64);

@@ -47,6 +47,12 @@ const TABLE: &str = "
     v1.BalanceService/ListHistory            x            -         x      x       x
     v1.CatalogService/ValidateCatalog        -            -         -      x       -
     v1.CatalogService/Price                  x            x         x      x       x
+    v1.ProductService/ListProducts           x            x         x      x       x
+    v1.ProductService/BuyProduct             x            x         x      x       -
+    v1.ProductService/ChangeProduct          x            x         x      x       -
+    v1.ProductService/CancelProduct          x            x         x      x       -
+    v1.ProductService/ListSubscriptions      x            x         x      x       x
+    v1.ProductService/SetCycleDay            -            x         -      x       -
     v1.SessionService/ListSessions           -            -         x      x       x
     v1.SessionService/ReAuthorise            -            -         -      x       -
     v1.SessionService/TerminateSession       -            -         -      x       -
@@ -213,7 +219,7 @@ async fn each_role_may_what_the_table_says_and_no_more() {
             count += 1;
         }
     }
-    assert_eq!(count, 16 * 5);
+    assert_eq!(count, 22 * 5);
     for channel in &channels {
         assert_eq!(code(channel, HEALTH).await, Code::Ok);
         assert_eq!(code(channel, REFLECTION).await, Code::Ok);

@@ -5,6 +5,8 @@
 //! `UPDATE_TABLES=1 cargo test charging_tables` writes what came of each command into the files; read the difference before
 //! you keep it.
 
+mod change;
+
 use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 
 use tollgate::{
@@ -200,6 +202,9 @@ impl Table {
     fn run(&mut self, line: &str) -> String {
         let line = line.split('#').next().unwrap_or("");
         let words: Vec<&str> = line.split_whitespace().collect();
+        if let Some(told) = self.run_change(&words) {
+            return told;
+        }
         match words.as_slice() {
             [] => String::new(),
             ["account", id, money, rest @ ..] => {
@@ -282,7 +287,8 @@ impl Table {
                     _ => CreditKind::Allowance(allowance.as_ref().unwrap()),
                 };
                 let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog().currency()));
-                self.execute(&Command::Credit(CreditCommand { account, kind, currency, request_id: id }))
+                let command = Command::Credit(CreditCommand { account, kind, currency, request_id: id });
+                self.execute(&command)
             }
             ["state", account, state] => {
                 let state = match *state {
@@ -455,27 +461,18 @@ impl Table {
     fn catch_up(&mut self, account: AccountId, use_begins: bool) -> String {
         let mut out = String::new();
         while self.state.must_catch_up(account, use_begins, self.now) {
-            let command = Command::CatchUp { account, use_begins };
-            let event = decide_by(&self.state, &self.catalogs, &command, self.now).event;
-            let Some(Event::AccountChanged(changed)) = &event else { panic!("what is due is never done") };
-            let _ = writeln!(out, "  due: {}", changed.reason);
-            for entry in &changed.entries {
-                let _ = writeln!(out, "  {:?} {} {}", entry.kind, entry.name, Money::from_micros(entry.amount));
-            }
-            for notice in &changed.notices {
-                let _ = writeln!(out, "  event: {}", told_notice(&notice.kind));
-            }
-            if !changed.reauthorise.is_empty() {
-                let _ = writeln!(out, "  rar: {} session(s)", changed.reauthorise.len());
-            }
-            let event = event.unwrap();
-            self.state.apply(&event);
-            self.state.check().unwrap_or_else(|violation| panic!("{event:?}: {violation}"));
-            self.events.push(event);
+            let events = self.events.len();
+            let told = self.done(&Command::CatchUp { account, use_begins });
+            let Some(Event::AccountChanged(changed)) = self.events.get(events) else {
+                panic!("what is due is never done")
+            };
+            out += &told.replacen("  done", &format!("  due: {}", changed.reason), 1);
+            assert!(self.events.len() < 10_000, "something is due for ever");
         }
         out
     }
 
+    /// Runs a command as the store does: what is due for its account is done before, and after a credit.
     fn execute(&mut self, command: &Command<'_>) -> String {
         let payer = match command {
             Command::Interrogate(request) => request.account.or_else(|| self.state.payer_of(request.key)),
@@ -491,13 +488,26 @@ impl Table {
             (payer.id, waits)
         });
         let due = due.map_or_else(String::new, |(payer, use_begins)| self.catch_up(payer, use_begins));
+        let out = due + &self.done(command);
+        match command {
+            Command::Credit(request) => out + &self.catch_up(request.account, false),
+            _ => out,
+        }
+    }
+
+    fn done(&mut self, command: &Command<'_>) -> String {
         let decided = decide_by(&self.state, &self.catalogs, command, self.now);
+        let known = match &decided.event {
+            Some(Event::AccountChanged(change)) => self.state.account(change.account).unwrap().buckets.as_slice(),
+            _ => &[],
+        };
+        let known: Vec<_> = known.iter().map(|bucket| (bucket.id, bucket.kind)).collect();
         if let Some(event) = &decided.event {
             self.state.apply(event);
             self.events.push(event.clone());
         }
         self.state.check().unwrap_or_else(|violation| panic!("{command:?}: {violation}"));
-        let mut out = due;
+        let mut out = String::new();
         let again = match (decided.repeated, decided.altered) {
             (true, true) => " (again, altered)",
             (true, false) => " (again)",
@@ -563,9 +573,7 @@ impl Table {
                 Event::Credited(credited) if !credited.reauthorise.is_empty() => {
                     let _ = writeln!(out, "  rar: {} session(s)", credited.reauthorise.len());
                 }
-                Event::AccountChanged(changed) if !changed.reauthorise.is_empty() => {
-                    let _ = writeln!(out, "  rar: {} session(s)", changed.reauthorise.len());
-                }
+                Event::AccountChanged(change) => out += &change::told_change(change, &known),
                 Event::OrphanUsage(orphan) => {
                     let _ = writeln!(out, "  orphan usage: {} report(s)", orphan.usage.len());
                     for step in &orphan.steps {

@@ -32,6 +32,8 @@ mod neighbours;
 mod oracle;
 mod peers;
 mod process;
+mod products_property;
+mod products_store;
 mod profiles;
 mod reauthorise;
 mod recorder;

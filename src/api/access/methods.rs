@@ -21,6 +21,8 @@ const ALL: For = Roles(&[SelfService, Provisioning, Care, Operator, Auditor]);
 const READ_ACCOUNT: For = Roles(&[SelfService, Care, Operator, Auditor]);
 /// What only those see who look at more than one account.
 const READ: For = Roles(&[Care, Operator, Auditor]);
+/// What subscribers do for themselves, and others for them.
+const SELL: For = Roles(&[SelfService, Provisioning, Care, Operator]);
 /// What runs the system.
 const OPERATE: For = Roles(&[Operator]);
 
@@ -49,6 +51,13 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.CatalogService/GetCatalog", READ),
     ("tollgate.v1.CatalogService/DiffCatalog", READ),
     ("tollgate.v1.CatalogService/Price", ALL),
+    //
+    ("tollgate.v1.ProductService/ListProducts", ALL),
+    ("tollgate.v1.ProductService/BuyProduct", SELL),
+    ("tollgate.v1.ProductService/ChangeProduct", SELL),
+    ("tollgate.v1.ProductService/CancelProduct", SELL),
+    ("tollgate.v1.ProductService/ListSubscriptions", ALL),
+    ("tollgate.v1.ProductService/SetCycleDay", Roles(&[Provisioning, Operator])),
     //
     ("tollgate.v1.RecordService/ListRecords", READ),
     ("tollgate.v1.RecordService/ReconcileRecords", Roles(&[Operator, Auditor])),

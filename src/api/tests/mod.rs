@@ -5,6 +5,7 @@ mod balances;
 mod catalog;
 mod events;
 mod life;
+mod products;
 mod push;
 mod server;
 mod sessions;

@@ -51,6 +51,9 @@ impl State {
         if let Some(never_stop) = event.never_stop {
             account.never_stop = never_stop;
         }
+        if moved.credited > 0 {
+            account.retry_products(event.at);
+        }
         change_profile(account, event);
         self.balances += moved.credited - moved.debited;
         self.credited += moved.credited;
@@ -124,8 +127,9 @@ struct Moved {
 }
 
 impl Moved {
-    fn money(&mut self, account: &mut Account, amount: i64) {
+    fn money(&mut self, account: &mut Account, kind: HistoryKind, amount: i64) {
         let money = Money::from_micros(amount);
+        account.count_in_cycle(kind, money);
         if money.is_negative() {
             account.debited = account.debited.saturating_sub(money);
             self.debited -= i128::from(amount);
@@ -137,7 +141,7 @@ impl Moved {
 
     fn open(&mut self, account: &mut Account, bucket: &Bucket) {
         if bucket.kind == BucketKind::Money {
-            self.money(account, bucket.amount);
+            self.money(account, HistoryKind::Gift, bucket.amount);
         }
     }
 
@@ -153,7 +157,7 @@ impl Moved {
         match bucket.kind {
             BucketKind::Money => {
                 line.amount = Money::from_micros(entry.amount);
-                self.money(account, entry.amount);
+                self.money(account, entry.kind, entry.amount);
             }
             BucketKind::Units(kind) => (line.units, line.unit_kind) = (entry.amount.unsigned_abs(), Some(kind)),
         }

@@ -2,7 +2,7 @@
 
 use super::Ledger;
 use crate::{
-    charging::{Counter, Draw, Measure, MemberNo},
+    charging::{CYCLE_COUNTER, Counter, Cycle, Draw, Measure, MemberNo},
     ids::BucketId,
     rating::{Catalog, Period},
     time::Timestamp,
@@ -77,6 +77,26 @@ impl Ledger<'_> {
         // A span of now is open now: only a counter with wrong dates comes here, and a span of its own does no harm.
         let (starts, ends) = catalog.span(what.period, what.cycle_day, self.now);
         self.begin(what, (starts, ends, ends.plus_secs(what.late_secs)))
+    }
+
+    /// The counter for what usage costs in a billing cycle.
+    pub(in crate::charging) fn cycle_counter(&mut self, cycle: &Cycle) -> Place {
+        let what = Counting {
+            prefix: "",
+            name: CYCLE_COUNTER,
+            member: MemberNo::SHARED,
+            measure: Measure::Money,
+            period: Period::Cycle,
+            cycle_day: 0,
+            late_secs: 0,
+        };
+        let is_it = |tally: &Tally| {
+            what.is_in(&tally.counter) && (tally.counter.starts, tally.counter.ends) == (cycle.starts, cycle.ends)
+        };
+        match self.tallies.iter().position(is_it) {
+            Some(known) => Place(known),
+            None => self.begin(what, (cycle.starts, cycle.ends, cycle.closes)),
+        }
     }
 
     fn begin(&mut self, what: Counting<'_>, (starts, ends, closes): (Timestamp, Timestamp, Timestamp)) -> Place {

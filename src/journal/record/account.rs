@@ -265,6 +265,7 @@ fn cycles(w: &mut Writer<'_>, current: Option<&Cycle>, previous: Option<&Cycle>)
             w.sint(4, cycle.opening.micros());
             w.sint(5, cycle.fees.micros());
             w.sint(6, cycle.credits.micros());
+            w.sint(7, cycle.floor.micros());
         });
     }
 }
@@ -277,6 +278,7 @@ fn read_cycles(wire: proto::Cycles) -> (Option<Cycle>, Option<Cycle>) {
         opening: Money::from_micros(wire.opening),
         fees: Money::from_micros(wire.fees),
         credits: Money::from_micros(wire.credits),
+        floor: Money::from_micros(wire.floor),
     };
     (wire.current.map(cycle), wire.previous.map(cycle))
 }
@@ -316,6 +318,7 @@ fn subscription(w: &mut Writer<'_>, subscription: &Subscription) {
         w.present(10, becomes.as_bytes());
     }
     w.bool(11, subscription.begun);
+    w.optional(12, subscription.retry.map(Timestamp::millis));
 }
 
 fn read_subscription(wire: proto::Subscription) -> Subscription {
@@ -331,6 +334,7 @@ fn read_subscription(wire: proto::Subscription) -> Subscription {
         trial_until: moment(wire.trial_until_ms),
         paused: wire.paused,
         becomes: wire.becomes.map(Arc::from),
+        retry: moment(wire.retry_ms),
         begun: wire.begun,
     }
 }

@@ -44,25 +44,41 @@ pub(super) fn lives() -> BoxedStrategy<Life> {
 }
 
 fn cycles() -> BoxedStrategy<Cycle> {
-    ([moments(), moments(), moments()], [money(), money(), money()])
-        .prop_map(|([starts, ends, closes], [opening, fees, credits])| Cycle {
+    ([moments(), moments(), moments()], [money(), money(), money(), money()])
+        .prop_map(|([starts, ends, closes], [opening, fees, credits, floor])| Cycle {
             starts,
             ends,
             closes,
             opening,
             fees,
             credits,
+            floor,
         })
         .boxed()
 }
 
 fn subscriptions() -> BoxedStrategy<Subscription> {
     let moment = || option::of(moments());
-    let times = (moments(), moments(), moment(), moment(), moment());
+    let times = (moments(), moments(), moment(), moment(), moment(), moment());
     ((u32s(), names(), members()), times, any::<bool>(), option::of(names()), any::<bool>())
-        .prop_map(|((no, product, member), (bought, starts, renews, ends, trial_until), paused, becomes, begun)| {
-            Subscription { no, product, member, bought, starts, renews, ends, trial_until, paused, becomes, begun }
-        })
+        .prop_map(
+            |((no, product, member), (bought, starts, renews, ends, trial_until, retry), paused, becomes, begun)| {
+                Subscription {
+                    no,
+                    product,
+                    member,
+                    bought,
+                    starts,
+                    renews,
+                    ends,
+                    trial_until,
+                    paused,
+                    becomes,
+                    begun,
+                    retry,
+                }
+            },
+        )
         .boxed()
 }
 

@@ -119,8 +119,11 @@ fn check(section: &Section<'_>, product: &Product, problems: &mut Problems<'_>) 
     };
     let right = "parts of a period are counted in days: `prorate` needs a `period` of more than one";
     at("prorate", product.prorate && short, right);
-    let right = "there is nothing to prorate: `prorate` needs a `fee` or `allowances`";
-    at("prorate", product.prorate && renews && !pays && !section.has("allowances"), right);
+    let right = "a `floor` is settled with the billing cycle: it needs `period = \"cycle\"`";
+    at("floor", section.has("floor") && product.period.is_some_and(|period| period != Period::Cycle), right);
+    let right = "there is nothing to prorate: `prorate` needs a `fee`, a `floor` or `allowances`";
+    let charges_or_gives = pays || section.has("allowances") || section.has("floor");
+    at("prorate", product.prorate && renews && !charges_or_gives, right);
     let right = "a `trial` waives the fees of its time: add a `fee`";
     at("trial", section.has("trial") && !pays, right);
     let right = "a `trial` would waive a fee that is paid once altogether: add a `period`, or leave it out";

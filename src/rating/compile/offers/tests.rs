@@ -242,6 +242,7 @@ fn problems_of_products() {
         (&product("fee = \"1\"\nperiod = \"day\"\nprorate = true"), "36:1 parts of a period are counted in days"),
         (&product("fee = \"1\"\nperiod = \"36 h\"\nprorate = true"), "36:1 parts of a period are counted in days"),
         (&product("limits = \"cap\"\nperiod = \"week\"\nprorate = true"), "36:1 there is nothing to prorate: "),
+        (&product("floor = \"1.00\"\nperiod = \"week\""), "34:1 a `floor` is settled with the billing cycle: "),
         (
             &product("limits = \"cap\"\nperiod = \"week\"\ntrial = \"7 d\""),
             "36:1 a `trial` waives the fees of its time: add",

@@ -29,6 +29,7 @@ mod life_property;
 mod limits_property;
 mod lives;
 mod neighbours;
+mod oracle;
 mod peers;
 mod process;
 mod products_property;

@@ -322,7 +322,7 @@ mod tests {
             }];
         })
         .unwrap();
-        assert_eq!(services[0].used, Some(Used { octets: 13, ..Used::default() }));
+        assert_eq!(services[0].used, Some(Used { octets: 13, input: 2, output: 4, ..Used::default() }));
         assert_eq!(services[0].want, None);
     }
 

@@ -148,7 +148,7 @@ mod tests {
         assert_eq!((found.kind, found.number, found.identities.len()), (RequestKind::Update, 7, 1));
         let Command::RecordUsage(report) = found.into_command(None) else { unreachable!() };
         assert_eq!(report.session_id, b"gw.example;1;1");
-        assert_eq!(report.services[0].used, Some(Used { octets: 3, ..Used::default() }));
+        assert_eq!(report.services[0].used, Some(Used { octets: 3, input: 1, output: 2, ..Used::default() }));
         // Cut anywhere, it is a report or none, and never a panic.
         let body = whole.body();
         for end in 0..body.len() {

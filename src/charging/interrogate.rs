@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Counter, Decided, Event, Interrogated,
-    Interrogation, LifeStep, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Reply, RequestKind, Session,
-    State, Step, Verdict,
+    Interrogation, LifeStep, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Quota, Reply, RequestKind,
+    Session, State, Step, Verdict,
     contract::Contract,
     lifecycle,
     price_lists::{PriceList, PriceLists},
@@ -298,23 +298,24 @@ impl<'a> Interrogator<'a> {
         if self.quotas_with(&lines) > SESSION_QUOTAS_USED_MAX {
             return orphan(self.state, self.request, self.now, Verdict::ResourcesExceeded, None);
         }
-        // All releases and debits come first, so that what one service gives back can go to another in the same request.
+        // All releases and debits come first, so that what one service gives back can go to another in the same request. But
+        // each quota gives back its own right before it pays: what was held for one is not taken for another.
+        let is_first =
+            |index: usize, line: &line::Line<'_>| lines.iter().take(index).all(|earlier| earlier.quota != line.quota);
         if self.request.kind == RequestKind::Termination {
-            for quota in self.session.map_or(&[][..], |session| &session.quotas) {
+            let reported = |quota: &Quota| lines.iter().any(|line| line.quota == quota.key);
+            let quotas = self.session.map_or(&[][..], |session| &session.quotas);
+            for quota in quotas.iter().filter(|quota| !reported(quota)) {
                 self.ledger.release(&quota.holds);
             }
             for pool in std::mem::take(&mut self.pools) {
                 self.ledger.release(&pool.holds);
             }
-        } else {
-            for (index, line) in lines.iter().enumerate() {
-                let first = lines.iter().take(index).all(|earlier| earlier.quota != line.quota);
-                if let Some(quota) = self.quota(line.quota).filter(|_| first) {
-                    self.ledger.release(&quota.holds);
-                }
-            }
         }
-        for line in &lines {
+        for (index, line) in lines.iter().enumerate() {
+            if let Some(quota) = self.quota(line.quota).filter(|_| is_first(index, line)) {
+                self.ledger.release(&quota.holds);
+            }
             self.debit(line);
         }
         if self.request.kind != RequestKind::Termination {

@@ -38,6 +38,21 @@ pub(super) struct Held {
     pub(super) released: BTreeMap<Id, i128>,
     /// What others may add to counters.
     pub(super) counters: BTreeMap<Counter, i128>,
+    /// What the quotas that give back could have added to them.
+    pub(super) of_counters: BTreeMap<Counter, i128>,
+}
+
+impl Held {
+    /// Further quotas give back what they held.
+    pub(super) fn give_back(&mut self, own: &Self) {
+        for (id, amount) in &own.released {
+            *self.others.entry(*id).or_default() -= amount;
+            *self.released.entry(*id).or_default() += amount;
+        }
+        for (place, amount) in &own.of_counters {
+            *self.counters.entry(place.clone()).or_default() -= amount;
+        }
+    }
 }
 
 /// Its name, and the start of its span.

@@ -101,8 +101,7 @@ fn charges_add_up_over_any_cut_into_reports() {
     }
 }
 
-/// A client that uses no more than it was granted, as long as it may. It reports of one service at a time: of several in one
-/// request, the first may take an allowance that is held for the second.
+/// A client that uses no more than it was granted, as long as it may, of one service or two in a request.
 fn honest(dice: &mut Dice, list: &List) -> Step {
     let group = dice.one(&list.services).group;
     match dice.number(0, 9) {
@@ -113,11 +112,18 @@ fn honest(dice: &mut Dice, list: &List) -> Step {
         }
         3 if dice.chance(20) => Step::TopUp { micros: 1 + dice.magnitude(2_000_000) as i64 },
         _ => {
-            let used = Use::OfGrant(dice.one(&[0, 1, 30, 77, 99, 100, 100, 100]));
-            let up = dice.one(&[None, Some(100), Some(40)]);
-            let line = Line { group, used: Some(used), cut: None, up, wants: true };
+            let mut groups = vec![group];
+            let other = dice.one(&list.services).group;
+            if other != group && dice.chance(40) {
+                groups.push(other);
+            }
+            let mut line = |group| {
+                let used = Some(Use::OfGrant(dice.one(&[0, 1, 30, 77, 99, 100, 100, 100])));
+                Line { group, used, cut: None, up: dice.one(&[None, Some(100), Some(40)]), wants: true }
+            };
+            let lines = groups.into_iter().map(&mut line).collect();
             let (slot, ends) = (dice.number(1, SLOTS), dice.chance(5));
-            Step::Talk(Talk { slot, lines: vec![line], ends, told: true, late: 0, access: None })
+            Step::Talk(Talk { slot, lines, ends, told: true, late: 0, access: None })
         }
     }
 }

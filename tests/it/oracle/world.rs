@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use tollgate::{
     charging::{
         self, AccountChanged, AccountSpec, AccountState, Answer, BucketKind, ClientNeeds, Command, CreditCommand,
-        CreditKind, Decided, Event, EventAction, EventRequest, Interrogation, MemberNo, Outcome, Reply, RequestKind,
-        Retention, ServiceRequest, Session, SplitUsage, State, Subscription, Used, Verdict, Want, WantedUnits, decide,
+        CreditKind, Decided, Event, EventAction, EventRequest, Interrogation, MemberNo, Outcome, Quota, Reply,
+        RequestKind, Retention, ServiceRequest, Session, SplitUsage, State, Subscription, Used, Verdict, Want,
+        WantedUnits, decide,
     },
     ids::{AccountId, BucketId, QuotaKey, SessionKey},
     rating::{Attributes, Catalog},
@@ -224,11 +225,11 @@ impl World {
         self.state.session_by_id(SessionKey::of(id.as_bytes()), id.as_bytes())
     }
 
-    /// What is held, when a session's request gives back what it held for these groups.
-    fn held(&self, id: &str, groups: Option<&[u32]>) -> Held {
+    /// What is held, when a session gives back what it held for some quotas.
+    fn held(&self, id: &str, gives_back: impl Fn(&Quota) -> bool) -> Held {
         let mut held = Held::default();
         let own = self.session(id).into_iter().flat_map(|session| &session.quotas);
-        let own = own.filter(|quota| groups.is_none_or(|groups| groups.iter().any(|group| key(*group) == quota.key)));
+        let own = own.filter(|quota| gives_back(quota));
         for draw in own.flat_map(|quota| &quota.holds) {
             *held.released.entry(draw.bucket.0).or_default() += i128::from(draw.amount);
         }
@@ -240,6 +241,7 @@ impl World {
         for counter in self.account().profile.iter().flat_map(|profile| &profile.counters) {
             let released = held.released.get(&counter.id.0).unwrap_or(&0);
             let place = (counter.name.to_string(), counter.starts.secs());
+            held.of_counters.insert(place.clone(), *released);
             held.counters.insert(place, i128::from(counter.reserved) - released);
         }
         held
@@ -256,7 +258,7 @@ impl World {
             events: units_of(Kind::Events),
         };
         let _ = writeln!(self.story, "ccr-e {id} 1 0 debit rg={group} want={}", in_table(kind, units));
-        let mut held = self.held(&id, None);
+        let mut held = self.held(&id, |_| true);
         let stopped = self.account().state == AccountState::Stopped;
         let decided = self.execute(&Command::ChargeEvent(EventRequest {
             session_id: id.as_bytes(),
@@ -318,7 +320,9 @@ impl World {
         let _ = writeln!(self.story, "{told}");
         let groups: Vec<u32> = reports.iter().map(|report| report.group).collect();
         let ends = kind == RequestKind::Termination;
-        let mut held = self.held(&id, if ends { None } else { Some(&groups) });
+        // Each service gives back its own right before it pays; at the end also those that are not reported of.
+        let others = |quota: &Quota| ends && !groups.iter().any(|group| key(*group) == quota.key);
+        let mut held = self.held(&id, others);
         let interrogation = || Interrogation {
             session_id: id.as_bytes(),
             key: SessionKey::of(id.as_bytes()),
@@ -337,13 +341,19 @@ impl World {
             happened: (late > 0).then(|| Timestamp::from_secs(moment)),
             ..Interrogation::default()
         };
+        let own = groups.iter().enumerate().map(|(place, group)| {
+            let first = !groups[..place].contains(group);
+            self.held(&id, |quota| first && key(*group) == quota.key)
+        });
+        let own: Vec<Held> = own.collect();
         let (first, again) = (interrogation(), interrogation());
         let decided = self.execute(&Command::Interrogate(first));
         let repeated = decide(&self.state, &self.catalog, &Command::Interrogate(again), self.now());
         same("a copy's event", repeated.event.is_some(), false)?;
         let answer = answer(&decided)?;
         same("the verdict", answer.verdict, Verdict::Success)?;
-        for report in &reports {
+        for (report, own) in reports.iter().zip(own) {
+            held.give_back(&own);
             self.model.report(&mut held, &id, talk.access, moment, report);
         }
         self.compare_charges(&id, decided.event.as_ref(), &answer)?;

@@ -5,8 +5,8 @@
 //! ever, and so does a red-listed one whatever its plan says.
 
 use super::{
-    Account, AccountChanged, AccountState, Command, EventAction, Life, LifeStep, Notice, NoticeKind, Refusal,
-    ServiceRequest, State, Want, lifecycle, quota::Ledger,
+    Account, AccountChanged, AccountState, Command, EventAction, Life, LifeStep, Notice, NoticeKind, ProductStep,
+    Refusal, ServiceRequest, State, Want, lifecycle, products, quota::Ledger,
 };
 use crate::{
     rating::{Catalog, ContextId, Plan, Service},
@@ -86,22 +86,42 @@ pub(super) fn set_plan(
         Some(plan) if known.activated.is_none() && plan.activate_on_use => {
             AccountChanged { life: Some(Box::default()), ..AccountChanged::default() }
         }
-        Some(plan) if known.activated.is_none() => begin(account, Some(plan), now),
+        Some(plan) if known.activated.is_none() => begin(catalog, account, Some(plan), now),
         plan => {
             let validity = plan.and_then(|plan| plan.validity_secs).map(|secs| now.plus_secs(secs));
             let until = validity.map(|until| known.valid_until.map_or(until, |known| known.max(until)));
-            goes_on(state, account, &known, plan, until, now)
+            with_products(goes_on(state, account, &known, plan, until, now), catalog, account, plan, now)
         }
     };
     Ok(AccountChanged { plan: Some(plan.map(|plan| plan.name.clone())), ..changed })
 }
 
 /// What changes when an account's life begins.
-pub(super) fn begin(account: &Account, plan: Option<&Plan>, now: Timestamp) -> AccountChanged {
+pub(super) fn begin(catalog: &Catalog, account: &Account, plan: Option<&Plan>, now: Timestamp) -> AccountChanged {
     let until = plan.and_then(|plan| plan.validity_secs).map(|secs| now.plus_secs(secs));
     let life = valid_until(&Life { activated: Some(now), ..Life::default() }, plan, until, now);
     let notices = vec![told(account, LifeStep::Activated, until, now)];
-    AccountChanged { life: Some(Box::new(life)), notices, ..AccountChanged::default() }
+    let begun = AccountChanged { life: Some(Box::new(life)), notices, ..AccountChanged::default() };
+    with_products(begun, catalog, account, plan, now)
+}
+
+/// The products of a plan that the account does not have yet take effect next, as if they had been bought for this moment.
+fn with_products(
+    changed: AccountChanged,
+    catalog: &Catalog,
+    account: &Account,
+    plan: Option<&Plan>,
+    now: Timestamp,
+) -> AccountChanged {
+    let subscriptions = plan.map_or_else(Vec::new, |plan| products::of_plan(catalog, account, plan, now));
+    let told = subscriptions.iter().map(|subscription| NoticeKind::Product {
+        product: subscription.product.clone(),
+        subscription: subscription.no,
+        step: ProductStep::Bought,
+    });
+    let told = told.map(|kind| Notice { account: account.id, at: now, balance: account.balance(), kind });
+    let notices = changed.notices.into_iter().chain(told).collect();
+    AccountChanged { subscriptions, notices, ..changed }
 }
 
 /// Extends the validity of an account. One that has lapsed is brought back.

@@ -6,7 +6,7 @@ mod renew;
 
 use super::{Account, MemberNo, ProductStep, Refusal, Subscription, When, cycles, draft::Draft};
 use crate::{
-    rating::{Period, Product},
+    rating::{Catalog, Period, Plan, Product},
     time::Timestamp,
     units::Money,
 };
@@ -50,6 +50,27 @@ pub(super) fn buy(draft: &mut Draft<'_>, name: &str, member: MemberNo, start: Wh
     let begun = period::begin(draft, product, &subscription, now);
     begun
         .map_err(|unpayable| Refusal::NotPossible(format!("product `{name}` is not sold: {}", String::from(unpayable))))
+}
+
+/// The products of a plan that an account does not have yet, to take effect now. What they cost, and whether that can be
+/// paid, is for when they do.
+pub(super) fn of_plan(catalog: &Catalog, account: &Account, plan: &Plan, now: Timestamp) -> Vec<Subscription> {
+    let profile = account.profile.as_deref();
+    let known = profile.map_or(&[][..], |profile| &profile.subscriptions);
+    let missing = plan.products.iter().filter(|name| known.iter().all(|it| it.product != **name));
+    let first = profile.map_or(0, |profile| profile.next_subscription).max(1);
+    (first..)
+        .zip(missing.filter_map(|name| catalog.product(name)))
+        .map(|(no, product)| Subscription {
+            no,
+            product: product.name.clone(),
+            bought: now,
+            starts: now,
+            ends: product.lasts_secs.map(|secs| now.plus_secs(secs)),
+            trial_until: renew::trial(product, now),
+            ..Subscription::default()
+        })
+        .collect()
 }
 
 /// Changes a product for another.

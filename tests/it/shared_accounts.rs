@@ -21,7 +21,6 @@ use crate::{charging_property::CATALOG, store_crash::Dice, survival};
 
 const ACCOUNT: AccountId = AccountId(1);
 const DAY_SECS: u64 = 86_400;
-/// Half of the members have a limit of money, and half one of octets.
 
 fn identity(number: u64) -> Identity {
     Identity::new(IdentityKind::E164, &format!("86139{number:08}")).unwrap()

@@ -144,7 +144,7 @@ fn money(
     now: Timestamp,
 ) -> Decided {
     let bonus = match kind {
-        HistoryKind::TopUp => bonus::of_top_up(catalog, account, amount, now),
+        HistoryKind::TopUp | HistoryKind::Voucher => bonus::of_top_up(catalog, account, amount, now),
         _ => Bonus::default(),
     };
     let in_range = |money: Option<Money>| money.filter(|m| m.micros().unsigned_abs() <= BALANCE_MAX.unsigned_abs());

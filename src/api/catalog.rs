@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api, access,
+    by::Caller,
     convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, text},
     status::{answered, invalid, not_found, publish_refused},
     v1::{self, catalog_service_server::CatalogService, validate_catalog_response},
@@ -42,9 +43,9 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::PublishCatalogRequest>,
     ) -> Result<Response<v1::PublishCatalogResponse>, Status> {
-        let by = access::caller(&request)?.name.as_ref().into();
+        let caller = Caller::of(&request);
         answered("PublishCatalog", async {
-            let Published { publication, repeated } = self.publish(request.into_inner(), by).await?;
+            let Published { publication, repeated } = self.publish(request.into_inner(), caller).await?;
             Ok(v1::PublishCatalogResponse { version: Some(self.told(&publication)), repeated })
         })
         .await
@@ -76,7 +77,10 @@ impl CatalogService for Api {
         answered("WithdrawCatalog", async {
             self.check_journal()?;
             let number = request.get_ref().number;
-            let done = self.durable(self.store.withdraw(number)).await?.map_err(|error| publish_refused(&error))?;
+            let done = self
+                .durable(self.by(&Caller::of(&request), "WithdrawCatalog", "").withdraw(number))
+                .await?
+                .map_err(|error| publish_refused(&error))?;
             if !done.repeated {
                 tracing::info!(version = number, by = %access::caller(&request)?.name, "catalog withdrawn");
             }
@@ -116,7 +120,7 @@ async fn compiled(toml: String) -> Result<Result<Catalog, Vec<Problem>>, Status>
 }
 
 impl Api {
-    async fn publish(&self, request: v1::PublishCatalogRequest, by: Box<str>) -> Result<Published, Status> {
+    async fn publish(&self, request: v1::PublishCatalogRequest, caller: Caller) -> Result<Published, Status> {
         use v1::RunningSessions as Wire;
         self.check_journal()?;
         let sessions = match request.running_sessions() {
@@ -129,7 +133,8 @@ impl Api {
             at => Some(moment("activate_at_ms", at)?),
         };
         let request_id = name("request_id", &request.request_id)?.into();
-        let reason = text("reason", &request.reason, REASON_CHARS_MAX)?.into();
+        let reason: Box<str> = text("reason", &request.reason, REASON_CHARS_MAX)?.into();
+        let by = caller.name().into();
         let catalog = compiled(request.toml).await?.map_err(|problems| {
             let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
             invalid("toml", lines.join("\n"))
@@ -137,8 +142,9 @@ impl Api {
         self.fitness.check(&catalog).map_err(|why| Status::failed_precondition(format!("toml: {why}")))?;
         let publish = Publish { catalog: Arc::new(catalog), activates, sessions, by, reason, request_id };
         // A publication that drops old versions looks at every session.
-        let store = Arc::clone(&self.store);
-        let pending = tokio::task::spawn_blocking(move || store.publish(publish)).await;
+        let (api, why) = (self.clone(), publish.reason.clone());
+        let pending =
+            tokio::task::spawn_blocking(move || api.by(&caller, "PublishCatalog", &why).publish(publish)).await;
         let pending = pending.map_err(|_| Status::internal("the catalog could not be published"))?;
         let done = self.durable(pending).await?.map_err(|error| publish_refused(&error))?;
         if !done.repeated {

@@ -225,6 +225,12 @@ async fn versions_of_the_catalog_are_published_listed_and_compared() {
     assert_eq!(tollgate(&node, &later).await.unwrap(), "version 3, in force from 2099-11-30T16:00:00.000Z\n");
     assert_eq!(tollgate(&node, "catalog withdraw 3").await.unwrap(), "version 3 is withdrawn\n");
 
+    node.store.mark().wait_for(node.store.last_position()).await.unwrap();
+    node.store.write_trails().unwrap();
+    let trail = tollgate(&node, "audit list --target catalog_version_2").await.unwrap();
+    assert!(trail.contains("PublishCatalog") && trail.contains("autumn"), "{trail}");
+    let trail = tollgate(&node, "audit list --target catalog_version_3").await.unwrap();
+    assert!(trail.contains("PublishCatalog") && trail.contains("WithdrawCatalog"), "{trail}");
     let listed = tollgate(&node, "catalog list").await.unwrap();
     let states: Vec<&str> = listed.lines().skip(1).map(|line| line.split_whitespace().nth(1).unwrap()).collect();
     assert_eq!(states, ["withdrawn", "in_force", "superseded"], "{listed}");

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::{
-    CreateSubscriberError, Done, Redeemed, Store, TransferFailed, TransferOrder, execute::done, partition::Partition,
-    trails::Facts,
+    CreateSubscriberError, Done, Publish, PublishError, Published, Redeemed, Store, TransferFailed, TransferOrder,
+    execute::done, partition::Partition, trails::Facts,
 };
 use crate::{
     charging::{Command, CreditCommand, Decided, Outcome, Refusal, State, SubscriberSpec, VoucherBatch, decide_by},
@@ -13,6 +13,7 @@ use crate::{
         Disk, Pending, Position,
         record::{self, Audit},
     },
+    rating::Publication,
     time::Timestamp,
     units::Money,
 };
@@ -119,6 +120,42 @@ impl<D: Disk> Audited<'_, D> {
                 self.store.execute(cell, partition, command)
             }
         }
+    }
+
+    /// As [`Store::publish`].
+    ///
+    /// # Errors
+    /// It cannot be published like that; nothing has changed but the audit trail.
+    pub fn publish(&self, publish: Publish) -> Pending<Result<Published, PublishError>> {
+        let in_force = self.store.version().number();
+        let audit = |new: &Publication| {
+            let before = format!("{{\"in_force\":{in_force}}}");
+            let after = format!("{{\"activates\":\"{}\",\"sessions\":\"{:?}\"}}", new.activates, new.sessions);
+            self.audit(new.published, &format!("catalog version {}", new.number), (before.into(), after.into()), "")
+        };
+        let done = self.store.publish_by(publish, Some(&audit));
+        done.map(|done| self.catalog_refused(done, "catalog"))
+    }
+
+    /// As [`Store::withdraw`].
+    ///
+    /// # Errors
+    /// There is no such version, or it is too late; nothing has changed but the audit trail.
+    pub fn withdraw(&self, number: u32) -> Pending<Result<Published, PublishError>> {
+        let target = format!("catalog version {number}");
+        let audit = |known: &Publication| {
+            let at = known.withdrawn.unwrap_or(known.published);
+            self.audit(at, &target, ("{\"state\":\"pending\"}".into(), "{\"state\":\"withdrawn\"}".into()), "")
+        };
+        let done = self.store.withdraw_by(number, Some(&audit));
+        done.map(|done| self.catalog_refused(done, &target))
+    }
+
+    fn catalog_refused(&self, done: Result<Published, PublishError>, target: &str) -> Result<Published, PublishError> {
+        if let Err(error) = &done {
+            self.refused(target, &error.to_string());
+        }
+        done
     }
 
     /// As [`Store::credit`].

@@ -7,7 +7,11 @@ use arc_swap::ArcSwap;
 use super::Store;
 use crate::{
     charging::State,
-    journal::{Disk, Pending, Position, record, snapshot::CatalogsSnapshot},
+    journal::{
+        Disk, Pending, Position,
+        record::{self, Audit},
+        snapshot::CatalogsSnapshot,
+    },
     rating::{Catalog, Catalogs, Problem, Publication, RunningSessions, VERSIONS_KEPT, Version},
     time::Timestamp,
     units::Currency,
@@ -85,6 +89,9 @@ pub(super) struct Shelf {
     last: Mutex<Position>,
 }
 
+/// What the audit trail says of a publication, if a caller made it.
+pub(super) type AuditOf<'a> = Option<&'a dyn Fn(&Publication) -> Audit>;
+
 impl Shelf {
     fn lock(&self) -> MutexGuard<'_, Position> {
         // The versions are replaced as a whole: a panic elsewhere does not spoil them.
@@ -119,6 +126,10 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// It cannot be published like that; nothing has changed.
     pub fn publish(&self, publish: Publish) -> Pending<Result<Published, PublishError>> {
+        self.publish_by(publish, None)
+    }
+
+    pub(super) fn publish_by(&self, publish: Publish, audit: AuditOf<'_>) -> Pending<Result<Published, PublishError>> {
         let mut last = self.shelf.lock();
         let catalogs = self.catalogs();
         let now = catalogs.publication_time(self.clock.now());
@@ -152,7 +163,8 @@ impl<D: Disk> Store<D> {
             request_id: publish.request_id,
             withdrawn: None,
         };
-        let (publication, position) = self.put(&mut last, &catalogs, Version::new(publication, publish.catalog), now);
+        let version = Version::new(publication, publish.catalog);
+        let (publication, position) = self.put(&mut last, &catalogs, version, now, audit);
         Pending::new(Ok(Published { publication, repeated: false }), position)
     }
 
@@ -161,6 +173,10 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// There is no such version, or it is too late; nothing has changed.
     pub fn withdraw(&self, number: u32) -> Pending<Result<Published, PublishError>> {
+        self.withdraw_by(number, None)
+    }
+
+    pub(super) fn withdraw_by(&self, number: u32, audit: AuditOf<'_>) -> Pending<Result<Published, PublishError>> {
         let mut last = self.shelf.lock();
         let now = self.clock.now();
         let catalogs = self.catalogs();
@@ -177,7 +193,9 @@ impl<D: Disk> Store<D> {
         record::encode_withdrawn(number, now, &mut bytes);
         let rest = Arc::new(catalogs.withdrawn(number, now));
         let publication = Arc::new(Publication { withdrawn: Some(now), ..(**known).clone() });
-        let position = self.appender.append(&bytes, |_| self.shelf.current.store(rest));
+        let position = self.append_audited(bytes, audit.map(|audit| audit(&publication)), || {
+            self.shelf.current.store(rest);
+        });
         *last = position;
         Pending::new(Ok(Published { publication, repeated: false }), position)
     }
@@ -189,6 +207,7 @@ impl<D: Disk> Store<D> {
         catalogs: &Catalogs,
         version: Version,
         now: Timestamp,
+        audit: AuditOf<'_>,
     ) -> (Arc<Publication>, Position) {
         let publication = Arc::clone(&version.publication);
         let mut bytes = Vec::new();
@@ -196,9 +215,24 @@ impl<D: Disk> Store<D> {
         self.observer.published(&version.catalog);
         let all = self.without_unneeded(catalogs.with(version), now);
         // No request may go by it whose record comes before this one.
-        let position = self.appender.append(&bytes, |_| self.shelf.current.store(Arc::new(all)));
+        let position = self.append_audited(bytes, audit.map(|audit| audit(&publication)), || {
+            self.shelf.current.store(Arc::new(all));
+        });
         *last = position;
         (publication, position)
+    }
+
+    /// Journals a record with who caused it, if that was a caller, and makes it true.
+    fn append_audited(&self, mut bytes: Vec<u8>, audit: Option<Audit>, then: impl FnOnce()) -> Position {
+        if let Some(audit) = &audit {
+            record::encode_audit(audit, &mut bytes);
+        }
+        self.appender.append(&bytes, |position| {
+            then();
+            if let Some(audit) = audit {
+                self.trails.push_audit(position, audit);
+            }
+        })
     }
 
     /// Looks at every session only when there is something to be dropped: it takes each partition's lock for a while.
@@ -218,7 +252,7 @@ impl<D: Disk> Store<D> {
         let mut last = self.shelf.lock();
         let catalogs = self.catalogs();
         let now = version.publication.published;
-        self.put(&mut last, &catalogs, version, now);
+        self.put(&mut last, &catalogs, version, now, None);
     }
 
     pub(super) fn catalogs_snapshot(&self) -> CatalogsSnapshot {

@@ -98,6 +98,9 @@ impl BalanceService for Api {
             if let Some((_, refusal)) = returned.into_iter().find(|(id, _)| **id == *request_id) {
                 return Err(transfer_failed(&TransferFailed::Receiver(refusal)));
             }
+            // The background may have delivered it, and have had it come back: then it says so.
+            let again = self.store.send_transfer(order);
+            self.durable(again).await?.map_err(|failed| transfer_failed(&failed))?;
             Ok(v1::TransferResponse { balance: Some(money_of(balance, currency)), duplicate })
         })
         .await

@@ -36,7 +36,9 @@ impl access::AuditSink for RefusalTrail {
             .caller
             .map_or_else(|| ("unknown".to_owned(), String::new()), |it| (it.name.to_string(), it.role_names()));
         let address = refused.address.to_string();
-        let by = By { name: &name, role: &role, address: &address, method: refused.method, reason: "" };
+        // As the calls that are done are named.
+        let call = refused.method.rsplit('/').next().unwrap_or_default();
+        let by = By { name: &name, role: &role, address: &address, method: call, reason: "" };
         self.0.by(by).refused(refused.reason, refused.message);
     }
 }

@@ -54,7 +54,7 @@ impl Api {
         caller: &Caller,
         request: &v1::RemoveMemberRequest,
     ) -> Result<v1::RemoveMemberResponse, Status> {
-        let id = self.resolve("account", request.account.as_ref())?;
+        let id = by_id(request.account.as_ref())?;
         let subscriber = name("subscriber_id", &request.subscriber_id)?;
         let what = Manage::RemoveMember { subscriber };
         let duplicate =
@@ -67,7 +67,7 @@ impl Api {
         caller: &Caller,
         request: &v1::RemoveSubscriberRequest,
     ) -> Result<v1::RemoveSubscriberResponse, Status> {
-        let id = self.resolve("account", request.account.as_ref())?;
+        let id = by_id(request.account.as_ref())?;
         let subscriber = name("subscriber_id", &request.subscriber_id)?;
         let what = Manage::RemoveSubscriber { subscriber };
         let duplicate =
@@ -169,6 +169,15 @@ fn limit(field: &str, limit: &v1::MemberLimit, currency: Currency) -> Result<Mem
     Ok(MemberLimit { period, measure, amount })
 }
 
+/// An account by its id alone: an identity of the line that leaves would name nobody when the request is repeated, or
+/// somebody else.
+fn by_id(account: Option<&v1::AccountRef>) -> Result<AccountId, Status> {
+    match account.and_then(|account| account.by.as_ref()) {
+        Some(v1::account_ref::By::AccountId(id)) if *id > 0 => Ok(AccountId(*id)),
+        _ => Err(invalid("account.account_id", "is required: what leaves cannot name the account")),
+    }
+}
+
 fn member_of(account: &Account, member: &Member, now: Timestamp) -> v1::Member {
     let money = |micros| Some(money_of(Money::from_micros(micros), account.currency));
     let own = || account.buckets.iter().filter(|bucket| bucket.owner == member.no && bucket.is_valid(now));
@@ -182,6 +191,7 @@ fn member_of(account: &Account, member: &Member, now: Timestamp) -> v1::Member {
     });
     v1::Member {
         subscriber_id: member.subscriber.to_string(),
+        number: member.no.0,
         order: match member.order {
             PayOrder::OwnFirst => v1::PayOrder::OwnFirst,
             PayOrder::SharedFirst => v1::PayOrder::SharedFirst,

@@ -45,8 +45,8 @@ pub struct Create {
     #[arg(long, value_name = "AMOUNT", required_unless_present = "allowance", conflicts_with = "allowance")]
     money: Option<String>,
     /// ISO 4217 code of --money
-    #[arg(long, default_value = "CNY")]
-    currency: String,
+    #[arg(long, value_name = "CODE", required_unless_present = "allowance")]
+    currency: Option<String>,
     /// What each is worth: an allowance of the catalog
     #[arg(long, value_name = "NAME")]
     allowance: Option<String>,
@@ -116,7 +116,7 @@ async fn create(client: &Client, verb: Create, out: &mut Output<'_>) -> anyhow::
     }
     let Create { name, count, money, currency, allowance, days, reason, to } = verb;
     let value = match (money, allowance) {
-        (Some(amount), _) => Value::Money(v1::Money { currency, amount }),
+        (Some(amount), _) => Value::Money(v1::Money { currency: currency.unwrap_or_default(), amount }),
         (None, Some(allowance)) => Value::Allowance(allowance),
         (None, None) => bail!("--money or --allowance says what a voucher is worth"),
     };

@@ -108,7 +108,13 @@ impl<D: Disk> Audited<'_, D> {
         let about = About::Account(account);
         let execute =
             |cell: &mut Partition, partition, command: &Command<'_>| self.execute(cell, partition, command, &about);
-        self.store.redeem_voucher_by(code, account, request_id, execute)
+        let redeemed = self.store.redeem_voucher_by(code, account, request_id, execute);
+        redeemed.map(|redeemed| {
+            if let Err(refusal) = &redeemed {
+                self.refused(&about.to_string(), &refusal.to_string());
+            }
+            redeemed
+        })
     }
 
     /// Executes what is done in every partition: the first one's record says who asked for it.

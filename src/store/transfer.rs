@@ -141,7 +141,7 @@ impl<D: Disk> Store<D> {
         resumed
     }
 
-    fn remembers_request(&self, account: AccountId, request_id: &str) -> bool {
+    pub(super) fn remembers_request(&self, account: AccountId, request_id: &str) -> bool {
         self.lock(self.partition_of(account)).state.remembers_request(account, request_id)
     }
 }

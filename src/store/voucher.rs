@@ -111,7 +111,12 @@ impl<D: Disk> Store<D> {
             let (voucher, known) = cell.state.voucher(key).ok_or(Refusal::NoSuchVoucher)?;
             (voucher.clone(), known.batch.value.clone())
         };
+        let redeemed = "the voucher has been redeemed";
         let by = match &voucher.mark {
+            // The account has forgotten the credit: it would be given again.
+            VoucherMark::Redeemed(by) if !self.remembers_request(by.account, &voucher_receipt_id(&voucher)) => {
+                return Err(Refusal::NotPossible(redeemed.into()));
+            }
             VoucherMark::Open => return Err(Refusal::NotPossible("the voucher was given back: try again".into())),
             VoucherMark::OnTheWay(by) | VoucherMark::Redeemed(by) => by.clone(),
         };

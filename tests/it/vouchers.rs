@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tollgate::{
-    charging::{AccountSpec, AccountState, Command, Refusal, Retention, VoucherBatch, VoucherMark, VoucherValue},
+    charging::{
+        AccountSpec, AccountState, Command, CreditCommand, CreditKind, Refusal, Retention, VoucherBatch, VoucherMark,
+        VoucherValue,
+    },
     ids::{AccountId, VoucherCode},
     journal::{MemoryDisk, Pending},
     rating::Catalog,
@@ -100,7 +103,18 @@ fn a_voucher_is_redeemed_once() {
     let statuses = store.voucher_batches();
     assert_eq!((statuses.len(), statuses[0].count, statuses[0].open), (1, 20, 17));
 
-    clock.advance_secs(1_000_000);
+    // When the account has forgotten the credit, nobody gets it again.
+    let (before, retention) = (balance(&store, 1), Retention::default().request_id_secs);
+    clock.advance_secs(retention + 1);
+    let credit = CreditCommand {
+        account: AccountId(1),
+        kind: CreditKind::TopUp(Money::from_micros(1)),
+        currency: None,
+        request_id: "later",
+    };
+    durable(&store, store.credit(credit)).unwrap();
+    assert_eq!(redeem(&store, made[0], 1, "r1").unwrap_err().to_string(), other);
+    assert_eq!(balance(&store, 1), before + 1);
     assert_eq!(redeem(&store, made[5], 1, "r6").unwrap_err().to_string(), "the voucher has expired");
     store.check().unwrap();
 }

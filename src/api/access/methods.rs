@@ -38,9 +38,9 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.AccountService/ExtendValidity", Roles(&[Care, Operator])),
     ("tollgate.v1.AccountService/ListAccounts", READ),
     ("tollgate.v1.AccountService/SetMember", Roles(&[Provisioning, Care, Operator])),
-    ("tollgate.v1.AccountService/RemoveMember", Roles(&[Provisioning, Care, Operator])),
+    ("tollgate.v1.AccountService/RemoveMember", Roles(&[Provisioning, Operator])),
     ("tollgate.v1.AccountService/RemoveSubscriber", Roles(&[Provisioning, Operator])),
-    ("tollgate.v1.AccountService/ListMembers", READ_ACCOUNT),
+    ("tollgate.v1.AccountService/ListMembers", ALL),
     //
     ("tollgate.v1.BalanceService/TopUp", Roles(&[SelfService, Operator])),
     ("tollgate.v1.BalanceService/GrantAllowance", Roles(&[Provisioning, Care, Operator])),
@@ -69,7 +69,7 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.AuditService/GetAuditHead", Roles(&[Operator, Auditor])),
     //
     ("tollgate.v1.VoucherService/CreateVoucherBatch", OPERATE),
-    ("tollgate.v1.VoucherService/BlockVoucherBatch", Roles(&[Care, Operator])),
+    ("tollgate.v1.VoucherService/BlockVoucherBatch", OPERATE),
     ("tollgate.v1.VoucherService/RedeemVoucher", Roles(&[SelfService, Care, Operator])),
     ("tollgate.v1.VoucherService/ListVoucherBatches", READ),
     ("tollgate.v1.VoucherService/GetVoucher", READ),

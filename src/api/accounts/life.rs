@@ -1,6 +1,6 @@
 //! Plans, validity and terms of credit.
 
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{
     super::{
@@ -17,6 +17,10 @@ use crate::{
     ids::AccountId,
     time::Timestamp,
 };
+
+/// Request ids of what a creation does after it: no caller's has a control character.
+const CREATION_DAY: &str = "\u{1}creation cycle-day";
+const CREATION_PLAN: &str = "\u{1}creation plan";
 
 impl Api {
     pub(super) async fn give_plan(&self, caller: &Caller, request: &v1::SetPlanRequest) -> Result<v1::Account, Status> {
@@ -102,19 +106,21 @@ impl Api {
         request: &v1::CreateAccountRequest,
     ) -> Result<(), Status> {
         let reason = "creation";
-        let known = self.read_account(id).await?;
         let cycle_day = u8::try_from(request.cycle_day).unwrap_or(0);
-        let known_day = known.profile.as_ref().map_or(0, |profile| profile.cycle_day);
-        let known_plan = known.plan().map_or("", |plan| plan);
-        if !known_plan.is_empty() && known_plan != request.plan || known_day != 0 && known_day != cycle_day {
-            return Err(refused(&Refusal::AccountExists(id)));
-        }
+        // By what the creation said, not by what the account has become since.
+        let call = (caller, "CreateAccount");
+        let exists = |status: Status| match status.code() {
+            Code::FailedPrecondition => refused(&Refusal::AccountExists(id)),
+            _ => status,
+        };
         // The day first: the products of a plan go by it.
-        if known_day != cycle_day {
-            self.manage((caller, "CreateAccount"), id, reason, "", Manage::SetCycleDay(cycle_day)).await?;
+        if cycle_day != 0 {
+            let day = Manage::SetCycleDay(cycle_day);
+            self.manage(call, id, reason, CREATION_DAY, day).await.map_err(exists)?;
         }
-        if known_plan != request.plan {
-            self.manage((caller, "CreateAccount"), id, reason, "", Manage::SetPlan(Some(&request.plan))).await?;
+        if !request.plan.is_empty() {
+            let plan = Manage::SetPlan(Some(&request.plan));
+            self.manage(call, id, reason, CREATION_PLAN, plan).await.map_err(exists)?;
         }
         Ok(())
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::charging::{Account, AccountState, BucketKind, Session, State, VoucherValue};
+use crate::charging::{Account, AccountState, BucketKind, MemberNo, Profile, Session, State, VoucherValue};
 use crate::ids::{AccountId, SessionKey};
+use crate::time::Timestamp;
 use crate::units::Money;
 
 /// Octets of each side of a change: what is longer is only counted.
@@ -79,13 +80,56 @@ fn account(account: &Account) -> Facts {
             BucketKind::Money => json!({ "money": Money::from_micros(bucket.amount).to_string() }),
             BucketKind::Units(kind) => json!({ "name": &*bucket.name, kind.name(): bucket.amount }),
         };
+        if bucket.owner != MemberNo::SHARED || bucket.expires.is_some() {
+            let terms = json!({ "member": bucket.owner.0, "expires": moment(bucket.expires) });
+            facts.insert(format!("terms of bucket {}", bucket.id.0), terms);
+        }
         facts.insert(format!("bucket {}", bucket.id.0), holds);
+    }
+    if let Some(profile) = &account.profile {
+        add_profile(&mut facts, profile);
     }
     for subscriber in &account.subscribers {
         let identities: Vec<_> = subscriber.identities.iter().map(|identity| identity.text()).collect();
         facts.insert(format!("subscriber {}", subscriber.id), json!(identities));
     }
     Facts(facts)
+}
+
+fn add_profile(facts: &mut BTreeMap<String, Value>, profile: &Profile) {
+    let life = &profile.life;
+    facts.insert("plan".to_owned(), json!(profile.plan.as_deref()));
+    facts.insert("cycle_day".to_owned(), json!(profile.cycle_day));
+    facts.insert("activated".to_owned(), moment(life.activated));
+    facts.insert("valid_until".to_owned(), moment(life.valid_until));
+    facts.insert("lapsed".to_owned(), json!(life.lapsed));
+    facts.insert("ends".to_owned(), moment(life.ends));
+    for it in &profile.subscriptions {
+        let told = json!({
+            "product": &*it.product,
+            "member": it.member.0,
+            "starts": it.starts.to_string(),
+            "renews": moment(it.renews),
+            "ends": moment(it.ends),
+            "becomes": it.becomes.as_deref(),
+            "paused": it.paused,
+        });
+        facts.insert(format!("subscription {}", it.no), told);
+    }
+    for member in &profile.members {
+        let limits: Vec<_> = member.limits.iter().map(|limit| format!("{limit:?}")).collect();
+        let order = format!("{:?}", member.order);
+        let told = json!({ "subscriber": &*member.subscriber, "order": order, "limits": limits });
+        facts.insert(format!("member {}", member.no.0), told);
+    }
+    for transfer in &profile.transfers {
+        let told = json!({ "to": transfer.to.0, "amount": transfer.amount.to_string() });
+        facts.insert(format!("transfer {}", transfer.request_id), told);
+    }
+}
+
+fn moment(at: Option<Timestamp>) -> Value {
+    at.map_or(Value::Null, |at| json!(at.to_string()))
 }
 
 fn session(session: &Session) -> Facts {

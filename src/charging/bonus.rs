@@ -35,10 +35,11 @@ impl Bonus {
     }
 }
 
-pub(super) fn of_top_up(catalog: &Catalog, account: &Account, amount: Money, now: Timestamp) -> Bonus {
+/// What comes with a top-up. `first` = the id of the first bucket that a gift may have.
+pub(super) fn of_top_up(catalog: &Catalog, account: &Account, first: u32, amount: Money, now: Timestamp) -> Bonus {
     Bonus {
         life: validity(catalog, account, amount, now),
-        gifts: catalog.gift_for(amount).map_or_else(Vec::new, |gift| gifts(account, gift, amount, now)),
+        gifts: catalog.gift_for(amount).map_or_else(Vec::new, |gift| gifts(account, gift, first, amount, now)),
     }
 }
 
@@ -53,9 +54,10 @@ fn validity(catalog: &Catalog, account: &Account, amount: Money, now: Timestamp)
 
 /// The buckets of a gift. Money that does not run out joins what was given by the same name before. An account that has as
 /// many buckets as it may have gets none: its top-up is not refused for that.
-fn gifts(account: &Account, gift: &Gift, amount: Money, now: Timestamp) -> Vec<Bucket> {
-    let mut room = ACCOUNT_BUCKETS_MAX.saturating_sub(account.buckets.iter().filter(|it| !it.is_spent(now)).count());
-    let mut next = account.next_bucket;
+fn gifts(account: &Account, gift: &Gift, first: u32, amount: Money, now: Timestamp) -> Vec<Bucket> {
+    let shared = account.buckets.iter().filter(|it| it.owner == MemberNo::SHARED && !it.is_spent(now)).count();
+    let mut room = ACCOUNT_BUCKETS_MAX.saturating_sub(shared);
+    let mut next = first;
     let mut gifts = Vec::new();
     if let Some(money) = money(gift, amount, now) {
         let joined = |known: &&Bucket| {

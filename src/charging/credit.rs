@@ -90,7 +90,8 @@ fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
         CreditKind::MemberTopUp { subscriber, amount } => {
             known.kind == HistoryKind::TopUp
                 && known.amount == amount.micros()
-                && bucket.is_some_and(|bucket| *bucket.name == *name_of_own(subscriber))
+                // Of money that is used up and gone, nobody knows any more whose it was.
+                && bucket.is_none_or(|bucket| *bucket.name == *name_of_own(subscriber))
         }
         CreditKind::Transfer { amount, .. } => known.kind == HistoryKind::TransferIn && known.amount == amount.micros(),
         CreditKind::Voucher { amount, .. } => known.kind == HistoryKind::Voucher && known.amount == amount.micros(),
@@ -144,7 +145,11 @@ fn money(
     now: Timestamp,
 ) -> Decided {
     let bonus = match kind {
-        HistoryKind::TopUp | HistoryKind::Voucher => bonus::of_top_up(catalog, account, amount, now),
+        HistoryKind::TopUp | HistoryKind::Voucher => {
+            // A member's first own money takes an id before what is given beside it.
+            let own = u32::from(matches!(command.kind, CreditKind::MemberTopUp { .. }));
+            bonus::of_top_up(catalog, account, account.next_bucket.saturating_add(own), amount, now)
+        }
         _ => Bonus::default(),
     };
     let in_range = |money: Option<Money>| money.filter(|m| m.micros().unsigned_abs() <= BALANCE_MAX.unsigned_abs());

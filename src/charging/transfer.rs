@@ -20,9 +20,9 @@ const ON_THE_WAY_MAX: usize = 64;
 pub(super) const RETURNED: &str = "transfer returned: ";
 
 /// The request id under which a transfer is credited to its receiver. No caller's id has a control character, so none is
-/// ever the same.
-pub fn receipt_id(from: AccountId, request_id: &str) -> String {
-    format!("\u{1}transfer {from} {request_id}")
+/// ever the same; and the moment of its sending tells it from one with the same id that both have forgotten, or one of them.
+pub fn receipt_id(from: AccountId, transfer: &Transfer) -> String {
+    format!("\u{1}transfer {from} {} {}", transfer.at.millis(), transfer.request_id)
 }
 
 pub(super) fn in_short(to: AccountId, amount: Money) -> String {

@@ -109,7 +109,7 @@ impl<D: Disk> Store<D> {
         };
         let mut returned = Vec::new();
         for transfer in on_the_way {
-            let receipt = receipt_id(from, &transfer.request_id);
+            let receipt = receipt_id(from, &transfer);
             let kind = CreditKind::Transfer { amount: transfer.amount, from };
             let credit = CreditCommand { account: transfer.to, kind, currency: None, request_id: &receipt };
             // In the journal it stands behind the sending, so it can never survive a crash that the sending does not.

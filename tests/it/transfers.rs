@@ -80,7 +80,7 @@ fn all_money(store: &Store<MemoryDisk>) -> i64 {
         for account in state.accounts() {
             sum += account.balance().micros();
             let sent = account.profile.iter().flat_map(|profile| &profile.transfers);
-            on_the_way.extend(sent.map(|it| (it.to, receipt_id(account.id, &it.request_id), it.amount.micros())));
+            on_the_way.extend(sent.map(|it| (it.to, receipt_id(account.id, it), it.amount.micros())));
         }
     });
     for (to, receipt, amount) in on_the_way {
@@ -109,6 +109,20 @@ fn money_arrives_once_whoever_asks_how_often() {
     assert_eq!(to_itself, "an account cannot send money to itself");
     assert_eq!(all_money(&store), ACCOUNTS as i64 * OPENING);
     store.check().unwrap();
+}
+
+#[test]
+fn an_id_that_the_sender_has_forgotten_sends_again() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
+    let (_, store) = new_store(&clock);
+    let given = order(&store, 1, 2, 1_000_000, "rent");
+    transfer(&store, given).unwrap();
+    clock.advance_secs(Retention::default().request_id_secs + 1);
+    // The sender forgets with what happens next to it; the receiver, where nothing happens, does not.
+    transfer(&store, order(&store, 1, 3, 1, "else")).unwrap();
+    assert_eq!(transfer(&store, given), Ok((Money::from_micros(7_999_999), false)));
+    assert_eq!((balance(&store, 1), balance(&store, 2)), (7_999_999, 12_000_000));
+    assert_eq!(all_money(&store), ACCOUNTS as i64 * OPENING);
 }
 
 #[test]

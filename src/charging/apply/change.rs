@@ -180,7 +180,7 @@ impl Moved {
 pub(super) fn give(account: &mut Account, event: &Credited, keep: usize) -> i128 {
     let mut moved = Moved::default();
     if !event.gifts.is_empty() {
-        account.buckets.retain(|bucket| !bucket.is_spent(event.at));
+        account.buckets.retain(|bucket| bucket.subscription != 0 || !bucket.is_spent(event.at));
     }
     for gift in &event.gifts {
         match account.bucket_mut(gift.id) {

@@ -139,7 +139,9 @@ impl<'a> Draft<'a> {
         let balance = ledger.balance();
         let notice = |kind| Notice { account: before.id, at: self.now, balance, kind };
         let mut notices: Vec<Notice> = std::mem::take(&mut self.told).into_iter().map(notice).collect();
-        let takes = self.changed.entries.iter().any(|entry| entry.amount < 0);
+        // A bucket that is known gets other terms only when it runs out.
+        let runs_out = self.changed.buckets.iter().any(|bucket| before.bucket(bucket.id).is_some());
+        let takes = runs_out || self.changed.entries.iter().any(|entry| entry.amount < 0);
         if takes {
             // What ran out was not used: no threshold of an allowance is crossed by it.
             let money = before.buckets.iter().filter(|bucket| bucket.kind == BucketKind::Money);

@@ -141,7 +141,8 @@ impl<D: Disk> Store<D> {
         resumed
     }
 
-    pub(super) fn remembers_request(&self, account: AccountId, request_id: &str) -> bool {
+    /// Whether an account has answered a request with this id, as far as is remembered.
+    pub fn remembers_request(&self, account: AccountId, request_id: &str) -> bool {
         self.lock(self.partition_of(account)).state.remembers_request(account, request_id)
     }
 }

@@ -117,10 +117,14 @@ impl Api {
         if cycle_day != 0 {
             let day = Manage::SetCycleDay(cycle_day);
             self.manage(call, id, reason, CREATION_DAY, day).await.map_err(exists)?;
+        } else if self.store.remembers_request(id, CREATION_DAY) {
+            return Err(refused(&Refusal::AccountExists(id)));
         }
         if !request.plan.is_empty() {
             let plan = Manage::SetPlan(Some(&request.plan));
             self.manage(call, id, reason, CREATION_PLAN, plan).await.map_err(exists)?;
+        } else if self.store.remembers_request(id, CREATION_PLAN) {
+            return Err(refused(&Refusal::AccountExists(id)));
         }
         Ok(())
     }

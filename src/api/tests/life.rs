@@ -44,6 +44,10 @@ async fn an_account_is_created_with_its_plan_and_its_cycle_day() {
     ] {
         refused(accounts.create_account(other).await, Code::AlreadyExists, "account 7");
     }
+    // What an operator changes since is not changed back by a repetition.
+    accounts.set_plan(set_plan(7, "")).await.unwrap();
+    let again = accounts.create_account(request.clone()).await.unwrap().into_inner().account.unwrap();
+    assert_eq!(again.plan, "");
     // A creation that was interrupted before the plan is finished by its repetition.
     accounts.create_account(new_account(8, "8")).await.unwrap();
     let made = accounts.create_account(with_plan(8, "starter")).await.unwrap().into_inner().account.unwrap();

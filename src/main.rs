@@ -1,6 +1,6 @@
 //! The `tollgate` binary: arguments, configuration, runtime, exit code.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tollgate::{
@@ -46,6 +46,15 @@ enum Command {
     },
     /// Generates load and measures answers.
     Load(load::LoadOptions),
+    /// Recomputes the whole store from its files and checks that it is consistent; changes nothing.
+    Verify(cli::journal::Files),
+    /// The files of a store: verify, show and count what is in them; changes nothing.
+    Journal {
+        #[command(flatten)]
+        files: cli::journal::Files,
+        #[command(subcommand)]
+        verb: cli::journal::JournalVerb,
+    },
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -103,6 +112,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             unless_closed(cli::say(text))?;
             return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Verify(files) => cli::journal::verify(&files, &mut io::stdout().lock())?,
+        Command::Journal { files, verb } => cli::journal::run(&files, &verb, &mut io::stdout().lock())?,
         Command::Admin(command) => cli::run(command).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ pub(super) mod account;
 pub(super) mod arbitrary;
 mod audit;
 pub(super) mod catalogs;
+mod described;
 pub(super) mod numbers;
 pub(super) mod proto;
 pub(super) mod rare;
@@ -20,8 +21,11 @@ pub(super) mod writer;
 
 use prost::Message as _;
 
-pub use self::audit::Audit;
 use self::writer::Writer;
+pub use self::{
+    audit::Audit,
+    described::{Described, describe},
+};
 use crate::{charging::Event, ids::PartitionId, rating::Publication, time::Timestamp};
 
 /// What a record tells of.

@@ -10,6 +10,7 @@ mod checkpoint;
 mod clients;
 mod execute;
 mod index;
+mod inspect;
 mod outbox;
 mod partition;
 mod query;
@@ -27,6 +28,7 @@ pub use self::{
     checkpoint::{CheckpointError, CheckpointReport},
     execute::{CreateSubscriberError, Done, Observer, SilentObserver},
     index::IdentityIndex,
+    inspect::{InspectError, Inspection, inspect},
     outbox::{Consumer, CursorTooOld, Outbox},
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},

@@ -103,7 +103,7 @@ fn a_flipped_bit_anywhere_is_found_or_harmless() {
     let (sound, whole) = (files(&disk), look(&disk).unwrap());
     let (mut found, mut last_batch, mut harmless) = (0, 0, 0);
     for (name, bytes) in &sound {
-        for at in 0..bytes.len() {
+        for (at, &byte) in bytes.iter().enumerate() {
             let mut damaged = sound.clone();
             damaged.get_mut(name).unwrap()[at] ^= 1 << (at % 8);
             match look(&of(&damaged)) {
@@ -121,13 +121,13 @@ fn a_flipped_bit_anywhere_is_found_or_harmless() {
                 Ok(after) => {
                     let same = Inspection { torn_tail: None, ..after };
                     assert_eq!(same, whole, "{name} at {at}");
-                    assert!(name.starts_with("spare-") || bytes[at] == 0, "{name} at {at}");
+                    assert!(name.starts_with("spare-") || byte == 0, "{name} at {at}");
                     harmless += 1;
                 }
             }
         }
     }
-    let used: usize = sound.iter().map(|(_, bytes)| bytes.iter().filter(|byte| **byte != 0).count()).sum();
+    let used: usize = sound.values().map(|bytes| bytes.iter().filter(|byte| **byte != 0).count()).sum();
     assert!(found > used / 2 && harmless > 0, "{found} found, {harmless} harmless, {used} octets in use");
     assert!(last_batch < 512, "{last_batch} octets of the last batch");
 }

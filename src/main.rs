@@ -46,6 +46,10 @@ enum Command {
     },
     /// Generates load and measures answers.
     Load(load::LoadOptions),
+    /// Copies the store, in use or not, to a new directory, and verifies the copy.
+    Backup(cli::copy::Backup),
+    /// Brings a store back from a backup, or what is whole of a damaged one: all of it, or up to a moment or a record.
+    Restore(cli::copy::Restore),
     /// Recomputes the whole store from its files and checks that it is consistent; changes nothing.
     Verify(cli::journal::Files),
     /// The files of a store: verify, show and count what is in them; changes nothing.
@@ -112,6 +116,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             unless_closed(cli::say(text))?;
             return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Backup(verb) => cli::copy::backup(&verb, &mut io::stdout().lock())?,
+        Command::Restore(verb) => cli::copy::restore(&verb, &mut io::stdout().lock())?,
         Command::Verify(files) => cli::journal::verify(&files, &mut io::stdout().lock())?,
         Command::Journal { files, verb } => cli::journal::run(&files, &verb, &mut io::stdout().lock())?,
         Command::Admin(command) => cli::run(command).await?,

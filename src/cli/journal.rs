@@ -1,6 +1,10 @@
 //! `journal`, `verify`: the files of a store, looked at without a server, or beside one; nothing is changed.
 
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -90,7 +94,20 @@ pub fn run(files: &Files, verb: &JournalVerb, out: &mut dyn io::Write) -> anyhow
         JournalVerb::Dump(which) => dump(&disk, which, out),
         JournalVerb::Stats => stats(&disk, out),
     });
-    done.with_context(|| directory.display().to_string())
+    done.with_context(|| directory.display().to_string()).map_err(|error| with_way_out(error, &directory, &disk))
+}
+
+/// Damage of the journal is told with what is whole, and how that comes back.
+fn with_way_out(error: anyhow::Error, directory: &Path, disk: &FileDisk) -> anyhow::Error {
+    let is_damage = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(JournalError::Corrupt { file, .. }) if file.starts_with("journal-")));
+    match Look::whole(disk) {
+        Ok(last) if is_damage => anyhow::anyhow!(
+            "{error:#}\nrecords up to {last} are whole; with another `store.directory`, they come back by: tollgate restore \
+             --from {} --until {last}",
+            directory.display()
+        ),
+        _ => error,
+    }
 }
 
 /// Runs `verify`: recovers the store in memory, by two ways where there are two, and checks all invariants.
@@ -102,7 +119,8 @@ pub fn verify(files: &Files, out: &mut dyn io::Write) -> anyhow::Result<()> {
     let (directory, disk) = files.look()?;
     let progress = |records| complain(format_args!("{records} records applied"));
     let found = inspect(&disk, app::settings(&checked.config), &checked.catalog, progress)
-        .with_context(|| directory.display().to_string())?;
+        .with_context(|| directory.display().to_string())
+        .map_err(|error| with_way_out(error, &directory, &disk))?;
     let currency = checked.catalog.currency();
     Output::new(out, files.json).object(|| inspection_json(&found, currency), || inspection_text(&found, currency))?;
     Ok(())
@@ -319,17 +337,15 @@ fn each_record(
     mut visit: impl FnMut(Position, &[u8]) -> Result<(), JournalError>,
 ) -> anyhow::Result<()> {
     let mut read = 0u64;
-    let mut last = after;
-    journal
-        .read(after, &mut |position, bytes| {
-            visit(position, bytes)?;
-            (read, last) = (read + 1, position);
-            if read.is_multiple_of(PROGRESS_EVERY) {
-                complain(format_args!("{read} records read"));
-            }
-            Ok(())
-        })
-        .with_context(|| format!("records up to {last} are whole; from {} on", last.next()))
+    journal.read(after, &mut |position, bytes| {
+        visit(position, bytes)?;
+        read += 1;
+        if read.is_multiple_of(PROGRESS_EVERY) {
+            complain(format_args!("{read} records read"));
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 fn torn_json(torn: &TornTail) -> serde_json::Value {

@@ -6,6 +6,7 @@ mod balance;
 mod catalog;
 pub mod check;
 mod client;
+pub mod copy;
 pub mod demo;
 mod events;
 pub mod gateway;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Disk, JournalError, Position, ReadJournal as _, TornTail, Visit, epoch,
     read::Segments,
-    recovery::{End, look_for_end},
+    recovery::look_for_end,
     segment::{self, Segment},
 };
 
@@ -14,7 +14,8 @@ pub struct Look<D: Disk> {
     /// Oldest first; never empty.
     segments: Vec<Arc<Segment<D::File>>>,
     oldest: Position,
-    end: End,
+    last: Position,
+    torn: Option<TornTail>,
 }
 
 /// One file of a journal.
@@ -34,17 +35,44 @@ impl<D: Disk> Look<D> {
     /// # Errors
     /// There is no journal, or its last segment is damaged.
     pub fn open(disk: &D) -> Result<Self, JournalError> {
-        let segments = segment::open_all(disk)?;
-        let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
-            let what = "the journal's directory has no segment";
-            return Err(JournalError::io(what)(std::io::ErrorKind::NotFound.into()));
-        };
-        let (oldest, end) = (first.first, look_for_end(last)?);
+        let look = Self::up_to(disk, Position::ZERO)?;
+        let Some(segment) = look.segments.last() else { return Ok(look) };
+        let end = look_for_end(segment)?;
         // It is stored before anything of it is written.
         if end.epoch > epoch::load(disk)? {
             return Err(epoch::behind(end.epoch));
         }
-        Ok(Self { segments: segments.into_iter().map(Arc::new).collect(), oldest, end })
+        let (last, torn) = (end.last, end.torn);
+        Ok(Self { last, torn, ..look })
+    }
+
+    /// Only up to a record: whether what follows is damaged does not count.
+    ///
+    /// # Errors
+    /// There is no journal.
+    pub fn up_to(disk: &D, last: Position) -> Result<Self, JournalError> {
+        let segments = segment::open_all(disk)?;
+        let Some(first) = segments.first() else {
+            let what = "the journal's directory has no segment";
+            return Err(JournalError::io(what)(std::io::ErrorKind::NotFound.into()));
+        };
+        let oldest = first.first;
+        Ok(Self { segments: segments.into_iter().map(Arc::new).collect(), oldest, last, torn: None })
+    }
+
+    /// The last record before the first damage, if there is any; of a sound journal its last.
+    ///
+    /// # Errors
+    /// There is no journal.
+    pub fn whole(disk: &D) -> Result<Position, JournalError> {
+        let everything = Self::up_to(disk, Position(u64::MAX))?;
+        let mut last = Position(everything.oldest.0.saturating_sub(1));
+        // It ends in an error in any case: there are not so many records.
+        let _ = everything.read(last, &mut |position, _| {
+            last = position;
+            Ok(())
+        });
+        Ok(last)
     }
 
     /// The oldest record that is there.
@@ -54,12 +82,12 @@ impl<D: Disk> Look<D> {
 
     /// The last one.
     pub fn last(&self) -> Position {
-        self.end.last
+        self.last
     }
 
     /// A batch at the end that is not whole: a crash interrupted it, or it is being written. Nothing in it was answered.
     pub fn torn_tail(&self) -> Option<&TornTail> {
-        self.end.torn.as_ref()
+        self.torn.as_ref()
     }
 
     /// The files, oldest first.
@@ -72,6 +100,6 @@ impl<D: Disk> Look<D> {
     /// # Errors
     /// Records are missing or damaged, or the visitor refuses one.
     pub fn read(&self, after: Position, visit: Visit<'_>) -> Result<(), JournalError> {
-        Segments::new(self.segments.clone()).read(after, self.end.last, visit)
+        Segments::new(self.segments.clone()).read(after, self.last, visit)
     }
 }

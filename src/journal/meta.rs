@@ -83,6 +83,14 @@ impl Meta {
         Self::decode(&stored, Origin { state_id: 0, secret: [0; 2] }).map(|(stored, _)| stored).ok_or_else(unreadable)
     }
 
+    /// Makes a copy of the store, by this, whole: until then nothing opens it.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn store(self, disk: &impl Disk) -> Result<(), JournalError> {
+        replace_small(disk, FILE, &self.encode()).map_err(JournalError::io(FILE))
+    }
+
     fn encode(self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(self.format.to_le_bytes());

@@ -8,6 +8,7 @@ mod audited;
 mod catalogs;
 mod checkpoint;
 mod clients;
+mod copy;
 mod execute;
 mod index;
 mod inspect;
@@ -26,6 +27,7 @@ pub use self::{
     audited::{Audited, By},
     catalogs::{PENDING_MAX, Publish, PublishError, Published},
     checkpoint::{CheckpointError, CheckpointReport},
+    copy::{Copied, CopyError, Directories, Until, copy},
     execute::{CreateSubscriberError, Done, Observer, SilentObserver},
     index::IdentityIndex,
     inspect::{InspectError, Inspection, inspect},

@@ -10,7 +10,7 @@ use tollgate::{
     ids::AccountId,
     journal::{Disk as _, MemoryDisk, Position},
     rating::Catalog,
-    store::{InspectError, Inspection, Settings, SilentObserver, Store, inspect},
+    store::{CopyError, Directories, InspectError, Inspection, Settings, SilentObserver, Store, Until, copy, inspect},
     time::{ManualClock, Timestamp},
     units::Money,
 };
@@ -155,4 +155,80 @@ fn a_missing_file_is_found() {
         let spare = name.starts_with("checkpoint-");
         assert_eq!(inspected.is_ok(), spare, "{name}: {inspected:?}");
     }
+}
+
+fn copied(disk: &MemoryDisk, until: Until) -> Result<MemoryDisk, CopyError> {
+    let to = MemoryDisk::new();
+    let of = |disk: &MemoryDisk| Directories { store: disk.clone(), records: None, audit: None };
+    copy(&of(disk), &of(&to), until, settings(), |_| {}).map(|_| to)
+}
+
+#[test]
+fn a_copy_is_the_store_as_it_was_at_any_record_it_goes_back_to() {
+    let (accounts, parts) = (ACCOUNTS, [10, 20, 30, 40]);
+    let disk = used(1_000_000, &parts);
+    let whole = look(&disk).unwrap();
+    let copy = copied(&disk, Until::End).unwrap();
+    let found = look(&copy).unwrap();
+    assert_eq!((found.last, found.credited, found.balances), (whole.last, whole.credited, whole.balances));
+    // A store like any other: it is opened, used, and remembers what it was told before.
+    let store = open(&copy);
+    let currency = Some(store.catalog().currency());
+    let top_up = |request_id| {
+        let kind = CreditKind::TopUp(Money::from_micros(1_000_000));
+        store.credit(CreditCommand { account: AccountId(100 % ACCOUNTS + 1), kind, currency, request_id })
+    };
+    drop((top_up("t100"), top_up("new")));
+    store.check().unwrap();
+    drop(store);
+    assert_eq!(look(&copy).unwrap().credited, whole.credited + 1_000_000);
+
+    // One record for the catalog, one for each account, then one for each top-up.
+    let oldest = whole.checkpoints[0];
+    for last in oldest.0..=whole.last.0 {
+        let found = look(&copied(&disk, Until::Position(Position(last))).unwrap()).unwrap();
+        let top_ups = i128::from(last - 1 - accounts);
+        assert_eq!((found.last.0, found.credited), (last, i128::from(accounts) * 10_000_000 + top_ups * 1_000_000));
+    }
+    let early = copied(&disk, Until::Position(Position(oldest.0 - 1))).unwrap_err();
+    assert!(matches!(early, CopyError::TooEarly { oldest: told } if told == oldest), "{early}");
+    let late = copied(&disk, Until::Position(whole.last.next())).unwrap_err();
+    assert!(matches!(late, CopyError::TooLate(last) if last == whole.last), "{late}");
+    let moment = |secs| copied(&disk, Until::Moment(Timestamp::from_secs(secs)));
+    assert_eq!(look(&moment(1_000_000).unwrap()).unwrap().credited, whole.credited);
+    assert!(matches!(moment(999_999), Err(CopyError::TooEarly { .. })));
+}
+
+#[test]
+fn what_is_whole_of_a_damaged_store_comes_back() {
+    let disk = used(1_000_000, &[10, 20, 30, 40]);
+    let (whole, mut damaged) = (look(&disk).unwrap(), files(&disk));
+    // After the newest checkpoint, and another segment behind it.
+    let name = damaged.keys().rev().filter(|name| name.starts_with("journal-")).nth(1).unwrap().clone();
+    damaged.get_mut(&name).unwrap()[40] ^= 1;
+    let damaged = of(&damaged);
+    assert!(matches!(copied(&damaged, Until::End), Err(CopyError::Recovery(_))));
+    let first: u64 = name.strip_prefix("journal-").unwrap().strip_suffix(".log").unwrap().parse().unwrap();
+    let saved = look(&copied(&damaged, Until::Position(Position(first - 1))).unwrap()).unwrap();
+    assert_eq!(saved.last.0, first - 1);
+    assert!(saved.credited < whole.credited);
+
+    // Without the newest checkpoint nothing is lost: the journal after the older one is there.
+    let mut damaged = files(&disk);
+    let newest = damaged.keys().rfind(|name| name.starts_with("checkpoint-")).unwrap().clone();
+    damaged.get_mut(&newest).unwrap()[100] ^= 1;
+    let damaged = of(&damaged);
+    assert!(look(&damaged).is_err());
+    assert_eq!(look(&copied(&damaged, Until::End).unwrap()).unwrap().credited, whole.credited);
+}
+
+#[test]
+fn a_copy_never_lands_on_anything() {
+    let disk = used(1, &[3]);
+    let to = used(2, &[3]);
+    let before = files(&to);
+    let of = |disk: &MemoryDisk| Directories { store: disk.clone(), records: None, audit: None };
+    let refused = copy(&of(&disk), &of(&to), Until::End, settings(), |_| {});
+    assert!(matches!(refused, Err(CopyError::NotEmpty(_))));
+    assert_eq!(files(&to), before);
 }

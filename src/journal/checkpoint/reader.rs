@@ -66,7 +66,11 @@ impl<F: DiskFile> CheckpointReader<F> {
         Ok(true)
     }
 
-    fn open<D: Disk<File = F>>(disk: &D, position: Position) -> Result<Self, JournalError> {
+    /// The checkpoint of a position.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn open<D: Disk<File = F>>(disk: &D, position: Position) -> Result<Self, JournalError> {
         let name = name_of(position);
         let file = disk.open(&name).map_err(JournalError::io(&name))?;
         let length = file.length().map_err(JournalError::io(&name))?;

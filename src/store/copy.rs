@@ -129,6 +129,11 @@ pub fn copy<D: Disk, T: Disk>(
     Ok(Copied { checkpoint, last, records, lines })
 }
 
+/// Ends a reading.
+#[derive(Debug, thiserror::Error)]
+#[error("later than what was asked for")]
+struct Over;
+
 /// The last record of a copy.
 fn end_of<D: Disk>(journal: &Look<D>, until: Until) -> Result<Position, CopyError> {
     match until {
@@ -137,15 +142,19 @@ fn end_of<D: Disk>(journal: &Look<D>, until: Until) -> Result<Position, CopyErro
         Until::Position(position) => Ok(position),
         Until::Moment(moment) => {
             let mut last = Position(journal.oldest().0.saturating_sub(1));
-            let mut is_over = false;
-            journal.read(last, &mut |position, bytes| {
-                if !is_over {
-                    let record = record::describe(bytes).map_err(|error| JournalError::rejected(position, error))?;
-                    is_over = record.at > moment;
-                    last = if is_over { last } else { position };
+            let done = journal.read(last, &mut |position, bytes| {
+                let record = record::describe(bytes).map_err(|error| JournalError::rejected(position, error))?;
+                if record.at > moment {
+                    return Err(JournalError::rejected(position, Over));
                 }
+                last = position;
                 Ok(())
-            })?;
+            });
+            match done {
+                // What comes later need not be whole.
+                Err(JournalError::Rejected { source, .. }) if source.is::<Over>() => {}
+                done => done?,
+            }
             Ok(last)
         }
     }
@@ -218,7 +227,7 @@ fn copy_journal<D: Disk, T: Disk>(
         batch.clear(BATCH_BYTES);
         Ok(())
     };
-    journal.read(after, &mut |position, bytes| {
+    journal.read(after, &mut |_, bytes| {
         batch.push(bytes);
         copied += 1;
         if copied.is_multiple_of(PROGRESS_EVERY) {

@@ -99,7 +99,7 @@ fn a_sound_store_is_consistent_by_two_ways_and_stays_as_it_is() {
 
 #[test]
 fn a_flipped_bit_anywhere_is_found_or_harmless() {
-    let disk = used(1_000_000, &[4, 4, 4]);
+    let disk = used(1_000_000, &[2, 2, 2]);
     let (sound, whole) = (files(&disk), look(&disk).unwrap());
     let (mut found, mut last_batch, mut harmless) = (0, 0, 0);
     for (name, bytes) in &sound {

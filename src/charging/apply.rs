@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 use super::{
     Account, AccountState, Answer, BucketKind, Client, Closed, ClosingCause, Credited, DebitRef, Draw, Event,
     EventAction, EventCharged, Grown, HistoryKind, HistoryLine, Interrogated, LifeStep, Notice, NoticeKind,
-    OrphanUsage, Quota, RememberedCredit, RememberedEvent, RequestKind, Retention, Session, State, Step,
+    OrphanUsage, Quota, Reheld, RememberedCredit, RememberedEvent, RequestKind, Retention, Session, State, Step,
     history::unit_kind,
     refund,
     state::{event_key, report_key},
@@ -122,6 +122,7 @@ impl State {
         for step in &event.steps {
             self.apply_step(event, step);
         }
+        self.rehold(event.account, &event.reheld);
         self.apply_notices(event.account, &event.notices);
         self.wake(&event.wake, event.at);
         let moved = event.moved_to.as_ref().map(|to| (self.intern(&to.host), self.intern(&to.realm)));
@@ -195,10 +196,7 @@ impl State {
         }
         quota.granted = step.granted;
         quota.used = quota.used.saturating_add(step.used);
-        match &step.tariff {
-            None => quota.rated = quota.rated.saturating_add(step.rated),
-            Some(tariff) => quota.add_rated_by(tariff, step.rated),
-        }
+        quota.add_rated(step.tariff.as_ref(), step.rated);
         quota.charged = quota.charged.saturating_add(step.charged);
         quota.validity_secs = step.validity_secs;
         quota.final_units = step.final_units;
@@ -238,6 +236,18 @@ impl State {
         // What is given back to a bucket that has run out is due to go.
         let (id, after) = (account.id, account.next_due());
         self.queue_account(id, before, after);
+    }
+
+    /// Has other quotas hold something else than before.
+    fn rehold(&mut self, account: AccountId, reheld: &[Reheld]) {
+        for Reheld { session, key, holds } in reheld {
+            let session = self.sessions.get_mut(session).filter(|session| session.account == account);
+            let quota = session.and_then(|session| session.quotas.iter_mut().find(|quota| quota.key == *key));
+            let Some(quota) = quota else { continue };
+            let released = std::mem::replace(&mut quota.holds, holds.clone());
+            self.reserve(account, &released, -1);
+            self.reserve(account, holds, 1);
+        }
     }
 
     /// Takes from buckets, and tells how many units came from allowances.
@@ -290,6 +300,7 @@ impl State {
             let after = account.next_due();
             self.queue_account(event.account, before, after);
         }
+        self.rehold(event.account, &event.reheld);
         self.record_event(event, &from_allowances);
         self.apply_notices(event.account, &event.notices);
         if let Some(DebitRef { key, number }) = event.refund_of

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Cycle, LifeStep, LimitStep, Measure, MemberNo, Notice, NoticeKind, Subscription,
-    ledger::{Counting, Ledger, Place},
+    Account, AccountState, Cycle, Draw, LifeStep, LimitStep, Measure, MemberNo, Notice, NoticeKind, Subscription,
+    ledger::{Counting, Ledger, Place, TIERS},
     members,
     quota::Tariff,
     rate::{Cap, Counted, Meter, Priced, Share, Side},
@@ -14,10 +14,6 @@ use crate::{
     time::Timestamp,
     units::UnitKind,
 };
-
-/// What the names of counters for tiers begin with: those for limits have the limit's name. No name in a catalog has a
-/// slash.
-const TIERS: &str = "tiers/";
 
 /// A client reports so many seconds after the end of its quota's Validity-Time at the latest. Spans are longer.
 const REPORT_DELAY_SECS: u64 = 10;
@@ -138,6 +134,30 @@ impl<'a> Contract<'a> {
         };
         // A report is counted in one span as a whole.
         Granted { now: side(now), next: next.map(|next| Side { mixes: false, ..side(next) }), until_secs }
+    }
+
+    /// The price of units that a quota holds already: where its tiers go by counters, in each of those that it holds in.
+    pub(super) fn held_at(
+        &self,
+        ledger: &Ledger<'_>,
+        priced: Priced<'a>,
+        kind: UnitKind,
+        keep: BasisPoints,
+        rated: u64,
+        holds: &[Draw],
+    ) -> Vec<Side<'a>> {
+        let Some(counting) = self.of_tiers(priced.price, kind) else {
+            return vec![Side { keep, ..Side::new(priced.price, rated) }];
+        };
+        let held = ledger.held_in(counting, holds).enumerate();
+        held.map(|(nth, (place, others))| {
+            let used = ledger.counted(place).0;
+            let latest = units(used.saturating_add(others));
+            // A report is counted in one span as a whole.
+            let mixes = nth == 0;
+            Side { keep, latest, mixes, counter: Some(place), ..Side::new(priced.price, units(used)) }
+        })
+        .collect()
     }
 
     /// The limits, caps and shares that usage counts in.

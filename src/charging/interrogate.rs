@@ -1,5 +1,6 @@
 //! Decides requests of sessions: debit what was used, reserve what is wanted, as one atomic step (spec C-16, C-44, I-7).
 
+mod beside;
 mod debit;
 pub(super) mod extras;
 mod final_units;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Counter, Decided, Event, Interrogated,
-    Interrogation, LifeStep, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Quota, Reply, RequestKind,
+    Interrogation, LifeStep, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Quota, Reheld, Reply, RequestKind,
     Session, State, Step, Verdict,
     contract::Contract,
     lifecycle,
@@ -218,6 +219,8 @@ struct Interrogator<'a> {
     /// What pools hold.
     pools: Vec<Pool>,
     steps: Vec<Step>,
+    /// What other quotas hold from now on.
+    reheld: Vec<Reheld>,
     replies: Vec<Reply>,
 }
 
@@ -264,6 +267,7 @@ impl<'a> Interrogator<'a> {
             ledger,
             pools,
             steps,
+            reheld: Vec::new(),
             replies,
         }
     }
@@ -323,6 +327,7 @@ impl<'a> Interrogator<'a> {
         }
         self.release_idle_pools(&lines);
         self.ledger.settle();
+        self.secure_others();
         let debited = self.steps.iter().any(|step| !step.debits.is_empty());
         let notices = if debited { self.notices() } else { Vec::new() };
         let suspended = |notice: &Notice| matches!(notice.kind, NoticeKind::Life { step: LifeStep::Suspended, .. });
@@ -350,6 +355,7 @@ impl<'a> Interrogator<'a> {
             attributes,
             untimely,
             steps,
+            reheld,
             mut replies,
             ref ledger,
             ..
@@ -429,6 +435,7 @@ impl<'a> Interrogator<'a> {
             wake,
             untimely: request.happened.filter(|_| untimely),
             begun: ledger.begun(),
+            reheld,
             catalog: Some(version).filter(|version| session.is_some_and(|session| session.catalog != *version)),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }

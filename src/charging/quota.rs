@@ -141,8 +141,16 @@ impl Quota {
         }
     }
 
+    /// Counts units that were charged to money by a tariff; `None` = by the service's own price.
+    pub(super) fn add_rated(&mut self, tariff: Option<&Arc<str>>, units: u64) {
+        match tariff {
+            None => self.rated = self.rated.saturating_add(units),
+            Some(tariff) => self.add_rated_by(tariff, units),
+        }
+    }
+
     /// Counts units that a tariff other than the service's own price was charged for.
-    pub(super) fn add_rated_by(&mut self, tariff: &Arc<str>, units: u64) {
+    fn add_rated_by(&mut self, tariff: &Arc<str>, units: u64) {
         if let Some(rated) = self.rated_by.iter_mut().find(|rated| rated.tariff == *tariff) {
             rated.units = rated.units.saturating_add(units);
         } else if units > 0 {

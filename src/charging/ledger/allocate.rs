@@ -91,6 +91,11 @@ impl Ledger<'_> {
         rate.counted.meters().any(|meter| self.is_held_beside(meter.place, own))
     }
 
+    /// Whether others hold a part of what makes an allocation dear: it may stay unused, so that more can be paid.
+    pub(in crate::charging) fn tiers_are_held_beside(&self, rate: &Rate<'_>, own: &[Draw]) -> bool {
+        rate.sides().filter_map(|side| side.counter).any(|place| self.is_held_beside(place, own))
+    }
+
     fn room(&self, rate: &Rate<'_>) -> Room {
         let mut room = Room { money: i64::MAX, shared_money: i64::MAX, shared_units: i64::MAX };
         let left = |place, amount: i64| {
@@ -175,7 +180,7 @@ impl Ledger<'_> {
             return;
         }
         let (money, units) = self.drawn_from_shared(allocation);
-        let drawn: i64 = self.drawn_money(allocation);
+        let drawn = self.money_of(&allocation.draws);
         let mut reaching = rate.price(allocation.rated).unwrap_or(Money::ZERO);
         for cap in &rate.counted.caps {
             if let Some(place) = cap.place {
@@ -198,11 +203,6 @@ impl Ledger<'_> {
         if amount > 0 && allocation.draws.iter().all(|draw| draw.bucket != bucket) {
             allocation.draws.push(Draw { bucket, amount });
         }
-    }
-
-    fn drawn_money(&self, allocation: &Allocation) -> i64 {
-        let is_money = |draw: &&Draw| self.account.bucket(draw.bucket).is_some_and(|it| it.kind == BucketKind::Money);
-        allocation.draws.iter().filter(is_money).fold(0, |sum, draw| sum.saturating_add(draw.amount))
     }
 
     /// Money and units that an allocation takes from buckets that are everybody's.

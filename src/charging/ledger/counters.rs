@@ -8,7 +8,12 @@ use crate::{
     time::Timestamp,
 };
 
+/// What the names of counters for tiers begin with: those for limits have the limit's name. No name in a catalog has a
+/// slash.
+pub(in crate::charging) const TIERS: &str = "tiers/";
+
 /// A counter for the length of one decision.
+#[derive(Clone)]
 pub(super) struct Tally {
     /// As it is in the account, or as it begins.
     pub(super) counter: Counter,
@@ -135,6 +140,32 @@ impl Ledger<'_> {
 
     pub(in crate::charging) fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Whether tiers go by a counter.
+    pub(in crate::charging) fn is_tier_counter(&self, id: BucketId) -> bool {
+        self.tallies.iter().any(|tally| tally.counter.id == id && tally.counter.name.starts_with(TIERS))
+    }
+
+    /// Whether more in a counter may make dearer what others hold in it.
+    pub(in crate::charging) fn moves_others(&self, draw: &Draw) -> bool {
+        self.tallies.iter().any(|tally| {
+            tally.counter.id == draw.bucket && tally.reserved > 0 && tally.counter.name.starts_with(TIERS)
+        })
+    }
+
+    /// The counters of a kind that a reservation counts in, each with how much others hold in it.
+    pub(in crate::charging) fn held_in<'l>(
+        &'l self,
+        what: Counting<'l>,
+        holds: &'l [Draw],
+    ) -> impl Iterator<Item = (Place, i64)> + 'l {
+        self.tallies.iter().enumerate().filter(move |(_, tally)| what.is_in(&tally.counter)).filter_map(
+            move |(place, tally)| {
+                let own = holds.iter().find(|hold| hold.bucket == tally.counter.id)?.amount;
+                Some((Place(place), tally.reserved.saturating_sub(own)))
+            },
+        )
     }
 
     /// Whether more than `own` is held in a counter.

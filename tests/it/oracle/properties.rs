@@ -133,8 +133,7 @@ fn honest(dice: &mut Dice, list: &List) -> Step {
 // tests: C-16
 #[test]
 fn no_money_is_spent_twice() {
-    // While others move a count that goes on from session to session, units may get dearer than they were when granted.
-    let on = Features { tariffs: false, counters: false, ..generate::ON };
+    let on = Features { tariffs: false, ..generate::ON };
     let (mut exhausted, mut held) = (0, 0);
     for (seed, mut dice) in cases() {
         let mut list = generate::list(&mut dice, on);

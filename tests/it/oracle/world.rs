@@ -276,6 +276,11 @@ impl World {
             self.seen.refusals += 1;
             return same("a stopped account's event", reply.verdict, Verdict::CreditLimitReached);
         }
+        let refused = reply.verdict == Verdict::CreditLimitReached;
+        if refused && self.model.event_moves_others(&held, group, now) {
+            self.seen.refusals += 1;
+            return Ok(());
+        }
         match self.model.event(&mut held, group, units, now) {
             None => {
                 self.seen.refusals += 1;
@@ -365,8 +370,10 @@ impl World {
             self.model.sessions.remove(&id);
             return Ok(());
         }
+        // What others hold is raised before and between grants: how much was left for each, only the engine knows.
+        let raised = matches!(&decided.event, Some(Event::Interrogated(event)) if !event.reheld.is_empty());
         for reply in &answer.replies {
-            self.grant(&id, &mut held, reply, talk.told, moment)?;
+            self.grant(&id, &mut held, reply, (talk.told, raised), moment)?;
         }
         let asked = talk.lines.iter().filter(|line| line.wants).count();
         if answer.replies.len() < asked {
@@ -413,7 +420,14 @@ impl World {
     }
 
     /// What is granted must be just what can be paid, and held.
-    fn grant(&mut self, id: &str, held: &mut Held, reply: &Reply, told: bool, moment: u64) -> Found {
+    fn grant(
+        &mut self,
+        id: &str,
+        held: &mut Held,
+        reply: &Reply,
+        (told, raised): (bool, bool),
+        moment: u64,
+    ) -> Found {
         let group = reply.key.rating_group.ok_or("a reply to nobody")?;
         let service = self.model.list.service(group).clone();
         let list = &self.model.list;
@@ -431,7 +445,7 @@ impl World {
         let quote = self.model.quote_of_grant(&service, &session.quotas[&group], &sides, keep, moment, held);
         let mut expected = self.model.pay(&service, &quote, held, service.slice, false);
         let stopped = self.account().state == AccountState::Stopped && !quote.is_capped_to_nothing();
-        let may_move = quote.may_move;
+        let may_move = quote.may_move || raised;
         if expected.units < service.minimum_grant || stopped && !quote.is_free() {
             expected = Payment::default();
         }
@@ -457,7 +471,7 @@ impl World {
         let verdict = if expected.units > 0 { Verdict::Success } else { Verdict::CreditLimitReached };
         same(&format!("the verdict on {}", service.name), reply.verdict, verdict)?;
         same(&format!("the grant of {}", service.name), granted, expected.units)?;
-        if sides.len() == 1 {
+        if sides.len() == 1 && service.tariff(tariff).counter.is_none() {
             same(&format!("what is held for {}", service.name), &holds, &expected.draws)?;
         } else if holds.values().sum::<i128>() < expected.draws.values().sum::<i128>() {
             return Err(format!("{holds:?} are held for {}, and {expected:?} needed", service.name));

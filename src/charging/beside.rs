@@ -114,7 +114,7 @@ impl<'a> Beside<'a> {
     fn raise(&self, ledger: &mut Ledger<'a>, one: &mut OpenQuota<'a>) -> Option<bool> {
         let rate = self.rate(ledger, one)?;
         let counted = one.quota.holds.iter().find(|hold| ledger.is_tier_counter(hold.bucket))?.amount;
-        let needed = rate.charge(counted.unsigned_abs()).ok()?;
+        let needed = rate.dearest_share(counted.unsigned_abs()).ok()?;
         if needed.micros() <= ledger.money_of(&one.quota.holds) {
             return Some(true);
         }

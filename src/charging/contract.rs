@@ -124,13 +124,15 @@ impl<'a> Contract<'a> {
         validity_secs: u32,
     ) -> Granted<'a> {
         let Some(counting) = self.of_tiers(priced.price, kind) else {
-            return Granted { now: Side { keep, ..Side::new(priced.price, rated) }, next: None, until_secs: None };
+            let now = Side { keep, directed: priced.is_directed(), ..Side::new(priced.price, rated) };
+            return Granted { now, next: None, until_secs: None };
         };
         let Near { now, next, until_secs } = self.near(ledger, counting, Purpose::Grant(validity_secs));
         let side = |place| {
             let (used, reserved) = ledger.counted(place);
             let latest = units(used.saturating_add(reserved));
-            Side { keep, latest, counter: Some(place), ..Side::new(priced.price, units(used)) }
+            let directed = priced.is_directed();
+            Side { keep, latest, directed, counter: Some(place), ..Side::new(priced.price, units(used)) }
         };
         // A report is counted in one span as a whole.
         Granted { now: side(now), next: next.map(|next| Side { mixes: false, ..side(next) }), until_secs }
@@ -147,15 +149,15 @@ impl<'a> Contract<'a> {
         holds: &[Draw],
     ) -> Vec<Side<'a>> {
         let Some(counting) = self.of_tiers(priced.price, kind) else {
-            return vec![Side { keep, ..Side::new(priced.price, rated) }];
+            return vec![Side { keep, directed: priced.is_directed(), ..Side::new(priced.price, rated) }];
         };
         let held = ledger.held_in(counting, holds).enumerate();
         held.map(|(nth, (place, others))| {
             let used = ledger.counted(place).0;
             let latest = units(used.saturating_add(others));
             // A report is counted in one span as a whole.
-            let mixes = nth == 0;
-            Side { keep, latest, mixes, counter: Some(place), ..Side::new(priced.price, units(used)) }
+            let (mixes, directed) = (nth == 0, priced.is_directed());
+            Side { keep, latest, mixes, directed, counter: Some(place), ..Side::new(priced.price, units(used)) }
         })
         .collect()
     }

@@ -70,7 +70,9 @@ pub(super) fn decide(state: &State, lists: PriceLists<'_>, request: &EventReques
             Ok(Rated { tariff, priced, .. }) if priced.is_free(tariff) && request.client.free_of_charge_4011 => {
                 (Verdict::NotApplicable, None)
             }
-            Ok(rated) if rated.allocation.units == rated.want && beside.pay(&mut ledger, &mut reheld, &rated, demand) => {
+            Ok(rated)
+                if rated.allocation.units == rated.want && beside.pay(&mut ledger, &mut reheld, &rated, demand) =>
+            {
                 cost = cost.saturating_add(rated.allocation.cost);
                 let grant = Grant { measure: rated.tariff.measure(), amount: rated.want };
                 steps.push(step(service, rated));

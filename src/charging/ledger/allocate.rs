@@ -19,7 +19,8 @@ struct Room {
 
 impl Ledger<'_> {
     /// Finds who pays for `want` more units. Where a change of tariff may cut a grant in two, what that can cost beside the
-    /// dearer price is drawn too, as far as it is there; it is no part of the cost.
+    /// dearer price is drawn too, as far as it is there (spec C-61 sizes a grant by the dearer price alone); where directions
+    /// share it, all of it must be there. It is no part of the cost.
     ///
     /// # Errors
     /// The price of so many units is beyond what money can count.
@@ -66,7 +67,11 @@ impl Ledger<'_> {
                     if bucket.owner == MemberNo::SHARED {
                         room.shared_money = room.shared_money.saturating_sub(available);
                     }
-                    let affordable = rate.affordable(allowed, bought.saturating_add(open));
+                    let want = bought.saturating_add(open);
+                    let affordable = match demand {
+                        Demand::Affordable => rate.surely_affordable(allowed, want),
+                        Demand::All => rate.affordable(allowed, want),
+                    };
                     open -= affordable.saturating_sub(bought);
                     bought = bought.max(affordable);
                 }
@@ -80,7 +85,10 @@ impl Ledger<'_> {
         allocation.units = want - open;
         allocation.rated = bought;
         allocation.cost = rate.charge(bought)?;
-        let margin = if demand == Demand::Affordable && bought > 0 { rate.margin(bought) } else { Money::ZERO };
+        let margin = match demand {
+            Demand::Affordable => rate.dearest_share(bought)?.saturating_sub(allocation.cost),
+            Demand::All => Money::ZERO,
+        };
         self.draw_money(rate, &mut allocation, margin);
         self.count(rate, &mut allocation);
         if self.stays_in_range(&allocation) { Ok(allocation) } else { Err(PriceOverflow) }

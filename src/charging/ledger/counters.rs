@@ -149,9 +149,9 @@ impl Ledger<'_> {
 
     /// Whether more in a counter may make dearer what others hold in it.
     pub(in crate::charging) fn moves_others(&self, draw: &Draw) -> bool {
-        self.tallies.iter().any(|tally| {
-            tally.counter.id == draw.bucket && tally.reserved > 0 && tally.counter.name.starts_with(TIERS)
-        })
+        self.tallies
+            .iter()
+            .any(|tally| tally.counter.id == draw.bucket && tally.reserved > 0 && tally.counter.name.starts_with(TIERS))
     }
 
     /// The counters of a kind that a reservation counts in, each with how much others hold in it.

@@ -366,7 +366,8 @@ fn interrogated() -> BoxedStrategy<Event> {
     let when = (moments(), moments(), option::of(moments()));
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
-    let others = (option::of(u32s()), vec(sessions(), 0..3), vec(account::counters(), 0..2), option::of(u32s()), reheld());
+    let others =
+        (option::of(u32s()), vec(sessions(), 0..3), vec(account::counters(), 0..2), option::of(u32s()), reheld());
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
             |(

@@ -6,8 +6,7 @@ use super::{Entry, RecordError, account, catalogs, numbers::Numbered, proto, rar
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
-        MemberNo, Notice, NoticeKind, Opening, Origin, OrphanUsage, Reheld, Reply, Step, Subscriber, Used,
-        Verdict,
+        MemberNo, Notice, NoticeKind, Opening, Origin, OrphanUsage, Reheld, Reply, Step, Subscriber, Used, Verdict,
     },
     ids::{AccountId, BucketId, Identity, IdentityKind, PartitionId, QuotaKey, SessionId, SessionKey, SessionNo},
     time::Timestamp,

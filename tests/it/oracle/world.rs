@@ -420,14 +420,7 @@ impl World {
     }
 
     /// What is granted must be just what can be paid, and held.
-    fn grant(
-        &mut self,
-        id: &str,
-        held: &mut Held,
-        reply: &Reply,
-        (told, raised): (bool, bool),
-        moment: u64,
-    ) -> Found {
+    fn grant(&mut self, id: &str, held: &mut Held, reply: &Reply, (told, raised): (bool, bool), moment: u64) -> Found {
         let group = reply.key.rating_group.ok_or("a reply to nobody")?;
         let service = self.model.list.service(group).clone();
         let list = &self.model.list;
@@ -467,6 +460,11 @@ impl World {
         if may_move {
             // Not more than could be paid if nothing moved.
             return if granted <= expected.units { Ok(()) } else { same("a cautious grant", granted, expected.units) };
+        }
+        if sides.len() > 1 && granted < expected.units {
+            // Each price may begin a block, and more: what that comes to at worst is for the engine to say. One unit is
+            // never shared.
+            return if granted > 0 || service.minimum_grant > 1 { Ok(()) } else { same("a shared grant", granted, 1) };
         }
         let verdict = if expected.units > 0 { Verdict::Success } else { Verdict::CreditLimitReached };
         same(&format!("the verdict on {}", service.name), reply.verdict, verdict)?;

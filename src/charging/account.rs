@@ -130,6 +130,14 @@ impl Account {
         }
     }
 
+    /// Whether a counter is of what usage costs in a cycle that has no statement yet.
+    pub(super) fn counts_usage_of_open_cycle(&self, id: BucketId) -> bool {
+        let Some(profile) = self.profile.as_deref() else { return false };
+        let counter = profile.counters.iter().find(|counter| counter.id == id);
+        let mut open = profile.cycle.iter().chain(&profile.previous);
+        counter.is_some_and(|counter| open.any(|cycle| cycle.counts(counter)))
+    }
+
     pub(super) fn counter_mut(&mut self, id: BucketId) -> Option<&mut Counter> {
         self.profile.as_deref_mut()?.counters.iter_mut().find(|counter| counter.id == id)
     }

@@ -370,6 +370,8 @@ impl State {
     fn give_back(&mut self, account: AccountId, draws: &[Draw], money: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
         let before = account.next_due();
+        // What no open cycle takes off its usage has come in during the one that runs, or a statement would not add up.
+        let mut credited = money;
         let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
@@ -379,11 +381,19 @@ impl State {
                 } else {
                     units = units.saturating_add(draw.amount.unsigned_abs());
                 }
-            } else if let Some(counter) = account.counter_mut(draw.bucket) {
+            } else {
+                let is_usage = account.counts_usage_of_open_cycle(draw.bucket);
+                let Some(counter) = account.counter_mut(draw.bucket) else { continue };
                 // A span that began since then has not counted it.
-                counter.used = counter.used.saturating_sub(draw.amount).max(0);
+                let before = counter.used;
+                counter.used = before.saturating_sub(draw.amount).max(0);
+                if is_usage {
+                    let taken_off = Money::from_micros(before.saturating_sub(counter.used));
+                    credited = credited.saturating_sub(taken_off);
+                }
             }
         }
+        account.count_in_cycle(HistoryKind::Refund, credited);
         account.credited = account.credited.saturating_add(money);
         self.credited += i128::from(money.micros());
         let (id, after) = (account.id, account.next_due());

@@ -15,7 +15,10 @@
 //! - Usage that nobody was granted cannot be refused. What others hold is raised as far as it can be paid, before anything
 //!   is granted.
 //!
-//! Blocks are within `dearest_charge`; prices with a counter have no set-up fee and no minimum. Quotas of a credit pool are
+//! Units that an allowance *behind* money was to pay for are paid with money instead where some has come in by the time they
+//! are reported; they move counters that they were not held in, and count as usage that nobody was granted.
+//!
+//! Blocks, set-up fees and minimums are within `dearest_charge`. Quotas of a credit pool are
 //! left out: which of them will use what is held nobody knows.
 
 use std::sync::Arc;

@@ -122,8 +122,8 @@ mod tests {
     use super::*;
     use crate::{
         charging::{
-            AccountChanged, AccountSpec, Command, Event, Manage, ManageCommand, Measure, MemberNo, Retention,
-            State, When, decide,
+            AccountChanged, AccountSpec, Command, Event, Manage, ManageCommand, Measure, MemberNo, Retention, State,
+            When, decide,
         },
         ids::AccountId,
     };

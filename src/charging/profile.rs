@@ -87,7 +87,7 @@ pub struct Subscription {
     pub member: MemberNo,
     /// When it was bought.
     pub bought: Timestamp,
-    /// When it takes effect.
+    /// When it takes effect, or has taken effect again: as another product, or after a pause.
     pub starts: Timestamp,
     /// When its period ends and the next one begins, or while it pauses: when the last one ended. `None` = it does not renew,
     /// or has not begun.
@@ -104,6 +104,8 @@ pub struct Subscription {
     pub begun: bool,
     /// It pauses, and money came in at this moment: it is to be tried again.
     pub retry: Option<Timestamp>,
+    /// It came with the account's plan, and goes with it.
+    pub of_plan: bool,
 }
 
 /// A subscriber of a shared account, with terms of its own.

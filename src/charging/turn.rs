@@ -54,7 +54,7 @@ pub(super) fn decide(
         Some((_, Due::Cycle(step))) => drafted("billing cycle", &|draft| cycles::turn(draft, step)),
         Some((at, Due::Product(no))) => drafted("product is due", &|draft| products::turn(draft, no, at)),
         None if use_begins && account.waits_for_use() => {
-            let begun = begin(catalog, account, plan_of(catalog, account), now);
+            let begun = begin(state, catalog, account, plan_of(catalog, account), now);
             AccountChanged { reason: "first use".into(), ..begun }
         }
         None => return Decided::done(None),

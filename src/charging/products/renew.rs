@@ -41,10 +41,10 @@ pub(in crate::charging) fn turn(draft: &mut Draft<'_>, no: u32, due: Timestamp) 
 
 /// Money has come in for a product that pauses: it begins again as of that moment, or goes on waiting.
 fn retry(draft: &mut Draft<'_>, product: &Product, subscription: &Subscription, due: Timestamp) {
-    let again = Subscription { retry: None, ..subscription.clone() };
+    let again = Subscription { retry: None, starts: due, ..subscription.clone() };
     match period::begin(draft, product, &again, due) {
         Ok(()) => tell(draft, &again, ProductStep::Renewed),
-        Err(_) => draft.put_subscription(again),
+        Err(_) => draft.put_subscription(Subscription { starts: subscription.starts, ..again }),
     }
 }
 
@@ -63,6 +63,7 @@ fn renew(draft: &mut Draft<'_>, product: &Product, subscription: &Subscription, 
     let changed = Subscription {
         product: name.clone(),
         becomes: None,
+        starts: due,
         renews: None,
         trial_until: trial(other, due),
         ends: other.lasts_secs.map(|secs| due.plus_secs(secs)),
@@ -96,6 +97,7 @@ fn unpaid(draft: &mut Draft<'_>, product: &Product, subscription: &Subscription,
     let ends_with = |bucket: &&Bucket| bucket.is_valid(due) && ends_with(bucket, subscription);
     let given: Vec<BucketId> = draft.account.buckets.iter().filter(ends_with).map(|bucket| bucket.id).collect();
     given.into_iter().for_each(|id| draft.expire(id, due));
+    keep_floor(draft, subscription, due);
     // What the period that ended has left goes on when it is tried again. Its setup fee is due then if it was not yet.
     let renews = subscription.renews.map(|renews| renews.min(due));
     let paused = Subscription { paused: true, begun: false, renews, ..subscription.clone() };
@@ -117,7 +119,12 @@ fn give_up(draft: &mut Draft<'_>, subscription: &Subscription, at: Timestamp) {
     };
     let given: Vec<BucketId> = draft.account.buckets.iter().filter(ends).map(|bucket| bucket.id).collect();
     given.into_iter().for_each(|id| draft.run_out(id, at));
-    let floor = floor(draft, subscription, at);
+    keep_floor(draft, subscription, at);
+}
+
+/// What was to be spent until a moment stays to be spent, whatever becomes of the subscription.
+fn keep_floor(draft: &mut Draft<'_>, subscription: &Subscription, until: Timestamp) {
+    let floor = floor(draft, subscription, until);
     if floor != Money::ZERO {
         draft.change_cycles(|cycles| {
             let Some(cycle) = &mut cycles.0 else { return };

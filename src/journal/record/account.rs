@@ -319,6 +319,7 @@ fn subscription(w: &mut Writer<'_>, subscription: &Subscription) {
     }
     w.bool(11, subscription.begun);
     w.optional(12, subscription.retry.map(Timestamp::millis));
+    w.bool(90, subscription.of_plan);
 }
 
 fn read_subscription(wire: proto::Subscription) -> Subscription {
@@ -336,6 +337,7 @@ fn read_subscription(wire: proto::Subscription) -> Subscription {
         becomes: wire.becomes.map(Arc::from),
         retry: moment(wire.retry_ms),
         begun: wire.begun,
+        of_plan: wire.of_plan,
     }
 }
 

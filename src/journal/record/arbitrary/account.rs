@@ -60,9 +60,10 @@ fn cycles() -> BoxedStrategy<Cycle> {
 fn subscriptions() -> BoxedStrategy<Subscription> {
     let moment = || option::of(moments());
     let times = (moments(), moments(), moment(), moment(), moment(), moment());
-    ((u32s(), names(), members()), times, any::<bool>(), option::of(names()), any::<bool>())
+    ((u32s(), names(), members()), times, any::<bool>(), option::of(names()), any::<(bool, bool)>())
         .prop_map(
-            |((no, product, member), (bought, starts, renews, ends, trial_until, retry), paused, becomes, begun)| {
+            |((no, product, member), (bought, starts, renews, ends, trial_until, retry), paused, becomes, flags)| {
+                let (begun, of_plan) = flags;
                 Subscription {
                     no,
                     product,
@@ -76,6 +77,7 @@ fn subscriptions() -> BoxedStrategy<Subscription> {
                     becomes,
                     begun,
                     retry,
+                    of_plan,
                 }
             },
         )

@@ -129,6 +129,7 @@ impl State {
         let Some(session) = self.sessions.get_mut(&event.session) else { return };
         session.last_request = event.at;
         session.catalog = event.catalog.unwrap_or(session.catalog);
+        session.member = event.member.unwrap_or(session.member);
         if let Some((host, realm)) = moved {
             (session.origin_host, session.origin_realm) = (host, realm);
         }

@@ -153,7 +153,7 @@ impl<'a> Draft<'a> {
             notices.push(notice(NoticeKind::Reconnect));
         }
         if !exhausted && self.changed.gives() {
-            self.changed.reauthorise = lifecycle::waiting(state, before);
+            self.changed.reauthorise = lifecycle::waiting_for_given(state, &self.account, &self.changed);
         }
         self.changed.notices = notices;
         self.changed
@@ -163,6 +163,8 @@ impl<'a> Draft<'a> {
 impl AccountChanged {
     /// Whether there is more to be had than before: units, money, or terms of a product.
     fn gives(&self) -> bool {
-        self.buckets.iter().any(|bucket| bucket.amount > 0) || self.subscriptions.iter().any(|it| it.begun)
+        self.buckets.iter().any(|bucket| bucket.amount > 0)
+            || self.entries.iter().any(|entry| entry.amount > 0)
+            || self.subscriptions.iter().any(|it| it.begun)
     }
 }

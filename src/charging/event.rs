@@ -208,6 +208,8 @@ pub struct Interrogated {
     pub untimely: Option<Timestamp>,
     /// Counters whose span begins here.
     pub begun: Vec<Counter>,
+    /// Set if the session is a member's from now on, who had no terms when it opened.
+    pub member: Option<MemberNo>,
     /// Other quotas of the account that hold more from now on.
     pub reheld: Vec<Reheld>,
     /// Set if the session goes by another version of the catalog from now on.

@@ -125,7 +125,7 @@ impl<'a> Interrogator<'a> {
 
 impl Line<'_> {
     /// What its usage counts.
-    fn measure(&self) -> Measure {
+    pub(super) fn measure(&self) -> Measure {
         measure_of(self.billed)
     }
 

@@ -366,8 +366,14 @@ fn interrogated() -> BoxedStrategy<Event> {
     let when = (moments(), moments(), option::of(moments()));
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
-    let others =
-        (option::of(u32s()), vec(sessions(), 0..3), vec(account::counters(), 0..2), option::of(u32s()), reheld());
+    let others = (
+        option::of(u32s()),
+        vec(sessions(), 0..3),
+        vec(account::counters(), 0..2),
+        option::of(u32s()),
+        reheld(),
+        option::of(u32s()),
+    );
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
             |(
@@ -380,7 +386,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                 notices,
                 others,
             )| {
-                let (incarnation, wake, begun, catalog, reheld) = others;
+                let (incarnation, wake, begun, catalog, reheld, member) = others;
                 Event::Interrogated(Box::new(Interrogated {
                     at,
                     account,
@@ -397,6 +403,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                     wake,
                     untimely,
                     begun,
+                    member: member.map(MemberNo),
                     reheld,
                     catalog,
                 }))

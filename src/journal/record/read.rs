@@ -95,6 +95,7 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         wake: sessions(wire.wake),
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
         begun: all(wire.begun, account::read_counter)?,
+        member: wire.member.map(MemberNo),
         reheld: wire.reheld.into_iter().map(reheld).collect(),
         catalog: wire.catalog,
     })

@@ -217,6 +217,7 @@ fn typical_update() -> Event {
         wake: Vec::new(),
         untimely: None,
         begun: Vec::new(),
+        member: None,
         reheld: Vec::new(),
         catalog: None,
     }))

@@ -135,6 +135,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
     w.optional(40, event.catalog);
     event.reheld.iter().for_each(|each| w.message(90, |w| reheld(w, each)));
+    w.optional(91, event.member.map(|member| member.0));
 }
 
 pub(super) fn sessions(w: &mut Writer<'_>, field: u32, sessions: &[SessionNo]) {

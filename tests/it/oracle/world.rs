@@ -351,13 +351,23 @@ impl World {
             self.held(&id, |quota| first && key(*group) == quota.key)
         });
         let own: Vec<Held> = own.collect();
+        let granted_to = |group| self.session(&id).and_then(|it| it.quota(key(group))).map_or(0, |quota| quota.granted);
+        let granted: BTreeMap<u32, u64> = groups.iter().map(|group| (*group, granted_to(*group))).collect();
+        let used_of = |group: u32| -> u64 {
+            let of_group = reports.iter().filter(|report| report.group == group);
+            let parts = of_group.flat_map(|report| [report.used, report.before, report.after]);
+            parts.flatten().map(|(units, _)| units).sum()
+        };
         let (first, again) = (interrogation(), interrogation());
         let decided = self.execute(&Command::Interrogate(first));
         let repeated = decide(&self.state, &self.catalog, &Command::Interrogate(again), self.now());
         same("a copy's event", repeated.event.is_some(), false)?;
         let answer = answer(&decided)?;
         same("the verdict", answer.verdict, Verdict::Success)?;
-        for (report, own) in reports.iter().zip(own) {
+        // First those who have used no more than they were granted, and each of both by its number.
+        let mut order: Vec<_> = reports.iter().zip(own).collect();
+        order.sort_by_key(|(report, _)| (used_of(report.group) > granted[&report.group], report.group));
+        for (report, own) in order {
             held.give_back(&own);
             self.model.report(&mut held, &id, talk.access, moment, report);
         }
@@ -372,7 +382,9 @@ impl World {
         }
         // What others hold is raised before and between grants: how much was left for each, only the engine knows.
         let raised = matches!(&decided.event, Some(Event::Interrogated(event)) if !event.reheld.is_empty());
-        for reply in &answer.replies {
+        let mut replies: Vec<&Reply> = answer.replies.iter().collect();
+        replies.sort_by_key(|reply| reply.key);
+        for reply in replies {
             self.grant(&id, &mut held, reply, (talk.told, raised), moment)?;
         }
         let asked = talk.lines.iter().filter(|line| line.wants).count();

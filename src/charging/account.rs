@@ -112,7 +112,7 @@ impl Account {
         self.history.push(line, keep.min(HISTORY_ENTRIES_MAX));
     }
 
-    /// Money has come in: products that pause are to be tried again.
+    /// Money has come in, or validity: products that pause are to be tried again.
     pub(super) fn retry_products(&mut self, at: Timestamp) {
         let Some(profile) = self.profile.as_deref_mut() else { return };
         for subscription in profile.subscriptions.iter_mut().filter(|subscription| subscription.paused) {

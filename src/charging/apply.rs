@@ -439,10 +439,11 @@ impl State {
         account.remember(&line, keep);
         let given = change::give(account, event, keep);
         (self.balances, self.credited) = (self.balances + given, self.credited + given);
+        let was_lapsed = account.is_lapsed();
         if let Some(life) = &event.life {
             account.profile.get_or_insert_default().life = (**life).clone();
         }
-        if is_money && event.amount > 0 {
+        if is_money && event.amount > 0 || was_lapsed && !account.is_lapsed() {
             account.retry_products(event.at);
         }
         let after = account.next_due();

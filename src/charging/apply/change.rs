@@ -51,10 +51,14 @@ impl State {
         if let Some(never_stop) = event.never_stop {
             account.never_stop = never_stop;
         }
+        let was_lapsed = account.is_lapsed();
         if moved.credited > 0 {
             account.retry_products(event.at);
         }
         change_profile(account, event);
+        if was_lapsed && !account.is_lapsed() {
+            account.retry_products(event.at);
+        }
         self.balances += moved.credited - moved.debited;
         self.credited += moved.credited;
         self.debited += moved.debited;

@@ -473,6 +473,10 @@ impl World {
             // Not more than could be paid if nothing moved.
             return if granted <= expected.units { Ok(()) } else { same("a cautious grant", granted, expected.units) };
         }
+        let is_units = |id: &Id| self.model.buckets.iter().any(|bucket| bucket.id == *id && bucket.units.is_some());
+        let units_of = |draws: &BTreeMap<Id, i128>| -> i128 {
+            draws.iter().filter(|(id, _)| is_units(id)).map(|(_, amount)| amount).sum()
+        };
         if sides.len() > 1 && granted < expected.units {
             // Each price may begin a block, and more: what that comes to at worst is for the engine to say. One unit is
             // never shared.
@@ -483,7 +487,10 @@ impl World {
         same(&format!("the grant of {}", service.name), granted, expected.units)?;
         if sides.len() == 1 && service.tariff(tariff).counter.is_none() {
             same(&format!("what is held for {}", service.name), &holds, &expected.draws)?;
-        } else if holds.values().sum::<i128>() < expected.draws.values().sum::<i128>() {
+        } else if units_of(&holds) == units_of(&expected.draws)
+            && holds.values().sum::<i128>() < expected.draws.values().sum::<i128>()
+        {
+            // Where money surely pays for fewer units, an allowance behind it may pay for more.
             return Err(format!("{holds:?} are held for {}, and {expected:?} needed", service.name));
         }
         Ok(())

@@ -123,6 +123,7 @@ impl State {
             self.apply_step(event, step);
         }
         self.rehold(event.account, &event.reheld);
+        self.mark_refused(event.account, &event.reached);
         self.apply_notices(event.account, &event.notices);
         self.wake(&event.wake, event.at);
         let moved = event.moved_to.as_ref().map(|to| (self.intern(&to.host), self.intern(&to.realm)));
@@ -249,6 +250,19 @@ impl State {
             self.reserve(account, &released, -1);
             self.reserve(account, holds, 1);
         }
+    }
+
+    /// Limits have refused something: at the end of their span sessions are to be asked again.
+    fn mark_refused(&mut self, account: AccountId, reached: &[BucketId]) {
+        let Some(account) = self.accounts.get_mut(&account).filter(|_| !reached.is_empty()) else { return };
+        let before = account.next_due();
+        for id in reached {
+            if let Some(counter) = account.counter_mut(*id) {
+                counter.refused = true;
+            }
+        }
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
     }
 
     /// Takes from buckets, and tells how many units came from allowances.

@@ -213,7 +213,8 @@ impl<'a> Contract<'a> {
             |kind| notices.push(Notice { account: self.account.id, at: now, balance: ledger.balance(), kind });
         let mut suspends = false;
         for (limit, _) in &self.limits {
-            for (member, before, after) in ledger.risen(&limit.name, Measure::Money) {
+            for (counter, after) in ledger.risen(&limit.name, Measure::Money) {
+                let (member, before) = (counter.member, counter.used);
                 let crossed = |percent: u8| {
                     let level = i128::from(limit.amount.micros()) * i128::from(percent);
                     i128::from(before) * 100 < level && level <= i128::from(after) * 100
@@ -221,7 +222,8 @@ impl<'a> Contract<'a> {
                 for percent in limit.reminders.iter().copied().filter(|percent| crossed(*percent)) {
                     tell(NoticeKind::Limit { name: Arc::clone(&limit.name), percent, member, step: LimitStep::Told });
                 }
-                if crossed(100) {
+                // One that has refused already was told to be reached.
+                if crossed(100) && !counter.refused {
                     let step = self.step(limit.then);
                     suspends |= step == LimitStep::Suspended;
                     tell(NoticeKind::Limit { name: Arc::clone(&limit.name), percent: 100, member, step });

@@ -197,6 +197,7 @@ mod tests {
             closes: cycle.closes,
             used: micros,
             reserved: 0,
+            refused: false,
         };
         let begun = AccountChanged { account: ACCOUNT, begun: vec![counter], ..AccountChanged::default() };
         world.state.apply(&Event::AccountChanged(Box::new(begun)));

@@ -208,6 +208,8 @@ pub struct Interrogated {
     pub untimely: Option<Timestamp>,
     /// Counters whose span begins here.
     pub begun: Vec<Counter>,
+    /// Counters of limits on account of which something was refused.
+    pub reached: Vec<BucketId>,
     /// Set if the session is a member's from now on, who had no terms when it opened.
     pub member: Option<MemberNo>,
     /// Other quotas of the account that hold more from now on.

@@ -5,6 +5,7 @@ mod debit;
 pub(super) mod extras;
 mod final_units;
 mod grant;
+mod limits;
 mod line;
 mod pool;
 mod slice;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Counter, Decided, Event, Interrogated,
-    Interrogation, LifeStep, MemberNo, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Quota, Reheld, Reply, RequestKind,
-    Session, State, Step, Verdict,
+    Interrogation, LifeStep, MemberNo, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Quota, Reheld, Reply,
+    RequestKind, Session, State, Step, Verdict,
     contract::Contract,
+    ledger::Place,
     lifecycle,
     price_lists::{PriceList, PriceLists},
     quota::Ledger,
@@ -221,6 +223,8 @@ struct Interrogator<'a> {
     steps: Vec<Step>,
     /// What other quotas hold from now on.
     reheld: Vec<Reheld>,
+    /// Limits on account of which something is refused.
+    reached: Vec<Place>,
     replies: Vec<Reply>,
 }
 
@@ -267,6 +271,7 @@ impl<'a> Interrogator<'a> {
             pools,
             steps,
             reheld: Vec::new(),
+            reached: Vec::new(),
             replies,
         }
     }
@@ -335,7 +340,7 @@ impl<'a> Interrogator<'a> {
         self.ledger.settle();
         self.secure_others();
         let debited = self.steps.iter().any(|step| !step.debits.is_empty());
-        let notices = if debited { self.notices() } else { Vec::new() };
+        let mut notices = if debited { self.notices() } else { Vec::new() };
         let suspended = |notice: &Notice| matches!(notice.kind, NoticeKind::Life { step: LifeStep::Suspended, .. });
         let barred = (barred(self.account) || notices.iter().any(suspended)) && !self.emergency;
         let stopped = self.account.state == AccountState::Stopped
@@ -346,6 +351,7 @@ impl<'a> Interrogator<'a> {
                 self.grant(line, &lines, stopped);
             }
             self.replies.sort_by_key(|reply| place(reply.key));
+            self.tell_reached(&mut notices);
         }
         lines.sort_by_key(|line| place(line.key));
         self.settle_pools();
@@ -365,6 +371,7 @@ impl<'a> Interrogator<'a> {
             untimely,
             steps,
             reheld,
+            reached,
             mut replies,
             ref ledger,
             ..
@@ -445,6 +452,7 @@ impl<'a> Interrogator<'a> {
             untimely: request.happened.filter(|_| untimely),
             begun: ledger.begun(),
             member: Some(member_of(session, request)).filter(|member| session.is_some_and(|it| it.member != *member)),
+            reached: reached.into_iter().map(|place| ledger.counter_at(place).id).collect(),
             reheld,
             catalog: Some(version).filter(|version| session.is_some_and(|session| session.catalog != *version)),
         }));

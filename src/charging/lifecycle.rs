@@ -1,8 +1,8 @@
 //! What a change of balance means for the account's life: credit stop, reconnect, thresholds (design section 6).
 
 use super::{
-    Account, AccountChanged, AccountState, BucketKind, MemberNo, Notice, NoticeKind, Quota, State, bonus::Bonus, payer::Payer,
-    quota::Ledger,
+    Account, AccountChanged, AccountState, BucketKind, MemberNo, Notice, NoticeKind, Quota, Session, State,
+    bonus::Bonus, payer::Payer, quota::Ledger,
 };
 use crate::{
     ids::{BucketId, SessionNo},
@@ -35,6 +35,18 @@ pub(super) fn has_nothing_left(account: &Account, ledger: &Ledger<'_>, bonus: &B
 /// The sessions of an account that wait for credit: a credit to what is shared should make them ask again (spec C-104).
 pub(super) fn waiting(state: &State, account: &Account) -> Vec<SessionNo> {
     waiting_for(state, account, &[MemberNo::SHARED])
+}
+
+/// The sessions of an account that wait for credit, whoever's.
+pub(super) fn all_waiting(state: &State, account: &Account) -> Vec<SessionNo> {
+    let waits = |session: &Session| session.quotas.iter().any(Quota::wants_credit);
+    account.sessions.iter().copied().filter(|no| state.session(*no).is_some_and(waits)).collect()
+}
+
+/// The sessions of an account that have been granted something.
+pub(super) fn granted(state: &State, account: &Account) -> Vec<SessionNo> {
+    let has_grant = |session: &Session| session.quotas.iter().any(|quota| quota.granted > 0);
+    account.sessions.iter().copied().filter(|no| state.session(*no).is_some_and(has_grant)).collect()
 }
 
 /// The sessions of an account that wait for credit, and may use what belongs to one of these.

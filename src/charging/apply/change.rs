@@ -72,6 +72,13 @@ impl State {
         for session in &event.closes {
             self.close(*session, ClosingCause::Withdrawn, event.at);
         }
+        if let Some(account) = self.accounts.get_mut(&event.account) {
+            for id in &event.spans_ended {
+                if let Some(counter) = account.counter_mut(*id) {
+                    counter.refused = false;
+                }
+            }
+        }
         self.drop_counters_of(event.account, &event.removed_members);
         for session in &event.reauthorise {
             self.mark_reauthorise(*session, true, None);

@@ -83,6 +83,9 @@ impl<'a> Interrogator<'a> {
             }
         };
         if reserved.units == 0 && slice.units > 0 {
+            if reserved.limited {
+                self.note_reached(&offer.rate, service.map_or(1, |service| service.minimum_grant.max(1)));
+            }
             return self.refuse(line, service);
         }
         let cut = reserved.units < slice.units;
@@ -151,7 +154,7 @@ impl<'a> Interrogator<'a> {
         if allocation.units < least {
             self.ledger.release(&allocation.draws);
             self.ledger.settle();
-            return Ok(Reserved::default());
+            return Ok(Reserved { limited: allocation.limited, ..Reserved::default() });
         }
         let Allocation { units, draws, limited, .. } = allocation;
         Ok(Reserved { units, holds: draws, pool: None, limited })

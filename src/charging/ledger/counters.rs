@@ -112,7 +112,7 @@ impl Ledger<'_> {
         let name =
             if what.prefix.is_empty() { what.name.into() } else { format!("{}{}", what.prefix, what.name).into() };
         let Counting { member, measure, .. } = what;
-        let counter = Counter { id, name, member, measure, starts, ends, closes, used: 0, reserved: 0 };
+        let counter = Counter { id, name, member, measure, starts, ends, closes, used: 0, reserved: 0, refused: false };
         self.tallies.push(Tally { counter, used: 0, reserved: 0, is_new: true });
         Place(self.tallies.len() - 1)
     }
@@ -124,6 +124,11 @@ impl Ledger<'_> {
     pub(super) fn tally(&self, place: Place) -> &Tally {
         // Tallies are never taken out, so a place that was given out is there.
         &self.tallies[place.0]
+    }
+
+    /// What is counted there.
+    pub(in crate::charging) fn counter_at(&self, place: Place) -> &Counter {
+        &self.tally(place).counter
     }
 
     /// Micro-units or units so far, and what others hold.
@@ -175,15 +180,15 @@ impl Ledger<'_> {
         tally.reserved > own
     }
 
-    /// Counters with a name that have counted more in this decision: whose, from what, to what.
+    /// Counters with a name that have counted more in this decision: each as it was, and to what.
     pub(in crate::charging) fn risen<'l>(
         &'l self,
         name: &'l str,
         measure: Measure,
-    ) -> impl Iterator<Item = (MemberNo, i64, i64)> + 'l {
+    ) -> impl Iterator<Item = (&'l Counter, i64)> + 'l {
         let is_it = move |tally: &&Tally| *tally.counter.name == *name && tally.counter.measure == measure;
         let risen = self.tallies.iter().filter(is_it).filter(|tally| tally.used > tally.counter.used);
-        risen.map(|tally| (tally.counter.member, tally.counter.used, tally.used))
+        risen.map(|tally| (&tally.counter, tally.used))
     }
 
     /// Counters that begin with this decision.

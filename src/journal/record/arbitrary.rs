@@ -373,6 +373,7 @@ fn interrogated() -> BoxedStrategy<Event> {
         option::of(u32s()),
         reheld(),
         option::of(u32s()),
+        vec(bucket_ids(), 0..3),
     );
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
@@ -386,7 +387,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                 notices,
                 others,
             )| {
-                let (incarnation, wake, begun, catalog, reheld, member) = others;
+                let (incarnation, wake, begun, catalog, reheld, member, reached) = others;
                 Event::Interrogated(Box::new(Interrogated {
                     at,
                     account,
@@ -404,6 +405,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                     untimely,
                     begun,
                     member: member.map(MemberNo),
+                    reached,
                     reheld,
                     catalog,
                 }))

@@ -96,6 +96,7 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
         begun: all(wire.begun, account::read_counter)?,
         member: wire.member.map(MemberNo),
+        reached: wire.reached.into_iter().map(BucketId).collect(),
         reheld: wire.reheld.into_iter().map(reheld).collect(),
         catalog: wire.catalog,
     })

@@ -218,6 +218,7 @@ fn typical_update() -> Event {
         untimely: None,
         begun: Vec::new(),
         member: None,
+        reached: Vec::new(),
         reheld: Vec::new(),
         catalog: None,
     }))

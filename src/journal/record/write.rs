@@ -136,6 +136,7 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     w.optional(40, event.catalog);
     event.reheld.iter().for_each(|each| w.message(90, |w| reheld(w, each)));
     w.optional(91, event.member.map(|member| member.0));
+    account::numbers(w, 92, event.reached.iter().map(|counter| counter.0));
 }
 
 pub(super) fn sessions(w: &mut Writer<'_>, field: u32, sessions: &[SessionNo]) {

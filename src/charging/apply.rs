@@ -130,7 +130,11 @@ impl State {
         let Some(session) = self.sessions.get_mut(&event.session) else { return };
         session.last_request = event.at;
         session.catalog = event.catalog.unwrap_or(session.catalog);
-        session.member = event.member.unwrap_or(session.member);
+        if let Some(member) = event.member {
+            session.member = member;
+            let untouched = |quota: &&mut Quota| event.steps.iter().all(|step| step.key != quota.key);
+            session.quotas.iter_mut().filter(untouched).for_each(|quota| quota.without_terms = quota.granted > 0);
+        }
         if let Some((host, realm)) = moved {
             (session.origin_host, session.origin_realm) = (host, realm);
         }
@@ -197,6 +201,7 @@ impl State {
             quota.rated_by.clear();
         }
         quota.granted = step.granted;
+        quota.without_terms = false;
         quota.used = quota.used.saturating_add(step.used);
         quota.add_rated(step.tariff.as_ref(), step.rated);
         quota.charged = quota.charged.saturating_add(step.charged);

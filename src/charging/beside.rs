@@ -86,7 +86,7 @@ impl<'a> Beside<'a> {
             OpenQuota {
                 session: Some(session.no),
                 context: &session.context,
-                member: session.member,
+                member: if quota.without_terms { MemberNo::SHARED } else { session.member },
                 attributes: session.attributes.clone(),
                 quota,
                 raised: false,

@@ -216,6 +216,8 @@ struct Interrogator<'a> {
     emergency: bool,
     /// It was one before this request: what is reported is free (spec G-42).
     was_emergency: bool,
+    /// Who pays at the moment.
+    member: MemberNo,
     contract: Contract<'a>,
     ledger: Ledger<'a>,
     /// What pools hold.
@@ -266,6 +268,7 @@ impl<'a> Interrogator<'a> {
             attributes: from_now_on(session, request),
             emergency,
             was_emergency,
+            member,
             contract,
             ledger,
             pools,
@@ -336,6 +339,7 @@ impl<'a> Interrogator<'a> {
         if self.request.kind != RequestKind::Termination {
             lines.iter().for_each(|line| self.change_version(line));
         }
+        self.act_for(member_of(self.session, self.request));
         self.release_idle_pools(&lines);
         self.ledger.settle();
         self.secure_others();

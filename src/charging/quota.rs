@@ -63,6 +63,8 @@ pub struct Quota {
     pub grown: Option<Box<Grown>>,
     /// The version of the catalog that the outstanding grant was made by; 0 = from before versions had numbers.
     pub catalog: u32,
+    /// The outstanding grant was made before the session's user had terms as a member: its usage is charged without them.
+    pub without_terms: bool,
 }
 
 /// A slice that may grow (spec G-116).

@@ -9,7 +9,7 @@ use tollgate::{
 use super::{
     dice::Dice,
     generate::{self, Features},
-    life::{Life, Line, SLOTS, Step, Talk, Use},
+    life::{self, Life, Line, SLOTS, Step, Talk, Use},
     list::{List, Then},
     setting,
     world::World,
@@ -179,4 +179,34 @@ fn check_funds(world: &World, seed: u64, list: &List) {
         let within = limit.is_none_or(|limit| used + reserved <= limit.amount);
         assert!(within, "{name} has counted {used}, and {reserved} may come\n{}", told());
     }
+}
+
+/// In whatever order a request names its services, the same comes of it.
+// tests: C-16
+#[test]
+fn the_order_of_services_in_a_request_does_not_matter() {
+    let mut compared = 0;
+    for (seed, mut dice) in cases() {
+        let list = generate::list(&mut dice, generate::ON);
+        let straight = life::life(&mut dice, &list);
+        let mut reversed = straight.clone();
+        let talks = reversed.steps.iter_mut().filter_map(|step| match step {
+            Step::Talk(talk) => Some(talk),
+            _ => None,
+        });
+        talks.for_each(|talk| talk.lines.reverse());
+        let (mut one, mut other) = (World::new(&list, &straight), World::new(&list, &reversed));
+        for (step, mirrored) in straight.steps.iter().zip(&reversed.steps) {
+            for (world, step) in [(&mut one, step), (&mut other, mirrored)] {
+                world.step(step).unwrap_or_else(|why| panic!("seed {seed}: {why}\n{}\n{}", list.text(), world.story));
+            }
+            compared += u64::from(matches!(step, Step::Talk(talk) if talk.lines.len() > 1));
+            let balances = |world: &World| -> Vec<_> {
+                let buckets = world.account().buckets.iter();
+                buckets.map(|it| (it.name.to_string(), it.amount, it.reserved)).collect()
+            };
+            assert_eq!(balances(&one), balances(&other), "seed {seed}\n{}\n{}", list.text(), one.story);
+        }
+    }
+    assert!(compared > 100, "{compared} requests had several services");
 }

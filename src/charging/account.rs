@@ -112,7 +112,7 @@ impl Account {
         self.history.push(line, keep.min(HISTORY_ENTRIES_MAX));
     }
 
-    /// Money has come in: products that pause are to be tried again.
+    /// Money has come in, or validity: products that pause are to be tried again.
     pub(super) fn retry_products(&mut self, at: Timestamp) {
         let Some(profile) = self.profile.as_deref_mut() else { return };
         for subscription in profile.subscriptions.iter_mut().filter(|subscription| subscription.paused) {
@@ -128,6 +128,14 @@ impl Account {
         } else {
             cycle.credits = cycle.credits.saturating_add(amount);
         }
+    }
+
+    /// Whether a counter is of what usage costs in a cycle that has no statement yet.
+    pub(super) fn counts_usage_of_open_cycle(&self, id: BucketId) -> bool {
+        let Some(profile) = self.profile.as_deref() else { return false };
+        let counter = profile.counters.iter().find(|counter| counter.id == id);
+        let mut open = profile.cycle.iter().chain(&profile.previous);
+        counter.is_some_and(|counter| open.any(|cycle| cycle.counts(counter)))
     }
 
     pub(super) fn counter_mut(&mut self, id: BucketId) -> Option<&mut Counter> {

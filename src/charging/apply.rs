@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 use super::{
     Account, AccountState, Answer, BucketKind, Client, Closed, ClosingCause, Credited, DebitRef, Draw, Event,
     EventAction, EventCharged, Grown, HistoryKind, HistoryLine, Interrogated, LifeStep, Notice, NoticeKind,
-    OrphanUsage, Quota, RememberedCredit, RememberedEvent, RequestKind, Retention, Session, State, Step,
+    OrphanUsage, Quota, Reheld, RememberedCredit, RememberedEvent, RequestKind, Retention, Session, State, Step,
     history::unit_kind,
     refund,
     state::{event_key, report_key},
@@ -122,12 +122,19 @@ impl State {
         for step in &event.steps {
             self.apply_step(event, step);
         }
+        self.rehold(event.account, &event.reheld);
+        self.mark_refused(event.account, &event.reached);
         self.apply_notices(event.account, &event.notices);
         self.wake(&event.wake, event.at);
         let moved = event.moved_to.as_ref().map(|to| (self.intern(&to.host), self.intern(&to.realm)));
         let Some(session) = self.sessions.get_mut(&event.session) else { return };
         session.last_request = event.at;
         session.catalog = event.catalog.unwrap_or(session.catalog);
+        if let Some(member) = event.member {
+            session.member = member;
+            let untouched = |quota: &&mut Quota| event.steps.iter().all(|step| step.key != quota.key);
+            session.quotas.iter_mut().filter(untouched).for_each(|quota| quota.without_terms = quota.granted > 0);
+        }
         if let Some((host, realm)) = moved {
             (session.origin_host, session.origin_realm) = (host, realm);
         }
@@ -194,11 +201,9 @@ impl State {
             quota.rated_by.clear();
         }
         quota.granted = step.granted;
+        quota.without_terms = false;
         quota.used = quota.used.saturating_add(step.used);
-        match &step.tariff {
-            None => quota.rated = quota.rated.saturating_add(step.rated),
-            Some(tariff) => quota.add_rated_by(tariff, step.rated),
-        }
+        quota.add_rated(step.tariff.as_ref(), step.rated);
         quota.charged = quota.charged.saturating_add(step.charged);
         quota.validity_secs = step.validity_secs;
         quota.final_units = step.final_units;
@@ -236,6 +241,31 @@ impl State {
             }
         }
         // What is given back to a bucket that has run out is due to go.
+        let (id, after) = (account.id, account.next_due());
+        self.queue_account(id, before, after);
+    }
+
+    /// Has other quotas hold something else than before.
+    fn rehold(&mut self, account: AccountId, reheld: &[Reheld]) {
+        for Reheld { session, key, holds } in reheld {
+            let session = self.sessions.get_mut(session).filter(|session| session.account == account);
+            let quota = session.and_then(|session| session.quotas.iter_mut().find(|quota| quota.key == *key));
+            let Some(quota) = quota else { continue };
+            let released = std::mem::replace(&mut quota.holds, holds.clone());
+            self.reserve(account, &released, -1);
+            self.reserve(account, holds, 1);
+        }
+    }
+
+    /// Limits have refused something: at the end of their span sessions are to be asked again.
+    fn mark_refused(&mut self, account: AccountId, reached: &[BucketId]) {
+        let Some(account) = self.accounts.get_mut(&account).filter(|_| !reached.is_empty()) else { return };
+        let before = account.next_due();
+        for id in reached {
+            if let Some(counter) = account.counter_mut(*id) {
+                counter.refused = true;
+            }
+        }
         let (id, after) = (account.id, account.next_due());
         self.queue_account(id, before, after);
     }
@@ -290,6 +320,7 @@ impl State {
             let after = account.next_due();
             self.queue_account(event.account, before, after);
         }
+        self.rehold(event.account, &event.reheld);
         self.record_event(event, &from_allowances);
         self.apply_notices(event.account, &event.notices);
         if let Some(DebitRef { key, number }) = event.refund_of
@@ -359,6 +390,8 @@ impl State {
     fn give_back(&mut self, account: AccountId, draws: &[Draw], money: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
         let before = account.next_due();
+        // What no open cycle takes off its usage has come in during the one that runs, or a statement would not add up.
+        let mut credited = money;
         let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
@@ -368,11 +401,19 @@ impl State {
                 } else {
                     units = units.saturating_add(draw.amount.unsigned_abs());
                 }
-            } else if let Some(counter) = account.counter_mut(draw.bucket) {
+            } else {
+                let is_usage = account.counts_usage_of_open_cycle(draw.bucket);
+                let Some(counter) = account.counter_mut(draw.bucket) else { continue };
                 // A span that began since then has not counted it.
-                counter.used = counter.used.saturating_sub(draw.amount).max(0);
+                let before = counter.used;
+                counter.used = before.saturating_sub(draw.amount).max(0);
+                if is_usage {
+                    let taken_off = Money::from_micros(before.saturating_sub(counter.used));
+                    credited = credited.saturating_sub(taken_off);
+                }
             }
         }
+        account.count_in_cycle(HistoryKind::Refund, credited);
         account.credited = account.credited.saturating_add(money);
         self.credited += i128::from(money.micros());
         let (id, after) = (account.id, account.next_due());
@@ -417,10 +458,11 @@ impl State {
         account.remember(&line, keep);
         let given = change::give(account, event, keep);
         (self.balances, self.credited) = (self.balances + given, self.credited + given);
+        let was_lapsed = account.is_lapsed();
         if let Some(life) = &event.life {
             account.profile.get_or_insert_default().life = (**life).clone();
         }
-        if is_money && event.amount > 0 {
+        if is_money && event.amount > 0 || was_lapsed && !account.is_lapsed() {
             account.retry_products(event.at);
         }
         let after = account.next_due();

@@ -66,6 +66,8 @@ pub struct AccountChanged {
     pub reauthorise: Vec<SessionNo>,
     /// What provisioning must hear.
     pub notices: Vec<Notice>,
+    /// Counters whose span has ended, for whose end sessions have waited.
+    pub spans_ended: Vec<BucketId>,
 }
 
 /// A request of a caller, for its repetitions.

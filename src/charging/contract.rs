@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Cycle, LifeStep, LimitStep, Measure, MemberNo, Notice, NoticeKind, Subscription,
-    ledger::{Counting, Ledger, Place},
+    Account, AccountState, Cycle, Draw, LifeStep, LimitStep, Measure, MemberNo, Notice, NoticeKind, Subscription,
+    ledger::{Counting, Ledger, Place, TIERS},
     members,
     quota::Tariff,
     rate::{Cap, Counted, Meter, Priced, Share, Side},
@@ -14,10 +14,6 @@ use crate::{
     time::Timestamp,
     units::UnitKind,
 };
-
-/// What the names of counters for tiers begin with: those for limits have the limit's name. No name in a catalog has a
-/// slash.
-const TIERS: &str = "tiers/";
 
 /// A client reports so many seconds after the end of its quota's Validity-Time at the latest. Spans are longer.
 const REPORT_DELAY_SECS: u64 = 10;
@@ -128,16 +124,42 @@ impl<'a> Contract<'a> {
         validity_secs: u32,
     ) -> Granted<'a> {
         let Some(counting) = self.of_tiers(priced.price, kind) else {
-            return Granted { now: Side { keep, ..Side::new(priced.price, rated) }, next: None, until_secs: None };
+            let now = Side { keep, directed: priced.is_directed(), ..Side::new(priced.price, rated) };
+            return Granted { now, next: None, until_secs: None };
         };
         let Near { now, next, until_secs } = self.near(ledger, counting, Purpose::Grant(validity_secs));
         let side = |place| {
             let (used, reserved) = ledger.counted(place);
             let latest = units(used.saturating_add(reserved));
-            Side { keep, latest, counter: Some(place), ..Side::new(priced.price, units(used)) }
+            let directed = priced.is_directed();
+            Side { keep, latest, directed, counter: Some(place), ..Side::new(priced.price, units(used)) }
         };
         // A report is counted in one span as a whole.
         Granted { now: side(now), next: next.map(|next| Side { mixes: false, ..side(next) }), until_secs }
+    }
+
+    /// The price of units that a quota holds already: where its tiers go by counters, in each of those that it holds in.
+    pub(super) fn held_at(
+        &self,
+        ledger: &Ledger<'_>,
+        priced: Priced<'a>,
+        kind: UnitKind,
+        keep: BasisPoints,
+        rated: u64,
+        holds: &[Draw],
+    ) -> Vec<Side<'a>> {
+        let Some(counting) = self.of_tiers(priced.price, kind) else {
+            return vec![Side { keep, directed: priced.is_directed(), ..Side::new(priced.price, rated) }];
+        };
+        let held = ledger.held_in(counting, holds).enumerate();
+        held.map(|(nth, (place, others))| {
+            let used = ledger.counted(place).0;
+            let latest = units(used.saturating_add(others));
+            // A report is counted in one span as a whole.
+            let (mixes, directed) = (nth == 0, priced.is_directed());
+            Side { keep, latest, mixes, directed, counter: Some(place), ..Side::new(priced.price, units(used)) }
+        })
+        .collect()
     }
 
     /// The limits, caps and shares that usage counts in.
@@ -191,7 +213,8 @@ impl<'a> Contract<'a> {
             |kind| notices.push(Notice { account: self.account.id, at: now, balance: ledger.balance(), kind });
         let mut suspends = false;
         for (limit, _) in &self.limits {
-            for (member, before, after) in ledger.risen(&limit.name, Measure::Money) {
+            for (counter, after) in ledger.risen(&limit.name, Measure::Money) {
+                let (member, before) = (counter.member, counter.used);
                 let crossed = |percent: u8| {
                     let level = i128::from(limit.amount.micros()) * i128::from(percent);
                     i128::from(before) * 100 < level && level <= i128::from(after) * 100
@@ -199,7 +222,8 @@ impl<'a> Contract<'a> {
                 for percent in limit.reminders.iter().copied().filter(|percent| crossed(*percent)) {
                     tell(NoticeKind::Limit { name: Arc::clone(&limit.name), percent, member, step: LimitStep::Told });
                 }
-                if crossed(100) {
+                // One that has refused already was told to be reached.
+                if crossed(100) && !counter.refused {
                     let step = self.step(limit.then);
                     suspends |= step == LimitStep::Suspended;
                     tell(NoticeKind::Limit { name: Arc::clone(&limit.name), percent: 100, member, step });

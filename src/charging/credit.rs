@@ -314,7 +314,10 @@ fn finish(state: &State, account: &Account, command: &CreditCommand<'_>, now: Ti
     if back {
         notices.push(Notice { account: account.id, at: now, balance, kind: NoticeKind::Reconnect });
     }
-    let reauthorise = if helps { lifecycle::waiting_for(state, account, owner) } else { Vec::new() };
+    // A gift, and validity, are everybody's, whoever paid for them.
+    let for_all = bonus.life.is_some() || !bonus.gifts.is_empty();
+    let owners: Vec<_> = std::iter::once(owner).chain(for_all.then_some(MemberNo::SHARED)).collect();
+    let reauthorise = if helps { lifecycle::waiting_for(state, account, &owners) } else { Vec::new() };
     let event = Event::Credited(Box::new(Credited {
         at: now,
         account: account.id,

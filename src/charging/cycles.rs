@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Account, Cycle, HistoryKind, NoticeKind, Refusal, Statement, draft::Draft, products};
+use super::{Account, Counter, Cycle, HistoryKind, NoticeKind, Refusal, Statement, draft::Draft, products};
 use crate::{
     ids::BucketId,
     rating::{Catalog, Period},
@@ -107,10 +107,13 @@ impl Cycle {
     /// Money that usage which happened in it has cost so far.
     pub fn usage(&self, account: &Account) -> Money {
         let counters = account.profile.iter().flat_map(|profile| &profile.counters);
-        let of_cycle = counters.filter(|counter| {
-            *counter.name == *CYCLE_COUNTER && self.starts < counter.ends && counter.ends <= self.ends
-        });
+        let of_cycle = counters.filter(|counter| self.counts(counter));
         Money::from_micros(of_cycle.fold(0i64, |sum, counter| sum.saturating_add(counter.used)))
+    }
+
+    /// Whether a counter is of its usage.
+    pub(super) fn counts(&self, counter: &Counter) -> bool {
+        *counter.name == *CYCLE_COUNTER && self.starts < counter.ends && counter.ends <= self.ends
     }
 }
 
@@ -119,8 +122,8 @@ mod tests {
     use super::*;
     use crate::{
         charging::{
-            AccountChanged, AccountSpec, Command, Counter, Event, Manage, ManageCommand, Measure, MemberNo, Retention,
-            State, When, decide,
+            AccountChanged, AccountSpec, Command, Event, Manage, ManageCommand, Measure, MemberNo, Retention, State,
+            When, decide,
         },
         ids::AccountId,
     };
@@ -194,6 +197,7 @@ mod tests {
             closes: cycle.closes,
             used: micros,
             reserved: 0,
+            refused: false,
         };
         let begun = AccountChanged { account: ACCOUNT, begun: vec![counter], ..AccountChanged::default() };
         world.state.apply(&Event::AccountChanged(Box::new(begun)));

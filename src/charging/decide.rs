@@ -161,7 +161,7 @@ fn of_command(
 ) -> Decided {
     match command {
         Command::Interrogate(request) => interrogate::decide(state, lists, request, now),
-        Command::ChargeEvent(request) => event_charging::decide(state, catalog, request, now),
+        Command::ChargeEvent(request) => event_charging::decide(state, lists, request, now),
         Command::Credit(request) => credit::decide(state, catalog, request, now),
         Command::Manage(request) => manage::decide(state, catalog, request, now),
         Command::CatchUp { account, use_begins } => {

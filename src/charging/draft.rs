@@ -127,6 +127,19 @@ impl<'a> Draft<'a> {
         self.told.push(kind);
     }
 
+    /// Whether a product is gone, or pauses, whose caps grants may have been made under: nobody holds money for what they
+    /// cost without, so that they are to be given back soon.
+    fn takes_terms(&self) -> bool {
+        let before = || self.before.profile.iter().flat_map(|profile| &profile.subscriptions).filter(|it| it.begun);
+        let stays = |it: &Subscription| {
+            let after = self.account.profile.as_deref().and_then(|profile| profile.subscription(it.no));
+            after.is_some_and(|after| after.begun && after.product == it.product)
+        };
+        let has_limits =
+            |it: &Subscription| self.catalog.product(&it.product).is_some_and(|product| !product.limits.is_empty());
+        before().any(|it| !stays(it) && has_limits(it))
+    }
+
     /// The change, with what follows of it for the account's life and for sessions that wait for credit.
     pub(super) fn finish(mut self, state: &State) -> AccountChanged {
         let before = self.before;
@@ -153,7 +166,12 @@ impl<'a> Draft<'a> {
             notices.push(notice(NoticeKind::Reconnect));
         }
         if !exhausted && self.changed.gives() {
-            self.changed.reauthorise = lifecycle::waiting(state, before);
+            self.changed.reauthorise = lifecycle::waiting_for_given(state, &self.account, &self.changed);
+        }
+        if self.takes_terms() {
+            let granted = lifecycle::granted(state, before);
+            let known = self.changed.reauthorise.clone();
+            self.changed.reauthorise.extend(granted.into_iter().filter(|no| !known.contains(no)));
         }
         self.changed.notices = notices;
         self.changed
@@ -163,6 +181,8 @@ impl<'a> Draft<'a> {
 impl AccountChanged {
     /// Whether there is more to be had than before: units, money, or terms of a product.
     fn gives(&self) -> bool {
-        self.buckets.iter().any(|bucket| bucket.amount > 0) || self.subscriptions.iter().any(|it| it.begun)
+        self.buckets.iter().any(|bucket| bucket.amount > 0)
+            || self.entries.iter().any(|entry| entry.amount > 0)
+            || self.subscriptions.iter().any(|it| it.begun)
     }
 }

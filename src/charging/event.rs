@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, Given, HistoryKind, Life, Measure,
-    MemberNo, RequestKind, Subscriber, Terms, Used, Verdict, VoucherBatch, VoucherMark,
+    MemberNo, Reheld, RequestKind, Subscriber, Terms, Used, Verdict, VoucherBatch, VoucherMark,
 };
 use crate::{
     ids::{AccountId, BucketId, QuotaKey, SessionId, SessionKey, SessionNo, VoucherKey},
@@ -208,6 +208,12 @@ pub struct Interrogated {
     pub untimely: Option<Timestamp>,
     /// Counters whose span begins here.
     pub begun: Vec<Counter>,
+    /// Counters of limits on account of which something was refused.
+    pub reached: Vec<BucketId>,
+    /// Set if the session is a member's from now on, who had no terms when it opened.
+    pub member: Option<MemberNo>,
+    /// Other quotas of the account that hold more from now on.
+    pub reheld: Vec<Reheld>,
     /// Set if the session goes by another version of the catalog from now on.
     pub catalog: Option<u32>,
 }
@@ -291,6 +297,8 @@ pub struct EventCharged {
     pub untimely: Option<Timestamp>,
     /// Counters whose span begins here.
     pub begun: Vec<Counter>,
+    /// Quotas of the account that hold more from now on.
+    pub reheld: Vec<Reheld>,
     /// The version of the catalog that it was rated by; 0 = it has no number.
     pub catalog: u32,
 }

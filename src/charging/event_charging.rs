@@ -7,9 +7,11 @@ use std::sync::Arc;
 use super::{
     Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
     Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    beside::{self, Beside, Reheld},
     contract::{Contract, Purpose},
     interrogate::extras::answer_extras,
     lifecycle,
+    price_lists::PriceLists,
     quota::{Allocation, Demand, Given, Ledger, Tariff},
     rate::{Priced, Rate},
     refund,
@@ -22,7 +24,9 @@ use crate::{
     units::{Currency, Money},
 };
 
-pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_>, now: Timestamp) -> Decided {
+pub(super) fn decide(state: &State, lists: PriceLists<'_>, request: &EventRequest<'_>, now: Timestamp) -> Decided {
+    let own = lists.in_force(now);
+    let catalog = own.catalog;
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
     let key = event_key(request.key, request.action);
     let known = request.account.and_then(|account| state.charged_event(key, account, request.number));
@@ -58,14 +62,17 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
     let default = [ServiceRequest::default()];
     let services = if request.services.is_empty() { &default[..] } else { &request.services };
     let (mut steps, mut replies) = (Vec::with_capacity(services.len()), Vec::with_capacity(services.len()));
+    let beside = Beside { state, lists, own, account, moment };
+    let mut reheld = Vec::new();
     for service in services {
         let rated = rate(catalog, &contract, &mut ledger, account, request, service, (demand, moment));
         let (verdict, grant) = match rated {
             Ok(Rated { tariff, priced, .. }) if priced.is_free(tariff) && request.client.free_of_charge_4011 => {
                 (Verdict::NotApplicable, None)
             }
-            Ok(rated) if rated.allocation.units == rated.want => {
-                ledger.debit(&rated.allocation);
+            Ok(rated)
+                if rated.allocation.units == rated.want && beside.pay(&mut ledger, &mut reheld, &rated, demand) =>
+            {
                 cost = cost.saturating_add(rated.allocation.cost);
                 let grant = Grant { measure: rated.tariff.measure(), amount: rated.want };
                 steps.push(step(service, rated));
@@ -118,6 +125,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         reauthorise: Vec::new(),
         untimely: request.happened.filter(|_| untimely),
         begun: ledger.begun(),
+        reheld,
         catalog: 0,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
@@ -186,6 +194,25 @@ struct Rated<'a> {
     discount: Option<Given>,
     allocation: Allocation,
     want: u64,
+}
+
+impl<'a> Beside<'a> {
+    /// Debits an event. Not if it makes dearer what sessions may still use, and that cannot be paid as well.
+    fn pay(&self, ledger: &mut Ledger<'a>, reheld: &mut Vec<Reheld>, rated: &Rated<'_>, demand: Demand) -> bool {
+        let draws = &rated.allocation.draws;
+        if demand == Demand::All || !draws.iter().any(|draw| ledger.moves_others(draw)) {
+            ledger.debit(&rated.allocation);
+            return true;
+        }
+        let (mut after, mut open) = (ledger.clone(), self.open(reheld));
+        after.debit(&rated.allocation);
+        let paid = self.secure(&mut after, &mut open, draws);
+        if paid {
+            *ledger = after;
+            beside::note(reheld, open);
+        }
+        paid
+    }
 }
 
 fn rate<'a>(

@@ -1,9 +1,11 @@
 //! Decides requests of sessions: debit what was used, reserve what is wanted, as one atomic step (spec C-16, C-44, I-7).
 
+mod beside;
 mod debit;
 pub(super) mod extras;
 mod final_units;
 mod grant;
+mod limits;
 mod line;
 mod pool;
 mod slice;
@@ -13,9 +15,10 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, AnswerExtras, Closed, ClosingCause, Counter, Decided, Event, Interrogated,
-    Interrogation, LifeStep, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Quota, Reply, RequestKind,
-    Session, State, Step, Verdict,
+    Interrogation, LifeStep, MemberNo, Notice, NoticeKind, Opening, Origin, OrphanUsage, Pool, Quota, Reheld, Reply,
+    RequestKind, Session, State, Step, Verdict,
     contract::Contract,
+    ledger::Place,
     lifecycle,
     price_lists::{PriceList, PriceLists},
     quota::Ledger,
@@ -213,11 +216,17 @@ struct Interrogator<'a> {
     emergency: bool,
     /// It was one before this request: what is reported is free (spec G-42).
     was_emergency: bool,
+    /// Who pays at the moment.
+    member: MemberNo,
     contract: Contract<'a>,
     ledger: Ledger<'a>,
     /// What pools hold.
     pools: Vec<Pool>,
     steps: Vec<Step>,
+    /// What other quotas hold from now on.
+    reheld: Vec<Reheld>,
+    /// Limits on account of which something is refused.
+    reached: Vec<Place>,
     replies: Vec<Reply>,
 }
 
@@ -232,13 +241,12 @@ impl<'a> Interrogator<'a> {
         context: Option<ContextId>,
     ) -> Self {
         let PriceList { number: version, catalog } = lists.for_request(session, request.kind, now);
-        let member = session.map_or(request.member, |session| session.member);
+        let member = member_of(session, request);
         let ledger = Ledger::new(account, now).used_by(member);
         let count = request.services.len();
         let (steps, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let pools = session.map_or_else(Vec::new, |session| session.pools.clone());
         let (moment, untimely) = catalog.moment(request.happened, now);
-        let member = session.map_or(request.member, |session| session.member);
         let contract = Contract::of(catalog, account, member, moment);
         let emergency = is_emergency(session, request);
         let was_emergency = match session {
@@ -260,10 +268,13 @@ impl<'a> Interrogator<'a> {
             attributes: from_now_on(session, request),
             emergency,
             was_emergency,
+            member,
             contract,
             ledger,
             pools,
             steps,
+            reheld: Vec::new(),
+            reached: Vec::new(),
             replies,
         }
     }
@@ -294,14 +305,17 @@ impl<'a> Interrogator<'a> {
     }
 
     fn run(mut self) -> Decided {
-        let lines = self.lines();
+        let mut lines = self.lines();
+        if lines.len() > 1 {
+            self.mark_excess(&mut lines);
+        }
+        let request = self.request;
+        let place = |key| request.services.iter().position(|service| service.key == key);
         if self.quotas_with(&lines) > SESSION_QUOTAS_USED_MAX {
             return orphan(self.state, self.request, self.now, Verdict::ResourcesExceeded, None);
         }
         // All releases and debits come first, so that what one service gives back can go to another in the same request. But
         // each quota gives back its own right before it pays: what was held for one is not taken for another.
-        let is_first =
-            |index: usize, line: &line::Line<'_>| lines.iter().take(index).all(|earlier| earlier.quota != line.quota);
         if self.request.kind == RequestKind::Termination {
             let reported = |quota: &Quota| lines.iter().any(|line| line.quota == quota.key);
             let quotas = self.session.map_or(&[][..], |session| &session.quotas);
@@ -312,8 +326,12 @@ impl<'a> Interrogator<'a> {
                 self.ledger.release(&pool.holds);
             }
         }
+        // Who has used no more than was granted comes first: the excess of others may then be paid from what is left over.
+        // What comes of a request does not depend on the order in which it names its services.
+        lines.sort_by_key(|line| (line.exceeds_grant, line.key));
         for (index, line) in lines.iter().enumerate() {
-            if let Some(quota) = self.quota(line.quota).filter(|_| is_first(index, line)) {
+            let is_first = lines.iter().take(index).all(|earlier| earlier.quota != line.quota);
+            if let Some(quota) = self.quota(line.quota).filter(|_| is_first) {
                 self.ledger.release(&quota.holds);
             }
             self.debit(line);
@@ -321,19 +339,25 @@ impl<'a> Interrogator<'a> {
         if self.request.kind != RequestKind::Termination {
             lines.iter().for_each(|line| self.change_version(line));
         }
+        self.act_for(member_of(self.session, self.request));
         self.release_idle_pools(&lines);
         self.ledger.settle();
+        self.secure_others();
         let debited = self.steps.iter().any(|step| !step.debits.is_empty());
-        let notices = if debited { self.notices() } else { Vec::new() };
+        let mut notices = if debited { self.notices() } else { Vec::new() };
         let suspended = |notice: &Notice| matches!(notice.kind, NoticeKind::Life { step: LifeStep::Suspended, .. });
         let barred = (barred(self.account) || notices.iter().any(suspended)) && !self.emergency;
         let stopped = self.account.state == AccountState::Stopped
             || notices.iter().any(|notice| notice.kind == NoticeKind::CreditStop);
         if self.request.kind != RequestKind::Termination && !barred {
+            lines.sort_by_key(|line| line.key);
             for line in &lines {
                 self.grant(line, &lines, stopped);
             }
+            self.replies.sort_by_key(|reply| place(reply.key));
+            self.tell_reached(&mut notices);
         }
+        lines.sort_by_key(|line| place(line.key));
         self.settle_pools();
         let extras = self.answer_extras(&lines);
         self.conclude(barred, notices, extras)
@@ -350,6 +374,8 @@ impl<'a> Interrogator<'a> {
             attributes,
             untimely,
             steps,
+            reheld,
+            reached,
             mut replies,
             ref ledger,
             ..
@@ -429,6 +455,9 @@ impl<'a> Interrogator<'a> {
             wake,
             untimely: request.happened.filter(|_| untimely),
             begun: ledger.begun(),
+            member: Some(member_of(session, request)).filter(|member| session.is_some_and(|it| it.member != *member)),
+            reached: reached.into_iter().map(|place| ledger.counter_at(place).id).collect(),
+            reheld,
             catalog: Some(version).filter(|version| session.is_some_and(|session| session.catalog != *version)),
         }));
         Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
@@ -438,6 +467,11 @@ impl<'a> Interrogator<'a> {
 /// Whether a request of a session leaves more for the others of its account.
 fn frees(state: &State, ledger: &Ledger<'_>, session: &Session, closes: Option<ClosingCause>) -> bool {
     ledger.has_freed() || closes.is_some() && state.releases_anything(session)
+}
+
+/// A session is its member's. One that nobody with terms had opened becomes that of whoever has got terms since.
+fn member_of(session: Option<&Session>, request: &Interrogation<'_>) -> MemberNo {
+    session.map(|session| session.member).filter(|member| *member != MemberNo::SHARED).unwrap_or(request.member)
 }
 
 fn known_attributes(session: Option<&Session>) -> Option<&Arc<Attributes>> {

@@ -8,7 +8,7 @@ mod allocate;
 mod counters;
 
 use self::counters::Tally;
-pub(super) use self::counters::{Counting, Place};
+pub(super) use self::counters::{Counting, Place, TIERS};
 use super::{Account, Bucket, BucketKind, Draw, MemberNo, payer::Payer, quota::Tariff};
 use crate::{ids::BucketId, time::Timestamp, units::Money};
 
@@ -41,6 +41,7 @@ pub(super) enum Demand {
 pub(super) const BALANCE_MAX: i64 = i64::MAX / 2;
 
 /// A working copy of an account's buckets and counters.
+#[derive(Clone)]
 pub(super) struct Ledger<'a> {
     account: &'a Account,
     /// On whose behalf.
@@ -82,6 +83,22 @@ impl<'a> Ledger<'a> {
         self
     }
 
+    /// On whose behalf it pays.
+    pub(super) fn member(&self) -> MemberNo {
+        self.payer.member()
+    }
+
+    /// Pays on behalf of another member from now on.
+    pub(super) fn turn_to(&mut self, member: MemberNo) {
+        if member == self.member() {
+            return;
+        }
+        self.payer = Payer::of(self.account, member);
+        if member != MemberNo::SHARED && self.tallies.iter().all(|tally| tally.counter.member != member) {
+            self.tallies.extend(counters::of(self.account, member));
+        }
+    }
+
     /// The buckets that may be used, in the order of consumption.
     fn in_order(&self) -> impl Iterator<Item = (usize, &'a Bucket)> {
         let buckets = &self.account.buckets;
@@ -107,9 +124,9 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Reserves an allocation.
-    pub(super) fn hold(&mut self, allocation: &Allocation) {
-        for draw in &allocation.draws {
+    /// Reserves what an allocation draws.
+    pub(super) fn hold(&mut self, draws: &[Draw]) {
+        for draw in draws {
             if let Some(line) = self.line_mut(draw.bucket) {
                 line.reserved += draw.amount;
             } else if let Some(tally) = self.tally_mut(draw.bucket) {
@@ -214,6 +231,12 @@ impl<'a> Ledger<'a> {
             .iter()
             .zip(&self.lines)
             .any(|(bucket, line)| bucket.kind != BucketKind::Money && line.amount > 0 && bucket.is_valid(self.now))
+    }
+
+    /// How much of these draws is money.
+    pub(super) fn money_of(&self, draws: &[Draw]) -> i64 {
+        let is_money = |draw: &&Draw| self.account.bucket(draw.bucket).is_some_and(|it| it.kind == BucketKind::Money);
+        draws.iter().filter(is_money).fold(0, |sum, draw| sum.saturating_add(draw.amount))
     }
 
     /// Amount of one bucket.

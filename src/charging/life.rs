@@ -5,8 +5,8 @@
 //! ever, and so does a red-listed one whatever its plan says.
 
 use super::{
-    Account, AccountChanged, AccountState, Command, EventAction, Life, LifeStep, Notice, NoticeKind, ProductStep,
-    Refusal, ServiceRequest, State, Want, lifecycle, products, quota::Ledger,
+    Account, AccountChanged, AccountState, Command, EventAction, Life, LifeStep, Notice, NoticeKind, Refusal,
+    ServiceRequest, State, Want, draft::Draft, lifecycle, products, quota::Ledger,
 };
 use crate::{
     rating::{Catalog, ContextId, Plan, Service},
@@ -86,42 +86,56 @@ pub(super) fn set_plan(
         Some(plan) if known.activated.is_none() && plan.activate_on_use => {
             AccountChanged { life: Some(Box::default()), ..AccountChanged::default() }
         }
-        Some(plan) if known.activated.is_none() => begin(catalog, account, Some(plan), now),
+        Some(plan) if known.activated.is_none() => begun(account, Some(plan), now),
         plan => {
             let validity = plan.and_then(|plan| plan.validity_secs).map(|secs| now.plus_secs(secs));
             let until = validity.map(|until| known.valid_until.map_or(until, |known| known.max(until)));
-            with_products(goes_on(state, account, &known, plan, until, now), catalog, account, plan, now)
+            goes_on(state, account, &known, plan, until, now)
         }
     };
+    let waits = known.activated.is_none() && plan.is_some_and(|plan| plan.activate_on_use);
+    let mut draft = Draft::new(account, catalog, now);
+    products::end_of_plan(&mut draft, plan);
+    if let Some(plan) = plan {
+        // Those of a life that waits for its first use come with it: whether it may have them is known now.
+        let mut tried = Draft::new(account, catalog, now);
+        products::end_of_plan(&mut tried, Some(plan));
+        products::add_of_plan(if waits { &mut tried } else { &mut draft }, plan)?;
+    }
+    let changed = joined(changed, draft.finish(state));
     Ok(AccountChanged { plan: Some(plan.map(|plan| plan.name.clone())), ..changed })
 }
 
-/// What changes when an account's life begins.
-pub(super) fn begin(catalog: &Catalog, account: &Account, plan: Option<&Plan>, now: Timestamp) -> AccountChanged {
-    let until = plan.and_then(|plan| plan.validity_secs).map(|secs| now.plus_secs(secs));
-    let life = valid_until(&Life { activated: Some(now), ..Life::default() }, plan, until, now);
-    let notices = vec![told(account, LifeStep::Activated, until, now)];
-    let begun = AccountChanged { life: Some(Box::new(life)), notices, ..AccountChanged::default() };
-    with_products(begun, catalog, account, plan, now)
-}
-
-/// The products of a plan that the account does not have yet take effect next, as if they had been bought for this moment.
-fn with_products(
-    changed: AccountChanged,
+/// What changes when an account's life begins, with the products of its plan that it may have.
+pub(super) fn begin(
+    state: &State,
     catalog: &Catalog,
     account: &Account,
     plan: Option<&Plan>,
     now: Timestamp,
 ) -> AccountChanged {
-    let subscriptions = plan.map_or_else(Vec::new, |plan| products::of_plan(catalog, account, plan, now));
-    let told = subscriptions.iter().map(|subscription| NoticeKind::Product {
-        product: subscription.product.clone(),
-        subscription: subscription.no,
-        step: ProductStep::Bought,
-    });
-    let told = told.map(|kind| Notice { account: account.id, at: now, balance: account.balance(), kind });
-    let notices = changed.notices.into_iter().chain(told).collect();
-    AccountChanged { subscriptions, notices, ..changed }
+    let mut draft = Draft::new(account, catalog, now);
+    if let Some(plan) = plan {
+        // One that the account may not have was refused when it got the plan; the first use is not refused for it.
+        let _ = products::add_of_plan(&mut draft, plan);
+    }
+    joined(begun(account, plan, now), draft.finish(state))
+}
+
+fn begun(account: &Account, plan: Option<&Plan>, now: Timestamp) -> AccountChanged {
+    let until = plan.and_then(|plan| plan.validity_secs).map(|secs| now.plus_secs(secs));
+    let life = valid_until(&Life { activated: Some(now), ..Life::default() }, plan, until, now);
+    let notices = vec![told(account, LifeStep::Activated, until, now)];
+    AccountChanged { life: Some(Box::new(life)), notices, ..AccountChanged::default() }
+}
+
+/// A change of life, and what becomes of products with it.
+fn joined(life: AccountChanged, products: AccountChanged) -> AccountChanged {
+    let mut reauthorise = life.reauthorise;
+    reauthorise.extend(products.reauthorise.iter().filter(|no| !reauthorise.contains(no)).copied().collect::<Vec<_>>());
+    let mut notices = life.notices;
+    notices.extend(products.notices.into_iter().filter(|told| !notices.contains(told)).collect::<Vec<_>>());
+    AccountChanged { life: life.life, reauthorise, notices, ..products }
 }
 
 /// Extends the validity of an account. One that has lapsed is brought back.

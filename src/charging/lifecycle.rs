@@ -1,8 +1,8 @@
 //! What a change of balance means for the account's life: credit stop, reconnect, thresholds (design section 6).
 
 use super::{
-    Account, AccountState, BucketKind, MemberNo, Notice, NoticeKind, Quota, State, bonus::Bonus, payer::Payer,
-    quota::Ledger,
+    Account, AccountChanged, AccountState, BucketKind, MemberNo, Notice, NoticeKind, Quota, Session, State,
+    bonus::Bonus, payer::Payer, quota::Ledger,
 };
 use crate::{
     ids::{BucketId, SessionNo},
@@ -34,18 +34,50 @@ pub(super) fn has_nothing_left(account: &Account, ledger: &Ledger<'_>, bonus: &B
 
 /// The sessions of an account that wait for credit: a credit to what is shared should make them ask again (spec C-104).
 pub(super) fn waiting(state: &State, account: &Account) -> Vec<SessionNo> {
-    waiting_for(state, account, MemberNo::SHARED)
+    waiting_for(state, account, &[MemberNo::SHARED])
 }
 
-/// The sessions of an account that wait for credit, and may use what belongs to an owner.
-pub(super) fn waiting_for(state: &State, account: &Account, owner: MemberNo) -> Vec<SessionNo> {
+/// The sessions of an account that wait for credit, whoever's.
+pub(super) fn all_waiting(state: &State, account: &Account) -> Vec<SessionNo> {
+    let waits = |session: &Session| session.quotas.iter().any(Quota::wants_credit);
+    account.sessions.iter().copied().filter(|no| state.session(*no).is_some_and(waits)).collect()
+}
+
+/// The sessions of an account that have been granted something.
+pub(super) fn granted(state: &State, account: &Account) -> Vec<SessionNo> {
+    let has_grant = |session: &Session| session.quotas.iter().any(|quota| quota.granted > 0);
+    account.sessions.iter().copied().filter(|no| state.session(*no).is_some_and(has_grant)).collect()
+}
+
+/// The sessions of an account that wait for credit, and may use what belongs to one of these.
+pub(super) fn waiting_for(state: &State, account: &Account, owners: &[MemberNo]) -> Vec<SessionNo> {
     let waits = |no: &SessionNo| {
         state.session(*no).is_some_and(|session| {
             session.quotas.iter().any(Quota::wants_credit)
-                && Payer::of(account, session.member).owners().contains(&Some(owner))
+                && Payer::of(account, session.member).owners().iter().flatten().any(|owner| owners.contains(owner))
         })
     };
     account.sessions.iter().copied().filter(waits).collect()
+}
+
+/// The sessions of an account that wait for credit, and may get some by what has been given to it: they may use a bucket of it,
+/// or a product holds for them.
+pub(super) fn waiting_for_given(state: &State, account: &Account, given: &AccountChanged) -> Vec<SessionNo> {
+    let owner = |id: BucketId| account.bucket(id).map(|bucket| bucket.owner);
+    let filled = given.entries.iter().filter(|entry| entry.amount > 0).filter_map(|entry| owner(entry.bucket));
+    let opened = given.buckets.iter().filter(|bucket| bucket.amount > 0).map(|bucket| bucket.owner);
+    let owners: Vec<MemberNo> = filled.chain(opened).collect();
+    let mut waiting = waiting_for(state, account, &owners);
+    let begun: Vec<MemberNo> = given.subscriptions.iter().filter(|it| it.begun).map(|it| it.member).collect();
+    let helped = |no: &SessionNo| {
+        let session = state.session(*no).filter(|session| session.quotas.iter().any(Quota::wants_credit));
+        session.is_some_and(|session| begun.contains(&MemberNo::SHARED) || begun.contains(&session.member))
+    };
+    if !begun.is_empty() {
+        let others = account.sessions.iter().copied().filter(helped);
+        waiting.extend(others.filter(|no| !waiting.contains(no)).collect::<Vec<_>>());
+    }
+    waiting
 }
 
 /// How long a session that waits for credit is not asked again on account of what other sessions release: what they release

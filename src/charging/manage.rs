@@ -202,8 +202,8 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
             None => return Decided::done(None),
         },
         Manage::SetMember { subscriber, order, limits } => members::set(account, subscriber, *order, limits),
-        Manage::RemoveMember { subscriber } => members::remove(state, account, subscriber),
-        Manage::RemoveSubscriber { subscriber } => members::remove_subscriber(state, account, subscriber),
+        Manage::RemoveMember { subscriber } => members::remove(state, catalog, account, subscriber, now),
+        Manage::RemoveSubscriber { subscriber } => members::remove_subscriber(state, catalog, account, subscriber, now),
     };
     match changed {
         Err(refusal) => Decided::refused(refusal),

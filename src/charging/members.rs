@@ -6,11 +6,12 @@
 
 use super::{
     Account, AccountChanged, Bucket, Event, Measure, Member, MemberLimit, MemberNo, PayOrder, Refusal, State,
-    Subscriber, lifecycle, quota::BALANCE_MAX,
+    Subscriber, lifecycle, products, quota::BALANCE_MAX,
 };
 use crate::{
     ids::{Identity, SessionNo},
-    rating::Period,
+    rating::{Catalog, Period},
+    time::Timestamp,
 };
 
 /// Members of one account: a company's lines. A request looks its member up among them.
@@ -46,15 +47,22 @@ pub(super) fn set(
 }
 
 /// Takes a member out of the account, with the subscriber that it is.
-pub(super) fn remove(state: &State, account: &Account, subscriber: &str) -> Result<AccountChanged, Refusal> {
+pub(super) fn remove(
+    state: &State,
+    catalog: &Catalog,
+    account: &Account,
+    subscriber: &str,
+    now: Timestamp,
+) -> Result<AccountChanged, Refusal> {
     let member = find(account, subscriber)?.no;
     let own = account.buckets.iter().filter(|bucket| bucket.owner == member);
     let shared = |bucket: &Bucket| Bucket { owner: MemberNo::SHARED, subscription: 0, ..bucket.clone() };
     let subscriptions = account.profile.iter().flat_map(|profile| &profile.subscriptions);
-    let bought = subscriptions.filter(|subscription| subscription.member == member);
+    let bought: Vec<_> = subscriptions.filter(|subscription| subscription.member == member).cloned().collect();
     Ok(AccountChanged {
         buckets: own.map(shared).collect(),
-        removed_subscriptions: bought.map(|subscription| subscription.no).collect(),
+        removed_subscriptions: bought.iter().map(|subscription| subscription.no).collect(),
+        cycles: products::keep_floors(catalog, account, &bought, now),
         removed_members: vec![member],
         ..closing(state, account, member)
     })
@@ -62,11 +70,17 @@ pub(super) fn remove(state: &State, account: &Account, subscriber: &str) -> Resu
 
 /// Takes a subscriber out of the account, member or not. Which sessions are those of a subscriber without terms nobody
 /// knows: they end with it only if no other subscriber can have opened them, else they run on until their clients end them.
-pub(super) fn remove_subscriber(state: &State, account: &Account, subscriber: &str) -> Result<AccountChanged, Refusal> {
+pub(super) fn remove_subscriber(
+    state: &State,
+    catalog: &Catalog,
+    account: &Account,
+    subscriber: &str,
+    now: Timestamp,
+) -> Result<AccountChanged, Refusal> {
     let profile = account.profile.as_deref();
     let is_member = |id: &str| profile.is_some_and(|profile| profile.member_of(id).is_some());
     if is_member(subscriber) {
-        return remove(state, account, subscriber);
+        return remove(state, catalog, account, subscriber, now);
     }
     known(account, subscriber)?;
     let alone = account.subscribers.iter().all(|other| *other.id == *subscriber || is_member(&other.id));

@@ -8,6 +8,7 @@ mod account;
 mod account_ids;
 mod answer;
 mod apply;
+mod beside;
 mod bonus;
 mod bucket;
 mod changed;
@@ -48,6 +49,7 @@ pub use account::{Account, AccountState, Subscriber};
 pub use answer::{
     Advice, Answer, AnswerExtras, Answered, FinalUnits, Grant, PoolShare, Reply, ReplyExtras, TariffAdvice, Verdict,
 };
+pub use beside::Reheld;
 pub use bucket::{Bucket, BucketKind, Draw};
 pub use changed::{AccountChanged, Asked, Entry, Statement};
 pub use command::{

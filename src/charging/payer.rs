@@ -24,6 +24,10 @@ impl Payer {
         known.map_or(Self::ANYBODY, |known| Self { member, order: known.order })
     }
 
+    pub(super) fn member(self) -> MemberNo {
+        self.member
+    }
+
     /// Whose buckets are used, first those that are used first.
     pub(super) fn owners(self) -> [Option<MemberNo>; 2] {
         let (own, shared) = (Some(self.member), Some(MemberNo::SHARED));

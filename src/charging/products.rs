@@ -4,7 +4,7 @@ mod part;
 mod period;
 mod renew;
 
-use super::{Account, MemberNo, ProductStep, Refusal, Subscription, When, cycles, draft::Draft};
+use super::{Account, Cycle, MemberNo, ProductStep, Refusal, Subscription, When, cycles, draft::Draft};
 use crate::{
     rating::{Catalog, Period, Plan, Product},
     time::Timestamp,
@@ -52,25 +52,64 @@ pub(super) fn buy(draft: &mut Draft<'_>, name: &str, member: MemberNo, start: Wh
         .map_err(|unpayable| Refusal::NotPossible(format!("product `{name}` is not sold: {}", String::from(unpayable))))
 }
 
-/// The products of a plan that an account does not have yet, to take effect now. What they cost, and whether that can be
-/// paid, is for when they do.
-pub(super) fn of_plan(catalog: &Catalog, account: &Account, plan: &Plan, now: Timestamp) -> Vec<Subscription> {
-    let profile = account.profile.as_deref();
-    let known = profile.map_or(&[][..], |profile| &profile.subscriptions);
-    let missing = plan.products.iter().filter(|name| known.iter().all(|it| it.product != **name));
-    let first = profile.map_or(0, |profile| profile.next_subscription).max(1);
-    (first..)
-        .zip(missing.filter_map(|name| catalog.product(name)))
-        .map(|(no, product)| Subscription {
-            no,
+/// Products that come with a plan take effect next, as if they had been bought for this moment: those that the account does
+/// not have yet. What they cost, and whether that can be paid, is for when they do.
+///
+/// # Errors
+/// The first one that the account may not have; the others come all the same.
+pub(super) fn add_of_plan(draft: &mut Draft<'_>, plan: &Plan) -> Result<(), Refusal> {
+    let now = draft.now;
+    let mut refused = Ok(());
+    for name in &plan.products {
+        if draft.profile().subscriptions.iter().any(|it| it.product == *name) {
+            continue;
+        }
+        let product = match product(draft, name).and_then(|product| may_have(draft, product).map(|()| product)) {
+            Ok(product) => product,
+            Err(refusal) => {
+                refused = refused.and(Err(refusal));
+                continue;
+            }
+        };
+        let subscription = Subscription {
+            no: draft.profile().next_subscription.max(1),
             product: product.name.clone(),
             bought: now,
             starts: now,
             ends: product.lasts_secs.map(|secs| now.plus_secs(secs)),
             trial_until: renew::trial(product, now),
+            of_plan: true,
             ..Subscription::default()
-        })
-        .collect()
+        };
+        renew::tell(draft, &subscription, ProductStep::Bought);
+        draft.put_subscription(subscription);
+    }
+    refused
+}
+
+/// What came with a plan ends, unless the next one has it too.
+pub(super) fn end_of_plan(draft: &mut Draft<'_>, next: Option<&Plan>) {
+    let stays = |it: &Subscription| next.is_some_and(|plan| plan.products.contains(&it.product));
+    let subscriptions = draft.profile().subscriptions.clone();
+    for subscription in subscriptions.iter().filter(|it| it.of_plan && !stays(it)) {
+        renew::end(draft, subscription, draft.now);
+    }
+}
+
+/// Subscriptions go that are taken away as they are: their share in the floor of the cycle stays. What the cycles are then,
+/// if that is something else than before.
+pub(super) fn keep_floors(
+    catalog: &Catalog,
+    account: &Account,
+    gone: &[Subscription],
+    now: Timestamp,
+) -> Option<Box<(Option<Cycle>, Option<Cycle>)>> {
+    let mut draft = Draft::new(account, catalog, now);
+    let owed = gone.iter().fold(Money::ZERO, |sum, it| sum.saturating_add(floor(&mut draft, it, now)));
+    let profile = draft.profile();
+    let cycle = profile.cycle.as_mut().filter(|_| owed != Money::ZERO)?;
+    cycle.floor = cycle.floor.saturating_add(owed);
+    Some(Box::new((profile.cycle.clone(), profile.previous.clone())))
 }
 
 /// Changes a product for another.

@@ -87,7 +87,7 @@ pub struct Subscription {
     pub member: MemberNo,
     /// When it was bought.
     pub bought: Timestamp,
-    /// When it takes effect.
+    /// When it takes effect, or has taken effect again: as another product, or after a pause.
     pub starts: Timestamp,
     /// When its period ends and the next one begins, or while it pauses: when the last one ended. `None` = it does not renew,
     /// or has not begun.
@@ -104,6 +104,8 @@ pub struct Subscription {
     pub begun: bool,
     /// It pauses, and money came in at this moment: it is to be tried again.
     pub retry: Option<Timestamp>,
+    /// It came with the account's plan, and goes with it.
+    pub of_plan: bool,
 }
 
 /// A subscriber of a shared account, with terms of its own.
@@ -165,6 +167,8 @@ pub struct Counter {
     pub used: i64,
     /// What running grants may add.
     pub reserved: i64,
+    /// A session was refused on account of it, and nobody is to be asked again before its span ends.
+    pub refused: bool,
 }
 
 /// Money on its way to another account.
@@ -186,7 +190,8 @@ impl Profile {
     pub fn next_due(&self) -> Option<Timestamp> {
         let cycles = [self.cycle.as_ref().map(|cycle| cycle.ends), self.previous.as_ref().map(|cycle| cycle.closes)];
         let subscriptions = self.subscriptions.iter().filter_map(Subscription::next_due);
-        cycles.into_iter().flatten().chain(subscriptions).min()
+        let limits = self.counters.iter().filter(|counter| counter.refused).map(|counter| counter.ends);
+        cycles.into_iter().flatten().chain(subscriptions).chain(limits).min()
     }
 
     /// The counter with this name and member whose span a moment lies in: of those that are still open, the first that
@@ -260,8 +265,8 @@ impl Subscription {
 }
 
 impl Counter {
-    /// Whether no more usage can be counted, and nothing is held: it may go.
+    /// Whether no more usage can be counted, nothing is held and nobody waits for its end: it may go.
     pub fn is_closed(&self, now: Timestamp) -> bool {
-        self.reserved == 0 && self.closes <= now
+        self.reserved == 0 && self.closes <= now && !self.refused
     }
 }

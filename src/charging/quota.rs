@@ -63,6 +63,8 @@ pub struct Quota {
     pub grown: Option<Box<Grown>>,
     /// The version of the catalog that the outstanding grant was made by; 0 = from before versions had numbers.
     pub catalog: u32,
+    /// The outstanding grant was made before the session's user had terms as a member: its usage is charged without them.
+    pub without_terms: bool,
 }
 
 /// A slice that may grow (spec G-116).
@@ -141,8 +143,16 @@ impl Quota {
         }
     }
 
+    /// Counts units that were charged to money by a tariff; `None` = by the service's own price.
+    pub(super) fn add_rated(&mut self, tariff: Option<&Arc<str>>, units: u64) {
+        match tariff {
+            None => self.rated = self.rated.saturating_add(units),
+            Some(tariff) => self.add_rated_by(tariff, units),
+        }
+    }
+
     /// Counts units that a tariff other than the service's own price was charged for.
-    pub(super) fn add_rated_by(&mut self, tariff: &Arc<str>, units: u64) {
+    fn add_rated_by(&mut self, tariff: &Arc<str>, units: u64) {
         if let Some(rated) = self.rated_by.iter_mut().find(|rated| rated.tariff == *tariff) {
             rated.units = rated.units.saturating_add(units);
         } else if units > 0 {

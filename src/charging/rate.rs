@@ -59,6 +59,11 @@ impl<'a> Priced<'a> {
         self.uplink.map(|price| Self { price, uplink: None, is_uplink: true, ..self })
     }
 
+    /// Whether it is for one direction only.
+    pub(super) fn is_directed(&self) -> bool {
+        self.is_uplink || self.uplink.is_some()
+    }
+
     /// The name under which usage that is rated by it stands in a quota; `None` = the service's own price.
     pub(super) fn position(&self) -> Option<Arc<str>> {
         match (self.name, self.is_uplink) {
@@ -94,6 +99,8 @@ pub(super) struct Side<'a> {
     pub(super) counter: Option<Place>,
     /// Units of one grant may be charged in part by this and in part by others.
     pub(super) mixes: bool,
+    /// It is for one direction: nearly every grant is used by both.
+    pub(super) directed: bool,
 }
 
 /// What money for usage is counted in.
@@ -128,7 +135,7 @@ pub(super) struct Share {
 impl<'a> Side<'a> {
     /// At a price as it is written, after so many units.
     pub(super) fn new(price: &'a Price, rated: u64) -> Self {
-        Self { price, keep: BasisPoints::WHOLE, rated, latest: rated, counter: None, mixes: true }
+        Self { price, keep: BasisPoints::WHOLE, rated, latest: rated, counter: None, mixes: true, directed: false }
     }
 
     fn is_free(&self) -> bool {
@@ -179,7 +186,7 @@ impl<'a> Rate<'a> {
 
     /// The same for one who has used nothing yet, without discounts and caps: in a pool nobody knows what will be used.
     pub(super) fn at_zero(&self) -> Self {
-        let zero = |side: Side<'a>| Side { mixes: side.mixes, ..Side::new(side.price, 0) };
+        let zero = |side: Side<'a>| Side { mixes: side.mixes, directed: side.directed, ..Side::new(side.price, 0) };
         let counted = Counted { caps: Vec::new(), ..self.counted.clone() };
         Self { now: zero(self.now), others: self.others.iter().copied().map(zero).collect(), counted, ..*self }
     }
@@ -213,6 +220,35 @@ impl<'a> Rate<'a> {
         }
     }
 
+    /// As [`Rate::affordable`], and where directions have prices of their own, whichever of them shares the units with which.
+    pub(super) fn surely_affordable(&self, money: Money, want: u64) -> u64 {
+        let most = self.affordable(money, want);
+        if !self.sides().any(|side| side.directed) {
+            return most;
+        }
+        let pays = |units: u64| self.dearest_share(units).is_ok_and(|cost| cost <= money.max(Money::ZERO));
+        if !self.is_mixed() || pays(most) {
+            return most;
+        }
+        // Always payable below, never at `above`.
+        let (mut payable, mut above) = (0, most);
+        while above - payable > 1 {
+            let middle = payable + (above - payable) / 2;
+            if pays(middle) { payable = middle } else { above = middle }
+        }
+        payable
+    }
+
+    /// At least what so many units cost in whatever parts the prices share them.
+    pub(super) fn dearest_share(&self, units: u64) -> Result<Money, PriceOverflow> {
+        let price = self.price(units)?.checked_add(self.margin(units)).ok_or(PriceOverflow)?;
+        Ok(self.counted.caps.iter().fold(price, |money, cap| cap.charge(money)))
+    }
+
+    fn is_mixed(&self) -> bool {
+        self.sides().filter(|side| side.mixes).nth(1).is_some()
+    }
+
     /// The most units, at most `want`, that the money pays for, by the dearest price if there are several.
     pub(super) fn affordable(&self, money: Money, want: u64) -> u64 {
         let money = self.counted.caps.iter().rev().fold(money, |money, cap| cap.reach(money));
@@ -222,25 +258,27 @@ impl<'a> Rate<'a> {
         }
     }
 
-    /// How much more than [`Rate::charge`] so many units may cost if several prices share them: by each a block may be
+    /// How much more than [`Rate::price`] so many units may cost if several prices share them: by each a block may be
     /// started, a micro-unit be rounded up and a setup fee fall due. Where there are tiers or a minimum, each may cost nearly
     /// all that it would cost alone.
-    pub(super) fn margin(&self, units: u64) -> Money {
-        let mixing = || self.sides().filter(|side| side.mixes);
-        if mixing().nth(1).is_none() {
+    fn margin(&self, units: u64) -> Money {
+        // One unit is not shared.
+        if units < 2 || !self.is_mixed() {
             return Money::ZERO;
         }
+        let mixing = || self.sides().filter(|side| side.mixes);
         let sum = |sum: Money, money: Money| sum.saturating_add(money);
+        let alone = || mixing().map(|side| side.charge(units).unwrap_or(Money::from_micros(i64::MAX)));
+        // The dearest one is counted already.
+        let dearest = alone().max().unwrap_or(Money::ZERO);
+        let others = alone().fold(Money::ZERO, sum).saturating_sub(dearest);
         if !mixing().all(|side| side.price.is_plain()) {
-            let alone = || mixing().map(|side| side.charge(units).unwrap_or(Money::from_micros(i64::MAX)));
-            // The dearest one is counted already.
-            let dearest = alone().max().unwrap_or(Money::ZERO);
-            return alone().fold(Money::ZERO, sum).saturating_sub(dearest);
+            return others;
         }
         let setup = |side: &Side<'_>| if side.rated == 0 { side.price.setup() } else { Money::ZERO };
         // The dearest side's own fee is counted already: of the others nothing dearer can come.
         let fee = mixing().map(setup).max().unwrap_or(Money::ZERO);
-        mixing().map(|side| side.price.block_cost()).fold(fee, sum)
+        mixing().map(|side| side.price.block_cost()).fold(fee, sum).min(others)
     }
 }
 
@@ -300,7 +338,7 @@ mod tests {
             let (now, later) = (first.service_by_name("s").unwrap(), second.service_by_name("s").unwrap());
             let mut rate = Rate::new(Tariff::Service(now), Side::new(&now.price, rated.0));
             rate.others.push(Side::new(&later.price, rated.1));
-            let reserved = rate.charge(units).unwrap().checked_add(rate.margin(units)).unwrap();
+            let reserved = rate.dearest_share(units).unwrap();
             for cut in 0..=units {
                 let before = now.price.charge(rated.0, rated.0 + cut).unwrap();
                 let behind = later.price.charge(rated.1, rated.1 + units - cut).unwrap();

@@ -103,6 +103,7 @@ pub(super) fn decide(
         reauthorise: if helps { lifecycle::waiting(state, account) } else { Vec::new() },
         untimely: None,
         begun: Vec::new(),
+        reheld: Vec::new(),
         catalog: 0,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }

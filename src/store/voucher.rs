@@ -130,7 +130,7 @@ impl<D: Disk> Store<D> {
             }
         };
         // In the journal it stands behind the taking, so it can never survive a crash that the taking does not.
-        let credited = kind.and_then(|kind| {
+        let mut deliver = |kind| {
             let credit = CreditCommand { account: by.account, kind, currency: None, request_id: &receipt };
             let (decided, _) = execute(by.account, &Command::Credit(credit));
             match decided.outcome {
@@ -139,10 +139,21 @@ impl<D: Disk> Store<D> {
                 // The core answers a credit with a balance or a refusal.
                 Outcome::Answer(_) | Outcome::Done => Err(Refusal::UnknownAccount(by.account)),
             }
-        });
+        };
+        let credited = match kind {
+            Ok(kind) => deliver(kind),
+            // It may have been credited before a crash, while the catalog still had it: then it is not given back.
+            Err(gone) => self.credited(by.account, &receipt).ok_or(gone),
+        };
         let done = if credited.is_ok() { VoucherCommand::Delivered(key) } else { VoucherCommand::GiveBack(key) };
         self.execute(&mut self.lock(partition), partition, &Command::Voucher(done));
         credited.map(|(balance, bucket, repeated)| Redeemed { value, balance, bucket, repeated })
+    }
+
+    /// What a credit of an account came to, as a repetition is told.
+    fn credited(&self, account: AccountId, request_id: &str) -> Option<(Money, BucketId, bool)> {
+        let cell = self.lock(self.partition_of(account));
+        cell.state.credited(account, request_id).map(|(balance, bucket)| (balance, bucket, true))
     }
 
     /// Takes up redemptions that a crash left on their way. Returns how many.

@@ -24,9 +24,13 @@ const BY: By<'_> =
     By { name: "shop", role: "operator", address: "127.0.0.1:1", method: "Vouchers", reason: "christmas" };
 
 fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
+    open_with(disk, clock, CATALOG)
+}
+
+fn open_with(disk: MemoryDisk, clock: &Arc<ManualClock>, catalog: &str) -> Store<MemoryDisk> {
     let settings =
         Settings { partitions: 4, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 10_000 };
-    let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
+    let catalog = Arc::new(Catalog::from_toml(catalog).unwrap());
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0
 }
@@ -161,4 +165,30 @@ fn no_crash_redeems_twice_or_loses_a_voucher() {
         let sum: i64 = (1..=ACCOUNTS).map(|account| balance(&store, account)).sum();
         assert_eq!(sum, spent * WORTH, "seed {seed}: money for vouchers that are open, or none for redeemed ones");
     }
+}
+
+/// A crash between the credit and its mark, and the allowance is gone from the catalog when the voucher is taken up again.
+#[test]
+fn an_allowance_that_was_given_is_not_given_back_when_the_catalog_has_lost_it() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
+    let mut seen = [0; 2];
+    for seed in 0..60 {
+        let (disk, store) = new_store(&clock);
+        let made = codes(1, 1);
+        let small = VoucherBatch { value: VoucherValue::Allowance("small".into()), ..batch("a") };
+        durable(&store, store.by(BY).create_vouchers(&small, &made)).unwrap();
+        drop(store.by(BY).redeem_voucher(made[0], AccountId(1), "r1"));
+        let disk = disk.crash(seed);
+        drop(store);
+        let without = CATALOG.replace("\"small\"", "\"other\"");
+        let store = open_with(disk, &clock, &without);
+        while store.resume_vouchers() > 0 {}
+        let account = durable(&store, store.account(AccountId(1)).unwrap());
+        let given = account.buckets.iter().any(|bucket| &*bucket.name == "small");
+        let is_open = store.voucher(made[0]).unwrap().3 == VoucherMark::Open;
+        assert_eq!(given, !is_open, "seed {seed}");
+        seen[usize::from(given)] += 1;
+        store.check().unwrap();
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
 }

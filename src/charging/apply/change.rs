@@ -51,10 +51,14 @@ impl State {
         if let Some(never_stop) = event.never_stop {
             account.never_stop = never_stop;
         }
+        let was_lapsed = account.is_lapsed();
         if moved.credited > 0 {
             account.retry_products(event.at);
         }
         change_profile(account, event);
+        if was_lapsed && !account.is_lapsed() {
+            account.retry_products(event.at);
+        }
         self.balances += moved.credited - moved.debited;
         self.credited += moved.credited;
         self.debited += moved.debited;
@@ -67,6 +71,13 @@ impl State {
         self.apply_notices(event.account, &event.notices);
         for session in &event.closes {
             self.close(*session, ClosingCause::Withdrawn, event.at);
+        }
+        if let Some(account) = self.accounts.get_mut(&event.account) {
+            for id in &event.spans_ended {
+                if let Some(counter) = account.counter_mut(*id) {
+                    counter.refused = false;
+                }
+            }
         }
         self.drop_counters_of(event.account, &event.removed_members);
         for session in &event.reauthorise {

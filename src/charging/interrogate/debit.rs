@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Interrogator, grant::name_of, line::Line};
+use super::{Interrogator, grant::name_of, line::Line, member_of};
 use crate::{
     charging::{
-        Given, Measure, Step, Used,
-        contract::Purpose,
+        Given, Measure, MemberNo, Step, Used,
+        contract::{Contract, Purpose},
         quota::{Demand, Tariff},
         rate::{Priced, Rate},
     },
@@ -18,12 +18,31 @@ impl<'a> Interrogator<'a> {
     /// Debits what a line reports. Every line gets a step here, in order; one whose usage lies on both sides of a change of
     /// tariff gets one for each price.
     pub(super) fn debit(&mut self, line: &Line<'a>) {
+        self.act_for(self.granted_to(line.quota));
         match line.billed {
             Some(Tariff::Service(service)) if self.was_emergency || !service.tariffs().is_empty() => {
                 self.debit_by_tariff(line, service);
             }
             Some(Tariff::Service(service)) => self.charge(line, line.total(), Priced::by(service, None)),
             Some(Tariff::Money) | None => self.charge(line, line.total(), Priced::free()),
+        }
+    }
+
+    /// What a session was granted before it became a member's is charged without that member's terms: it was granted so.
+    fn granted_to(&self, key: QuotaKey) -> MemberNo {
+        match (self.session, self.quota(key).filter(|quota| quota.granted > 0)) {
+            (Some(_), Some(quota)) if quota.without_terms => MemberNo::SHARED,
+            (Some(session), Some(_)) => session.member,
+            _ => member_of(self.session, self.request),
+        }
+    }
+
+    /// From here on a member pays, by its terms.
+    pub(super) fn act_for(&mut self, member: MemberNo) {
+        if self.member != member {
+            self.ledger.turn_to(member);
+            self.contract = Contract::of(self.catalog, self.account, member, self.moment);
+            self.member = member;
         }
     }
 
@@ -125,7 +144,7 @@ impl<'a> Interrogator<'a> {
 
 impl Line<'_> {
     /// What its usage counts.
-    fn measure(&self) -> Measure {
+    pub(super) fn measure(&self) -> Measure {
         measure_of(self.billed)
     }
 

@@ -6,7 +6,7 @@ use super::{Interrogator, line::Line, tariffs::Offer};
 use crate::{
     charging::{
         Draw, Grant, Reply, Step, Verdict, Want, lifecycle,
-        quota::{Allocation, Demand, Tariff},
+        quota::{Allocation, Tariff},
         rate::Rate,
     },
     ids::QuotaKey,
@@ -83,6 +83,9 @@ impl<'a> Interrogator<'a> {
             }
         };
         if reserved.units == 0 && slice.units > 0 {
+            if reserved.limited {
+                self.note_reached(&offer.rate, service.map_or(1, |service| service.minimum_grant.max(1)));
+            }
             return self.refuse(line, service);
         }
         let cut = reserved.units < slice.units;
@@ -91,6 +94,7 @@ impl<'a> Interrogator<'a> {
             self.ledger.limits_are_held_beside(&offer.rate, &reserved.holds)
         } else {
             self.ledger.anything_reserved_beside(offer.rate.tariff, &reserved.holds)
+                || self.ledger.tiers_are_held_beside(&offer.rate, &reserved.holds)
         };
         let is_final = cut && !others_hold;
         self.confirm(line, service, reserved, offer, Extent { grown: slice.grown, cut, is_final });
@@ -146,11 +150,12 @@ impl<'a> Interrogator<'a> {
         if let Some(pool) = self.pool_of(line, rate) {
             return self.reserve_in_pool(pool, &rate.at_zero(), units, least);
         }
-        let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
+        let allocation = self.reserve_beside_others(rate, units)?;
         if allocation.units < least {
-            return Ok(Reserved::default());
+            self.ledger.release(&allocation.draws);
+            self.ledger.settle();
+            return Ok(Reserved { limited: allocation.limited, ..Reserved::default() });
         }
-        self.ledger.hold(&allocation);
         let Allocation { units, draws, limited, .. } = allocation;
         Ok(Reserved { units, holds: draws, pool: None, limited })
     }

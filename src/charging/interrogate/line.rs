@@ -26,6 +26,8 @@ pub(super) struct Line<'a> {
     pub(super) unusable: bool,
     /// It is about money that the client rated itself.
     pub(super) in_money: bool,
+    /// More is reported of its quota than was granted, where a request has several lines.
+    pub(super) exceeds_grant: bool,
     /// 3GPP-RAT-Type of this quota (spec G-35).
     pub(super) access: Option<u8>,
 }
@@ -94,7 +96,8 @@ impl<'a> Interrogator<'a> {
             (tariff, billed)
         };
         let unusable = unusable || (in_money && tariff.is_none() && (used.is_some() || split.is_some()));
-        Line { key, quota, used, split, want, tariff, billed, billed_by, unusable, in_money, access }
+        let exceeds_grant = false;
+        Line { key, quota, used, split, want, tariff, billed, billed_by, unusable, in_money, exceeds_grant, access }
     }
 
     /// The price list that usage of a quota is charged by: that of its grant; without one, that of the session before this
@@ -108,6 +111,16 @@ impl<'a> Interrogator<'a> {
 
     pub(super) fn quota(&self, key: QuotaKey) -> Option<&'a Quota> {
         self.session.and_then(|session| session.quota(key))
+    }
+
+    /// Tells lines that report more than was granted from those that leave something over.
+    pub(super) fn mark_excess(&self, lines: &mut [Line<'a>]) {
+        for place in 0..lines.len() {
+            let (quota, measure) = (lines[place].quota, lines[place].measure());
+            let of_quota = lines.iter().filter(|other| other.quota == quota);
+            let used = of_quota.fold(0u64, |sum, other| sum.saturating_add(other.total().amount(measure)));
+            lines[place].exceeds_grant = used > self.quota(quota).map_or(0, |quota| quota.granted);
+        }
     }
 
     /// How many quotas the session will have with these lines.

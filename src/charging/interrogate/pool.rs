@@ -98,7 +98,7 @@ impl<'a> Interrogator<'a> {
         if allocation.units == 0 || allocation.units < least {
             return Ok(Reserved::default());
         }
-        self.ledger.hold(&allocation);
+        self.ledger.hold(&allocation.draws);
         let place = self.pools.iter().position(|pool| pool.id == id).unwrap_or_else(|| {
             self.pools.push(Pool { id, holds: Vec::new() });
             self.pools.len() - 1

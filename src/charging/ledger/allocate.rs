@@ -20,7 +20,8 @@ struct Room {
 
 impl Ledger<'_> {
     /// Finds who pays for `want` more units. Where a change of tariff may cut a grant in two, what that can cost beside the
-    /// dearer price is drawn too, as far as it is there; it is no part of the cost.
+    /// dearer price is drawn too, as far as it is there (spec C-61 sizes a grant by the dearer price alone); where directions
+    /// share it, all of it must be there. It is no part of the cost.
     ///
     /// # Errors
     /// The price of so many units is beyond what money can count.
@@ -68,7 +69,11 @@ impl Ledger<'_> {
                     if bucket.owner == MemberNo::SHARED {
                         room.shared_money = room.shared_money.saturating_sub(available);
                     }
-                    let affordable = rate.affordable(allowed, bought.saturating_add(open));
+                    let want = bought.saturating_add(open);
+                    let affordable = match demand {
+                        Demand::Affordable => rate.surely_affordable(allowed, want),
+                        Demand::All => rate.affordable(allowed, want),
+                    };
                     open -= affordable.saturating_sub(bought);
                     bought = bought.max(affordable);
                 }
@@ -82,7 +87,10 @@ impl Ledger<'_> {
         allocation.units = want - open;
         allocation.rated = bought;
         allocation.cost = rate.charge(bought)?;
-        let margin = if demand == Demand::Affordable && bought > 0 { rate.margin(bought) } else { Money::ZERO };
+        let margin = match demand {
+            Demand::Affordable => rate.dearest_share(bought)?.saturating_sub(allocation.cost),
+            Demand::All => Money::ZERO,
+        };
         self.draw_money(limits, &mut allocation, margin);
         self.count(rate, &mut allocation);
         if self.stays_in_range(&allocation) { Ok(allocation) } else { Err(PriceOverflow) }
@@ -91,6 +99,11 @@ impl Ledger<'_> {
     /// Whether others hold a part of what limits an allocation: it may come back (spec C-81).
     pub(in crate::charging) fn limits_are_held_beside(&self, rate: &Rate<'_>, own: &[Draw]) -> bool {
         rate.counted.meters().any(|meter| self.is_held_beside(meter.place, own))
+    }
+
+    /// Whether others hold a part of what makes an allocation dear: it may stay unused, so that more can be paid.
+    pub(in crate::charging) fn tiers_are_held_beside(&self, rate: &Rate<'_>, own: &[Draw]) -> bool {
+        rate.sides().filter_map(|side| side.counter).any(|place| self.is_held_beside(place, own))
     }
 
     fn room(&self, rate: &Rate<'_>) -> Room {
@@ -177,7 +190,7 @@ impl Ledger<'_> {
             return;
         }
         let (money, units) = self.drawn_from_shared(allocation);
-        let drawn: i64 = self.drawn_money(allocation);
+        let drawn = self.money_of(&allocation.draws);
         let mut reaching = rate.price(allocation.rated).unwrap_or(Money::ZERO);
         for cap in &rate.counted.caps {
             if let Some(place) = cap.place {
@@ -200,11 +213,6 @@ impl Ledger<'_> {
         if amount > 0 && allocation.draws.iter().all(|draw| draw.bucket != bucket) {
             allocation.draws.push(Draw { bucket, amount });
         }
-    }
-
-    fn drawn_money(&self, allocation: &Allocation) -> i64 {
-        let is_money = |draw: &&Draw| self.account.bucket(draw.bucket).is_some_and(|it| it.kind == BucketKind::Money);
-        allocation.draws.iter().filter(is_money).fold(0, |sum, draw| sum.saturating_add(draw.amount))
     }
 
     /// Money and units that an allocation takes from buckets that are everybody's.

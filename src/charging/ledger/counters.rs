@@ -8,7 +8,12 @@ use crate::{
     time::Timestamp,
 };
 
+/// What the names of counters for tiers begin with: those for limits have the limit's name. No name in a catalog has a
+/// slash.
+pub(in crate::charging) const TIERS: &str = "tiers/";
+
 /// A counter for the length of one decision.
+#[derive(Clone)]
 pub(super) struct Tally {
     /// As it is in the account, or as it begins.
     pub(super) counter: Counter,
@@ -107,7 +112,7 @@ impl Ledger<'_> {
         let name =
             if what.prefix.is_empty() { what.name.into() } else { format!("{}{}", what.prefix, what.name).into() };
         let Counting { member, measure, .. } = what;
-        let counter = Counter { id, name, member, measure, starts, ends, closes, used: 0, reserved: 0 };
+        let counter = Counter { id, name, member, measure, starts, ends, closes, used: 0, reserved: 0, refused: false };
         self.tallies.push(Tally { counter, used: 0, reserved: 0, is_new: true });
         Place(self.tallies.len() - 1)
     }
@@ -119,6 +124,11 @@ impl Ledger<'_> {
     pub(super) fn tally(&self, place: Place) -> &Tally {
         // Tallies are never taken out, so a place that was given out is there.
         &self.tallies[place.0]
+    }
+
+    /// What is counted there.
+    pub(in crate::charging) fn counter_at(&self, place: Place) -> &Counter {
+        &self.tally(place).counter
     }
 
     /// Micro-units or units so far, and what others hold.
@@ -137,6 +147,32 @@ impl Ledger<'_> {
         self.now
     }
 
+    /// Whether tiers go by a counter.
+    pub(in crate::charging) fn is_tier_counter(&self, id: BucketId) -> bool {
+        self.tallies.iter().any(|tally| tally.counter.id == id && tally.counter.name.starts_with(TIERS))
+    }
+
+    /// Whether more in a counter may make dearer what others hold in it.
+    pub(in crate::charging) fn moves_others(&self, draw: &Draw) -> bool {
+        self.tallies
+            .iter()
+            .any(|tally| tally.counter.id == draw.bucket && tally.reserved > 0 && tally.counter.name.starts_with(TIERS))
+    }
+
+    /// The counters of a kind that a reservation counts in, each with how much others hold in it.
+    pub(in crate::charging) fn held_in<'l>(
+        &'l self,
+        what: Counting<'l>,
+        holds: &'l [Draw],
+    ) -> impl Iterator<Item = (Place, i64)> + 'l {
+        self.tallies.iter().enumerate().filter(move |(_, tally)| what.is_in(&tally.counter)).filter_map(
+            move |(place, tally)| {
+                let own = holds.iter().find(|hold| hold.bucket == tally.counter.id)?.amount;
+                Some((Place(place), tally.reserved.saturating_sub(own)))
+            },
+        )
+    }
+
     /// Whether more than `own` is held in a counter.
     pub(in crate::charging) fn is_held_beside(&self, place: Place, own: &[Draw]) -> bool {
         let tally = self.tally(place);
@@ -144,15 +180,15 @@ impl Ledger<'_> {
         tally.reserved > own
     }
 
-    /// Counters with a name that have counted more in this decision: whose, from what, to what.
+    /// Counters with a name that have counted more in this decision: each as it was, and to what.
     pub(in crate::charging) fn risen<'l>(
         &'l self,
         name: &'l str,
         measure: Measure,
-    ) -> impl Iterator<Item = (MemberNo, i64, i64)> + 'l {
+    ) -> impl Iterator<Item = (&'l Counter, i64)> + 'l {
         let is_it = move |tally: &&Tally| *tally.counter.name == *name && tally.counter.measure == measure;
         let risen = self.tallies.iter().filter(is_it).filter(|tally| tally.used > tally.counter.used);
-        risen.map(|tally| (tally.counter.member, tally.counter.used, tally.used))
+        risen.map(|tally| (&tally.counter, tally.used))
     }
 
     /// Counters that begin with this decision.

@@ -5,7 +5,7 @@ use super::{
     period::{self, Unpayable},
 };
 use crate::{
-    charging::{Account, Bucket, NoticeKind, ProductStep, Subscription, draft::Draft},
+    charging::{Account, Bucket, NoticeKind, ProductStep, Subscription, draft::Draft, lifecycle},
     ids::BucketId,
     rating::{Product, Unpaid},
     time::Timestamp,
@@ -28,7 +28,9 @@ pub(in crate::charging) fn turn(draft: &mut Draft<'_>, no: u32, due: Timestamp) 
         // It is not sold any more, and nobody knows what it costs.
         return end(draft, &subscription, due);
     };
-    if subscription.paused {
+    if lifecycle::is_lapsed(&draft.account) {
+        wait_for_life(draft, &subscription, due);
+    } else if subscription.paused {
         retry(draft, product, &subscription, due);
     } else if !subscription.begun {
         begin(draft, product, &subscription, due);
@@ -39,12 +41,22 @@ pub(in crate::charging) fn turn(draft: &mut Draft<'_>, no: u32, due: Timestamp) 
     }
 }
 
-/// Money has come in for a product that pauses: it begins again as of that moment, or goes on waiting.
+/// Nobody pays for a period in which the account cannot be used: its products pause, whatever they cost, and begin again when
+/// it is brought back.
+fn wait_for_life(draft: &mut Draft<'_>, subscription: &Subscription, due: Timestamp) {
+    if subscription.paused {
+        draft.put_subscription(Subscription { retry: None, ..subscription.clone() });
+    } else {
+        pause(draft, subscription, due);
+    }
+}
+
+/// Money has come in for a product that pauses, or its account is valid again: it begins again as of that moment, or goes on waiting.
 fn retry(draft: &mut Draft<'_>, product: &Product, subscription: &Subscription, due: Timestamp) {
-    let again = Subscription { retry: None, ..subscription.clone() };
+    let again = Subscription { retry: None, starts: due, ..subscription.clone() };
     match period::begin(draft, product, &again, due) {
         Ok(()) => tell(draft, &again, ProductStep::Renewed),
-        Err(_) => draft.put_subscription(again),
+        Err(_) => draft.put_subscription(Subscription { starts: subscription.starts, ..again }),
     }
 }
 
@@ -63,6 +75,7 @@ fn renew(draft: &mut Draft<'_>, product: &Product, subscription: &Subscription, 
     let changed = Subscription {
         product: name.clone(),
         becomes: None,
+        starts: due,
         renews: None,
         trial_until: trial(other, due),
         ends: other.lasts_secs.map(|secs| due.plus_secs(secs)),
@@ -92,10 +105,16 @@ fn unpaid(draft: &mut Draft<'_>, product: &Product, subscription: &Subscription,
     if product.unpaid == Unpaid::Cancel {
         return end(draft, subscription, due);
     }
+    pause(draft, subscription, due);
+}
+
+/// It gives nothing until it is tried again.
+fn pause(draft: &mut Draft<'_>, subscription: &Subscription, due: Timestamp) {
     // What its period has given is not used any more; at a renewal it has run out by itself.
     let ends_with = |bucket: &&Bucket| bucket.is_valid(due) && ends_with(bucket, subscription);
     let given: Vec<BucketId> = draft.account.buckets.iter().filter(ends_with).map(|bucket| bucket.id).collect();
     given.into_iter().for_each(|id| draft.expire(id, due));
+    keep_floor(draft, subscription, due);
     // What the period that ended has left goes on when it is tried again. Its setup fee is due then if it was not yet.
     let renews = subscription.renews.map(|renews| renews.min(due));
     let paused = Subscription { paused: true, begun: false, renews, ..subscription.clone() };
@@ -117,7 +136,12 @@ fn give_up(draft: &mut Draft<'_>, subscription: &Subscription, at: Timestamp) {
     };
     let given: Vec<BucketId> = draft.account.buckets.iter().filter(ends).map(|bucket| bucket.id).collect();
     given.into_iter().for_each(|id| draft.run_out(id, at));
-    let floor = floor(draft, subscription, at);
+    keep_floor(draft, subscription, at);
+}
+
+/// What was to be spent until a moment stays to be spent, whatever becomes of the subscription.
+fn keep_floor(draft: &mut Draft<'_>, subscription: &Subscription, until: Timestamp) {
+    let floor = floor(draft, subscription, until);
     if floor != Money::ZERO {
         draft.change_cycles(|cycles| {
             let Some(cycle) = &mut cycles.0 else { return };

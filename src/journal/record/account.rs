@@ -70,6 +70,7 @@ pub(super) fn changed(w: &mut Writer<'_>, event: &AccountChanged) {
     sessions(w, 22, &event.reauthorise);
     event.notices.iter().for_each(|each| w.message(23, |w| write::notice(w, each)));
     w.optional(30, event.never_stop);
+    numbers(w, 90, event.spans_ended.iter().map(|counter| counter.0));
 }
 
 pub(super) fn read_changed(wire: proto::AccountChanged, at: Timestamp) -> Result<AccountChanged> {
@@ -111,6 +112,7 @@ pub(super) fn read_changed(wire: proto::AccountChanged, at: Timestamp) -> Result
         closes: read_sessions(wire.closes),
         reauthorise: read_sessions(wire.reauthorise),
         notices: all(wire.notices, read::notice)?,
+        spans_ended: wire.spans_ended.into_iter().map(BucketId).collect(),
     })
 }
 
@@ -220,6 +222,7 @@ pub(super) fn counter(w: &mut Writer<'_>, counter: &Counter) {
     w.uint(7, counter.closes.millis());
     w.sint(8, counter.used);
     w.sint(9, counter.reserved);
+    w.bool(90, counter.refused);
 }
 
 pub(super) fn read_counter(wire: proto::Counter) -> Result<Counter> {
@@ -233,6 +236,7 @@ pub(super) fn read_counter(wire: proto::Counter) -> Result<Counter> {
         closes: Timestamp::from_millis(wire.closes_ms),
         used: wire.used,
         reserved: wire.reserved,
+        refused: wire.refused,
     })
 }
 
@@ -319,6 +323,7 @@ fn subscription(w: &mut Writer<'_>, subscription: &Subscription) {
     }
     w.bool(11, subscription.begun);
     w.optional(12, subscription.retry.map(Timestamp::millis));
+    w.bool(90, subscription.of_plan);
 }
 
 fn read_subscription(wire: proto::Subscription) -> Subscription {
@@ -336,6 +341,7 @@ fn read_subscription(wire: proto::Subscription) -> Subscription {
         becomes: wire.becomes.map(Arc::from),
         retry: moment(wire.retry_ms),
         begun: wire.begun,
+        of_plan: wire.of_plan,
     }
 }
 
@@ -406,7 +412,7 @@ fn read_transfer(wire: proto::Transfer) -> Transfer {
 }
 
 /// Packed numbers, if there are any.
-fn numbers(w: &mut Writer<'_>, field: u32, numbers: impl ExactSizeIterator<Item = u32>) {
+pub(super) fn numbers(w: &mut Writer<'_>, field: u32, numbers: impl ExactSizeIterator<Item = u32>) {
     if numbers.len() > 0 {
         w.message(field, |w| numbers.for_each(|number| w.packed(u64::from(number))));
     }

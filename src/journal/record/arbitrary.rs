@@ -366,7 +366,15 @@ fn interrogated() -> BoxedStrategy<Event> {
     let when = (moments(), moments(), option::of(moments()));
     let origin = (names(), names()).prop_map(|(host, realm)| Box::new(Origin { host, realm }));
     let ends = (option::of(openings()), option::of(causes()), option::of(origin), option::of(attributes()));
-    let others = (option::of(u32s()), vec(sessions(), 0..3), vec(account::counters(), 0..2), option::of(u32s()));
+    let others = (
+        option::of(u32s()),
+        vec(sessions(), 0..3),
+        vec(account::counters(), 0..2),
+        option::of(u32s()),
+        reheld(),
+        option::of(u32s()),
+        vec(bucket_ids(), 0..3),
+    );
     (when, accounts(), sessions(), ends, vec(steps(), 0..4), answers(), vec(notices(), 0..3), others)
         .prop_map(
             |(
@@ -379,7 +387,7 @@ fn interrogated() -> BoxedStrategy<Event> {
                 notices,
                 others,
             )| {
-                let (incarnation, wake, begun, catalog) = others;
+                let (incarnation, wake, begun, catalog, reheld, member, reached) = others;
                 Event::Interrogated(Box::new(Interrogated {
                     at,
                     account,
@@ -396,11 +404,19 @@ fn interrogated() -> BoxedStrategy<Event> {
                     wake,
                     untimely,
                     begun,
+                    member: member.map(MemberNo),
+                    reached,
+                    reheld,
                     catalog,
                 }))
             },
         )
         .boxed()
+}
+
+fn reheld() -> BoxedStrategy<Vec<Reheld>> {
+    let one = (sessions(), keys(), draws()).prop_map(|(session, key, holds)| Reheld { session, key, holds });
+    vec(one, 0..3).boxed()
 }
 
 fn event_charged() -> BoxedStrategy<Event> {
@@ -409,10 +425,10 @@ fn event_charged() -> BoxedStrategy<Event> {
     let debits = (halves(), halves(), u32s())
         .prop_map(|(high, low, number)| DebitRef { key: SessionKey::from_halves(high, low), number });
     let begun = vec(account::counters(), 0..2);
-    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()), begun, u32s());
+    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()), begun, u32s(), reheld());
     (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3), refund)
         .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices, refund)| {
-            let (refund_of, reauthorise, untimely, begun, catalog) = refund;
+            let (refund_of, reauthorise, untimely, begun, catalog, reheld) = refund;
             Event::EventCharged(Box::new(EventCharged {
                 at,
                 account,
@@ -426,6 +442,7 @@ fn event_charged() -> BoxedStrategy<Event> {
                 reauthorise,
                 untimely,
                 begun,
+                reheld,
                 catalog,
             }))
         })

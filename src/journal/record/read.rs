@@ -6,7 +6,7 @@ use super::{Entry, RecordError, account, catalogs, numbers::Numbered, proto, rar
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
-        MemberNo, Notice, NoticeKind, Opening, Origin, OrphanUsage, Reply, Step, Subscriber, Used, Verdict,
+        MemberNo, Notice, NoticeKind, Opening, Origin, OrphanUsage, Reheld, Reply, Step, Subscriber, Used, Verdict,
     },
     ids::{AccountId, BucketId, Identity, IdentityKind, PartitionId, QuotaKey, SessionId, SessionKey, SessionNo},
     time::Timestamp,
@@ -95,6 +95,9 @@ fn interrogated(wire: proto::Interrogated, at: Timestamp) -> Result<Interrogated
         wake: sessions(wire.wake),
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
         begun: all(wire.begun, account::read_counter)?,
+        member: wire.member.map(MemberNo),
+        reached: wire.reached.into_iter().map(BucketId).collect(),
+        reheld: wire.reheld.into_iter().map(reheld).collect(),
         catalog: wire.catalog,
     })
 }
@@ -125,8 +128,14 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         reauthorise: sessions(wire.reauthorise),
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
         begun: all(wire.begun, account::read_counter)?,
+        reheld: wire.reheld.into_iter().map(reheld).collect(),
         catalog: wire.catalog,
     })
+}
+
+fn reheld(wire: proto::Reheld) -> Reheld {
+    let key = quota_key(wire.rating_group, wire.service_identifier, wire.further);
+    Reheld { session: SessionNo(wire.session), key, holds: draws(wire.holds) }
 }
 
 fn debit_ref(wire: proto::DebitRef) -> Result<DebitRef> {

@@ -217,6 +217,9 @@ fn typical_update() -> Event {
         wake: Vec::new(),
         untimely: None,
         begun: Vec::new(),
+        member: None,
+        reached: Vec::new(),
+        reheld: Vec::new(),
         catalog: None,
     }))
 }

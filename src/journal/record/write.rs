@@ -4,7 +4,7 @@ use super::{account, numbers::Numbered as _, rare, voucher, writer::Writer};
 use crate::{
     charging::{
         Answer, Bucket, Credited, Draw, Event, EventCharged, FinalUnits, Interrogated, Notice, NoticeKind, OrphanUsage,
-        Reply, Step, Subscriber, Used,
+        Reheld, Reply, Step, Subscriber, Used,
     },
     ids::{Identity, PartitionId, QuotaKey, SessionKey, SessionNo},
     time::Timestamp,
@@ -134,6 +134,9 @@ fn interrogated(w: &mut Writer<'_>, event: &Interrogated) {
     sessions(w, 21, &event.wake);
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
     w.optional(40, event.catalog);
+    event.reheld.iter().for_each(|each| w.message(90, |w| reheld(w, each)));
+    w.optional(91, event.member.map(|member| member.0));
+    account::numbers(w, 92, event.reached.iter().map(|counter| counter.0));
 }
 
 pub(super) fn sessions(w: &mut Writer<'_>, field: u32, sessions: &[SessionNo]) {
@@ -160,6 +163,7 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     sessions(w, 21, &event.reauthorise);
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
     w.uint(40, event.catalog);
+    event.reheld.iter().for_each(|each| w.message(90, |w| reheld(w, each)));
 }
 
 pub(in crate::journal) fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {
@@ -249,6 +253,14 @@ pub(in crate::journal) fn step(w: &mut Writer<'_>, step: &Step) {
         w.message(31, |w| rare::write_given(w, given));
     }
     w.uint(40, step.catalog);
+}
+
+fn reheld(w: &mut Writer<'_>, reheld: &Reheld) {
+    w.uint(1, reheld.session.0);
+    w.optional(2, reheld.key.rating_group);
+    w.optional(3, reheld.key.service_identifier);
+    w.uint(4, reheld.key.further);
+    reheld.holds.iter().for_each(|each| w.message(5, |w| draw(w, each)));
 }
 
 #[inline]

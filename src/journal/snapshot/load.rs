@@ -259,6 +259,7 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
         pool: wire.pool,
         grown: wire.grown.map(|wire| Box::new(Grown { slice: wire.slice, at: Timestamp::from_millis(wire.at_ms) })),
         catalog: wire.catalog,
+        without_terms: wire.without_terms,
     })
 }
 

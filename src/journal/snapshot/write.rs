@@ -166,6 +166,7 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
         });
     }
     w.uint(40, quota.catalog);
+    w.bool(90, quota.without_terms);
 }
 
 fn closed(w: &mut Writer<'_>, closed: &Closed) {

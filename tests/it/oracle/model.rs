@@ -493,6 +493,15 @@ impl Model {
         quote.is_free() || quote.is_capped_to_nothing()
     }
 
+    /// Whether an event moves a counter of tiers in which others hold: what they hold may get dearer by it, and the engine
+    /// then refuses what the account can pay for alone.
+    pub(super) fn event_moves_others(&self, held: &Held, group: u32, moment: u64) -> bool {
+        let service = self.list.service(group);
+        let tariff = self.list.tariff_at(service, None, moment);
+        let counter = self.tier_counter(self.meter(service, tariff, false).price(), moment);
+        counter.is_some_and(|counter| *held.counters.get(&counter).unwrap_or(&0) > 0)
+    }
+
     /// A one-time event; `None` = it cannot be paid.
     pub(super) fn event(&mut self, held: &mut Held, group: u32, units: u64, moment: u64) -> Option<Payment> {
         let service = self.list.service(group).clone();

@@ -276,6 +276,11 @@ impl World {
             self.seen.refusals += 1;
             return same("a stopped account's event", reply.verdict, Verdict::CreditLimitReached);
         }
+        let refused = reply.verdict == Verdict::CreditLimitReached;
+        if refused && self.model.event_moves_others(&held, group, now) {
+            self.seen.refusals += 1;
+            return Ok(());
+        }
         match self.model.event(&mut held, group, units, now) {
             None => {
                 self.seen.refusals += 1;
@@ -346,13 +351,23 @@ impl World {
             self.held(&id, |quota| first && key(*group) == quota.key)
         });
         let own: Vec<Held> = own.collect();
+        let granted_to = |group| self.session(&id).and_then(|it| it.quota(key(group))).map_or(0, |quota| quota.granted);
+        let granted: BTreeMap<u32, u64> = groups.iter().map(|group| (*group, granted_to(*group))).collect();
+        let used_of = |group: u32| -> u64 {
+            let of_group = reports.iter().filter(|report| report.group == group);
+            let parts = of_group.flat_map(|report| [report.used, report.before, report.after]);
+            parts.flatten().map(|(units, _)| units).sum()
+        };
         let (first, again) = (interrogation(), interrogation());
         let decided = self.execute(&Command::Interrogate(first));
         let repeated = decide(&self.state, &self.catalog, &Command::Interrogate(again), self.now());
         same("a copy's event", repeated.event.is_some(), false)?;
         let answer = answer(&decided)?;
         same("the verdict", answer.verdict, Verdict::Success)?;
-        for (report, own) in reports.iter().zip(own) {
+        // First those who have used no more than they were granted, and each of both by its number.
+        let mut order: Vec<_> = reports.iter().zip(own).collect();
+        order.sort_by_key(|(report, _)| (used_of(report.group) > granted[&report.group], report.group));
+        for (report, own) in order {
             held.give_back(&own);
             self.model.report(&mut held, &id, talk.access, moment, report);
         }
@@ -365,8 +380,12 @@ impl World {
             self.model.sessions.remove(&id);
             return Ok(());
         }
-        for reply in &answer.replies {
-            self.grant(&id, &mut held, reply, talk.told, moment)?;
+        // What others hold is raised before and between grants: how much was left for each, only the engine knows.
+        let raised = matches!(&decided.event, Some(Event::Interrogated(event)) if !event.reheld.is_empty());
+        let mut replies: Vec<&Reply> = answer.replies.iter().collect();
+        replies.sort_by_key(|reply| reply.key);
+        for reply in replies {
+            self.grant(&id, &mut held, reply, (talk.told, raised), moment)?;
         }
         let asked = talk.lines.iter().filter(|line| line.wants).count();
         if answer.replies.len() < asked {
@@ -413,7 +432,7 @@ impl World {
     }
 
     /// What is granted must be just what can be paid, and held.
-    fn grant(&mut self, id: &str, held: &mut Held, reply: &Reply, told: bool, moment: u64) -> Found {
+    fn grant(&mut self, id: &str, held: &mut Held, reply: &Reply, (told, raised): (bool, bool), moment: u64) -> Found {
         let group = reply.key.rating_group.ok_or("a reply to nobody")?;
         let service = self.model.list.service(group).clone();
         let list = &self.model.list;
@@ -431,7 +450,7 @@ impl World {
         let quote = self.model.quote_of_grant(&service, &session.quotas[&group], &sides, keep, moment, held);
         let mut expected = self.model.pay(&service, &quote, held, service.slice, false);
         let stopped = self.account().state == AccountState::Stopped && !quote.is_capped_to_nothing();
-        let may_move = quote.may_move;
+        let may_move = quote.may_move || raised;
         if expected.units < service.minimum_grant || stopped && !quote.is_free() {
             expected = Payment::default();
         }
@@ -454,12 +473,24 @@ impl World {
             // Not more than could be paid if nothing moved.
             return if granted <= expected.units { Ok(()) } else { same("a cautious grant", granted, expected.units) };
         }
+        let is_units = |id: &Id| self.model.buckets.iter().any(|bucket| bucket.id == *id && bucket.units.is_some());
+        let units_of = |draws: &BTreeMap<Id, i128>| -> i128 {
+            draws.iter().filter(|(id, _)| is_units(id)).map(|(_, amount)| amount).sum()
+        };
+        if sides.len() > 1 && granted < expected.units {
+            // Each price may begin a block, and more: what that comes to at worst is for the engine to say. One unit is
+            // never shared.
+            return if granted > 0 || service.minimum_grant > 1 { Ok(()) } else { same("a shared grant", granted, 1) };
+        }
         let verdict = if expected.units > 0 { Verdict::Success } else { Verdict::CreditLimitReached };
         same(&format!("the verdict on {}", service.name), reply.verdict, verdict)?;
         same(&format!("the grant of {}", service.name), granted, expected.units)?;
-        if sides.len() == 1 {
+        if sides.len() == 1 && service.tariff(tariff).counter.is_none() {
             same(&format!("what is held for {}", service.name), &holds, &expected.draws)?;
-        } else if holds.values().sum::<i128>() < expected.draws.values().sum::<i128>() {
+        } else if units_of(&holds) == units_of(&expected.draws)
+            && holds.values().sum::<i128>() < expected.draws.values().sum::<i128>()
+        {
+            // Where money surely pays for fewer units, an allowance behind it may pay for more.
             return Err(format!("{holds:?} are held for {}, and {expected:?} needed", service.name));
         }
         Ok(())

@@ -15,8 +15,8 @@ fn members() -> BoxedStrategy<MemberNo> {
 }
 
 pub(super) fn counters() -> BoxedStrategy<Counter> {
-    (bucket_ids(), names(), members(), measures(), [moments(), moments(), moments()], i64s(), i64s())
-        .prop_map(|(id, name, member, measure, [starts, ends, closes], used, reserved)| Counter {
+    (bucket_ids(), names(), members(), measures(), [moments(), moments(), moments()], i64s(), i64s(), any::<bool>())
+        .prop_map(|(id, name, member, measure, [starts, ends, closes], used, reserved, refused)| Counter {
             id,
             name,
             member,
@@ -26,6 +26,7 @@ pub(super) fn counters() -> BoxedStrategy<Counter> {
             closes,
             used,
             reserved,
+            refused,
         })
         .boxed()
 }
@@ -60,9 +61,10 @@ fn cycles() -> BoxedStrategy<Cycle> {
 fn subscriptions() -> BoxedStrategy<Subscription> {
     let moment = || option::of(moments());
     let times = (moments(), moments(), moment(), moment(), moment(), moment());
-    ((u32s(), names(), members()), times, any::<bool>(), option::of(names()), any::<bool>())
+    ((u32s(), names(), members()), times, any::<bool>(), option::of(names()), any::<(bool, bool)>())
         .prop_map(
-            |((no, product, member), (bought, starts, renews, ends, trial_until, retry), paused, becomes, begun)| {
+            |((no, product, member), (bought, starts, renews, ends, trial_until, retry), paused, becomes, flags)| {
+                let (begun, of_plan) = flags;
                 Subscription {
                     no,
                     product,
@@ -76,6 +78,7 @@ fn subscriptions() -> BoxedStrategy<Subscription> {
                     becomes,
                     begun,
                     retry,
+                    of_plan,
                 }
             },
         )
@@ -168,7 +171,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
     let life = (option::of(lives()), option::of((option::of(cycles()), option::of(cycles()))));
     let held = (vec(subscriptions(), 0..3), vec(u32s(), 0..3), vec(some_members(), 0..3), vec(members(), 0..3));
     let sent = (vec(transfers(), 0..2), vec(boxed(), 0..2), option::of(statements()));
-    let others = (vec(sessions(), 0..3), vec(sessions(), 0..3), vec(notices(), 0..3));
+    let others = (vec(sessions(), 0..3), vec(sessions(), 0..3), vec(notices(), 0..3), vec(bucket_ids(), 0..3));
     (account, money, terms, life, held, sent, others)
         .prop_map(|(account, money, terms, life, held, sent, others)| {
             let (at, account, asked, reason) = account;
@@ -177,7 +180,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
             let (life, cycles) = life;
             let (subscriptions, removed_subscriptions, members, removed_members) = held;
             let (sent, settled, statement) = sent;
-            let (closes, reauthorise, notices) = others;
+            let (closes, reauthorise, notices, spans_ended) = others;
             Event::AccountChanged(Box::new(AccountChanged {
                 at,
                 account,
@@ -204,6 +207,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
                 closes,
                 reauthorise,
                 notices,
+                spans_ended,
             }))
         })
         .boxed()

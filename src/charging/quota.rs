@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 pub(super) use super::ledger::{Allocation, BALANCE_MAX, Demand, Ledger};
-use super::{Bucket, BucketKind, Draw};
+use super::{Breakdown, Bucket, BucketKind, Draw};
 use crate::{
     ids::QuotaKey,
     rating::{BasisPoints, Discount, Service},
@@ -63,6 +63,8 @@ pub struct Quota {
     pub grown: Option<Box<Grown>>,
     /// The version of the catalog that the outstanding grant was made by; 0 = from before versions had numbers.
     pub catalog: u32,
+    /// What `charged` is made of, where that is not all by one price from the main bucket.
+    pub breakdown: Option<Box<Breakdown>>,
 }
 
 /// A slice that may grow (spec G-116).

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, BucketKind, DebitRef, Decided, Draw, Event, EventAction, EventCharged, EventRequest,
-    Grant, Measure, MemberNo, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    Facts, Grant, Left, Measure, MemberNo, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
     contract::Contract,
     event_charging, lifecycle,
     payer::Payer,
@@ -227,6 +227,10 @@ impl Refunder<'_> {
             }
         }
         self.draws(line, &mut step);
+        let left = Left { rated: line.rated, charged: line.charged };
+        if (Left { rated: step.rated, charged: step.charged }) != left {
+            step.facts = Facts { left: Some(left), ..Facts::default() }.or_none();
+        }
         if step.used == 0 {
             return Err(Verdict::ServiceDenied);
         }

@@ -8,6 +8,7 @@ pub(super) mod account;
 pub(super) mod arbitrary;
 mod audit;
 pub(super) mod catalogs;
+mod facts;
 pub(super) mod numbers;
 pub(super) mod proto;
 pub(super) mod rare;

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::detail;
 use crate::{
     charging::{
-        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Entry, HistoryKind, HistoryLine,
+        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Detail, Entry, HistoryKind, HistoryLine,
         MemberNo, Profile, RememberedCredit, State,
     },
     ids::{AccountId, BucketId},
@@ -36,7 +37,9 @@ impl State {
         for bucket in &event.buckets {
             if put_bucket(account, bucket) {
                 moved.open(account, bucket);
-                account.remember(&opening_line(bucket, event.at), keep);
+                let given = event.period.as_deref().filter(|_| bucket.subscription != 0).cloned();
+                let line = opening_line(bucket, event.at).with_detail(given.map(Detail::Given));
+                account.remember(&HistoryLine { catalog: event.catalog, ..line }, keep);
                 opened.push(bucket.id);
             }
         }
@@ -172,7 +175,8 @@ impl Moved {
         }
         line.service = Cow::Borrowed(&entry.name);
         line.request_id = Cow::Borrowed(event.asked.as_ref().map_or("", |asked| &asked.request_id));
-        Some(line)
+        line.catalog = event.catalog;
+        Some(line.with_detail(detail::of_entry(event, entry)))
     }
 }
 
@@ -192,7 +196,12 @@ pub(super) fn give(account: &mut Account, event: &Credited, keep: usize) -> i128
         }
         moved.open(account, gift);
         let request_id = Cow::Borrowed(&*event.request_id);
-        let line = HistoryLine { kind: HistoryKind::Gift, request_id, ..opening_line(gift, event.at) };
+        let line = HistoryLine {
+            kind: HistoryKind::Gift,
+            request_id,
+            catalog: event.catalog,
+            ..opening_line(gift, event.at).with_detail(Some(Detail::Gift(Money::from_micros(event.amount))))
+        };
         account.remember(&line, keep);
     }
     moved.credited

@@ -200,13 +200,13 @@ impl Ledger<'_> {
         }
     }
 
-    fn drawn_money(&self, allocation: &Allocation) -> i64 {
+    pub(super) fn drawn_money(&self, allocation: &Allocation) -> i64 {
         let is_money = |draw: &&Draw| self.account.bucket(draw.bucket).is_some_and(|it| it.kind == BucketKind::Money);
         allocation.draws.iter().filter(is_money).fold(0, |sum, draw| sum.saturating_add(draw.amount))
     }
 
     /// Money and units that an allocation takes from buckets that are everybody's.
-    fn drawn_from_shared(&self, allocation: &Allocation) -> (i64, i64) {
+    pub(super) fn drawn_from_shared(&self, allocation: &Allocation) -> (i64, i64) {
         let shared = |draw: &Draw| {
             let bucket = self.account.bucket(draw.bucket).filter(|bucket| bucket.owner == MemberNo::SHARED)?;
             Some((bucket.kind, draw.amount))

@@ -1,0 +1,71 @@
+//! What charges are made of is noted as they are made: where a line of the history will not say it by itself.
+
+use crate::{
+    charging::{
+        AccountChanged, Breakdown, Detail, Entry, FeeKind, HistoryKind, Interrogated, MemberNo, Part, State, Step,
+    },
+    ids::{AccountId, BucketId, SessionNo},
+    time::Timestamp,
+    units::Money,
+};
+
+impl State {
+    /// Notes what a step of a session is charged by, before its quota changes.
+    pub(super) fn note_step(&mut self, no: SessionNo, index: usize, event: &Interrogated, step: &Step) {
+        let Some(session) = self.sessions.get_mut(&no) else { return };
+        // A step without a number is by the version that the session goes by from now on.
+        let catalog = if step.catalog == 0 { event.catalog.unwrap_or(session.catalog) } else { step.catalog };
+        let member = session.member;
+        let Some(quota) = session.quotas.get_mut(index) else { return };
+        let is_new = quota.used == 0 && quota.charged == Money::ZERO;
+        let goes_on = (quota.catalog, quota.measure) == (catalog, step.measure) && quota.service == step.service;
+        let account = self.accounts.get(&event.account);
+        let bucket = |id: BucketId| account.and_then(|account| account.bucket(id));
+        let is_plain = || step.used == 0 || member == MemberNo::SHARED && step.is_plain(bucket);
+        if quota.breakdown.is_none() && (is_new || goes_on) && is_plain() {
+            return;
+        }
+        let from = if quota.measure == step.measure { quota.rated_as(step.tariff.as_ref()) } else { 0 };
+        let part = (step.used > 0).then(|| Part::of(step, catalog, from, event.at));
+        let known = quota.breakdown.take().unwrap_or_else(|| Box::new(Breakdown::of_plain(quota, member)));
+        let known = quota.breakdown.insert(known);
+        if let Some(part) = part {
+            known.add(part, step, bucket);
+        }
+    }
+
+    /// What a step that belongs to no session is made of; `None` = its line says all. Before anything moves.
+    pub(super) fn detail_of(
+        &self,
+        account: AccountId,
+        step: &Step,
+        catalog: u32,
+        at: Timestamp,
+        is_refund: bool,
+    ) -> Option<Breakdown> {
+        let account = self.accounts.get(&account);
+        let bucket = |id: BucketId| account.and_then(|account| account.bucket(id));
+        if step.is_plain(bucket) && !is_refund {
+            return None;
+        }
+        let member = step.facts.as_ref().map_or(MemberNo::SHARED, |facts| facts.member);
+        let mut breakdown = Breakdown { member, ..Breakdown::default() };
+        breakdown.add(Part::of(step, catalog, 0, at), step, bucket);
+        Some(breakdown)
+    }
+}
+
+/// What an entry of a change is made of.
+pub(super) fn of_entry(event: &AccountChanged, entry: &Entry) -> Option<Detail> {
+    let period = || event.period.as_deref().cloned();
+    match (entry.kind, entry.fee) {
+        (HistoryKind::Fee, FeeKind::Floor) => {
+            let statement = event.statement.as_deref()?;
+            let (starts, ends, floor, usage) = (statement.starts, statement.ends, statement.floor, statement.usage);
+            Some(Detail::Floor { starts, ends, floor, usage })
+        }
+        (HistoryKind::Fee, FeeKind::Setup | FeeKind::Period) => Some(Detail::Fee(entry.fee, period()?)),
+        (HistoryKind::RollOver, _) => Some(Detail::Given(period()?)),
+        _ => None,
+    }
+}

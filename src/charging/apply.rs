@@ -5,6 +5,7 @@ mod detail;
 
 use std::{borrow::Cow, sync::Arc};
 
+use self::detail::RefundOf;
 use super::{
     Account, AccountState, Answer, BucketKind, Client, Closed, ClosingCause, Credited, DebitRef, Draw, Event,
     EventAction, EventCharged, Grown, HistoryKind, HistoryLine, Interrogated, LifeStep, Notice, NoticeKind,
@@ -272,7 +273,8 @@ impl State {
         self.begin(event.account, &event.begun, event.at);
         let mut charged = Vec::with_capacity(event.steps.len());
         for step in &event.steps {
-            let detail = self.detail_of(event.account, step, event.catalog, event.at, refund);
+            let given = if event.refund_of.is_some() { RefundOf::Debit } else { RefundOf::Nothing };
+            let detail = self.detail_of(event.account, step, event.catalog, event.at, refund.then_some(given));
             let (kind, amount, units) = if refund {
                 let units = self.give_back(event.account, &step.debits, step.charged);
                 (HistoryKind::Refund, step.charged, units)
@@ -319,7 +321,7 @@ impl State {
         if let Some(account) = event.account {
             self.begin(account, &event.begun, event.at);
             for step in &event.steps {
-                let detail = self.detail_of(account, step, event.catalog, event.at, false);
+                let detail = self.detail_of(account, step, event.catalog, event.at, None);
                 let units = self.debit(account, &step.debits, step.charged);
                 let line = HistoryLine::money(event.at, HistoryKind::Usage, -step.charged);
                 let line = HistoryLine { catalog: event.catalog, ..line }.with_breakdown(detail.as_ref());

@@ -20,6 +20,7 @@ mod detail;
 mod draft;
 mod event;
 mod event_charging;
+mod explain;
 mod facts;
 mod history;
 mod interrogate;
@@ -63,6 +64,7 @@ pub use event::{
     ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
     Opening, Origin, OrphanUsage, ProductStep, Step,
 };
+pub use explain::{ExplainedPart, Explanation, Line, LineKind, Versions, explain};
 pub use facts::{Facts, Left, LimitFact};
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;

@@ -378,7 +378,7 @@ impl Refunder<'_> {
 }
 
 /// The part of a sum that belongs to `part` of `whole` units; rounded down, so that parts never add up to more.
-fn share(sum: Money, part: u64, whole: u64) -> Money {
+pub(super) fn share(sum: Money, part: u64, whole: u64) -> Money {
     if part == whole {
         return sum;
     }

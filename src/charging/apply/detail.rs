@@ -2,12 +2,21 @@
 
 use crate::{
     charging::{
-        AccountChanged, Breakdown, Detail, Entry, FeeKind, HistoryKind, Interrogated, MemberNo, Part, State, Step,
+        AccountChanged, Breakdown, Detail, Entry, FeeKind, HistoryKind, Interrogated, Left, MemberNo, Part, State, Step,
     },
     ids::{AccountId, BucketId, SessionNo},
     time::Timestamp,
     units::Money,
 };
+
+/// What a refund gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RefundOf {
+    /// What a debit took.
+    Debit,
+    /// What it would cost at that moment: it names no debit.
+    Nothing,
+}
 
 impl State {
     /// Notes what a step of a session is charged by, before its quota changes.
@@ -41,16 +50,21 @@ impl State {
         step: &Step,
         catalog: u32,
         at: Timestamp,
-        is_refund: bool,
+        refund: Option<RefundOf>,
     ) -> Option<Breakdown> {
         let account = self.accounts.get(&account);
         let bucket = |id: BucketId| account.and_then(|account| account.bucket(id));
-        if step.is_plain(bucket) && !is_refund {
+        if step.is_plain(bucket) && refund.is_none() {
             return None;
         }
         let member = step.facts.as_ref().map_or(MemberNo::SHARED, |facts| facts.member);
         let mut breakdown = Breakdown { member, ..Breakdown::default() };
-        breakdown.add(Part::of(step, catalog, 0, at), step, bucket);
+        let mut part = Part::of(step, catalog, 0, at);
+        if refund == Some(RefundOf::Debit) {
+            // Without another word, all that was left.
+            part.left = part.left.or(Some(Left { rated: step.rated, charged: step.charged }));
+        }
+        breakdown.add(part, step, bucket);
         Some(breakdown)
     }
 }

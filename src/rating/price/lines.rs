@@ -35,6 +35,8 @@ pub struct TierLine {
     pub begun_before: bool,
     /// They cost nothing.
     pub free: bool,
+    /// What they cost comes to whole micro-units.
+    pub whole: bool,
     kind: Option<UnitKind>,
     written: Written,
 }
@@ -99,11 +101,14 @@ impl Price {
 
     fn tier_line(&self, tier: &Tier, end: Option<u64>, from: u64, to: u64) -> TierLine {
         let free = tier.numerator == 0;
+        let blocks = if free { to - from } else { tier.blocks(to) - tier.blocks(from) };
+        let exact = u128::from(blocks) * u128::from(tier.numerator);
         TierLine {
+            whole: exact.is_multiple_of(u128::from(self.tiers().1)),
             from,
             to,
             tier: (tier.from, end),
-            blocks: if free { to - from } else { tier.blocks(to) - tier.blocks(from) },
+            blocks,
             block: tier.block,
             begun_before: !free && !(from - tier.from).is_multiple_of(tier.block),
             free,

@@ -1,7 +1,7 @@
 //! What a line of the history is made of, where the line itself does not say it: the parts of a charge with what each went
 //! by, and the buckets that paid. Facts only: what follows from them is worked out by `explain`.
 //!
-//! Reports that follow one another under the same terms are one part, for prices and caps are functions of what adds up. A
+//! Reports under the same terms, each of which begins where the one before ended, are one part, for prices and caps are functions of what adds up. A
 //! plain charge (one price, one version, all from the main bucket) has no detail at all: the line says all of it.
 
 mod codec;
@@ -145,10 +145,6 @@ impl Part {
 
     /// Whether `next` goes on right where this one ends, under the same terms.
     fn goes_on_with(&self, next: &Self) -> bool {
-        let same = |one: &LimitFact, other: &LimitFact| {
-            let terms = |it: &LimitFact| (it.member, it.measure, it.amount, it.part);
-            one.name == other.name && terms(one) == terms(other) && one.used.saturating_add(one.added) == other.used
-        };
         let idle = |part: &Self| part.rated == 0;
         self.catalog == next.catalog
             && self.service == next.service
@@ -161,7 +157,7 @@ impl Part {
                 || idle(next)
                 || self.counted == next.counted && self.from.checked_add(self.rated) == Some(next.from))
             && self.limits.len() == next.limits.len()
-            && self.limits.iter().zip(&next.limits).all(|(one, other)| same(one, other))
+            && self.limits.iter().zip(&next.limits).all(|(one, other)| one.goes_on_with(other))
     }
 
     fn go_on(&mut self, next: &Self) {
@@ -173,10 +169,32 @@ impl Part {
         self.from_allowance = self.from_allowance.saturating_add(next.from_allowance);
         self.charged = self.charged.saturating_add(next.charged);
         for (limit, more) in self.limits.iter_mut().zip(&next.limits) {
-            limit.added = limit.added.saturating_add(more.added);
+            limit.go_on(more);
         }
         self.reports = if self.reports == 0 { 0 } else { self.reports.saturating_add(next.reports) };
         self.last = next.last;
+    }
+}
+
+impl LimitFact {
+    fn goes_on_with(&self, next: &Self) -> bool {
+        let terms = |it: &Self| (it.member, it.measure, it.amount, it.part);
+        let follows = match self.part {
+            // It changed nothing.
+            None => true,
+            // Beyond it all is free, however much others have added in between.
+            Some(0) if self.used >= self.amount && next.used >= next.amount => true,
+            Some(_) => self.used.saturating_add(self.added) == next.used,
+        };
+        self.name == next.name && terms(self) == terms(next) && follows
+    }
+
+    fn go_on(&mut self, next: &Self) {
+        self.added = match self.part {
+            // With what others have added in between.
+            None => next.used.saturating_add(next.added).saturating_sub(self.used),
+            Some(_) => self.added.saturating_add(next.added),
+        };
     }
 }
 
@@ -216,10 +234,11 @@ impl Breakdown {
         }
         let is_open = self.rest == Rest::default();
         let room = self.parts.len() < PARTS_MAX && is_open || self.parts.is_empty();
-        match self.parts.last_mut() {
-            Some(last) if is_open && last.goes_on_with(&part) => last.go_on(&part),
-            _ if room => self.parts.push(part),
-            _ => self.rest.add(&part),
+        // The two directions of a report have each a part of their own, and take turns.
+        match self.parts.iter_mut().rev().find(|known| is_open && known.goes_on_with(&part)) {
+            Some(known) => known.go_on(&part),
+            None if room => self.parts.push(part),
+            None => self.rest.add(&part),
         }
     }
 

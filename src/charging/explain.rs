@@ -197,8 +197,10 @@ impl<'c> Work<'_, 'c> {
     }
 
     fn version(&self, number: u32) -> Result<&'c Catalog, String> {
-        (self.versions)(number)
-            .ok_or_else(|| format!("version {number} of the catalog, which says the price, is no longer kept"))
+        (self.versions)(number).ok_or_else(|| match number {
+            0 => "by which version of the catalog it was made is not known".to_owned(),
+            _ => format!("version {number} of the catalog, by which it was made, is no longer kept"),
+        })
     }
 }
 

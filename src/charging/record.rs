@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::{
-    AccountChanged, Breakdown, Bucket, BucketKind, ClosingCause, Credited, EventAction, EventCharged, HistoryKind, Measure,
+    AccountChanged, Breakdown, Bucket, BucketKind, ClosingCause, Credited, Detail, EventAction, EventCharged, HistoryKind, Measure,
     OrphanUsage, Quota, Session, State, Step,
 };
 use crate::{
@@ -143,6 +143,10 @@ pub struct AccountRecord {
     pub request_id: Box<str>,
     /// Why, for adjustments.
     pub reason: Box<str>,
+    /// The version of the catalog that `detail` is by; 0 = none.
+    pub catalog: u32,
+    /// What it is made of; `None` = all this says all.
+    pub detail: Option<Box<Detail>>,
 }
 
 impl Record {
@@ -328,6 +332,8 @@ impl State {
             name: new.map_or_else(|| "".into(), |bucket| Arc::clone(&bucket.name)),
             request_id: event.request_id.clone(),
             reason: event.reason.clone(),
+            catalog: 0,
+            detail: None,
         };
         let gift = |bucket: &Bucket| AccountRecord {
             kind: HistoryKind::Gift,
@@ -337,6 +343,8 @@ impl State {
             name: Arc::clone(&bucket.name),
             request_id: event.request_id.clone(),
             reason: "".into(),
+            catalog: event.catalog,
+            detail: Some(Box::new(Detail::Gift(Money::from_micros(event.amount)))),
         };
         let payer = self.payer(event.account);
         let changes = std::iter::once(change).chain(event.gifts.iter().map(gift));
@@ -353,7 +361,7 @@ impl State {
         let Some(account) = self.accounts.get(&event.account) else { return };
         let request_id = event.asked.as_ref().map_or_else(|| "".into(), |asked| asked.request_id.clone());
         let mut made = Vec::with_capacity(opened.len() + event.entries.len());
-        let mut push = |kind, bucket: &Bucket, amount, name: &Arc<str>| {
+        let mut push = |kind, bucket: &Bucket, amount, name: &Arc<str>, detail: Option<Detail>| {
             made.push(AccountRecord {
                 kind,
                 amount,
@@ -362,15 +370,17 @@ impl State {
                 name: Arc::clone(name),
                 request_id: request_id.clone(),
                 reason: event.reason.clone(),
+                catalog: event.catalog,
+                detail: detail.map(Box::new),
             });
         };
         for bucket in event.buckets.iter().filter(|bucket| opened.contains(&bucket.id) && bucket.amount != 0) {
-            push(bucket.opening_kind(), bucket, bucket.amount, &bucket.name);
+            push(bucket.opening_kind(), bucket, bucket.amount, &bucket.name, event.detail_of_bucket(bucket));
         }
         for entry in &event.entries {
             let of_event = || event.buckets.iter().find(|bucket| bucket.id == entry.bucket);
             if let Some(bucket) = account.bucket(entry.bucket).or_else(of_event) {
-                push(entry.kind, bucket, entry.amount, &entry.name);
+                push(entry.kind, bucket, entry.amount, &entry.name, event.detail_of_entry(entry));
             }
         }
         let records = made.into_iter().map(|change| RecordKind::Account(Box::new(change)));
@@ -393,6 +403,8 @@ impl State {
                 name: if is_money { "".into() } else { Arc::clone(&bucket.name) },
                 request_id: "".into(),
                 reason: "".into(),
+                catalog: 0,
+                detail: None,
             };
             self.records.push(Record { at, payer, kind: RecordKind::Account(Box::new(change)) });
         }

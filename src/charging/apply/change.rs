@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::detail;
 use crate::{
     charging::{
         Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Detail, Entry, HistoryKind, HistoryLine,
@@ -37,8 +36,7 @@ impl State {
         for bucket in &event.buckets {
             if put_bucket(account, bucket) {
                 moved.open(account, bucket);
-                let given = event.period.as_deref().filter(|_| bucket.subscription != 0).cloned();
-                let line = opening_line(bucket, event.at).with_detail(given.map(Detail::Given));
+                let line = opening_line(bucket, event.at).with_detail(event.detail_of_bucket(bucket));
                 account.remember(&HistoryLine { catalog: event.catalog, ..line }, keep);
                 opened.push(bucket.id);
             }
@@ -176,7 +174,7 @@ impl Moved {
         line.service = Cow::Borrowed(&entry.name);
         line.request_id = Cow::Borrowed(event.asked.as_ref().map_or("", |asked| &asked.request_id));
         line.catalog = event.catalog;
-        Some(line.with_detail(detail::of_entry(event, entry)))
+        Some(line.with_detail(event.detail_of_entry(entry)))
     }
 }
 

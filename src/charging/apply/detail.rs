@@ -2,7 +2,7 @@
 
 use crate::{
     charging::{
-        AccountChanged, Breakdown, Detail, Entry, FeeKind, HistoryKind, Interrogated, Left, MemberNo, Part, State, Step,
+        AccountChanged, Breakdown, Bucket, Detail, Entry, FeeKind, HistoryKind, Interrogated, Left, MemberNo, Part, State, Step,
     },
     ids::{AccountId, BucketId, SessionNo},
     time::Timestamp,
@@ -69,17 +69,25 @@ impl State {
     }
 }
 
-/// What an entry of a change is made of.
-pub(super) fn of_entry(event: &AccountChanged, entry: &Entry) -> Option<Detail> {
-    let period = || event.period.as_deref().cloned();
-    match (entry.kind, entry.fee) {
-        (HistoryKind::Fee, FeeKind::Floor) => {
-            let statement = event.statement.as_deref()?;
-            let (starts, ends, floor, usage) = (statement.starts, statement.ends, statement.floor, statement.usage);
-            Some(Detail::Floor { starts, ends, floor, usage })
+impl AccountChanged {
+    /// What an entry is made of; `None` = it says all.
+    pub(in crate::charging) fn detail_of_entry(&self, entry: &Entry) -> Option<Detail> {
+        let period = || self.period.as_deref().cloned();
+        match (entry.kind, entry.fee) {
+            (HistoryKind::Fee, FeeKind::Floor) => {
+                let statement = self.statement.as_deref()?;
+                let (starts, ends, floor, usage) = (statement.starts, statement.ends, statement.floor, statement.usage);
+                Some(Detail::Floor { starts, ends, floor, usage })
+            }
+            (HistoryKind::Fee, FeeKind::Setup | FeeKind::Period) => Some(Detail::Fee(entry.fee, period()?)),
+            (HistoryKind::RollOver, _) => Some(Detail::Given(period()?)),
+            _ => None,
         }
-        (HistoryKind::Fee, FeeKind::Setup | FeeKind::Period) => Some(Detail::Fee(entry.fee, period()?)),
-        (HistoryKind::RollOver, _) => Some(Detail::Given(period()?)),
-        _ => None,
+    }
+
+    /// By what a new bucket was given; `None` = no product's period began with it.
+    pub(in crate::charging) fn detail_of_bucket(&self, bucket: &Bucket) -> Option<Detail> {
+        let given = self.period.as_deref().filter(|_| bucket.subscription != 0);
+        given.cloned().map(Detail::Given)
     }
 }

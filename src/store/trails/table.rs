@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::records::{RecordLine, TariffUnits};
 
 /// The columns, in order: where they change, another file is begun. Those with `true` hold numbers.
-const COLUMNS: [(&str, bool); 27] = [
+const COLUMNS: [(&str, bool); 29] = [
     ("cursor", false),
     ("partition", true),
     ("at", false),
@@ -33,7 +33,11 @@ const COLUMNS: [(&str, bool); 27] = [
     ("name", false),
     ("request_id", false),
     ("reason", false),
+    ("catalog", true),
+    ("detail", false),
 ];
+/// Columns of the first form: what came later stands behind them.
+const FIRST_COLUMNS: usize = 27;
 const TARIFFS: &str = "tariffs";
 
 /// The first line of a file.
@@ -68,7 +72,7 @@ fn escaped(text: &str) -> String {
 /// A row as a line; `None` = it is no row of this table.
 pub(super) fn read(row: &str) -> Option<RecordLine> {
     let cells = cells(row)?;
-    if cells.len() != COLUMNS.len() {
+    if cells.len() != COLUMNS.len() && cells.len() != FIRST_COLUMNS {
         return None;
     }
     let mut members = Map::new();

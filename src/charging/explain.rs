@@ -29,8 +29,10 @@ pub struct Explanation {
     pub member: MemberNo,
     /// What it is made of, in order; never none.
     pub parts: Vec<ExplainedPart>,
-    /// Where it came from, or went.
+    /// Where it came from.
     pub paid: Vec<Paid>,
+    /// It was given back: to what is in `paid`.
+    pub given_back: bool,
     /// What all lines add up to. Micro-units or units; not below zero for what is charged or given back.
     pub total: i64,
     /// What was charged, given or given back.
@@ -185,7 +187,7 @@ impl<'c> Work<'_, 'c> {
             doubts.push(doubt);
         }
         let (member, paid) = (MemberNo::SHARED, Vec::new());
-        Explanation { measure, member, parts: vec![part], paid, total: 0, recorded, doubts }
+        Explanation { measure, member, parts: vec![part], paid, given_back: false, total: 0, recorded, doubts }
     }
 
     /// The sum of what is kept no more.

@@ -3,6 +3,7 @@
 use super::{ExplainedPart, Explanation, LineKind, Work};
 use crate::{
     charging::{BucketKind, Measure, MemberNo, Paid},
+    ids::BucketId,
     rating::Period,
     units::{Currency, Money, UnitKind},
 };
@@ -28,11 +29,11 @@ impl Explanation {
                 if matches!(line.kind, LineKind::Note | LineKind::Limit) {
                     lines.push(format!("  {}", line.text));
                 } else {
-                    lines.push(in_columns(&line.text, &self.figure(line.amount, currency)));
+                    lines.push(in_columns(&line.text, &self.say(line.amount, currency)));
                 }
             }
         }
-        lines.extend(self.paid.iter().map(|paid| paid_text(paid, currency, whose)));
+        lines.extend(self.paid.iter().map(|paid| self.paid_text(paid, currency, whose)));
         let total = self.say(self.total, currency);
         lines.push(if self.is_exact() { format!("total {total}, as recorded") } else { format!("total {total}") });
         if self.total != self.recorded {
@@ -50,8 +51,23 @@ impl Explanation {
         }
     }
 
-    fn figure(&self, value: i64, currency: Currency) -> String {
-        self.say(value, currency)
+    fn paid_text(&self, paid: &Paid, currency: Currency, whose: &dyn Fn(MemberNo) -> String) -> String {
+        let Paid { bucket, name, kind, owner, amount: value } = paid;
+        let what = match kind {
+            BucketKind::Money if *bucket == BucketId::MAIN => "main balance".to_owned(),
+            BucketKind::Money => format!("balance `{name}` (bucket {})", bucket.0),
+            BucketKind::Units(_) => format!("allowance `{name}` (bucket {})", bucket.0),
+        };
+        let owner = match (*owner, self.member) {
+            (MemberNo::SHARED, MemberNo::SHARED) => String::new(),
+            (MemberNo::SHARED, _) => ", which is shared".to_owned(),
+            (owner, _) => format!(" of {}", whose(owner)),
+        };
+        let value = match kind {
+            BucketKind::Money => format!("{} {currency}", Money::from_micros(*value)),
+            BucketKind::Units(kind) => amount_of(*kind, *value),
+        };
+        format!("{} {what}{owner}: {value}", if self.given_back { "to" } else { "from" })
     }
 }
 
@@ -65,6 +81,7 @@ impl ExplainedPart {
         match self.reports {
             0 => {}
             1 => text.push_str(&format!(" at {}", self.first)),
+            reports if self.first == self.last => text.push_str(&format!(" in {reports} reports at {}", self.first)),
             reports => text.push_str(&format!(" in {reports} reports from {} to {}", self.first, self.last)),
         }
         if let Some(tariff) = &self.tariff {
@@ -74,17 +91,21 @@ impl ExplainedPart {
             }
         }
         if self.uplink {
-            text.push_str(", from the user");
+            text.push_str(", by the price for what comes from the user");
         }
         if self.catalog > 0 {
-            let since = since(self.catalog).map_or_else(String::new, |since| format!(" of {since}"));
+            let since = since(self.catalog).map_or_else(String::new, |since| format!(" (since {since})"));
             text.push_str(&format!(", by version {}{since}", self.catalog));
         }
         text
     }
 
     fn title(&self) -> String {
-        if self.service.is_empty() { "usage without a price".into() } else { self.service.to_string() }
+        match (self.service.is_empty(), self.used) {
+            (false, _) => self.service.to_string(),
+            (true, Some(_)) => "usage without a price".into(),
+            (true, None) => "main balance".into(),
+        }
     }
 }
 
@@ -97,21 +118,6 @@ impl Work<'_, '_> {
 fn in_columns(text: &str, amount: &str) -> String {
     let width = AMOUNT_COLUMN.saturating_sub(2 + text.chars().count());
     format!("  {text} {amount:>width$}")
-}
-
-fn paid_text(paid: &Paid, currency: Currency, whose: &dyn Fn(MemberNo) -> String) -> String {
-    let Paid { bucket, name, kind, owner, amount: value } = paid;
-    let what = match kind {
-        BucketKind::Money if paid.bucket == crate::ids::BucketId::MAIN => "main balance".to_owned(),
-        BucketKind::Money => format!("balance {name} ({})", bucket.0),
-        BucketKind::Units(_) => format!("allowance {name} ({})", bucket.0),
-    };
-    let owner = if *owner == MemberNo::SHARED { String::new() } else { format!(" of {}", whose(*owner)) };
-    let value = match kind {
-        BucketKind::Money => format!("{} {currency}", Money::from_micros(*value)),
-        BucketKind::Units(kind) => amount_of(*kind, *value),
-    };
-    format!("from {what}{owner}: {value}")
 }
 
 /// A number of units: `3,145,728 octets`.

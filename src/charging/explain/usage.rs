@@ -40,7 +40,8 @@ impl<'c> Work<'_, 'c> {
             doubts.push(format!("the buckets paid {paid}, and {recorded} was recorded"));
         }
         let (member, paid) = (breakdown.member, breakdown.paid.clone());
-        Explanation { measure: Measure::Money, member, parts, paid, total: 0, recorded, doubts }
+        let measure = Measure::Money;
+        Explanation { measure, member, parts, paid, given_back: is_refund, total: 0, recorded, doubts }
     }
 
     fn part(&self, out: &mut ExplainedPart, part: &Part) -> Result<(), String> {
@@ -148,14 +149,15 @@ impl<'c> Work<'_, 'c> {
             return format!("{units}: free units");
         }
         let price = tier.price(self.currency);
-        let before = if tier.begun_before { " (the block begun before is paid)" } else { "" };
+        // The block that was begun before is paid.
+        let more = if tier.begun_before { " more" } else { "" };
         let rounded = if tier.whole { "" } else { ", rounded up with the sum" };
         if block == 1 {
             return format!("{units} at {price}{rounded}");
         }
         let plural = if blocks == 1 { "" } else { "s" };
         let size = tier.quantity(block);
-        format!("{units} = {} block{plural} of {size}{before} at {price}{rounded}", grouped(blocks))
+        format!("{units} = {}{more} block{plural} of {size} at {price}{rounded}", grouped(blocks))
     }
 
     /// Caps take off, one after the other; limits that were reached are told.
@@ -172,10 +174,9 @@ impl<'c> Work<'_, 'c> {
                         Some(part) => format!("costs {} %", percent(part)),
                     };
                     let [most, used, beyond] = [*most, *used, beyond].map(|it| self.money(Money::from_micros(it)));
-                    let text = format!(
-                        "cap {name}{whose} of {most}: {used} counted before; of {} what is beyond it ({beyond}) {part}",
-                        self.money(reaching)
-                    );
+                    let reached = self.money(reaching);
+                    out.note(format!("cap {name}{whose} of {most}: {used} counted before, and {reached} reach it now"));
+                    let text = format!("what is beyond cap {name} ({beyond}) {part}");
                     out.add(LineKind::Cap, text, charged.saturating_sub(reaching));
                     reaching = charged;
                 }
@@ -213,12 +214,9 @@ impl<'c> Work<'_, 'c> {
                     out.note(format!("{} go back to allowances", amount(kind, units)));
                 }
                 if rated > 0 {
-                    let text = format!(
-                        "{} of {} that {} were paid for",
-                        grouped(part.rated),
-                        amount(kind, rated),
-                        self.money(charged)
-                    );
+                    let (given, paid) = (grouped(part.rated), self.money(charged));
+                    let whole = if part.rated == rated { "" } else { ", rounded down" };
+                    let text = format!("{given} of the {} that {paid} had paid for{whole}", amount(kind, rated));
                     out.add(LineKind::Given, text, refund::share(charged, part.rated, rated));
                 }
             }

@@ -254,3 +254,6 @@ impl From<Money> for Amount {
         Self(money.micros())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,7 @@ const TABLE: &str = "
     v1.BalanceService/GrantAllowance         -            x         x      x       -
     v1.BalanceService/Adjust                 -            -         x      x       -
     v1.BalanceService/ListHistory            x            -         x      x       x
+    v1.BalanceService/ExplainCharges         -            -         x      x       x
     v1.CatalogService/ValidateCatalog        -            -         -      x       -
     v1.CatalogService/Price                  x            x         x      x       x
     v1.ProductService/ListProducts           x            x         x      x       x

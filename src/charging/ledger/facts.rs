@@ -19,10 +19,12 @@ impl Ledger<'_> {
         for meter in rate.counted.limits.iter().filter(|meter| meter.amount != i64::MAX) {
             limits.extend(self.reached(meter.place, self.drawn_money(allocation), meter.amount));
         }
-        let (money, units) = self.drawn_from_shared(allocation);
-        for share in &rate.counted.shares {
-            let added = if share.measure == Measure::Money { money } else { units };
-            limits.extend(self.reached(share.meter.place, added, share.meter.amount));
+        if !rate.counted.shares.is_empty() {
+            let (money, units) = self.drawn_from_shared(allocation);
+            for share in &rate.counted.shares {
+                let added = if share.measure == Measure::Money { money } else { units };
+                limits.extend(self.reached(share.meter.place, added, share.meter.amount));
+            }
         }
         let facts = Facts { counted: side.map(|side| side.rated), limits, ..Facts::default() };
         facts.or_none()

@@ -67,7 +67,8 @@ impl Api {
         let lines: Vec<_> = lines.into_iter().filter(|(line, _)| wanted.takes(line)).collect();
         if lines.is_empty() && !request.session_id.is_empty() {
             let shown: String = request.session_id.chars().take(80).collect();
-            let why = format!("the history of {id} has no charge of session `{shown}`: look for it in the usage records");
+            let why =
+                format!("the history of {id} has no charge of session `{shown}`: look for it in the usage records");
             return Err(not_found("session_id", why));
         }
         let skip = match usize::try_from(request.last).unwrap_or(usize::MAX) {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountChanged, Bucket, BucketKind, Cycle, Entry, FeeKind, History, HistoryKind, Notice, NoticeKind, Profile,
-    State, Subscription, lifecycle,
+    Account, AccountChanged, Bucket, BucketKind, Cycle, Entry, FeeKind, History, HistoryKind, Notice, NoticeKind,
+    Profile, State, Subscription, lifecycle,
     quota::{BALANCE_MAX, Ledger},
 };
 use crate::{ids::BucketId, rating::Catalog, time::Timestamp, units::Money};

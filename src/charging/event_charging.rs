@@ -5,9 +5,8 @@ mod enquiry;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Facts, Grant, Measure, MemberNo,
-    NoticeKind,
-    Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Facts, Grant, Measure,
+    MemberNo, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
     contract::{Contract, Purpose},
     interrogate::extras::answer_extras,
     lifecycle,

@@ -335,8 +335,8 @@ mod tests {
         let kinds = (select(KINDS.as_slice()), select(UNITS.as_slice()));
         let amounts = (numbers(), any::<i64>(), numbers(), numbers(), any::<u32>(), any::<u32>());
         let detail = option::of(vec(any::<u8>(), 0..200).prop_map(Cow::Owned));
-        (kinds, amounts, text(), session_id, text(), detail).prop_map(|(kinds, amounts, service, session_id, request_id, detail)| {
-            HistoryLine {
+        (kinds, amounts, text(), session_id, text(), detail).prop_map(
+            |(kinds, amounts, service, session_id, request_id, detail)| HistoryLine {
                 at: Timestamp::from_millis(amounts.0),
                 kind: kinds.0,
                 amount: Money::from_micros(amounts.1),
@@ -349,8 +349,8 @@ mod tests {
                 request_id,
                 catalog: amounts.5,
                 detail,
-            }
-        })
+            },
+        )
     }
 
     proptest! {

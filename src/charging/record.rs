@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use super::{
-    AccountChanged, Breakdown, Bucket, BucketKind, ClosingCause, Credited, Detail, EventAction, EventCharged, HistoryKind, Measure,
-    OrphanUsage, Quota, Session, State, Step,
+    AccountChanged, Breakdown, Bucket, BucketKind, ClosingCause, Credited, Detail, EventAction, EventCharged,
+    HistoryKind, Measure, OrphanUsage, Quota, Session, State, Step,
 };
 use crate::{
     ids::{AccountId, BucketId, QuotaKey, SessionId},

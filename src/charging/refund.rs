@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, BucketKind, DebitRef, Decided, Draw, Event, EventAction, EventCharged, EventRequest,
-    Facts, Grant, Left, Measure, MemberNo, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    Facts, Grant, Left, Measure, MemberNo, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step,
+    Verdict, Want,
     contract::Contract,
     event_charging, lifecycle,
     payer::Payer,

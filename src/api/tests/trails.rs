@@ -185,7 +185,7 @@ async fn charges_are_explained_from_the_history_and_from_their_records() {
     for (session, charge) in [("gw;1", plain), ("gw;2", bundled)] {
         let record = records.iter().find(|record| record.session_id == session).unwrap();
         let told = balances.explain_charges(ask("", 0, &record.cursor)).await.unwrap().into_inner().charges;
-        assert_eq!(told, [charge.clone()]);
+        assert_eq!(told, std::slice::from_ref(charge));
     }
     let opening = &records.iter().find(|record| record.kind == "opening").unwrap().cursor;
     let told = balances.explain_charges(ask("", 0, opening)).await.unwrap().into_inner().charges;

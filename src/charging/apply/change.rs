@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::{
     charging::{
-        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Detail, Entry, HistoryKind, HistoryLine,
-        MemberNo, Profile, RememberedCredit, State,
+        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Detail, Entry, HistoryKind,
+        HistoryLine, MemberNo, Profile, RememberedCredit, State,
     },
     ids::{AccountId, BucketId},
     time::Timestamp,

@@ -2,7 +2,8 @@
 
 use crate::{
     charging::{
-        AccountChanged, Breakdown, Bucket, Detail, Entry, FeeKind, HistoryKind, Interrogated, Left, MemberNo, Part, State, Step,
+        AccountChanged, Breakdown, Bucket, Detail, Entry, FeeKind, HistoryKind, Interrogated, Left, MemberNo, Part,
+        State, Step,
     },
     ids::{AccountId, BucketId, SessionNo},
     time::Timestamp,

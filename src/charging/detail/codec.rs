@@ -313,15 +313,11 @@ impl In<'_> {
         let catalog = if has(SAME_CATALOG) { before.catalog } else { self.narrow()? };
         let service = if has(SAME_SERVICE) { Arc::clone(&before.service) } else { self.text()? };
         let measure = self.measure()?;
-        let [from, used, rated, from_allowance] =
-            [self.number()?, self.number()?, self.number()?, self.number()?];
+        let [from, used, rated, from_allowance] = [self.number()?, self.number()?, self.number()?, self.number()?];
         let charged = self.money()?;
         let tariff = if has(TARIFF) { Some(self.text()?) } else { None };
-        let discount = if has(DISCOUNT) {
-            Some(Given { name: self.text()?, basis_points: self.narrow()? })
-        } else {
-            None
-        };
+        let discount =
+            if has(DISCOUNT) { Some(Given { name: self.text()?, basis_points: self.narrow()? }) } else { None };
         let left = if has(LEFT) { Some(Left { rated: self.number()?, charged: self.money()? }) } else { None };
         let limits = if has(LIMITS) { self.list(Self::limit)? } else { Vec::new() };
         let mut part = Part {
@@ -410,8 +406,8 @@ mod tests {
 
     fn parts() -> impl Strategy<Value = Part> {
         let given = (names(), any::<u16>()).prop_map(|(name, basis_points)| Given { name, basis_points });
-        let left = (numbers(), any::<i64>())
-            .prop_map(|(rated, charged)| Left { rated, charged: Money::from_micros(charged) });
+        let left =
+            (numbers(), any::<i64>()).prop_map(|(rated, charged)| Left { rated, charged: Money::from_micros(charged) });
         let terms = (select(vec![0, 1, u32::MAX]), select(vec!["", "a", "internet"]), measures(), option::of(names()));
         let figures = ([numbers(), numbers(), numbers(), numbers()], any::<i64>());
         let rest = (option::of(given), vec(limits(), 0..3), [any::<bool>(), any::<bool>()], option::of(left));
@@ -466,17 +462,20 @@ mod tests {
             Just(Rest::default()),
             (numbers(), numbers(), money()).prop_map(|(used, rated, charged)| Rest { used, rated, charged })
         ];
-        let breakdown = (any::<u32>(), vec(parts(), 0..4), vec(paid, 0..4), rest).prop_map(
-            |(member, parts, paid, rest)| {
+        let breakdown =
+            (any::<u32>(), vec(parts(), 0..4), vec(paid, 0..4), rest).prop_map(|(member, parts, paid, rest)| {
                 Detail::Charge(Breakdown { member: MemberNo(member), parts, paid, rest })
-            },
-        );
+            });
         let fees = select(vec![FeeKind::Untold, FeeKind::Setup, FeeKind::Period, FeeKind::Floor]);
         prop_oneof![
             breakdown,
             (fees, periods()).prop_map(|(kind, period)| Detail::Fee(kind, period)),
-            (moment(), moment(), money(), money())
-                .prop_map(|(starts, ends, floor, usage)| Detail::Floor { starts, ends, floor, usage }),
+            (moment(), moment(), money(), money()).prop_map(|(starts, ends, floor, usage)| Detail::Floor {
+                starts,
+                ends,
+                floor,
+                usage
+            }),
             periods().prop_map(Detail::Given),
             money().prop_map(Detail::Gift),
         ]

@@ -29,7 +29,10 @@ impl<'c> Work<'_, 'c> {
         let text = if part.is_whole() {
             format!("fee of {} for the whole period", product.name)
         } else {
-            format!("fee of {}: {} of {} days of {fee}, rounded to the micro-unit", product.name, period.days, period.of)
+            format!(
+                "fee of {}: {} of {} days of {fee}, rounded to the micro-unit",
+                product.name, period.days, period.of
+            )
         };
         out.add(LineKind::Fee, text, part.of_money(product.fee));
         Ok(())

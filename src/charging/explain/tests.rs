@@ -118,7 +118,10 @@ fn every_fact_counts() {
         ("that there is one", Part { counted: false, ..good.clone() }),
         ("the units", Part { used: 3_000_000, rated: 3_000_000, ..good.clone() }),
         ("the discount", Part { discount: None, ..good.clone() }),
-        ("another discount", Part { discount: Some(Given { name: "fifth".into(), basis_points: 2_000 }), ..good.clone() }),
+        (
+            "another discount",
+            Part { discount: Some(Given { name: "fifth".into(), basis_points: 2_000 }), ..good.clone() },
+        ),
         ("the cap", Part { limits: Vec::new(), ..good.clone() }),
         ("where the cap stood", limit(&|limit| limit.used += 2)),
         ("the cap's amount", limit(&|limit| limit.amount -= 2)),

@@ -2,9 +2,7 @@
 
 use super::{ExplainedPart, Explanation, Line, LineKind, Work, text::*};
 use crate::{
-    charging::{
-        BucketKind, HistoryLine, Left, LimitFact, Measure, MemberNo, Part, Rest, detail::Breakdown, refund,
-    },
+    charging::{BucketKind, HistoryLine, Left, LimitFact, Measure, MemberNo, Part, Rest, detail::Breakdown, refund},
     rating::{BasisPoints, Catalog, Price, PriceLine, TierBasis, TierLine},
     units::{Money, UnitKind},
 };
@@ -101,7 +99,11 @@ impl<'c> Work<'_, 'c> {
                 PriceLine::Setup => out.add(LineKind::Setup, "set-up fee", *amount),
                 PriceLine::Tier(tier) => out.add(LineKind::Tier, self.tier(kind, tier, lines.len() > 1), *amount),
                 PriceLine::Minimum(least) if amount.is_negative() => {
-                    out.add(LineKind::Minimum, format!("paid before with the minimum of {}", self.money(*least)), *amount);
+                    out.add(
+                        LineKind::Minimum,
+                        format!("paid before with the minimum of {}", self.money(*least)),
+                        *amount,
+                    );
                 }
                 PriceLine::Minimum(least) => {
                     out.add(LineKind::Minimum, format!("up to the minimum of {}", self.money(*least)), *amount);
@@ -186,7 +188,11 @@ impl<'c> Work<'_, 'c> {
                         Measure::Units(kind) => amount_of(*kind, amount),
                     };
                     let (most, used, now) = (say(*most), say(*used), say(used.saturating_add(*added)));
-                    out.add(LineKind::Limit, format!("limit {name}{whose} of {most} is reached: {used} before, now {now}"), 0);
+                    out.add(
+                        LineKind::Limit,
+                        format!("limit {name}{whose} of {most} is reached: {used} before, now {now}"),
+                        0,
+                    );
                 }
             }
         }

@@ -5,8 +5,8 @@ use prost::Message as _;
 use super::{PartitionHeader, SnapshotError};
 use crate::{
     charging::{
-        Account, Client, Closed, Detail, Grown, HistoryLine, MemberNo, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent,
-        Retention, Session, State,
+        Account, Client, Closed, Detail, Grown, HistoryLine, MemberNo, Pool, Quota, RatedBy, RememberedCredit,
+        RememberedEvent, Retention, Session, State,
     },
     ids::{AccountId, BucketId, PartitionId, SessionNo},
     journal::record::{

@@ -197,7 +197,8 @@ fn networks<'a>(
         },
     };
     let listed = section.list("serving_network", problems, read);
-    let zones = listed.iter().map(|network| if let Network::Zone(Prefixes(zone, _)) = network { zone.len() } else { 1 });
+    let zones =
+        listed.iter().map(|network| if let Network::Zone(Prefixes(zone, _)) = network { zone.len() } else { 1 });
     check_prefixes(section, "serving_network", zones.sum(), problems);
     listed
 }

@@ -132,9 +132,7 @@ mod tests {
 
     fn tiered() -> Price {
         let tiers = [(70, price("0.07", 3, 7, 0)), (140, price("0.01", 60, 1, 0))];
-        price("0.10", 60, 10, 50_000)
-            .shaped(Money::from_micros(100_000), 10, &tiers, TierBasis::Session)
-            .unwrap()
+        price("0.10", 60, 10, 50_000).shaped(Money::from_micros(100_000), 10, &tiers, TierBasis::Session).unwrap()
     }
 
     #[test]

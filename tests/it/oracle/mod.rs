@@ -104,6 +104,14 @@ fn the_engine_agrees_with_the_oracle() {
     };
     println!("{cases} cases: {seen:?}");
     // A generator that finds nothing to charge proves nothing.
-    let least = [seen.explained, seen.charges, seen.from_allowances, seen.by_tariff, seen.cut_grants, seen.refusals, seen.overuse];
+    let least = [
+        seen.explained,
+        seen.charges,
+        seen.from_allowances,
+        seen.by_tariff,
+        seen.cut_grants,
+        seen.refusals,
+        seen.overuse,
+    ];
     assert!(least.iter().all(|count| *count >= cases / 4), "{seen:?}");
 }

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use tollgate::{
     charging::{
         self, AccountChanged, AccountSpec, AccountState, Answer, BucketKind, ClientNeeds, Command, CreditCommand,
-        CreditKind, Decided, Event, EventAction, EventRequest, HistoryKind, HistoryLine, Interrogation, MemberNo, Outcome, Quota, Reply,
-        RequestKind, Retention, ServiceRequest, Session, SplitUsage, State, Subscription, Used, Verdict, Want,
-        WantedUnits, decide,
+        CreditKind, Decided, Event, EventAction, EventRequest, HistoryKind, HistoryLine, Interrogation, MemberNo,
+        Outcome, Quota, Reply, RequestKind, Retention, ServiceRequest, Session, SplitUsage, State, Subscription, Used,
+        Verdict, Want, WantedUnits, decide,
     },
     ids::{AccountId, BucketId, QuotaKey, SessionKey},
     rating::{Attributes, Catalog},

@@ -136,6 +136,8 @@ pub fn record(line: RecordLine) -> v1::UsageRecord {
         request_id: line.request_id.unwrap_or_default(),
         reason: line.reason.unwrap_or_default(),
         partition: line.partition.into(),
+        catalog_version: line.catalog.unwrap_or(0),
+        detail: line.detail.unwrap_or_default(),
     }
 }
 

@@ -301,6 +301,8 @@ fn record_json(record: &v1::UsageRecord) -> Value {
         "request_id": record.request_id,
         "reason": record.reason,
         "partition": record.partition,
+        "catalog_version": record.catalog_version,
+        "detail": record.detail,
     })
 }
 

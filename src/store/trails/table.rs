@@ -112,3 +112,29 @@ fn cells(row: &str) -> Option<Vec<String>> {
     cells.push(cell);
     (!quoted).then_some(cells)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_the_first_form_are_read_too() {
+        let line = RecordLine {
+            cursor: "4711.0".into(),
+            partition: 3,
+            at: "2026-03-01T00:00:00.000Z".into(),
+            kind: "session".into(),
+            debited: "0.05".into(),
+            credited: "0.00".into(),
+            reason: Some("a, \"b\"".into()),
+            catalog: Some(2),
+            detail: Some("0100".into()),
+            ..RecordLine::default()
+        };
+        let now = row(&line);
+        assert_eq!(read(&now), Some(line.clone()));
+        let first = now.strip_suffix(",2,0100").unwrap();
+        assert_eq!(read(first), Some(RecordLine { catalog: None, detail: None, ..line }));
+        assert_eq!(read(&format!("{first},2")), None, "neither form");
+    }
+}

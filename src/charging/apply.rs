@@ -5,7 +5,7 @@ mod detail;
 
 use std::{borrow::Cow, sync::Arc};
 
-use self::detail::RefundOf;
+use self::detail::{RefundOf, note_step};
 use super::{
     Account, AccountState, Answer, BucketKind, Client, Closed, ClosingCause, Credited, DebitRef, Draw, Event,
     EventAction, EventCharged, Grown, HistoryKind, HistoryLine, Interrogated, LifeStep, Notice, NoticeKind,
@@ -184,8 +184,9 @@ impl State {
             });
             session.quotas.len() - 1
         });
-        self.note_step(no, index, event, step);
-        let Some(session) = self.sessions.get_mut(&no) else { return };
+        // Looked up only where a step is not plain.
+        let accounts = &self.accounts;
+        note_step(session, index, event, step, |bucket| accounts.get(&account)?.bucket(bucket));
         let Some(quota) = session.quotas.get_mut(index) else { return };
         let own = if step.pool.is_none() { step.holds.clone() } else { Vec::new() };
         let mut released = std::mem::replace(&mut quota.holds, own);

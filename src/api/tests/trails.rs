@@ -157,7 +157,7 @@ async fn charges_are_explained_from_the_history_and_from_their_records() {
     };
     let all = balances.explain_charges(ask("", 0, "")).await.unwrap().into_inner().charges;
     assert!(all.len() == 5 && all.iter().all(|charge| charge.exact && charge.doubts.is_empty()), "{all:#?}");
-    let (plain, bundled, open) = (&all[1], &all[3], &all[4]);
+    let (plain, bundled, running) = (&all[1], &all[3], &all[4]);
     let money = |amount: &str| Some(v1::ChargeAmount { amount: Some(v1::charge_amount::Amount::Money(cny(amount))) });
     assert_eq!((plain.total.clone(), plain.recorded.clone()), (money("0.03"), money("0.03")));
     let line = &plain.parts[0].lines[0];
@@ -166,7 +166,9 @@ async fn charges_are_explained_from_the_history_and_from_their_records() {
     assert_eq!((plain.parts[0].catalog_version, plain.paid[0].name.as_str()), (1, "main"));
     assert_eq!((bundled.parts[0].reports, bundled.parts[0].units_from_allowance), (2, 5_000_000));
     assert_eq!((&*bundled.paid[0].name, bundled.total.clone()), ("data-1gb", money("0.00")));
-    assert!(open.entry.as_ref().unwrap().open && open.text.iter().any(|line| line == "total 0.00 CNY, as recorded"));
+    assert!(
+        running.entry.as_ref().unwrap().open && running.text.iter().any(|line| line == "total 0.00 CNY, as recorded")
+    );
 
     let one = balances.explain_charges(ask("gw;2", 0, "")).await.unwrap().into_inner().charges;
     assert_eq!(one, all[3..4]);
@@ -190,5 +192,12 @@ async fn charges_are_explained_from_the_history_and_from_their_records() {
     let opening = &records.iter().find(|record| record.kind == "opening").unwrap().cursor;
     let told = balances.explain_charges(ask("", 0, opening)).await.unwrap().into_inner().charges;
     assert!(told[0].exact && told[0].total == money("1.00"), "{told:?}");
+    node.stop().await;
+
+    // After a restart, out of journal and checkpoint, and with another price in force.
+    let dearer = CATALOG.replace("price = \"0.01\"", "price = \"0.02\"");
+    let node = Node::with(open(directory.path(), &dearer, 1_000)).await;
+    let again = node.balances().await.explain_charges(ask("", 0, "")).await.unwrap().into_inner().charges;
+    assert_eq!(again, all);
     node.stop().await;
 }

@@ -3,9 +3,9 @@
 use crate::{
     charging::{
         AccountChanged, Breakdown, Bucket, Detail, Entry, FeeKind, HistoryKind, Interrogated, Left, MemberNo, Part,
-        State, Step,
+        Session, State, Step,
     },
-    ids::{AccountId, BucketId, SessionNo},
+    ids::{AccountId, BucketId},
     time::Timestamp,
     units::Money,
 };
@@ -19,31 +19,33 @@ pub(super) enum RefundOf {
     Nothing,
 }
 
-impl State {
-    /// Notes what a step of a session is charged by, before its quota changes.
-    pub(super) fn note_step(&mut self, no: SessionNo, index: usize, event: &Interrogated, step: &Step) {
-        let Some(session) = self.sessions.get_mut(&no) else { return };
-        // A step without a number is by the version that the session goes by from now on.
-        let catalog = if step.catalog == 0 { event.catalog.unwrap_or(session.catalog) } else { step.catalog };
-        let member = session.member;
-        let Some(quota) = session.quotas.get_mut(index) else { return };
-        let is_new = quota.used == 0 && quota.charged == Money::ZERO;
-        let goes_on = (quota.catalog, quota.measure) == (catalog, step.measure) && quota.service == step.service;
-        let account = self.accounts.get(&event.account);
-        let bucket = |id: BucketId| account.and_then(|account| account.bucket(id));
-        let is_plain = || step.used == 0 || member == MemberNo::SHARED && step.is_plain(bucket);
-        if quota.breakdown.is_none() && (is_new || goes_on) && is_plain() {
-            return;
-        }
-        let from = if quota.measure == step.measure { quota.rated_as(step.tariff.as_ref()) } else { 0 };
-        let part = (step.used > 0).then(|| Part::of(step, catalog, from, event.at));
-        let known = quota.breakdown.take().unwrap_or_else(|| Box::new(Breakdown::of_plain(quota, member)));
-        let known = quota.breakdown.insert(known);
-        if let Some(part) = part {
-            known.add(part, step, bucket);
-        }
+/// Notes what a step of a session is charged by, before its quota changes.
+pub(super) fn note_step<'b>(
+    session: &mut Session,
+    index: usize,
+    event: &Interrogated,
+    step: &Step,
+    bucket: impl Fn(BucketId) -> Option<&'b Bucket>,
+) {
+    // A step without a number is by the version that the session goes by from now on.
+    let catalog = if step.catalog == 0 { event.catalog.unwrap_or(session.catalog) } else { step.catalog };
+    let member = session.member;
+    let Some(quota) = session.quotas.get_mut(index) else { return };
+    let is_new = quota.used == 0 && quota.charged == Money::ZERO;
+    let goes_on = (quota.catalog, quota.measure) == (catalog, step.measure) && quota.service == step.service;
+    let is_plain = || step.used == 0 || member == MemberNo::SHARED && step.is_plain(&bucket);
+    if quota.breakdown.is_none() && (is_new || goes_on) && is_plain() {
+        return;
     }
+    let from = if quota.measure == step.measure { quota.rated_as(step.tariff.as_ref()) } else { 0 };
+    let known = quota.breakdown.take().unwrap_or_else(|| Box::new(Breakdown::of_plain(quota, member)));
+    let known = quota.breakdown.insert(known);
+    if step.used > 0 {
+        known.add(Part::of(step, catalog, from, event.at), step, bucket);
+    }
+}
 
+impl State {
     /// What a step that belongs to no session is made of; `None` = its line says all. Before anything moves.
     pub(super) fn detail_of(
         &self,

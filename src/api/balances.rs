@@ -123,6 +123,13 @@ impl BalanceService for Api {
         })
         .await
     }
+
+    async fn explain_charges(
+        &self,
+        request: Request<v1::ExplainChargesRequest>,
+    ) -> Result<Response<v1::ExplainChargesResponse>, Status> {
+        answered("ExplainCharges", self.explained(request.get_ref())).await
+    }
 }
 
 impl Api {

@@ -1,11 +1,13 @@
 //! History lines, each with a sentence that explains it.
 
+mod charge;
+
 use super::{
     convert::{millis, money_of, units_of},
     v1::{self, history_entry::Kind},
 };
 use crate::{
-    charging::{HistoryKind, HistoryLine},
+    charging::{Detail, FeeKind, HistoryKind, HistoryLine},
     rating::{Catalog, Catalogs, TierBasis, Version},
     time::Timestamp,
     units::{Currency, Money, UnitKind, Units},
@@ -48,7 +50,7 @@ pub(super) fn entry(
         rating_group: line.rating_group,
         session_id: line.session_id.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
         open,
-        explanation: explain(line, open, currency, version),
+        explanation: explain(line, open, currency, (catalogs, version)),
         catalog_version: line.catalog,
         request_id: line.request_id.to_string(),
         reason: reason.to_owned(),
@@ -56,7 +58,12 @@ pub(super) fn entry(
 }
 
 /// One or two sentences: what happened, at what price, and the arithmetic.
-fn explain(line: &HistoryLine<'_>, open: bool, currency: Currency, version: &Version) -> String {
+fn explain(
+    line: &HistoryLine<'_>,
+    open: bool,
+    currency: Currency,
+    (catalogs, version): (&Catalogs, &Version),
+) -> String {
     let amount = Said(line.amount, currency);
     match line.kind {
         HistoryKind::Opening => format!("Opening balance of {amount}."),
@@ -71,7 +78,16 @@ fn explain(line: &HistoryLine<'_>, open: bool, currency: Currency, version: &Ver
             format!("Allowance {} of {units} given.", line.service)
         }
         HistoryKind::Refund => format!("{amount} given back for {}.", line.service),
-        HistoryKind::Fee => format!("Fee of {} for {}.", Said(-line.amount, currency), line.service),
+        HistoryKind::Fee => {
+            let part = match line.read_detail() {
+                Some(Detail::Fee(FeeKind::Setup, _)) => ", to set it up".to_owned(),
+                Some(Detail::Fee(_, period)) if period.days < period.of => {
+                    format!(", for {} of {} days", period.days, period.of)
+                }
+                _ => String::new(),
+            };
+            format!("Fee of {} for {}{part}.", Said(-line.amount, currency), line.service)
+        }
         HistoryKind::Gift => format!("{} given: {}.", moved(line, currency), line.service),
         HistoryKind::RollOver => format!("{} of {} gone on into the next period.", moved(line, currency), line.service),
         HistoryKind::Expired => format!("{} of {} expired.", moved(line, currency), line.service),
@@ -91,7 +107,13 @@ fn explain(line: &HistoryLine<'_>, open: bool, currency: Currency, version: &Ver
                     )
                 }
             };
-            format!("{}{by}{so_far}", explain_usage(line, currency, &version.catalog))
+            let parts = match line.read_detail() {
+                Some(Detail::Charge(parts)) => charge::sentence(&parts, -line.amount, currency, catalogs),
+                _ => None,
+            };
+            let told = parts.map(|told| format!("{told}."));
+            let told = told.unwrap_or_else(|| explain_usage(line, currency, &version.catalog));
+            format!("{told}{by}{so_far}")
         }
     }
 }

@@ -13,6 +13,7 @@ mod catalog;
 pub mod client;
 mod convert;
 mod events;
+mod explain;
 mod health;
 mod history;
 mod members;

@@ -100,7 +100,7 @@ pub(super) fn moment(field: &str, millis: i64) -> Result<Option<Timestamp>, Stat
     Ok((millis != 0).then_some(Timestamp::from_millis(millis)))
 }
 
-fn not_kept() -> Status {
+pub(super) fn not_kept() -> Status {
     Status::failed_precondition(ReconcileError::NotKept.to_string())
 }
 
@@ -136,6 +136,8 @@ pub fn record(line: RecordLine) -> v1::UsageRecord {
         request_id: line.request_id.unwrap_or_default(),
         reason: line.reason.unwrap_or_default(),
         partition: line.partition.into(),
+        catalog_version: line.catalog.unwrap_or(0),
+        detail: line.detail.unwrap_or_default(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Makes events true. Total: it cannot refuse, and it is the same code live and in recovery.
 
 mod change;
+mod detail;
 
 use std::{borrow::Cow, sync::Arc};
 
+use self::detail::{RefundOf, note_step};
 use super::{
     Account, AccountState, Answer, BucketKind, Client, Closed, ClosingCause, Credited, DebitRef, Draw, Event,
     EventAction, EventCharged, Grown, HistoryKind, HistoryLine, Interrogated, LifeStep, Notice, NoticeKind,
@@ -189,6 +191,9 @@ impl State {
             });
             session.quotas.len() - 1
         });
+        // Looked up only where a step is not plain.
+        let accounts = &self.accounts;
+        note_step(session, index, event, step, |bucket| accounts.get(&account)?.bucket(bucket));
         let Some(quota) = session.quotas.get_mut(index) else { return };
         let own = if step.pool.is_none() { step.holds.clone() } else { Vec::new() };
         let mut released = std::mem::replace(&mut quota.holds, own);
@@ -297,8 +302,10 @@ impl State {
     fn apply_event(&mut self, event: &EventCharged) {
         let refund = event.action == EventAction::Refund;
         self.begin(event.account, &event.begun, event.at);
-        let mut from_allowances = Vec::with_capacity(event.steps.len());
+        let mut charged = Vec::with_capacity(event.steps.len());
         for step in &event.steps {
+            let given = if event.refund_of.is_some() { RefundOf::Debit } else { RefundOf::Nothing };
+            let detail = self.detail_of(event.account, step, event.catalog, event.at, refund.then_some(given));
             let (kind, amount, units) = if refund {
                 let units = self.give_back(event.account, &step.debits, step.charged);
                 (HistoryKind::Refund, step.charged, units)
@@ -310,9 +317,10 @@ impl State {
                 event.session_id.as_bytes(),
                 step,
                 units,
-                HistoryLine { catalog: event.catalog, ..HistoryLine::money(event.at, kind, amount) },
+                HistoryLine { catalog: event.catalog, ..HistoryLine::money(event.at, kind, amount) }
+                    .with_breakdown(detail.as_ref()),
             );
-            from_allowances.push(units);
+            charged.push((units, detail));
         }
         if refund && let Some(account) = self.accounts.get_mut(&event.account) {
             let before = account.next_due();
@@ -321,7 +329,7 @@ impl State {
             self.queue_account(event.account, before, after);
         }
         self.rehold(event.account, &event.reheld);
-        self.record_event(event, &from_allowances);
+        self.record_event(event, charged);
         self.apply_notices(event.account, &event.notices);
         if let Some(DebitRef { key, number }) = event.refund_of
             && let Some(debit) = self.charged_event(key, event.account, number)
@@ -341,20 +349,21 @@ impl State {
 
     /// Usage without a session: charged if it has steps, and remembered, so that a copy of the report is known as one.
     fn apply_orphan(&mut self, event: &OrphanUsage) {
-        let mut from_allowances = Vec::new();
+        let mut charged = Vec::new();
         if let Some(account) = event.account {
             self.begin(account, &event.begun, event.at);
             for step in &event.steps {
+                let detail = self.detail_of(account, step, event.catalog, event.at, None);
                 let units = self.debit(account, &step.debits, step.charged);
                 let line = HistoryLine::money(event.at, HistoryKind::Usage, -step.charged);
-                let line = HistoryLine { catalog: event.catalog, ..line };
+                let line = HistoryLine { catalog: event.catalog, ..line }.with_breakdown(detail.as_ref());
                 self.remember_step(account, event.session_id.as_bytes(), step, units, line);
-                from_allowances.push(units);
+                charged.push((units, detail));
             }
             self.apply_notices(account, &event.notices);
         }
         let key = SessionKey::of_sub_session(event.session_id.as_bytes(), event.sub_session);
-        self.record_late(event, &from_allowances);
+        self.record_late(event, charged);
         let answer = Arc::new(Answer::bare(event.kind, event.number, event.verdict));
         let account = event.account.unwrap_or(NOBODY);
         let key = report_key(key, event.kind, event.number);

@@ -68,6 +68,10 @@ pub struct AccountChanged {
     pub notices: Vec<Notice>,
     /// Counters whose span has ended, for whose end sessions have waited.
     pub spans_ended: Vec<BucketId>,
+    /// The period of a product that fees were charged and allowances given for.
+    pub period: Option<Box<PeriodPart>>,
+    /// The version of the catalog that says what that costs and gives; 0 = there is no period, or no number.
+    pub catalog: u32,
 }
 
 /// A request of a caller, for its repetitions.
@@ -92,6 +96,37 @@ pub struct Entry {
     pub amount: i64,
     /// Product, allowance or reason.
     pub name: Arc<str>,
+    /// Which fee it is.
+    pub fee: FeeKind,
+}
+
+/// What a fee is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FeeKind {
+    /// It is no fee, or from before this was told.
+    #[default]
+    Untold,
+    /// A setup fee.
+    Setup,
+    /// The fee of a period, or its part.
+    Period,
+    /// What was missing to the least that is to be spent in a cycle.
+    Floor,
+}
+
+/// The part of a period of a product that is paid for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PeriodPart {
+    /// The product.
+    pub product: Arc<str>,
+    /// When the part begins.
+    pub from: Timestamp,
+    /// When it ends; `None` = never.
+    pub until: Option<Timestamp>,
+    /// So many days of those that the whole period has: equal = all of it.
+    pub days: u64,
+    /// See `days`.
+    pub of: u64,
 }
 
 /// What a cycle came to.
@@ -111,4 +146,6 @@ pub struct Statement {
     pub credits: Money,
     /// Money of the account when it was closed.
     pub closing: Money,
+    /// The least that was to be spent on usage in it.
+    pub floor: Money,
 }

@@ -332,6 +332,7 @@ fn finish(state: &State, account: &Account, command: &CreditCommand<'_>, now: Ti
         notices,
         life: bonus.life.map(Box::new),
         gifts: bonus.gifts,
+        catalog: 0,
     }));
     let outcome = Outcome::Credited { balance, bucket };
     Decided { event: Some(event), outcome, repeated: false, altered: false, account: None }

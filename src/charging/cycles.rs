@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Account, Counter, Cycle, HistoryKind, NoticeKind, Refusal, Statement, draft::Draft, products};
+use super::{Account, Counter, Cycle, FeeKind, NoticeKind, Refusal, Statement, draft::Draft, products};
 use crate::{
-    ids::BucketId,
     rating::{Catalog, Period},
     time::Timestamp,
     units::Money,
@@ -91,7 +90,7 @@ fn close(draft: &mut Draft<'_>) {
     let usage = cycle.usage(&draft.account);
     let missing = cycle.floor.saturating_sub(usage).max(Money::ZERO);
     let fees = if missing.is_positive() && draft.can_count(missing) {
-        draft.enter(HistoryKind::Fee, BucketId::MAIN, -missing.micros(), &Arc::from(FLOOR));
+        draft.enter_fee(FeeKind::Floor, missing, &Arc::from(FLOOR));
         cycle.fees.saturating_add(missing)
     } else {
         cycle.fees
@@ -99,7 +98,8 @@ fn close(draft: &mut Draft<'_>) {
     let Cycle { starts, ends, opening, credits, .. } = cycle;
     let closing = opening.saturating_add(credits).saturating_sub(usage).saturating_sub(fees);
     draft.change_cycles(|cycles| cycles.0 = running.map(|running| Cycle { opening: closing, ..running }));
-    draft.changed.statement = Some(Box::new(Statement { starts, ends, opening, usage, fees, credits, closing }));
+    let floor = cycle.floor;
+    draft.changed.statement = Some(Box::new(Statement { starts, ends, opening, usage, fees, credits, closing, floor }));
     draft.tell(NoticeKind::CycleClosed { starts, ends, usage, fees });
 }
 
@@ -125,7 +125,7 @@ mod tests {
             AccountChanged, AccountSpec, Command, Event, Manage, ManageCommand, Measure, MemberNo, Retention, State,
             When, decide,
         },
-        ids::AccountId,
+        ids::{AccountId, BucketId},
     };
 
     const CATALOG: &str = include_str!("../../tests/it/charging_tables/products.toml");

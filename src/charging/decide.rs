@@ -147,6 +147,11 @@ fn decided(state: &State, lists: PriceLists<'_>, command: &Command<'_>, now: Tim
     match &mut decided.event {
         Some(Event::EventCharged(event)) => event.catalog = in_force.number,
         Some(Event::OrphanUsage(event)) if !event.steps.is_empty() => event.catalog = in_force.number,
+        Some(Event::Credited(event)) if !event.gifts.is_empty() => event.catalog = in_force.number,
+        Some(Event::AccountChanged(event)) if event.period.is_some() => {
+            let due = if let Command::CatchUp { account, .. } = command { due(state, *account, now) } else { now };
+            event.catalog = lists.in_force(due).number;
+        }
         _ => {}
     }
     decided
@@ -165,8 +170,7 @@ fn of_command(
         Command::Credit(request) => credit::decide(state, catalog, request, now),
         Command::Manage(request) => manage::decide(state, catalog, request, now),
         Command::CatchUp { account, use_begins } => {
-            // A fee is that of the price list in force when it fell due, however late anyone looks.
-            let due = state.account(*account).and_then(Account::next_due).unwrap_or(now).min(now);
+            let due = due(state, *account, now);
             turn::decide(state, lists.in_force(due).catalog, *account, *use_begins, now)
         }
         Command::Voucher(request) => voucher::decide(state, request, now),
@@ -192,6 +196,11 @@ fn of_command(
         }
         Command::RecordUsage(request) => interrogate::record(state, request, now),
     }
+}
+
+/// A fee is that of the price list in force when it fell due, however late anyone looks.
+fn due(state: &State, account: AccountId, now: Timestamp) -> Timestamp {
+    state.account(account).and_then(Account::next_due).unwrap_or(now).min(now)
 }
 
 fn create_account(state: &State, spec: &AccountSpec<'_>, now: Timestamp) -> Decided {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountChanged, Bucket, BucketKind, Cycle, Entry, History, HistoryKind, Notice, NoticeKind, Profile,
-    State, Subscription, lifecycle,
+    Account, AccountChanged, Bucket, BucketKind, Cycle, Entry, FeeKind, History, HistoryKind, Notice, NoticeKind,
+    Profile, State, Subscription, lifecycle,
     quota::{BALANCE_MAX, Ledger},
 };
 use crate::{ids::BucketId, rating::Catalog, time::Timestamp, units::Money};
@@ -38,6 +38,15 @@ impl<'a> Draft<'a> {
 
     /// Moves an amount in or out of a bucket.
     pub(super) fn enter(&mut self, kind: HistoryKind, bucket: BucketId, amount: i64, name: &Arc<str>) {
+        self.enter_as(kind, FeeKind::Untold, bucket, amount, name);
+    }
+
+    /// Charges a fee.
+    pub(super) fn enter_fee(&mut self, fee: FeeKind, amount: Money, name: &Arc<str>) {
+        self.enter_as(HistoryKind::Fee, fee, BucketId::MAIN, -amount.micros(), name);
+    }
+
+    fn enter_as(&mut self, kind: HistoryKind, fee: FeeKind, bucket: BucketId, amount: i64, name: &Arc<str>) {
         let Some(known) = self.account.bucket_mut(bucket).filter(|_| amount != 0) else { return };
         known.amount = known.amount.saturating_add(amount);
         if known.kind == BucketKind::Money {
@@ -46,7 +55,7 @@ impl<'a> Draft<'a> {
             let total = if amount < 0 { debited } else { credited };
             *total = total.saturating_add(Money::from_micros(amount.saturating_abs()));
         }
-        self.changed.entries.push(Entry { kind, bucket, amount, name: Arc::clone(name) });
+        self.changed.entries.push(Entry { kind, bucket, amount, name: Arc::clone(name), fee });
     }
 
     /// Puts a new bucket of units into the account; what it holds needs no entry.

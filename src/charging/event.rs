@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, Given, HistoryKind, Life, Measure,
+    AccountChanged, AccountState, Answer, Bucket, Counter, Draw, EventAction, Facts, Given, HistoryKind, Life, Measure,
     MemberNo, Reheld, RequestKind, Subscriber, Terms, Used, Verdict, VoucherBatch, VoucherMark,
 };
 use crate::{
@@ -268,6 +268,8 @@ pub struct Step {
     pub discount: Option<Given>,
     /// The version of the catalog that usage was rated by or the grant made by; 0 = the session's.
     pub catalog: u32,
+    /// What the charge went by beside all this; `None` = nothing else.
+    pub facts: Option<Box<Facts>>,
 }
 
 /// A one-time event.
@@ -341,6 +343,8 @@ pub struct Credited {
     pub life: Option<Box<Life>>,
     /// What came with a top-up: buckets that are new, or more for known ones.
     pub gifts: Vec<Bucket>,
+    /// The version of the catalog that `gifts` are by; 0 = there are none, or it has no number.
+    pub catalog: u32,
 }
 
 /// Usage that belongs to no session.

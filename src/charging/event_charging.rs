@@ -5,8 +5,8 @@ mod enquiry;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
-    Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Facts, Grant, Measure,
+    MemberNo, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
     beside::{self, Beside, Reheld},
     contract::{Contract, Purpose},
     interrogate::extras::answer_extras,
@@ -192,6 +192,7 @@ struct Rated<'a> {
     tariff: Tariff<'a>,
     priced: Priced<'a>,
     discount: Option<Given>,
+    facts: Option<Box<Facts>>,
     allocation: Allocation,
     want: u64,
 }
@@ -242,7 +243,25 @@ fn rate<'a>(
     } else {
         ledger.allocate(&rate, want, demand).map_err(|_| Verdict::RatingFailed)?
     };
-    Ok(Rated { tariff, priced, discount, allocation, want: want.max(1) })
+    let facts = facts(ledger, request, &rate, &allocation);
+    Ok(Rated { tariff, priced, discount, facts, allocation, want: want.max(1) })
+}
+
+/// What the charge goes by beside its price.
+fn facts(
+    ledger: &Ledger<'_>,
+    request: &EventRequest<'_>,
+    rate: &Rate<'_>,
+    allocation: &Allocation,
+) -> Option<Box<Facts>> {
+    let told = request.attributes.as_ref().is_some_and(|told| told.emergency);
+    let emergency = told && matches!(rate.tariff, Tariff::Service(service) if !service.is_free());
+    let facts = ledger.facts(rate, allocation);
+    if !emergency && request.member == MemberNo::SHARED {
+        return facts;
+    }
+    let known = facts.map_or_else(Facts::default, |facts| *facts);
+    Facts { emergency, member: request.member, ..known }.or_none()
 }
 
 /// The price that applies.
@@ -257,7 +276,7 @@ pub(super) fn priced<'a>(tariff: Tariff<'a>, request: &EventRequest<'_>, moment:
 }
 
 fn step(service: &ServiceRequest, rated: Rated<'_>) -> Step {
-    let Rated { tariff, priced, discount, allocation, .. } = rated;
+    let Rated { tariff, priced, discount, facts, allocation, .. } = rated;
     Step {
         key: service.key,
         service: match tariff {
@@ -271,6 +290,7 @@ fn step(service: &ServiceRequest, rated: Rated<'_>) -> Step {
         rated: allocation.rated,
         charged: allocation.cost,
         debits: allocation.draws,
+        facts,
         ..Step::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Measure, Quota, Session};
+use super::{Breakdown, Detail, Measure, Quota, Session};
 use crate::{
     time::Timestamp,
     units::{Money, UnitKind},
@@ -69,6 +69,8 @@ pub struct HistoryLine<'a> {
     pub request_id: Cow<'a, str>,
     /// The version of the catalog that usage was last rated by; 0 = none.
     pub catalog: u32,
+    /// What it is made of ([`Detail`] in few octets); `None` = the line says all.
+    pub detail: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> HistoryLine<'a> {
@@ -86,6 +88,7 @@ impl<'a> HistoryLine<'a> {
             session_id: None,
             request_id: "".into(),
             catalog: 0,
+            detail: None,
         }
     }
 
@@ -99,8 +102,24 @@ impl<'a> HistoryLine<'a> {
             rating_group: quota.key.rating_group.unwrap_or(0),
             session_id: Some(Cow::Borrowed(session.id.as_bytes())),
             catalog: quota.catalog,
+            detail: quota.breakdown.as_deref().map(|known| Cow::Owned(known.write())),
             ..Self::money(at, HistoryKind::Usage, -quota.charged)
         }
+    }
+
+    /// What it is made of; `None` = the line says all.
+    pub fn read_detail(&self) -> Option<Detail> {
+        Detail::read(self.detail.as_deref()?)
+    }
+
+    /// The same with what it is made of.
+    pub(super) fn with_detail(self, detail: Option<Detail>) -> Self {
+        Self { detail: detail.map(|detail| Cow::Owned(detail.write())), ..self }
+    }
+
+    /// The same with what a charge is made of.
+    pub(super) fn with_breakdown(self, breakdown: Option<&Breakdown>) -> Self {
+        Self { detail: breakdown.map(|breakdown| Cow::Owned(breakdown.write())), ..self }
     }
 
     /// The same, with texts of its own.
@@ -109,6 +128,7 @@ impl<'a> HistoryLine<'a> {
             service: Cow::Owned(self.service.into_owned()),
             session_id: self.session_id.map(|id| Cow::Owned(id.into_owned())),
             request_id: Cow::Owned(self.request_id.into_owned()),
+            detail: self.detail.map(|detail| Cow::Owned(detail.into_owned())),
             ..self
         }
     }
@@ -166,7 +186,8 @@ impl fmt::Debug for History {
     }
 }
 
-// A line: kinds and whether there is a Session-Id in one octet, numbers in groups of seven bits, then the texts.
+// A line: kinds, whether there is a Session-Id and whether there is a detail in one octet, numbers in groups of seven bits,
+// then the texts, and the detail's length with the detail.
 
 const KINDS: [HistoryKind; 14] = [
     HistoryKind::Usage,
@@ -189,6 +210,8 @@ const UNITS: [Option<UnitKind>; 4] = [None, Some(UnitKind::Octets), Some(UnitKin
 const NUMBERS: usize = 9;
 /// Octets of the longest number.
 const NUMBER_MAX: usize = 10;
+/// Kinds, the numbers, and the length of a detail.
+const HEAD_MAX: usize = 1 + (NUMBERS + 1) * NUMBER_MAX;
 
 fn write(line: &HistoryLine<'_>, out: &mut Vec<u8>) {
     let HistoryLine { at, amount, units, units_from_allowance, rating_group, catalog, .. } = *line;
@@ -200,24 +223,29 @@ fn write(line: &HistoryLine<'_>, out: &mut Vec<u8>) {
     let numbers = [at.millis(), micros, units, units_from_allowance, group, catalog, service, session, request];
     let kind = KINDS.iter().position(|kind| *kind == line.kind).unwrap_or(0);
     let unit = UNITS.iter().position(|unit| *unit == line.unit_kind).unwrap_or(0);
-    let mut head = Head { octets: [0; 1 + NUMBERS * NUMBER_MAX], length: 0 };
-    // Five bits of the kind, on both sides of the others.
-    let kind = kind & 7 | kind >> 3 << 6;
+    let mut head = Head { octets: [0; HEAD_MAX], length: 0 };
+    // Four bits of the kind, on both sides of the others.
+    let kind = kind & 7 | kind >> 3 << 6 | usize::from(line.detail.is_some()) << 7;
     head.put((kind | unit << 3 | usize::from(line.session_id.is_some()) << 5) as u8);
     numbers.into_iter().for_each(|number| head.number(number));
+    let detail = line.detail.as_deref().unwrap_or_default();
+    if line.detail.is_some() {
+        head.number(detail.len() as u64);
+    }
     let head = head.octets.get(..head.length).unwrap_or_default();
-    let length = head.len() + texts.iter().map(|text| text.len()).sum::<usize>();
+    let length = head.len() + texts.iter().map(|text| text.len()).sum::<usize>() + detail.len();
     if out.capacity() - out.len() < length {
         // By a half at most: doubling would leave more unused than used in most accounts.
         out.reserve_exact(length.max(out.len() / 2));
     }
     out.extend_from_slice(head);
     texts.into_iter().for_each(|text| out.extend_from_slice(text));
+    out.extend_from_slice(detail);
 }
 
 /// The numbers of a line, before its length is known.
 struct Head {
-    octets: [u8; 1 + NUMBERS * NUMBER_MAX],
+    octets: [u8; HEAD_MAX],
     length: usize,
 }
 
@@ -243,12 +271,14 @@ fn read<'a>(rest: &mut &'a [u8]) -> HistoryLine<'a> {
     let kinds = usize::from(octet(rest));
     let [at, micros, units, units_from_allowance, rating_group, catalog, service, session, request] =
         std::array::from_fn(|_| number(rest));
+    let detail = (kinds >> 7 & 1 == 1).then(|| number(rest));
     let service = text(rest, service);
     let session = text(rest, session);
     let request = text(rest, request);
+    let detail = detail.map(|length| Cow::Borrowed(text(rest, length)));
     HistoryLine {
         at: Timestamp::from_millis(at),
-        kind: KINDS.get(kinds & 7 | kinds >> 6 << 3).copied().unwrap_or(HistoryKind::Usage),
+        kind: KINDS.get(kinds & 7 | kinds >> 3 & 8).copied().unwrap_or(HistoryKind::Usage),
         amount: Money::from_micros((micros >> 1) as i64 ^ -((micros & 1) as i64)),
         units,
         unit_kind: UNITS.get(kinds >> 3 & 3).copied().flatten(),
@@ -258,13 +288,15 @@ fn read<'a>(rest: &mut &'a [u8]) -> HistoryLine<'a> {
         session_id: (kinds >> 5 & 1 == 1).then_some(Cow::Borrowed(session)),
         request_id: Cow::Borrowed(str::from_utf8(request).unwrap_or_default()),
         catalog: catalog as u32,
+        detail,
     }
 }
 
 fn drop_line(rest: &mut &[u8]) {
-    octet(rest);
+    let kinds = octet(rest);
     let [.., service, session, request]: [u64; NUMBERS] = std::array::from_fn(|_| number(rest));
-    text(rest, service + session + request);
+    let detail = if kinds >> 7 == 1 { number(rest) } else { 0 };
+    text(rest, service + session + request + detail);
 }
 
 fn octet(rest: &mut &[u8]) -> u8 {
@@ -302,8 +334,9 @@ mod tests {
         let text = || ".{0,40}".prop_map(Cow::Owned);
         let kinds = (select(KINDS.as_slice()), select(UNITS.as_slice()));
         let amounts = (numbers(), any::<i64>(), numbers(), numbers(), any::<u32>(), any::<u32>());
-        (kinds, amounts, text(), session_id, text()).prop_map(|(kinds, amounts, service, session_id, request_id)| {
-            HistoryLine {
+        let detail = option::of(vec(any::<u8>(), 0..200).prop_map(Cow::Owned));
+        (kinds, amounts, text(), session_id, text(), detail).prop_map(
+            |(kinds, amounts, service, session_id, request_id, detail)| HistoryLine {
                 at: Timestamp::from_millis(amounts.0),
                 kind: kinds.0,
                 amount: Money::from_micros(amounts.1),
@@ -315,8 +348,9 @@ mod tests {
                 session_id,
                 request_id,
                 catalog: amounts.5,
-            }
-        })
+                detail,
+            },
+        )
     }
 
     proptest! {

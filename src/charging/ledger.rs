@@ -6,6 +6,7 @@
 
 mod allocate;
 mod counters;
+mod facts;
 
 use self::counters::Tally;
 pub(super) use self::counters::{Counting, Place, TIERS};

@@ -17,9 +17,12 @@ mod contract;
 mod credit;
 mod cycles;
 mod decide;
+mod detail;
 mod draft;
 mod event;
 mod event_charging;
+mod explain;
+mod facts;
 mod history;
 mod interrogate;
 mod invariants;
@@ -51,17 +54,20 @@ pub use answer::{
 };
 pub use beside::Reheld;
 pub use bucket::{Bucket, BucketKind, Draw};
-pub use changed::{AccountChanged, Asked, Entry, Statement};
+pub use changed::{AccountChanged, Asked, Entry, FeeKind, PeriodPart, Statement};
 pub use command::{
     AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,
     Interrogation, RequestKind, ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
 pub use cycles::CYCLE_COUNTER;
 pub use decide::{Decided, Outcome, Refusal, decide, decide_by};
+pub use detail::{Breakdown, Detail, PARTS_MAX, Paid, Part, Rest};
 pub use event::{
     ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
     Opening, Origin, OrphanUsage, ProductStep, Step,
 };
+pub use explain::{ExplainedPart, Explanation, Line, LineKind, Versions, explain};
+pub use facts::{Facts, Left, LimitFact};
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;
 pub use life::{Extension, begins_use};

@@ -11,6 +11,7 @@ use crate::{
     units::Money,
 };
 
+pub(super) use part::Part;
 pub(super) use renew::{floor, next, turn};
 
 /// Products of one account: each is looked at for every request that is rated.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 pub(super) use super::ledger::{Allocation, BALANCE_MAX, Demand, Ledger};
-use super::{Bucket, BucketKind, Draw};
+use super::{Breakdown, Bucket, BucketKind, Draw};
 use crate::{
     ids::QuotaKey,
     rating::{BasisPoints, Discount, Service},
@@ -65,6 +65,8 @@ pub struct Quota {
     pub catalog: u32,
     /// The outstanding grant was made before the session's user had terms as a member: its usage is charged without them.
     pub without_terms: bool,
+    /// What `charged` is made of, where that is not all by one price from the main bucket.
+    pub breakdown: Option<Box<Breakdown>>,
 }
 
 /// A slice that may grow (spec G-116).

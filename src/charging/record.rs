@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use super::{
-    AccountChanged, Bucket, BucketKind, ClosingCause, Credited, EventAction, EventCharged, HistoryKind, Measure,
-    OrphanUsage, Quota, Session, State, Step,
+    AccountChanged, Breakdown, Bucket, BucketKind, ClosingCause, Credited, Detail, EventAction, EventCharged,
+    HistoryKind, Measure, OrphanUsage, Quota, Session, State, Step,
 };
 use crate::{
     ids::{AccountId, BucketId, QuotaKey, SessionId},
@@ -120,6 +120,10 @@ pub struct UsedService {
     pub rated: Vec<(Option<Arc<str>>, u64)>,
     /// Money charged, or given back in a refund; not below zero.
     pub charged: Money,
+    /// The version of the catalog that it was last rated by; 0 = none.
+    pub catalog: u32,
+    /// What it is made of; `None` = all this says all.
+    pub breakdown: Option<Box<Breakdown>>,
 }
 
 /// A credit or an adjustment.
@@ -139,6 +143,10 @@ pub struct AccountRecord {
     pub request_id: Box<str>,
     /// Why, for adjustments.
     pub reason: Box<str>,
+    /// The version of the catalog that `detail` is by; 0 = none.
+    pub catalog: u32,
+    /// What it is made of; `None` = all this says all.
+    pub detail: Option<Box<Detail>>,
 }
 
 impl Record {
@@ -173,7 +181,7 @@ impl AccountRecord {
 }
 
 impl UsedService {
-    fn of_step(step: &Step, from_allowance: u64) -> Self {
+    fn of_step(step: &Step, catalog: u32, (from_allowance, breakdown): (u64, Option<Breakdown>)) -> Self {
         let rated = if step.rated > 0 { vec![(step.tariff.clone(), step.rated)] } else { Vec::new() };
         Self {
             key: step.key,
@@ -183,6 +191,8 @@ impl UsedService {
             from_allowance,
             rated,
             charged: step.charged,
+            catalog,
+            breakdown: breakdown.map(Box::new),
         }
     }
 
@@ -197,6 +207,8 @@ impl UsedService {
             from_allowance: quota.from_allowance,
             rated: own.into_iter().chain(others).collect(),
             charged: quota.charged,
+            catalog: quota.catalog,
+            breakdown: quota.breakdown.clone(),
         }
     }
 }
@@ -244,26 +256,27 @@ impl State {
         }
     }
 
-    /// The records of a one-time event. `units` = what each step took from allowances or gave back to them.
-    pub(super) fn record_event(&mut self, event: &EventCharged, units: &[u64]) {
+    /// The records of a one-time event. `charged` = for each step, the units that it took from allowances or gave back to
+    /// them, and what it is made of.
+    pub(super) fn record_event(&mut self, event: &EventCharged, charged: Vec<(u64, Option<Breakdown>)>) {
         if !self.keeps_records {
             return;
         }
         let payer = self.payer(event.account);
-        for (step, units) in event.steps.iter().zip(units) {
+        for (step, charged) in event.steps.iter().zip(charged) {
             let record = EventRecord {
                 session_id: event.session_id.clone(),
                 sub_session: event.sub_session,
                 number: event.answer.number,
                 action: event.action,
-                service: UsedService::of_step(step, *units),
+                service: UsedService::of_step(step, event.catalog, charged),
             };
             self.records.push(Record { at: event.at, payer, kind: RecordKind::Event(Box::new(record)) });
         }
     }
 
-    /// The records of usage without a session. `units` = what each step took from allowances; nothing charged = none.
-    pub(super) fn record_late(&mut self, event: &OrphanUsage, units: &[u64]) {
+    /// The records of usage without a session. `steps` = as for [`State::record_event`]; nothing charged = none.
+    pub(super) fn record_late(&mut self, event: &OrphanUsage, steps: Vec<(u64, Option<Breakdown>)>) {
         if !self.keeps_records {
             return;
         }
@@ -279,8 +292,9 @@ impl State {
             };
             self.records.push(Record { at: event.at, payer, kind: RecordKind::Late(Box::new(late)) });
         };
-        if !units.is_empty() {
-            event.steps.iter().zip(units).for_each(|(step, units)| push(true, UsedService::of_step(step, *units)));
+        if !steps.is_empty() {
+            let used = |(step, charged): (&Step, _)| UsedService::of_step(step, event.catalog, charged);
+            event.steps.iter().zip(steps).for_each(|step| push(true, used(step)));
             return;
         }
         for (key, used) in &event.usage {
@@ -293,6 +307,8 @@ impl State {
                     from_allowance: 0,
                     rated: Vec::new(),
                     charged: Money::ZERO,
+                    catalog: 0,
+                    breakdown: None,
                 };
                 push(false, service);
             }
@@ -316,6 +332,8 @@ impl State {
             name: new.map_or_else(|| "".into(), |bucket| Arc::clone(&bucket.name)),
             request_id: event.request_id.clone(),
             reason: event.reason.clone(),
+            catalog: 0,
+            detail: None,
         };
         let gift = |bucket: &Bucket| AccountRecord {
             kind: HistoryKind::Gift,
@@ -325,6 +343,8 @@ impl State {
             name: Arc::clone(&bucket.name),
             request_id: event.request_id.clone(),
             reason: "".into(),
+            catalog: event.catalog,
+            detail: Some(Box::new(Detail::Gift(Money::from_micros(event.amount)))),
         };
         let payer = self.payer(event.account);
         let changes = std::iter::once(change).chain(event.gifts.iter().map(gift));
@@ -341,7 +361,7 @@ impl State {
         let Some(account) = self.accounts.get(&event.account) else { return };
         let request_id = event.asked.as_ref().map_or_else(|| "".into(), |asked| asked.request_id.clone());
         let mut made = Vec::with_capacity(opened.len() + event.entries.len());
-        let mut push = |kind, bucket: &Bucket, amount, name: &Arc<str>| {
+        let mut push = |kind, bucket: &Bucket, amount, name: &Arc<str>, detail: Option<Detail>| {
             made.push(AccountRecord {
                 kind,
                 amount,
@@ -350,15 +370,17 @@ impl State {
                 name: Arc::clone(name),
                 request_id: request_id.clone(),
                 reason: event.reason.clone(),
+                catalog: event.catalog,
+                detail: detail.map(Box::new),
             });
         };
         for bucket in event.buckets.iter().filter(|bucket| opened.contains(&bucket.id) && bucket.amount != 0) {
-            push(bucket.opening_kind(), bucket, bucket.amount, &bucket.name);
+            push(bucket.opening_kind(), bucket, bucket.amount, &bucket.name, event.detail_of_bucket(bucket));
         }
         for entry in &event.entries {
             let of_event = || event.buckets.iter().find(|bucket| bucket.id == entry.bucket);
             if let Some(bucket) = account.bucket(entry.bucket).or_else(of_event) {
-                push(entry.kind, bucket, entry.amount, &entry.name);
+                push(entry.kind, bucket, entry.amount, &entry.name, event.detail_of_entry(entry));
             }
         }
         let records = made.into_iter().map(|change| RecordKind::Account(Box::new(change)));
@@ -381,6 +403,8 @@ impl State {
                 name: if is_money { "".into() } else { Arc::clone(&bucket.name) },
                 request_id: "".into(),
                 reason: "".into(),
+                catalog: 0,
+                detail: None,
             };
             self.records.push(Record { at, payer, kind: RecordKind::Account(Box::new(change)) });
         }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::{
     Account, AccountState, Answer, BucketKind, DebitRef, Decided, Draw, Event, EventAction, EventCharged, EventRequest,
-    Grant, Measure, MemberNo, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    Facts, Grant, Left, Measure, MemberNo, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step,
+    Verdict, Want,
     contract::Contract,
     event_charging, lifecycle,
     payer::Payer,
@@ -228,6 +229,10 @@ impl Refunder<'_> {
             }
         }
         self.draws(line, &mut step);
+        let left = Left { rated: line.rated, charged: line.charged };
+        if (Left { rated: step.rated, charged: step.charged }) != left {
+            step.facts = Facts { left: Some(left), ..Facts::default() }.or_none();
+        }
         if step.used == 0 {
             return Err(Verdict::ServiceDenied);
         }
@@ -375,7 +380,7 @@ impl Refunder<'_> {
 }
 
 /// The part of a sum that belongs to `part` of `whole` units; rounded down, so that parts never add up to more.
-fn share(sum: Money, part: u64, whole: u64) -> Money {
+pub(super) fn share(sum: Money, part: u64, whole: u64) -> Money {
     if part == whole {
         return sum;
     }

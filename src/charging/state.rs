@@ -87,7 +87,9 @@ impl RememberedEvent {
             steps.len() <= 1 && steps.iter().flat_map(|step| &step.debits).all(|draw| draw.bucket == BucketId::MAIN);
         let mut kept = Kept::new(answer);
         if action == EventAction::Debit && !steps.is_empty() && !(ordinary && matches!(kept, Kept::Short(_))) {
-            kept = Kept::Itemised(Box::new((Arc::clone(answer), steps.to_vec())));
+            // How it was charged is told elsewhere.
+            let bare = |step: &Step| Step { facts: None, ..step.clone() };
+            kept = Kept::Itemised(Box::new((Arc::clone(answer), steps.iter().map(bare).collect())));
         }
         Self { key, account, at, answer: kept }
     }

@@ -3,8 +3,8 @@
 //! back. Each step may be taken again and changes nothing then, so whatever a crash interrupts is finished later.
 
 use super::{
-    Account, AccountChanged, AccountState, Asked, Draw, Entry, HistoryKind, NoticeKind, Refusal, State, Transfer,
-    lifecycle,
+    Account, AccountChanged, AccountState, Asked, Draw, Entry, FeeKind, HistoryKind, NoticeKind, Refusal, State,
+    Transfer, lifecycle,
     quota::{Allocation, Ledger},
 };
 use crate::{
@@ -111,5 +111,11 @@ fn pending<'a>(account: &'a Account, request_id: &str) -> Option<&'a Transfer> {
 
 fn entry(amount: Money, to: AccountId) -> Entry {
     let name = format!("account {to}").into();
-    Entry { kind: HistoryKind::TransferOut, bucket: BucketId::MAIN, amount: amount.micros(), name }
+    Entry {
+        kind: HistoryKind::TransferOut,
+        bucket: BucketId::MAIN,
+        amount: amount.micros(),
+        name,
+        fee: FeeKind::Untold,
+    }
 }

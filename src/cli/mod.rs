@@ -9,6 +9,7 @@ mod client;
 pub mod copy;
 pub mod demo;
 mod events;
+mod explain;
 pub mod gateway;
 mod history;
 pub mod journal;
@@ -35,6 +36,7 @@ pub use self::{
     catalog::{CatalogVerb, Running},
     client::{Connection, DEFAULT_SERVER},
     events::EventsVerb,
+    explain::Explain,
     history::History,
     member::MemberVerb,
     output::{OutputClosed, complain, say},
@@ -76,6 +78,8 @@ pub enum AdminCommand {
     Events(Verbs<EventsVerb>),
     /// What an account was charged and credited, and why
     History(Verb<History>),
+    /// How charges came about, with the arithmetic, worked out again from the journal's facts
+    Explain(Verb<Explain>),
     /// What usage would cost
     Price(Verb<Price>),
     /// Check, publish, list, show, withdraw and compare versions of the price list
@@ -141,6 +145,7 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Session(command) => ask!(command, session::run),
         C::Events(command) => ask!(command, events::run),
         C::History(command) => ask!(command, history::run),
+        C::Explain(command) => ask!(command, explain::run),
         C::Price(command) => ask!(command, price::run),
         C::Catalog(command) => ask!(command, catalog::run),
         // These may read files instead of asking anyone.

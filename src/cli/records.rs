@@ -243,6 +243,13 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     millis.map(Timestamp::from_millis).ok_or_else(|| "write 2026-01-31 or 2026-01-31T12:00:00Z".to_owned())
 }
 
+/// A day or a second (UTC): when it begins, and when the next one does; in milliseconds.
+pub(super) fn day_or_second(text: &str) -> Result<(u64, u64), String> {
+    let from = moment(text)?.millis();
+    let length = if text.parse::<jiff::Timestamp>().is_ok() { 1_000 } else { 86_400_000 };
+    Ok((from, from.saturating_add(length)))
+}
+
 fn row(record: &v1::UsageRecord) -> Vec<String> {
     let service = if record.service.is_empty() { &record.name } else { &record.service };
     let about = [
@@ -294,6 +301,8 @@ fn record_json(record: &v1::UsageRecord) -> Value {
         "request_id": record.request_id,
         "reason": record.reason,
         "partition": record.partition,
+        "catalog_version": record.catalog_version,
+        "detail": record.detail,
     })
 }
 

@@ -352,3 +352,31 @@ async fn a_shared_account_has_members() {
     );
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_charge_is_explained_line_by_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "1").await;
+    node.interrogate(1, "gw;1", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "gw;1", RequestKind::Termination, 1, 2_500_000).await;
+    let told = tollgate(&node, "explain --account 1 --session gw;1").await.unwrap();
+    let lines: Vec<&str> = told.lines().map(str::trim_end).collect();
+    assert!(lines[0].ends_with(" usage internet, session gw;1"), "{told}");
+    assert!(lines[1].starts_with("  internet: 2,500,000 octets, by version 1 (since "), "{told}");
+    let arithmetic = lines[2].split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(arithmetic, "2,500,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB 0.03 CNY");
+    assert_eq!(lines[3..5], ["  from main balance: 0.03 CNY", "  total 0.03 CNY, as recorded"]);
+    let json = json_of(&node, "explain --account 1 --last 1").await;
+    assert_eq!((&json["exact"], &json["total"]["amount"]), (&json!(true), &json!("0.03")));
+    assert_eq!(json["parts"][0]["lines"][0]["kind"], json!("tier"));
+    let today = tollgate(&node, "explain --account 1 --at 1999-01-31").await.unwrap();
+    assert_eq!(today, "", "nothing was settled then");
+    let nothing = tollgate(&node, "explain --account 1 --session gw;2").await.unwrap_err();
+    assert!(nothing.contains("no charge of session `gw;2`"), "{nothing}");
+    let both = tollgate(&node, "explain --account 1 --record 4711.0").await.unwrap_err();
+    assert!(both.contains("cannot be used with"), "{both}");
+    let none = tollgate(&node, "explain").await.unwrap_err();
+    assert!(none.contains("name a subscriber"), "{none}");
+    node.stop().await;
+}

@@ -9,6 +9,7 @@ pub(super) mod arbitrary;
 mod audit;
 pub(super) mod catalogs;
 mod described;
+mod facts;
 pub(super) mod numbers;
 pub(super) mod proto;
 pub(super) mod rare;

@@ -24,7 +24,10 @@ pub use catalog::Catalog;
 pub use compile::CATALOG_OCTETS_MAX;
 pub use failure::{FailurePolicy, OnFailure};
 pub use offer::{AfterLimit, Discount, Gift, Included, Limit, Period, Plan, Product, RollOver, Scope, Unpaid};
-pub use price::{BasisPoints, PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceOverflow, TIERS_MAX, TierBasis};
+pub use price::{
+    BasisPoints, PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceLine, PriceOverflow, TIERS_MAX, TierBasis,
+    TierLine,
+};
 pub use problem::Problem;
 pub use quantity::QUANTITY_MAX;
 pub use service::{

@@ -4,6 +4,7 @@ mod curve;
 mod error;
 mod exact;
 mod explain;
+mod lines;
 mod tiers;
 
 use std::{slice, sync::Arc};
@@ -17,6 +18,7 @@ use self::{
 pub use self::{
     error::{PriceError, PriceOverflow},
     exact::BasisPoints,
+    lines::{PriceLine, TierLine},
     tiers::{TIERS_MAX, TierBasis},
 };
 use super::quantity::QUANTITY_MAX;

@@ -1,6 +1,8 @@
 //! Tariffs: prices of a service that apply under conditions. Which one it is, is a pure function of the conditions and the
 //! moment; the service's own price is what applies when none does.
 
+mod why;
+
 use std::sync::Arc;
 
 use jiff::{civil::DateTime, tz::TimeZone};
@@ -57,9 +59,9 @@ pub(super) enum Network {
     Roaming(Arc<[Network]>),
 }
 
-/// What digits begin with: one prefix, or those of a zone, which all tariffs that name it share.
+/// What digits begin with: one prefix, or those of a zone, which all tariffs that name it share; and the zone's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Prefixes(pub(super) Arc<[Box<str>]>);
+pub(super) struct Prefixes(pub(super) Arc<[Box<str>]>, pub(super) Option<Arc<str>>);
 
 /// The tariffs of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +213,7 @@ impl Network {
         match self {
             Self::Is(digits) => network == Some(digits),
             Self::Begins(digits) => network.is_some_and(|network| network.starts_with(&**digits)),
-            Self::Zone(Prefixes(all)) => {
+            Self::Zone(Prefixes(all, _)) => {
                 network.is_some_and(|network| all.iter().any(|digits| network.starts_with(&**digits)))
             }
             Self::Home(own) => home(own),

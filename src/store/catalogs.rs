@@ -265,7 +265,9 @@ impl<D: Disk> Store<D> {
 fn numbers_used(state: &State) -> impl Iterator<Item = u32> {
     state.sessions().flat_map(|session| {
         let granted = session.quotas.iter().filter(|quota| quota.granted > 0).map(|quota| quota.catalog);
-        granted.chain([session.catalog])
+        // What running sessions were charged by is to be explained when they end.
+        let parts = session.quotas.iter().filter_map(|quota| quota.breakdown.as_deref()).flat_map(|known| &known.parts);
+        granted.chain([session.catalog]).chain(parts.map(|part| part.catalog))
     })
 }
 

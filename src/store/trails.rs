@@ -9,6 +9,7 @@
 
 mod audit;
 mod facts;
+mod line;
 mod queue;
 mod reconcile;
 mod records;

@@ -384,6 +384,7 @@ mod tests {
             notices: Vec::new(),
             life: None,
             gifts: Vec::new(),
+            catalog: 0,
         };
         observer.happened(&Event::Credited(Box::new(credited)), &catalog);
         observer.session_ended(ClosingCause::Lost);

@@ -45,6 +45,7 @@ const TABLE: &str = "
     v1.BalanceService/GrantAllowance         -            x         x      x       -
     v1.BalanceService/Adjust                 -            -         x      x       -
     v1.BalanceService/ListHistory            x            -         x      x       x
+    v1.BalanceService/ExplainCharges         -            -         x      x       x
     v1.CatalogService/ValidateCatalog        -            -         -      x       -
     v1.CatalogService/Price                  x            x         x      x       x
     v1.ProductService/ListProducts           x            x         x      x       x
@@ -219,7 +220,7 @@ async fn each_role_may_what_the_table_says_and_no_more() {
             count += 1;
         }
     }
-    assert_eq!(count, 22 * 5);
+    assert_eq!(count, 23 * 5);
     for channel in &channels {
         assert_eq!(code(channel, HEALTH).await, Code::Ok);
         assert_eq!(code(channel, REFLECTION).await, Code::Ok);

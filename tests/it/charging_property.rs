@@ -16,7 +16,7 @@ use tollgate::{
     units::{Money, Units},
 };
 
-use crate::survival;
+use crate::{explained, survival};
 
 pub(crate) const CATALOG: &str = r#"
 currency = "CNY"
@@ -754,6 +754,7 @@ proptest! {
             };
         }
         let replayed = survival::replayed(&world.events, retention());
+        explained::all_exact(&world.state, &|number| Some(&*world.catalogs.get(number)?.catalog));
         survival::survives_a_checkpoint(&world.state, retention());
         prop_assert_eq!(replayed.check(), Ok(()));
         prop_assert_eq!(picture(&replayed), picture(&world.state));

@@ -23,7 +23,7 @@ use tollgate::{
     units::{Money, UnitKind},
 };
 
-use crate::survival;
+use crate::{explained, survival};
 
 struct Table {
     /// The catalog as it is written.
@@ -306,6 +306,11 @@ impl Table {
                 let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog().currency()));
                 let command = Command::Credit(CreditCommand { account, kind, currency, request_id: id });
                 self.execute(&command)
+            }
+            ["explain", account, latest] => {
+                let account = self.state.account(AccountId(account.parse().unwrap())).unwrap();
+                let versions = |number| Some(&*self.catalogs.get(number)?.catalog);
+                explained::told(&self.state, account, latest.parse().unwrap(), &versions)
             }
             [kind @ ("topup" | "give"), account, what, id, "for", subscriber] => {
                 let allowance = self.catalog().allowance(what).cloned();
@@ -908,6 +913,7 @@ fn charging_tables() {
             } else {
                 actual += &table.run(line);
                 survival::survives_a_checkpoint(&table.state, table.retention);
+                explained::all_exact(&table.state, &|number| Some(&*table.catalogs.get(number)?.catalog));
             }
         }
         table.replay();

@@ -16,7 +16,7 @@ use tollgate::{
     units::Money,
 };
 
-use crate::survival;
+use crate::{explained, survival};
 
 const ACCOUNTS: u64 = 3;
 
@@ -335,6 +335,7 @@ proptest! {
             world.run(step);
             world.nobody_is_stopped_wrongly();
         }
+        explained::all_exact(&world.state, &|_| Some(&world.catalog));
         survival::survives_a_checkpoint(&world.state, Retention::default());
         world.state.same_as(&survival::replayed(&world.events, Retention::default())).unwrap();
         // In the end nothing is held, and all money that could run out has gone.

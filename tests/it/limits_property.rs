@@ -17,7 +17,7 @@ use tollgate::{
     units::{Money, UnitKind, Units},
 };
 
-use crate::survival;
+use crate::{explained, survival};
 
 /// Accounts: one whose limit refuses, a family whose members have limits, one with late usage, one that is stopped, one on
 /// the red list, one with caps and discounts and little money.
@@ -433,6 +433,7 @@ proptest! {
         }
         let retention = Retention { charge_late_usage: true, ..Retention::default() };
         world.state.same_as(&survival::replayed(&world.events, retention)).unwrap();
+        explained::all_exact(&world.state, &|_| Some(&world.catalog));
         survival::survives_a_checkpoint(&world.state, retention);
     }
 

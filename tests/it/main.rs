@@ -20,6 +20,7 @@ mod credit_rules;
 mod demo;
 mod erlang;
 mod event_rules;
+mod explained;
 mod external;
 mod freediameter;
 mod fuzz;

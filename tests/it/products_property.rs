@@ -16,7 +16,7 @@ use tollgate::{
     units::Money,
 };
 
-use crate::survival;
+use crate::{explained, survival};
 
 const CATALOG: &str = include_str!("charging_tables/products.toml");
 const PRODUCTS: [&str; 11] =
@@ -319,6 +319,7 @@ proptest! {
         world.now = world.now.plus_secs(70 * DAY);
         world.catch_up();
         world.state.same_as(&survival::replayed(&world.events, Retention::default())).unwrap();
+        explained::all_exact(&world.state, &|_| Some(&world.catalog));
         survival::survives_a_checkpoint(&world.state, Retention::default());
     }
 

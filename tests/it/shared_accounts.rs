@@ -17,7 +17,7 @@ use tollgate::{
     units::{Money, UnitKind},
 };
 
-use crate::{charging_property::CATALOG, store_crash::Dice, survival};
+use crate::{charging_property::CATALOG, explained, store_crash::Dice, survival};
 
 const ACCOUNT: AccountId = AccountId(1);
 const DAY_SECS: u64 = 86_400;
@@ -241,6 +241,7 @@ fn members_never_overspend_together() {
             }
         }
         life.state.same_as(&survival::replayed(&life.events, Retention::default())).unwrap();
+        explained::all_exact(&life.state, &|_| Some(&life.catalog));
         survival::survives_a_checkpoint(&life.state, Retention::default());
         assert!(life.taken.values().any(|taken| *taken > 0), "seed {seed}: nobody took anything");
     }

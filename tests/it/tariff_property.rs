@@ -14,7 +14,7 @@ use tollgate::{
     units::Money,
 };
 
-use crate::survival;
+use crate::{explained, survival};
 
 /// Prices with blocks that do not divide each other, fees, tiers, and a free hour.
 const CATALOG: &str = r#"
@@ -288,6 +288,7 @@ proptest! {
             }
         }
         let replayed = survival::replayed(&world.events, Retention::default());
+        explained::all_exact(&world.state, &|_| Some(&world.catalog));
         survival::survives_a_checkpoint(&world.state, Retention::default());
         prop_assert_eq!(replayed.check(), Ok(()));
         world.state.same_as(&replayed).unwrap();

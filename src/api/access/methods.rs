@@ -47,6 +47,7 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.BalanceService/Adjust", Roles(&[Care, Operator])),
     ("tollgate.v1.BalanceService/Transfer", Roles(&[Care, Operator])),
     ("tollgate.v1.BalanceService/ListHistory", READ_ACCOUNT),
+    ("tollgate.v1.BalanceService/ExplainCharges", READ),
     //
     ("tollgate.v1.CatalogService/ValidateCatalog", OPERATE),
     ("tollgate.v1.CatalogService/PublishCatalog", OPERATE),

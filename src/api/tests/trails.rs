@@ -125,3 +125,79 @@ async fn every_change_by_a_caller_is_in_the_trail_with_its_refusals() {
     assert_eq!((head.line, &head.hash), (9, &all[8].hash));
     node.stop().await;
 }
+
+#[tokio::test]
+async fn charges_are_explained_from_the_history_and_from_their_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "1").await;
+    let mut balances = node.balances().await;
+    let grant = v1::GrantAllowanceRequest {
+        account: Some(by_id(1)),
+        allowance: "data-1gb".into(),
+        request_id: "bundle-1".into(),
+        ..Default::default()
+    };
+    node.interrogate(1, "gw;1", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "gw;1", RequestKind::Termination, 1, 2_500_000).await;
+    balances.grant_allowance(grant).await.unwrap();
+    node.interrogate(1, "gw;2", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "gw;2", RequestKind::Update, 1, 4_000_000).await;
+    node.interrogate(1, "gw;2", RequestKind::Termination, 2, 1_000_000).await;
+    node.interrogate(1, "gw;3", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "gw;3", RequestKind::Update, 1, 7).await;
+    settled(&node).await;
+
+    let ask = |session_id: &str, last: u32, record: &str| v1::ExplainChargesRequest {
+        account: record.is_empty().then(|| by_id(1)),
+        session_id: session_id.into(),
+        last,
+        record: record.into(),
+        ..Default::default()
+    };
+    let all = balances.explain_charges(ask("", 0, "")).await.unwrap().into_inner().charges;
+    assert!(all.len() == 5 && all.iter().all(|charge| charge.exact && charge.doubts.is_empty()), "{all:#?}");
+    let (plain, bundled, running) = (&all[1], &all[3], &all[4]);
+    let money = |amount: &str| Some(v1::ChargeAmount { amount: Some(v1::charge_amount::Amount::Money(cny(amount))) });
+    assert_eq!((plain.total.clone(), plain.recorded.clone()), (money("0.03"), money("0.03")));
+    let line = &plain.parts[0].lines[0];
+    assert_eq!(&*line.text, "2,500,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB");
+    assert_eq!((line.kind(), line.amount.clone()), (v1::charge_line::Kind::Tier, money("0.03")));
+    assert_eq!((plain.parts[0].catalog_version, plain.paid[0].name.as_str()), (1, "main"));
+    assert_eq!((bundled.parts[0].reports, bundled.parts[0].units_from_allowance), (2, 5_000_000));
+    assert_eq!((&*bundled.paid[0].name, bundled.total.clone()), ("data-1gb", money("0.00")));
+    assert!(
+        running.entry.as_ref().unwrap().open && running.text.iter().any(|line| line == "total 0.00 CNY, as recorded")
+    );
+
+    let one = balances.explain_charges(ask("gw;2", 0, "")).await.unwrap().into_inner().charges;
+    assert_eq!(one, all[3..4]);
+    let last = balances.explain_charges(ask("", 2, "")).await.unwrap().into_inner().charges;
+    assert_eq!(last, all[3..]);
+    let until = v1::ExplainChargesRequest { to_ms: 1_000, ..ask("", 0, "") };
+    assert!(balances.explain_charges(until).await.unwrap().into_inner().charges.is_empty());
+    refused(balances.explain_charges(ask("gw;9", 0, "")).await, Code::NotFound, "no charge of session `gw;9`");
+    refused(balances.explain_charges(ask("", 0, "x")).await, Code::InvalidArgument, "record: a cursor is written like");
+    refused(balances.explain_charges(ask("", 0, "4711.0")).await, Code::NotFound, "there is no record 4711.0");
+    let nobody = v1::ExplainChargesRequest::default();
+    refused(balances.explain_charges(nobody).await, Code::InvalidArgument, "account: is required");
+
+    // The same from the records, whatever the history has by then.
+    let records = node.records().await.list_records(list(0, "")).await.unwrap().into_inner().records;
+    for (session, charge) in [("gw;1", plain), ("gw;2", bundled)] {
+        let record = records.iter().find(|record| record.session_id == session).unwrap();
+        let told = balances.explain_charges(ask("", 0, &record.cursor)).await.unwrap().into_inner().charges;
+        assert_eq!(told, std::slice::from_ref(charge));
+    }
+    let opening = &records.iter().find(|record| record.kind == "opening").unwrap().cursor;
+    let told = balances.explain_charges(ask("", 0, opening)).await.unwrap().into_inner().charges;
+    assert!(told[0].exact && told[0].total == money("1.00"), "{told:?}");
+    node.stop().await;
+
+    // After a restart, out of journal and checkpoint, and with another price in force.
+    let dearer = CATALOG.replace("price = \"0.01\"", "price = \"0.02\"");
+    let node = Node::with(open(directory.path(), &dearer, 1_000)).await;
+    let again = node.balances().await.explain_charges(ask("", 0, "")).await.unwrap().into_inner().charges;
+    assert_eq!(again, all);
+    node.stop().await;
+}

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::{
     charging::{
-        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Entry, HistoryKind, HistoryLine,
-        MemberNo, Profile, RememberedCredit, State,
+        Account, AccountChanged, Bucket, BucketKind, ClosingCause, Counter, Credited, Detail, Entry, HistoryKind,
+        HistoryLine, MemberNo, Profile, RememberedCredit, State,
     },
     ids::{AccountId, BucketId},
     time::Timestamp,
@@ -36,7 +36,8 @@ impl State {
         for bucket in &event.buckets {
             if put_bucket(account, bucket) {
                 moved.open(account, bucket);
-                account.remember(&opening_line(bucket, event.at), keep);
+                let line = opening_line(bucket, event.at).with_detail(event.detail_of_bucket(bucket));
+                account.remember(&HistoryLine { catalog: event.catalog, ..line }, keep);
                 opened.push(bucket.id);
             }
         }
@@ -183,7 +184,8 @@ impl Moved {
         }
         line.service = Cow::Borrowed(&entry.name);
         line.request_id = Cow::Borrowed(event.asked.as_ref().map_or("", |asked| &asked.request_id));
-        Some(line)
+        line.catalog = event.catalog;
+        Some(line.with_detail(event.detail_of_entry(entry)))
     }
 }
 
@@ -203,7 +205,12 @@ pub(super) fn give(account: &mut Account, event: &Credited, keep: usize) -> i128
         }
         moved.open(account, gift);
         let request_id = Cow::Borrowed(&*event.request_id);
-        let line = HistoryLine { kind: HistoryKind::Gift, request_id, ..opening_line(gift, event.at) };
+        let line = HistoryLine {
+            kind: HistoryKind::Gift,
+            request_id,
+            catalog: event.catalog,
+            ..opening_line(gift, event.at).with_detail(Some(Detail::Gift(Money::from_micros(event.amount))))
+        };
         account.remember(&line, keep);
     }
     moved.credited

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{Interrogator, grant::name_of, line::Line, member_of};
 use crate::{
     charging::{
-        Given, Measure, MemberNo, Step, Used,
+        Facts, Given, Measure, MemberNo, Step, Used,
         contract::{Contract, Purpose},
-        quota::{Demand, Tariff},
+        quota::{Allocation, Demand, Tariff},
         rate::{Priced, Rate},
     },
     ids::QuotaKey,
@@ -90,6 +90,7 @@ impl<'a> Interrogator<'a> {
             self.take_from_pool(line, &rate, used);
             match self.ledger.allocate(&rate, used, Demand::All) {
                 Ok(allocation) => {
+                    step.facts = self.facts(line, &rate, &allocation);
                     self.ledger.debit(&allocation);
                     step.rated = allocation.rated;
                     step.charged = allocation.cost;
@@ -100,6 +101,16 @@ impl<'a> Interrogator<'a> {
             }
         }
         self.steps.push(step);
+    }
+
+    /// What the charge goes by beside its price.
+    fn facts(&self, line: &Line<'a>, rate: &Rate<'a>, allocation: &Allocation) -> Option<Box<Facts>> {
+        match line.billed {
+            Some(Tariff::Service(service)) if self.was_emergency && !service.is_free() => {
+                Facts { emergency: true, ..Facts::default() }.or_none()
+            }
+            _ => self.ledger.facts(rate, allocation),
+        }
     }
 
     /// How usage that is reported now is paid for.

@@ -216,7 +216,7 @@ impl Ledger<'_> {
     }
 
     /// Money and units that an allocation takes from buckets that are everybody's.
-    fn drawn_from_shared(&self, allocation: &Allocation) -> (i64, i64) {
+    pub(super) fn drawn_from_shared(&self, allocation: &Allocation) -> (i64, i64) {
         let shared = |draw: &Draw| {
             let bucket = self.account.bucket(draw.bucket).filter(|bucket| bucket.owner == MemberNo::SHARED)?;
             Some((bucket.kind, draw.amount))

@@ -1,6 +1,7 @@
 //! The part of a period that a product is had for, and what that part costs and gives.
 
 use crate::{
+    charging::PeriodPart,
     rating::{Catalog, Period, Product},
     time::Timestamp,
     units::Money,
@@ -19,8 +20,20 @@ impl Part {
     /// The whole period.
     pub(in crate::charging) const WHOLE: Self = Self { days: 1, of: 1 };
 
-    fn new(days: u64, of: u64) -> Self {
+    /// So many days of so many: not more than all of at least one.
+    pub(in crate::charging) fn new(days: u64, of: u64) -> Self {
         Self { days: days.min(of), of: of.max(1) }
+    }
+
+    /// Whether it is the whole period.
+    pub(in crate::charging) fn is_whole(self) -> bool {
+        self.days == self.of
+    }
+
+    /// For whoever asks why it costs what it costs.
+    pub(super) fn told(self, product: &Product, from: Timestamp, until: Option<Timestamp>) -> Box<PeriodPart> {
+        let Self { days, of } = self;
+        Box::new(PeriodPart { product: product.name.clone(), from, until, days, of })
     }
 
     /// That part of an amount, which is not below zero: exact, then rounded to the micro-unit, halves up.

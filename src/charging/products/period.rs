@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::part::{self, Part};
 use crate::{
-    charging::{Bucket, BucketKind, HistoryKind, Subscription, credit, draft::Draft},
+    charging::{Bucket, BucketKind, FeeKind, HistoryKind, Subscription, credit, draft::Draft},
     ids::BucketId,
     rating::{Included, Product, RollOver, Unpaid},
     time::Timestamp,
@@ -35,8 +35,9 @@ pub(super) fn begin(
     let trial_until = subscription.trial_until.filter(|until| from < *until);
     if trial_until.is_none() {
         let setup = if is_first && subscription.trial_until.is_none() { product.setup_fee } else { Money::ZERO };
-        charge(draft, product, &[setup, part.of_money(product.fee)])?;
+        charge(draft, product, &[(FeeKind::Setup, setup), (FeeKind::Period, part.of_money(product.fee))])?;
     }
+    draft.changed.period = Some(part.told(product, from, until));
     roll_over(draft, product, subscription, until);
     for included in &product.allowances {
         give(draft, included, subscription, part, from, until);
@@ -47,15 +48,15 @@ pub(super) fn begin(
 }
 
 /// Charges fees, all or nothing. With [`Unpaid::Charge`] they are charged whether or not there is money.
-pub(super) fn charge(draft: &mut Draft<'_>, product: &Product, fees: &[Money]) -> Result<(), Unpayable> {
-    let fee = fees.iter().fold(Money::ZERO, |sum, fee| sum.saturating_add(*fee));
+pub(super) fn charge(draft: &mut Draft<'_>, product: &Product, fees: &[(FeeKind, Money)]) -> Result<(), Unpayable> {
+    let fee = fees.iter().fold(Money::ZERO, |sum, (_, fee)| sum.saturating_add(*fee));
     let missing = draft.missing(fee).filter(|_| product.unpaid != Unpaid::Charge);
     let missing = missing.or_else(|| (!draft.can_count(fee)).then_some(fee));
     if let Some(missing) = missing {
         return Err(Unpayable { fee, missing });
     }
-    for fee in fees {
-        draft.enter(HistoryKind::Fee, BucketId::MAIN, -fee.micros(), &product.name);
+    for (kind, fee) in fees {
+        draft.enter_fee(*kind, *fee, &product.name);
     }
     Ok(())
 }

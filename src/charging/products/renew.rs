@@ -5,7 +5,7 @@ use super::{
     period::{self, Unpayable},
 };
 use crate::{
-    charging::{Account, Bucket, NoticeKind, ProductStep, Subscription, draft::Draft, lifecycle},
+    charging::{Account, Bucket, FeeKind, NoticeKind, ProductStep, Subscription, draft::Draft, lifecycle},
     ids::BucketId,
     rating::{Product, Unpaid},
     time::Timestamp,
@@ -93,9 +93,12 @@ pub(super) fn trial(product: &Product, from: Timestamp) -> Option<Timestamp> {
 fn end_trial(draft: &mut Draft<'_>, product: &Product, subscription: &Subscription, due: Timestamp) {
     let cycle_day = draft.profile().cycle_day();
     let until = [subscription.renews, subscription.ends].into_iter().flatten().min().unwrap_or(due);
-    let fee = part::part(draft.catalog, product, cycle_day, due, until).of_money(product.fee);
-    match period::charge(draft, product, &[fee]) {
-        Ok(()) => draft.put_subscription(Subscription { trial_until: None, ..subscription.clone() }),
+    let part = part::part(draft.catalog, product, cycle_day, due, until);
+    match period::charge(draft, product, &[(FeeKind::Period, part.of_money(product.fee))]) {
+        Ok(()) => {
+            draft.changed.period = Some(part.told(product, due, Some(until)));
+            draft.put_subscription(Subscription { trial_until: None, ..subscription.clone() });
+        }
         Err(_) => unpaid(draft, product, subscription, due),
     }
 }

@@ -6,8 +6,8 @@
 
 use crate::{
     charging::{
-        Account, AccountChanged, AccountState, Bucket, Draw, Entry, HistoryKind, Life, LifeStep, Notice, NoticeKind,
-        Session, State,
+        Account, AccountChanged, AccountState, Bucket, Draw, Entry, FeeKind, HistoryKind, Life, LifeStep, Notice,
+        NoticeKind, Session, State,
         life::{plan_of, told},
         lifecycle,
         quota::{Allocation, Ledger},
@@ -84,6 +84,7 @@ fn expire_money(catalog: &Catalog, account: &Account, now: Timestamp) -> Account
         bucket: bucket.id,
         amount: -left(bucket),
         name: bucket.name.clone(),
+        fee: FeeKind::Untold,
     };
     AccountChanged {
         reason: "money has run out".into(),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    RecordError,
+    RecordError, facts,
     numbers::Numbered as _,
     proto,
     read::{self, all, narrow, sessions as read_sessions},
@@ -40,6 +40,7 @@ pub(super) fn changed(w: &mut Writer<'_>, event: &AccountChanged) {
             w.uint(2, entry.bucket.0);
             w.sint(3, entry.amount);
             w.bytes(4, entry.name.as_bytes());
+            w.uint(70, facts::fee_number(entry.fee));
         });
     }
     event.buckets.iter().for_each(|each| w.message(5, |w| write::bucket(w, each)));
@@ -71,6 +72,10 @@ pub(super) fn changed(w: &mut Writer<'_>, event: &AccountChanged) {
     event.notices.iter().for_each(|each| w.message(23, |w| write::notice(w, each)));
     w.optional(30, event.never_stop);
     numbers(w, 90, event.spans_ended.iter().map(|counter| counter.0));
+    w.uint(70, event.catalog);
+    if let Some(period) = &event.period {
+        w.message(71, |w| facts::write_period(w, period));
+    }
 }
 
 pub(super) fn read_changed(wire: proto::AccountChanged, at: Timestamp) -> Result<AccountChanged> {
@@ -80,7 +85,8 @@ pub(super) fn read_changed(wire: proto::AccountChanged, at: Timestamp) -> Result
     };
     let entry = |wire: proto::Entry| {
         let kind = super::numbers::Numbered::from_number(wire.kind)?;
-        Ok(Entry { kind, bucket: BucketId(wire.bucket), amount: wire.amount, name: wire.name.into() })
+        let fee = facts::fee(wire.fee)?;
+        Ok(Entry { kind, bucket: BucketId(wire.bucket), amount: wire.amount, name: wire.name.into(), fee })
     };
     let plan = |plan: String| Some(Arc::from(plan)).filter(|plan: &Arc<str>| !plan.is_empty());
     Ok(AccountChanged {
@@ -113,6 +119,8 @@ pub(super) fn read_changed(wire: proto::AccountChanged, at: Timestamp) -> Result
         reauthorise: read_sessions(wire.reauthorise),
         notices: all(wire.notices, read::notice)?,
         spans_ended: wire.spans_ended.into_iter().map(BucketId).collect(),
+        period: wire.period.map(facts::read_period),
+        catalog: wire.catalog,
     })
 }
 
@@ -294,6 +302,7 @@ fn statement(w: &mut Writer<'_>, statement: &Statement) {
     for (field, amount) in (3..).zip(amounts) {
         w.sint(field, amount.micros());
     }
+    w.sint(70, statement.floor.micros());
 }
 
 fn read_statement(wire: proto::Statement) -> Statement {
@@ -305,6 +314,7 @@ fn read_statement(wire: proto::Statement) -> Statement {
         fees: Money::from_micros(wire.fees),
         credits: Money::from_micros(wire.credits),
         closing: Money::from_micros(wire.closing),
+        floor: Money::from_micros(wire.floor),
     }
 }
 

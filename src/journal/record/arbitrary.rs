@@ -190,6 +190,7 @@ fn buckets() -> BoxedStrategy<Bucket> {
 fn steps() -> BoxedStrategy<Step> {
     let figures = (u64s(), u64s(), money(), u64s(), u32s(), any::<bool>(), any::<bool>());
     let price = (option::of(names()), option::of(terms()), option::of(u32s()), u64s(), option::of(given()), u32s());
+    let price = (price, option::of(account::facts()));
     (keys(), names(), measures(), figures, draws(), draws(), price)
         .prop_map(
             |(
@@ -199,7 +200,7 @@ fn steps() -> BoxedStrategy<Step> {
                 (used, rated, charged, granted, validity_secs, final_units, refused),
                 debits,
                 holds,
-                (tariff, terms, pool, slice, discount, catalog),
+                ((tariff, terms, pool, slice, discount, catalog), facts),
             )| {
                 Step {
                     key,
@@ -220,6 +221,7 @@ fn steps() -> BoxedStrategy<Step> {
                     slice,
                     discount,
                     catalog,
+                    facts,
                 }
             },
         )
@@ -452,11 +454,11 @@ fn event_charged() -> BoxedStrategy<Event> {
 fn credited() -> BoxedStrategy<Event> {
     let account = (moments(), accounts(), history_kinds());
     let bucket = (bucket_ids(), i64s(), option::of(buckets().prop_map(Box::new)), money());
-    let extras = (option::of(account::lives().prop_map(Box::new)), vec(buckets(), 0..3), vec(notices(), 0..3));
+    let extras = (option::of(account::lives().prop_map(Box::new)), vec(buckets(), 0..3), vec(notices(), 0..3), u32s());
     (account, bucket, boxed(), boxed(), vec(sessions(), 0..20), extras)
         .prop_map(
             |((at, account, kind), (bucket, amount, new_bucket, balance), request_id, reason, reauthorise, extras)| {
-                let (life, gifts, notices) = extras;
+                let (life, gifts, notices, catalog) = extras;
                 Event::Credited(Box::new(Credited {
                     at,
                     account,
@@ -471,6 +473,7 @@ fn credited() -> BoxedStrategy<Event> {
                     notices,
                     life,
                     gifts,
+                    catalog,
                 }))
             },
         )

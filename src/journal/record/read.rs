@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, RecordError, account, catalogs, numbers::Numbered, proto, rare, voucher};
+use super::{Entry, RecordError, account, catalogs, facts, numbers::Numbered, proto, rare, voucher};
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
@@ -166,6 +166,7 @@ fn credited(wire: proto::Credited, at: Timestamp) -> Result<Credited> {
         notices: all(wire.notices, notice)?,
         life: wire.life.map(|wire| Box::new(account::read_life(wire))),
         gifts: all(wire.gifts, bucket)?,
+        catalog: wire.catalog,
     })
 }
 
@@ -216,6 +217,7 @@ pub(in crate::journal) fn step(wire: proto::Step) -> Result<Step> {
         slice: wire.slice,
         discount: wire.discount.map(rare::given).transpose()?,
         catalog: wire.catalog,
+        facts: wire.facts.map(facts::read).transpose()?,
     })
 }
 

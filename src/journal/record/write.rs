@@ -1,6 +1,6 @@
 //! Events and their parts, field by field. The numbers are those of `journal.proto`.
 
-use super::{account, numbers::Numbered as _, rare, voucher, writer::Writer};
+use super::{account, facts, numbers::Numbered as _, rare, voucher, writer::Writer};
 use crate::{
     charging::{
         Answer, Bucket, Credited, Draw, Event, EventCharged, FinalUnits, Interrogated, Notice, NoticeKind, OrphanUsage,
@@ -191,6 +191,7 @@ fn credited(w: &mut Writer<'_>, event: &Credited) {
         w.message(30, |w| account::life(w, life));
     }
     event.gifts.iter().for_each(|each| w.message(31, |w| bucket(w, each)));
+    w.uint(70, event.catalog);
 }
 
 fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
@@ -253,6 +254,9 @@ pub(in crate::journal) fn step(w: &mut Writer<'_>, step: &Step) {
         w.message(31, |w| rare::write_given(w, given));
     }
     w.uint(40, step.catalog);
+    if let Some(facts) = &step.facts {
+        w.message(70, |w| facts::write(w, facts));
+    }
 }
 
 fn reheld(w: &mut Writer<'_>, reheld: &Reheld) {

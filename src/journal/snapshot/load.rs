@@ -5,8 +5,8 @@ use prost::Message as _;
 use super::{PartitionHeader, SnapshotError};
 use crate::{
     charging::{
-        Account, Client, Closed, Grown, HistoryLine, MemberNo, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent,
-        Retention, Session, State,
+        Account, Client, Closed, Detail, Grown, HistoryLine, MemberNo, Pool, Quota, RatedBy, RememberedCredit,
+        RememberedEvent, Retention, Session, State,
     },
     ids::{AccountId, BucketId, PartitionId, SessionNo},
     journal::record::{
@@ -193,6 +193,14 @@ fn account(wire: proto::Account) -> Result<Account, RecordError> {
     })
 }
 
+/// What is made of parts says so in a form that is known.
+fn detail(octets: &[u8]) -> Result<Option<Detail>, RecordError> {
+    match Detail::read(octets) {
+        None if !octets.is_empty() => Err(RecordError::Missing("form of a detail")),
+        detail => Ok(detail),
+    }
+}
+
 fn history_line(wire: proto::HistoryLine) -> Result<HistoryLine<'static>, RecordError> {
     Ok(HistoryLine {
         at: Timestamp::from_millis(wire.at_ms),
@@ -206,6 +214,7 @@ fn history_line(wire: proto::HistoryLine) -> Result<HistoryLine<'static>, Record
         session_id: wire.session_id.map(Into::into),
         request_id: wire.request_id.into(),
         catalog: wire.catalog,
+        detail: detail(&wire.detail)?.map(|_| wire.detail.into()),
     })
 }
 
@@ -257,6 +266,11 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
             .collect(),
         terms: wire.terms.map(rare::terms).transpose()?,
         pool: wire.pool,
+        breakdown: match detail(&wire.detail)? {
+            Some(Detail::Charge(breakdown)) => Some(Box::new(breakdown)),
+            Some(_) => return Err(RecordError::Missing("parts of a quota")),
+            None => None,
+        },
         grown: wire.grown.map(|wire| Box::new(Grown { slice: wire.slice, at: Timestamp::from_millis(wire.at_ms) })),
         catalog: wire.catalog,
         without_terms: wire.without_terms,

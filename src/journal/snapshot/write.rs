@@ -99,6 +99,7 @@ fn history_line(w: &mut Writer<'_>, line: &HistoryLine<'_>) {
     }
     w.bytes(10, line.request_id.as_bytes());
     w.uint(40, line.catalog);
+    w.bytes(70, line.detail.as_deref().unwrap_or_default());
 }
 
 fn session(w: &mut Writer<'_>, session: &Session) {
@@ -167,6 +168,9 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
     }
     w.uint(40, quota.catalog);
     w.bool(90, quota.without_terms);
+    if let Some(breakdown) = &quota.breakdown {
+        w.bytes(70, &breakdown.write());
+    }
 }
 
 fn closed(w: &mut Writer<'_>, closed: &Closed) {

@@ -12,7 +12,7 @@ mod prices;
 mod section;
 mod services;
 mod settings;
-mod tariffs;
+pub(super) mod tariffs;
 mod zones;
 
 use std::sync::Arc;

@@ -32,7 +32,7 @@ const SERVICE_TARIFFS_MAX: usize = 100;
 const PREFIXES_MAX: usize = 10_000;
 
 /// 3GPP-RAT-Types by name (spec G-91).
-const ACCESS: &[(&str, u8)] = &[
+pub(in crate::rating) const ACCESS: &[(&str, u8)] = &[
     ("UTRAN", 1),
     ("GERAN", 2),
     ("WLAN", 3),
@@ -47,7 +47,7 @@ const ACCESS: &[(&str, u8)] = &[
 ];
 
 /// SM-Message-Types and Message-Types of MMS by name (spec G-121, G-131).
-const MESSAGE_TYPES: &[(&str, u32)] = &[
+pub(in crate::rating) const MESSAGE_TYPES: &[(&str, u32)] = &[
     ("sms-submission", 0),
     ("sms-delivery-report", 1),
     ("mms-send", 1),
@@ -56,7 +56,7 @@ const MESSAGE_TYPES: &[(&str, u32)] = &[
     ("mms-forward", 10),
 ];
 
-const ROLES: &[(&str, Role)] =
+pub(in crate::rating) const ROLES: &[(&str, Role)] =
     &[("originating", Role::Originating), ("terminating", Role::Terminating), ("forwarding", Role::Forwarding)];
 
 /// Reads all tariffs into their services.
@@ -197,7 +197,8 @@ fn networks<'a>(
         },
     };
     let listed = section.list("serving_network", problems, read);
-    let zones = listed.iter().map(|network| if let Network::Zone(Prefixes(zone)) = network { zone.len() } else { 1 });
+    let zones =
+        listed.iter().map(|network| if let Network::Zone(Prefixes(zone, _)) = network { zone.len() } else { 1 });
     check_prefixes(section, "serving_network", zones.sum(), problems);
     listed
 }
@@ -251,7 +252,7 @@ fn prefixes(value: &DeValue<'_>, zones: &Zones<'_>) -> Result<Prefixes, String> 
         return zone;
     }
     let digits = text.len() <= PREFIX_DIGITS_MAX && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| Prefixes([text.into()].into())).ok_or_else(|| {
+    digits.then(|| Prefixes([text.into()].into(), None)).ok_or_else(|| {
         format!(
             "write what numbers begin with, in international form, up to {PREFIX_DIGITS_MAX} digits without `+`; or \
              \"zone:NAME\""

@@ -39,7 +39,7 @@ impl<'a> Zones<'a> {
             if let Some(first) = listed.get(ZONE_PREFIXES_MAX) {
                 problems.add(&first.span, format!("a zone has at most {ZONE_PREFIXES_MAX} prefixes"));
             }
-            zones.by_name.insert(name, prefixes(&listed, problems));
+            zones.by_name.insert(name, prefixes(name, &listed, problems));
         }
         zones
     }
@@ -73,7 +73,7 @@ impl<'a> Zones<'a> {
 }
 
 /// Those that are digits, ascending.
-fn prefixes(listed: &[Field<&str>], problems: &mut Problems<'_>) -> Prefixes {
+fn prefixes(zone: &str, listed: &[Field<&str>], problems: &mut Problems<'_>) -> Prefixes {
     let mut prefixes = BTreeSet::new();
     for field in listed.iter().take(ZONE_PREFIXES_MAX) {
         let name = quoted(field.value);
@@ -84,5 +84,5 @@ fn prefixes(listed: &[Field<&str>], problems: &mut Problems<'_>) -> Prefixes {
             problems.add(&field.span, format!("{name} is in this zone twice"));
         }
     }
-    Prefixes(prefixes.into_iter().map(Box::from).collect())
+    Prefixes(prefixes.into_iter().map(Box::from).collect(), Some(zone.into()))
 }

@@ -128,7 +128,7 @@ impl Tier {
 
 impl Written {
     /// The amount with at least two fractional digits.
-    fn amount(&self) -> String {
+    pub(super) fn amount(&self) -> String {
         let scale = self.scale.min(PRICE_SCALE_MAX) as usize;
         let digits = format!("{:0>width$}", self.mantissa, width = scale + 1);
         let (whole, fraction) = digits.split_at(digits.len() - scale);

@@ -113,6 +113,13 @@ pub struct RecordLine {
     /// Why, for adjustments.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// The version of the catalog that it was last rated by.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub catalog: Option<u32>,
+    /// What it is made of, where that is more than the record says: the compact form of `charging::Detail`, in hexadecimal
+    /// digits. `tollgate explain --record CURSOR` reads it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub detail: Option<String>,
 }
 
 /// Units that a tariff was charged for.
@@ -248,6 +255,8 @@ fn line_of(cursor: Cursor, item: &Item) -> RecordLine {
             name: text(&change.name),
             request_id: text(&change.request_id),
             reason: text(&change.reason),
+            catalog: Some(change.catalog).filter(|number| *number != 0),
+            detail: change.detail.as_ref().map(|detail| hexadecimal(&detail.write())),
             ..line
         },
     }
@@ -267,8 +276,14 @@ fn with_service(line: RecordLine, used: &UsedService) -> RecordLine {
         units: Some(i64::try_from(used.used).unwrap_or(i64::MAX)),
         from_allowance: some(used.from_allowance),
         tariffs: used.rated.iter().map(tariff).collect(),
+        catalog: Some(used.catalog).filter(|number| *number != 0),
+        detail: used.breakdown.as_ref().map(|breakdown| hexadecimal(&breakdown.write())),
         ..line
     }
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn some(number: u64) -> Option<u64> {
@@ -310,7 +325,7 @@ pub(super) fn decimal(micros: i128) -> String {
 }
 
 /// The reverse of [`decimal`].
-pub(super) fn micros(text: &str) -> Option<i128> {
+pub(in crate::store) fn micros(text: &str) -> Option<i128> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let plain = |part: &str| part.bytes().all(|octet| octet.is_ascii_digit());

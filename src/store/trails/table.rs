@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::records::{RecordLine, TariffUnits};
 
 /// The columns, in order: where they change, another file is begun. Those with `true` hold numbers.
-const COLUMNS: [(&str, bool); 27] = [
+const COLUMNS: [(&str, bool); 29] = [
     ("cursor", false),
     ("partition", true),
     ("at", false),
@@ -33,7 +33,11 @@ const COLUMNS: [(&str, bool); 27] = [
     ("name", false),
     ("request_id", false),
     ("reason", false),
+    ("catalog", true),
+    ("detail", false),
 ];
+/// Columns of the first form: what came later stands behind them.
+const FIRST_COLUMNS: usize = 27;
 const TARIFFS: &str = "tariffs";
 
 /// The first line of a file.
@@ -68,7 +72,7 @@ fn escaped(text: &str) -> String {
 /// A row as a line; `None` = it is no row of this table.
 pub(super) fn read(row: &str) -> Option<RecordLine> {
     let cells = cells(row)?;
-    if cells.len() != COLUMNS.len() {
+    if cells.len() != COLUMNS.len() && cells.len() != FIRST_COLUMNS {
         return None;
     }
     let mut members = Map::new();
@@ -107,4 +111,30 @@ fn cells(row: &str) -> Option<Vec<String>> {
     }
     cells.push(cell);
     (!quoted).then_some(cells)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_the_first_form_are_read_too() {
+        let line = RecordLine {
+            cursor: "4711.0".into(),
+            partition: 3,
+            at: "2026-03-01T00:00:00.000Z".into(),
+            kind: "session".into(),
+            debited: "0.05".into(),
+            credited: "0.00".into(),
+            reason: Some("a, \"b\"".into()),
+            catalog: Some(2),
+            detail: Some("0100".into()),
+            ..RecordLine::default()
+        };
+        let now = row(&line);
+        assert_eq!(read(&now), Some(line.clone()));
+        let first = now.strip_suffix(",2,0100").unwrap();
+        assert_eq!(read(first), Some(RecordLine { catalog: None, detail: None, ..line }));
+        assert_eq!(read(&format!("{first},2")), None, "neither form");
+    }
 }

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use tollgate::{
     charging::{
         self, AccountChanged, AccountSpec, AccountState, Answer, BucketKind, ClientNeeds, Command, CreditCommand,
-        CreditKind, Decided, Event, EventAction, EventRequest, Interrogation, MemberNo, Outcome, Quota, Reply,
-        RequestKind, Retention, ServiceRequest, Session, SplitUsage, State, Subscription, Used, Verdict, Want,
-        WantedUnits, decide,
+        CreditKind, Decided, Event, EventAction, EventRequest, HistoryKind, HistoryLine, Interrogation, MemberNo,
+        Outcome, Quota, Reply, RequestKind, Retention, ServiceRequest, Session, SplitUsage, State, Subscription, Used,
+        Verdict, Want, WantedUnits, decide,
     },
     ids::{AccountId, BucketId, QuotaKey, SessionKey},
     rating::{Attributes, Catalog},
@@ -24,6 +24,8 @@ use super::{
 const ACCOUNT: AccountId = AccountId(1);
 /// A Friday in the second month of 1970, 20:53:20 in UTC: so that cycles, too, begin where time has begun.
 pub(super) const START: u64 = 5_000_000;
+/// Lines of the history that are explained after every step, the latest.
+const EXPLAINED_LINES: usize = 5;
 /// Where the tables begin.
 const TABLES_START: u64 = 1_000_000;
 
@@ -39,6 +41,8 @@ pub(super) struct Seen {
     pub(super) refusals: u64,
     pub(super) overuse: u64,
     pub(super) counters: u64,
+    /// Charges whose explanation has more than one line.
+    pub(super) explained: u64,
 }
 
 pub(super) struct World {
@@ -563,6 +567,34 @@ impl World {
             counted += u64::from(counter.used > 0);
         }
         self.seen.counters += counted;
+        self.explain()
+    }
+
+    /// Every charge is explained to the micro-unit by the price list and what went with it, and an explanation of another
+    /// amount is not believed.
+    fn explain(&mut self) -> Found {
+        let sessions = self.state.sessions().filter(|session| session.account == ACCOUNT);
+        let open = sessions.flat_map(|session| session.quotas.iter().map(move |quota| (session, quota)));
+        let open = open.filter(|(_, quota)| quota.used > 0);
+        let open: Vec<_> = open.map(|(session, quota)| HistoryLine::usage(session, quota, self.now())).collect();
+        let settled: Vec<_> = self.account().history.iter().collect();
+        let mut explained = 0;
+        for line in settled.iter().rev().take(EXPLAINED_LINES).chain(&open) {
+            let currency = self.catalog.currency();
+            let explanation = charging::explain(line, currency, &|_| Some(&self.catalog));
+            let told = || explanation.text(currency, &|_| None, &|member| format!("{member:?}")).join("\n");
+            if !explanation.is_exact() {
+                return Err(format!("not explained: {line:?}\n{}", told()));
+            }
+            explained += u64::from(explanation.parts.iter().map(|part| part.lines.len()).sum::<usize>() > 1);
+            let more = HistoryLine { amount: line.amount.saturating_sub(Money::from_micros(1)), ..line.clone() };
+            if line.kind == HistoryKind::Usage
+                && charging::explain(&more, currency, &|_| Some(&self.catalog)).is_exact()
+            {
+                return Err(format!("a micro-unit more is believed: {line:?}\n{}", told()));
+            }
+        }
+        self.seen.explained += explained;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{
     accounts, boxed, bucket_ids, buckets, history_kinds, i64s, measures, moments, money, names, notices, sessions,
-    states, u32s,
+    states, u32s, u64s,
 };
 use crate::{charging::*, ids::VoucherKey, rating::Period};
 
@@ -102,9 +102,30 @@ fn transfers() -> BoxedStrategy<Transfer> {
         .boxed()
 }
 
+/// What charges go by.
+pub(super) fn facts() -> BoxedStrategy<Box<Facts>> {
+    let limit = (names(), members(), measures(), [i64s(), i64s(), i64s()], option::of(any::<u16>())).prop_map(
+        |(name, member, measure, [used, added, amount], part)| LimitFact {
+            name,
+            member,
+            measure,
+            used,
+            added,
+            amount,
+            part,
+        },
+    );
+    let left = (u64s(), money()).prop_map(|(rated, charged)| Left { rated, charged });
+    (option::of(u64s()), vec(limit, 0..3), any::<bool>(), members(), option::of(left))
+        .prop_map(|(counted, limits, emergency, member, left)| {
+            Box::new(Facts { counted, limits, emergency, member, left })
+        })
+        .boxed()
+}
+
 fn statements() -> BoxedStrategy<Statement> {
-    ([moments(), moments()], [money(), money(), money(), money(), money()])
-        .prop_map(|([starts, ends], [opening, usage, fees, credits, closing])| Statement {
+    ([moments(), moments()], [money(), money(), money(), money(), money(), money()])
+        .prop_map(|([starts, ends], [opening, usage, fees, credits, closing, floor])| Statement {
             starts,
             ends,
             opening,
@@ -112,6 +133,7 @@ fn statements() -> BoxedStrategy<Statement> {
             fees,
             credits,
             closing,
+            floor,
         })
         .boxed()
 }
@@ -156,12 +178,11 @@ pub(super) fn limits_and_lives() -> BoxedStrategy<NoticeKind> {
 }
 
 pub(super) fn changed() -> BoxedStrategy<Event> {
-    let entry = (history_kinds(), bucket_ids(), i64s(), names()).prop_map(|(kind, bucket, amount, name)| Entry {
-        kind,
-        bucket,
-        amount,
-        name,
-    });
+    let fees = select(vec![FeeKind::Untold, FeeKind::Setup, FeeKind::Period, FeeKind::Floor]);
+    let entry = (history_kinds(), bucket_ids(), i64s(), names(), fees)
+        .prop_map(|(kind, bucket, amount, name, fee)| Entry { kind, bucket, amount, name, fee });
+    let period = (names(), moments(), option::of(moments()), u64s(), u64s())
+        .prop_map(|(product, from, until, days, of)| Box::new(PeriodPart { product, from, until, days, of }));
     let asked = (boxed(), boxed(), money())
         .prop_map(|(request_id, what, balance)| Box::new(Asked { request_id, what, balance }));
     let account = (moments(), accounts(), option::of(asked), boxed());
@@ -171,7 +192,14 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
     let life = (option::of(lives()), option::of((option::of(cycles()), option::of(cycles()))));
     let held = (vec(subscriptions(), 0..3), vec(u32s(), 0..3), vec(some_members(), 0..3), vec(members(), 0..3));
     let sent = (vec(transfers(), 0..2), vec(boxed(), 0..2), option::of(statements()));
-    let others = (vec(sessions(), 0..3), vec(sessions(), 0..3), vec(notices(), 0..3), vec(bucket_ids(), 0..3));
+    let others = (
+        vec(sessions(), 0..3),
+        vec(sessions(), 0..3),
+        vec(notices(), 0..3),
+        vec(bucket_ids(), 0..3),
+        option::of(period),
+        u32s(),
+    );
     (account, money, terms, life, held, sent, others)
         .prop_map(|(account, money, terms, life, held, sent, others)| {
             let (at, account, asked, reason) = account;
@@ -180,7 +208,7 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
             let (life, cycles) = life;
             let (subscriptions, removed_subscriptions, members, removed_members) = held;
             let (sent, settled, statement) = sent;
-            let (closes, reauthorise, notices, spans_ended) = others;
+            let (closes, reauthorise, notices, spans_ended, period, catalog) = others;
             Event::AccountChanged(Box::new(AccountChanged {
                 at,
                 account,
@@ -208,6 +236,8 @@ pub(super) fn changed() -> BoxedStrategy<Event> {
                 reauthorise,
                 notices,
                 spans_ended,
+                period,
+                catalog,
             }))
         })
         .boxed()

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api, access,
     by::Caller,
-    convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, text},
+    convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, page_size, text},
     status::{answered, invalid, not_found, publish_refused},
     v1::{self, catalog_service_server::CatalogService, validate_catalog_response},
 };
@@ -155,11 +155,7 @@ impl Api {
     }
 
     async fn list_versions(&self, request: &v1::ListCatalogsRequest) -> Result<v1::ListCatalogsResponse, Status> {
-        let limit = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
-            0 => PAGE_SIZE,
-            size @ 1..=PAGE_SIZE_MAX => size,
-            _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-        };
+        let limit = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)?;
         let before = match request.page_token.as_str() {
             "" => u32::MAX,
             token => token.parse().map_err(|_| invalid("page_token", "is not one that was given out"))?,

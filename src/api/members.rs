@@ -7,7 +7,7 @@ use tonic::Status;
 use super::{
     Api,
     by::Caller,
-    convert::{REASON_CHARS_MAX, kind_of, money_in, money_of, name, text},
+    convert::{REASON_CHARS_MAX, kind_of, money_in, money_of, name, page_size, text},
     status::{invalid, refused},
     v1::{self, member_limit::Limit},
 };
@@ -77,11 +77,7 @@ impl Api {
 
     pub(super) async fn members(&self, request: &v1::ListMembersRequest) -> Result<v1::ListMembersResponse, Status> {
         let id = self.resolve("account", request.account.as_ref())?;
-        let size = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
-            0 => PAGE_SIZE,
-            size if size <= PAGE_SIZE_MAX => size,
-            _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-        };
+        let size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)?;
         let after = match request.page_token.as_str() {
             "" => MemberNo::SHARED,
             token => {

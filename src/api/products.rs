@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api,
     by::Caller,
-    convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, text},
+    convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, page_size, text},
     status::{answered, invalid, refused},
     v1::{self, product_service_server::ProductService},
 };
@@ -113,11 +113,7 @@ impl ProductService for Api {
 impl Api {
     fn page_of_products(&self, request: &v1::ListProductsRequest) -> Result<v1::ListProductsResponse, Status> {
         let catalog = self.store.catalog();
-        let size = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
-            0 => PAGE_SIZE_MAX,
-            size @ 1..=PAGE_SIZE_MAX => size,
-            _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-        };
+        let size = page_size(request.page_size, PAGE_SIZE_MAX, PAGE_SIZE_MAX)?;
         let products = catalog.products();
         // The name of the last product of the page before.
         let from = match request.page_token.as_str() {
@@ -153,7 +149,7 @@ impl Api {
     }
 }
 
-fn number(subscription: u32) -> Result<u32, Status> {
+pub(super) fn number(subscription: u32) -> Result<u32, Status> {
     if subscription == 0 {
         Err(invalid("subscription", "is required: its number in the account"))
     } else {
@@ -161,7 +157,7 @@ fn number(subscription: u32) -> Result<u32, Status> {
     }
 }
 
-fn when(start: Option<&v1::Start>) -> Result<When, Status> {
+pub(super) fn when(start: Option<&v1::Start>) -> Result<When, Status> {
     use v1::start::At;
     match start.and_then(|start| start.at.as_ref()) {
         None | Some(At::NextPeriod(false)) => Ok(When::Now),

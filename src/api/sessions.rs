@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api,
     by::Caller,
-    convert::{kind_of, millis, money_of},
+    convert::{kind_of, millis, money_of, page_size},
     status::{answered, invalid, not_found, refused},
     v1::{self, session_service_server::SessionService},
 };
@@ -83,11 +83,7 @@ impl Api {
     }
 
     async fn list(&self, request: &v1::ListSessionsRequest) -> Result<v1::ListSessionsResponse, Status> {
-        let limit = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
-            0 => PAGE_SIZE_DEFAULT,
-            size if size <= PAGE_SIZE_MAX => size,
-            _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-        };
+        let limit = page_size(request.page_size, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)?;
         let after = Place::read(&request.page_token)?;
         match &request.account {
             Some(_) => {

@@ -10,6 +10,7 @@ mod answer;
 mod apply;
 mod bonus;
 mod bucket;
+mod bulk;
 mod changed;
 mod command;
 mod contract;
@@ -49,6 +50,10 @@ pub use answer::{
     Advice, Answer, AnswerExtras, Answered, FinalUnits, Grant, PoolShare, Reply, ReplyExtras, TariffAdvice, Verdict,
 };
 pub use bucket::{Bucket, BucketKind, Draw};
+pub use bulk::{
+    BULK_CHANGES_MAX, BULK_REFUSALS_KEPT, BULKS_ENDED_KEPT, BULKS_OPEN_MAX, Bulk, BulkDecision, BulkItem, BulkStage,
+    BulkVerdict, Bulks, Change, Person, PlannedChange, RefusedChange,
+};
 pub use changed::{AccountChanged, Asked, Entry, Statement};
 pub use command::{
     AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,

@@ -166,13 +166,20 @@ fn row(line: &v1::AuditEntry) -> Vec<String> {
     vec![
         line.cursor.clone(),
         line.at.clone(),
-        format!("{} ({}) {}", line.name, line.role, line.address),
+        format!("{} ({}) {}{}", line.name, line.role, line.address, approved(line)),
         line.method.clone(),
         line.target.clone(),
         line.before.clone(),
         line.after.clone(),
         why,
     ]
+}
+
+/// Who else was needed, and of which bulk change it is.
+fn approved(line: &v1::AuditEntry) -> String {
+    let by = if line.approved_by.is_empty() { String::new() } else { format!(", approved by {}", line.approved_by) };
+    let bulk = if line.bulk.is_empty() { String::new() } else { format!(", bulk {}", line.bulk) };
+    by + &bulk
 }
 
 fn line_json(line: &v1::AuditEntry) -> Value {
@@ -192,5 +199,7 @@ fn line_json(line: &v1::AuditEntry) -> Value {
         "after": side(&line.after),
         "prev": line.prev,
         "hash": line.hash,
+        "approved_by": line.approved_by,
+        "bulk": line.bulk,
     })
 }

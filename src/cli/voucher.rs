@@ -125,16 +125,33 @@ async fn create(client: &Client, verb: Create, out: &mut Output<'_>) -> anyhow::
     let batch = Some(v1::VoucherBatch { name: name.clone(), value: Some(value), valid_until });
     let request = v1::CreateVoucherBatchRequest { batch, count, reason };
     let made = answer(client.vouchers().create_voucher_batch(request).await)?;
+    if made.blocked {
+        super::complain(format_args!("{}", waits(&name, made.bulk_id)));
+    }
     if let Some(file) = to {
         let lines: String = made.codes.iter().map(|code| format!("{code}\n")).collect();
         // They are nowhere else: if the file cannot be written, they are told after all.
         if std::fs::write(&file, lines).is_ok() {
-            let json = || json!({ "name": name, "count": made.codes.len(), "file": file.display().to_string() });
+            let json = || {
+                let file = file.display().to_string();
+                json!({ "name": name, "count": made.codes.len(), "file": file, "blocked": made.blocked, "bulk_id": made.bulk_id })
+            };
             return Ok(out.object(json, || format!("{} codes in {}", made.codes.len(), file.display()))?);
         }
         super::complain(format_args!("{} cannot be written: the codes follow", file.display()));
     }
-    Ok(out.object(|| json!({ "name": name, "codes": made.codes }), || made.codes.join("\n"))?)
+    let json = || json!({ "name": name, "codes": made.codes, "blocked": made.blocked, "bulk_id": made.bulk_id });
+    Ok(out.object(json, || made.codes.join("\n"))?)
+}
+
+/// What has to be done before the vouchers of a batch can be redeemed.
+fn waits(name: &str, bulk: u64) -> String {
+    match bulk {
+        0 => format!(
+            "{name} is blocked, and too many bulk changes wait: submit one with `,unblock-vouchers,{name}` later"
+        ),
+        _ => format!("{name} is blocked until somebody else approves it: tollgate bulk approve {bulk} --reason WHY"),
+    }
 }
 
 async fn redeem(client: &Client, verb: Redeem, out: &mut Output<'_>) -> anyhow::Result<()> {

@@ -6,8 +6,14 @@ use std::{
 };
 
 use super::{
-    IdentityIndex, Observer, Outbox, Place, Settings, Store, audited::Refusals, catalogs::Found, clients::ClientIndex,
-    index::SessionIndex, partition::Partition, trails::Trails,
+    IdentityIndex, Observer, Outbox, Place, Settings, Store,
+    audited::Refusals,
+    bulk::{Desk, Table},
+    catalogs::Found,
+    clients::ClientIndex,
+    index::SessionIndex,
+    partition::Partition,
+    trails::Trails,
 };
 use crate::{
     charging::{State, Violation},
@@ -16,7 +22,7 @@ use crate::{
         Commit, Committer, Disk, Journal, JournalError, LocalJournal, Meta, Options, Origin, Position, TornTail,
         checkpoint,
         record::{self, Entry},
-        snapshot::{AuditHead, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
+        snapshot::{AuditHead, BulksLoader, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
     },
     rating::{Catalog, Problem},
     time::Clock,
@@ -130,8 +136,8 @@ impl<D: Disk> Store<D> {
         let torn_tail = journal.torn_tail().cloned();
         let (epoch, last) = journal.takeover()?;
         let outbox = Outbox::new(settings.outbox_keep);
-        let mut found = Found::default();
-        let loaded = load_checkpoint(&disk, &settings, &outbox, &mut found)?;
+        let (mut found, mut bulks) = (Found::default(), Table::default());
+        let loaded = load_checkpoint(&disk, &settings, &outbox, &mut found, &mut bulks)?;
         let (mut partitions, from) = (loaded.partitions, loaded.position);
         if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
             return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
@@ -151,8 +157,11 @@ impl<D: Disk> Store<D> {
         journal.read_from(from.unwrap_or(Position::ZERO), &mut |position, bytes| {
             let decoded = record::decode_audited(bytes);
             let (entry, audit) = decoded.map_err(|error| JournalError::rejected(position, error))?;
-            replay(&mut partitions, &outbox, &trails, &mut found, position, entry)?;
+            replay(&mut partitions, &outbox, &trails, &mut found, &mut bulks, position, entry)?;
             if let Some(audit) = audit {
+                if let Some(item) = &audit.bulk {
+                    bulks.executed(position, item, &audit.refusal, audit.at);
+                }
                 trails.push_audit(position, audit);
             }
             replayed += 1;
@@ -180,6 +189,7 @@ impl<D: Disk> Store<D> {
             shelf,
             trails,
             refusals: Refusals::default(),
+            desk: Desk::new(bulks),
             clock,
             observer,
             appender: committer.appender(),
@@ -221,6 +231,7 @@ fn load_checkpoint<D: Disk>(
     settings: &Settings,
     outbox: &Outbox,
     found: &mut Found,
+    bulks: &mut Table,
 ) -> Result<Loaded, RecoveryError> {
     let Some(mut reader) = checkpoint::latest(disk)? else {
         let empty = || Partition::new(State::new(settings.retention), Position::ZERO);
@@ -266,6 +277,20 @@ fn load_checkpoint<D: Disk>(
         loader.load_chunk(&chunk).map_err(snapshot)?;
     }
     found.restore(loader.finish().map_err(snapshot)?);
+    // Those from before bulk changes end here.
+    let mut loader = BulksLoader::default();
+    let mut is_there = false;
+    while !loader.is_complete() {
+        if !reader.next_chunk(&mut chunk)? {
+            if is_there {
+                return Err(RecoveryError::Incomplete(position.0));
+            }
+            return Ok(loaded);
+        }
+        is_there = true;
+        loader.load_chunk(&chunk).map_err(snapshot)?;
+    }
+    bulks.restore(loader.finish().map_err(snapshot)?);
     Ok(loaded)
 }
 
@@ -274,6 +299,7 @@ fn replay<D: Disk>(
     outbox: &Outbox,
     trails: &Trails<D>,
     found: &mut Found,
+    bulks: &mut Table,
     position: Position,
     entry: Entry,
 ) -> Result<(), JournalError> {
@@ -295,7 +321,10 @@ fn replay<D: Disk>(
         Entry::Forgotten { consumer, .. } => outbox.forget(position, &consumer),
         Entry::Published(publication) => found.published(position, publication),
         Entry::Withdrawn { number, at } => found.withdrawn(position, number, at),
-        Entry::CallRefused { .. } => {}
+        Entry::BulkSubmitted(bulk) => bulks.submitted(position, *bulk),
+        Entry::BulkDecided { bulk, decision } => bulks.decided(position, bulk, &decision),
+        // What comes with it says what it means.
+        Entry::BulkItemEnded { .. } | Entry::CallRefused { .. } => {}
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ impl<D: Disk> Store<D> {
     /// There is a batch of this name already; nothing has changed.
     pub(super) fn create_vouchers_by(
         &self,
-        batch: &VoucherBatch,
+        (batch, blocked): (&VoucherBatch, bool),
         codes: &[VoucherCode],
         mut execute: impl FnMut(&mut Partition, PartitionId, &Command<'_>) -> (Decided, Position),
     ) -> Pending<Result<(), Refusal>> {
@@ -59,7 +59,7 @@ impl<D: Disk> Store<D> {
             parts[usize::from(self.partition_of_voucher(key).0)].push((no, key));
         }
         for (partition, part) in self.partition_ids().zip(parts) {
-            let command = Command::Voucher(VoucherCommand::Create(batch, part));
+            let command = Command::Voucher(VoucherCommand::Create(batch, blocked, part));
             let (decided, _) = execute(&mut self.lock(partition), partition, &command);
             // The first partition knows all batches; another can only know one whose creation was cut off.
             if let Outcome::Refused(refusal) = decided.outcome {

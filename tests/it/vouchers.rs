@@ -76,8 +76,8 @@ fn a_voucher_is_redeemed_once() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
     let (_, store) = new_store(&clock);
     let made = codes(1, 20);
-    durable(&store, store.by(BY).create_vouchers(&batch("a"), &made)).unwrap();
-    let twice = durable(&store, store.by(BY).create_vouchers(&batch("a"), &made)).unwrap_err();
+    durable(&store, store.by(BY).create_vouchers(&batch("a"), false, &made)).unwrap();
+    let twice = durable(&store, store.by(BY).create_vouchers(&batch("a"), false, &made)).unwrap_err();
     assert_eq!(twice.to_string(), "there is a batch `a` already");
 
     let first = redeem(&store, made[0], 1, "r1").unwrap();
@@ -126,7 +126,7 @@ fn no_crash_redeems_twice_or_loses_a_voucher() {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
         let (mut disk, mut store) = new_store(&clock);
         let made = codes(1, 30);
-        durable(&store, store.by(BY).create_vouchers(&batch("a"), &made)).unwrap();
+        durable(&store, store.by(BY).create_vouchers(&batch("a"), false, &made)).unwrap();
         let mut promised = BTreeMap::new();
         for round in 0..8u64 {
             for number in 0..dice.below(6) + 1 {

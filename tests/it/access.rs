@@ -66,20 +66,20 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 /// An authority, and the files of a test.
-struct Desk {
+pub(crate) struct Desk {
     authority: Authority,
     files: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Self { authority: Authority::new(), files: tempfile::tempdir().unwrap() };
         desk.write("ca.pem", &desk.authority.pem());
         desk.papers("server", &desk.authority.certify(&["localhost", "127.0.0.1"]));
         desk
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }
 
@@ -96,13 +96,13 @@ impl Desk {
     }
 
     /// The token of a caller of this name.
-    fn token(&self, name: &str) -> String {
+    pub(crate) fn token(&self, name: &str) -> String {
         let token = format!("{name}-{}", "0123456789abcdef".repeat(2));
         self.write(&format!("{name}.token"), &format!("{token}\n"));
         token
     }
 
-    fn with_token(&self, name: &str, role: Role) -> GrpcCaller {
+    pub(crate) fn with_token(&self, name: &str, role: Role) -> GrpcCaller {
         self.token(name);
         GrpcCaller { token_file: Some(self.path(&format!("{name}.token"))), ..caller(name, role) }
     }
@@ -142,7 +142,7 @@ impl Desk {
     }
 }
 
-fn caller(name: &str, role: Role) -> GrpcCaller {
+pub(crate) fn caller(name: &str, role: Role) -> GrpcCaller {
     GrpcCaller {
         name: name.to_owned(),
         role: Some(role),
@@ -162,7 +162,7 @@ fn bearer(token: Option<&str>) -> Bearer {
     Bearer::new(secret.as_ref()).unwrap()
 }
 
-async fn in_clear(address: SocketAddr, token: Option<&str>) -> Channel {
+pub(crate) async fn in_clear(address: SocketAddr, token: Option<&str>) -> Channel {
     let channel = endpoint(&format!("http://{address}"), None).unwrap().connect().await.unwrap();
     Channel::new(channel, bearer(token))
 }
@@ -437,12 +437,12 @@ async fn a_node_does_not_start_in_the_open() {
 }
 
 /// `tollgate` with these words and variables.
-fn tollgate(words: &[&str], variables: &[(&str, &str)]) -> Output {
+pub(crate) fn tollgate(words: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.args(words).envs(variables.iter().copied()).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 

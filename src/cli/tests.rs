@@ -352,3 +352,47 @@ async fn a_shared_account_has_members() {
     );
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_file_of_changes_is_submitted_and_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "10.00").await;
+    let file = directory.path().join("changes");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let submit = format!("bulk submit {} --reason wrong_bill --request-id b1", file.display());
+
+    write("account:1,adjust,5\naccount:1,state,off\n");
+    let wrong = tollgate(&node, &submit).await.unwrap_err();
+    let path = file.display();
+    let expected = format!(
+        "{path}:1: `5` has no currency: write `5 CNY`, or --currency CNY for all\n\
+         {path}:2: `off` is no state: write active, suspended or terminated"
+    );
+    assert_eq!(wrong, expected);
+    write("# who has left\naccount:1,adjust,5 CNY\naccount:2,adjust,5 CNY\n");
+    let gone = tollgate(&node, &submit).await.unwrap_err();
+    assert_eq!(gone, format!("{path}:3: NOT_FOUND: account: 2 does not exist"));
+
+    write(
+        "{\"account\": \"account:1\", \"change\": \"adjust\", \"value\": \"-2.50 CNY\"}\naccount:1,buy,family-10gb\n",
+    );
+    let submitted = json_of(&node, &submit).await;
+    let told = (&submitted["bulk_id"], &submitted["stage"], &submitted["money"]["amount"], &submitted["duplicate"]);
+    assert_eq!(told, (&json!(1), &json!("running"), &json!("2.50"), &json!(false)));
+    let items = tollgate(&node, "bulk items 1").await.unwrap();
+    assert!(items.contains("1       1        waiting  adjust -2.50\n"), "{items}");
+    assert_eq!(node.store.run_bulks(10), 2);
+    let got = tollgate(&node, "bulk get 1").await.unwrap();
+    assert_eq!(got, "bulk 1, 2 changes, 2.50 CNY, done: 2 executed, 1 of them refused\n");
+    let refused: Value = serde_json::from_str(&tollgate(&node, "bulk items 1 --json").await.unwrap()).unwrap();
+    assert_eq!((&refused["number"], &refused["state"]), (&json!(2), &json!("refused")));
+    assert_eq!(json_of(&node, &submit).await["duplicate"], json!(true));
+    assert_eq!(json_of(&node, "bulk list --stage done").await["submitted_by"], json!("local"));
+    assert_eq!(tollgate(&node, "bulk list --stage pending --json").await.unwrap(), "");
+    let unknown = tollgate(&node, "bulk reject 9 --reason none").await.unwrap_err();
+    assert_eq!(unknown, "NOT_FOUND: bulk_id: there is no bulk change 9, or it is no longer kept");
+    let alone = tollgate(&node, "bulk approve 1 --reason me").await.unwrap_err();
+    assert_eq!(alone, "FAILED_PRECONDITION: without callers nobody is told apart: name them in `caller` of [grpc]");
+    node.stop().await;
+}

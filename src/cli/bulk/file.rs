@@ -77,7 +77,12 @@ pub(super) fn located(file: &str, lines: &[usize], status: &Status) -> Option<an
 
 fn read_line(text: &str) -> anyhow::Result<Line> {
     if text.starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| anyhow!("column {}: {error}", error.column()));
+        return serde_json::from_str(text).map_err(|error| {
+            // It says where, of one line, in words of its own.
+            let (told, column) = (error.to_string(), error.column());
+            let why = told.split_once(" at line ").map_or(told.as_str(), |(why, _)| why);
+            anyhow!("column {column}: {why}")
+        });
     }
     let mut cells = csv_cells(text).ok_or_else(|| anyhow!("quotes are not in pairs"))?.into_iter();
     if !(3..=4).contains(&cells.len()) {
@@ -224,9 +229,10 @@ mod tests {
             f:13: unblock-vouchers is about no account: leave it empty\n\
             f:14: quotes are not in pairs\n";
         let told = problems(text);
-        assert!(told.starts_with(expected), "{told}");
-        assert!(told.contains("\nf:15: column 24: unknown field `valu`"), "{told}");
-        assert!(told.contains("\nf:16: column 1: EOF"), "{told}");
+        let rest = "\
+            f:15: column 25: unknown field `valu`, expected one of `account`, `change`, `value`, `start`\n\
+            f:16: column 1: EOF while parsing an object";
+        assert_eq!(told.strip_prefix(expected), Some(rest), "{told}");
         assert_eq!(problems("# nothing\n"), "f: there are no changes");
         let many = "a,b,c\n".repeat(23);
         assert!(problems(&many).ends_with("\nf: 3 further lines are wrong"), "{}", problems(&many));

@@ -47,8 +47,11 @@ impl BalanceService for Api {
         answered("GrantAllowance", async {
             let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
-            let catalog = self.store.catalog();
-            let allowance = Self::allowance(&catalog, "allowance", &request.allowance)?;
+            let (allowance, catalog) = (&*request.allowance, self.store.catalog());
+            // A repetition is answered as the first one, whatever the catalog has by now.
+            if !self.store.remembers_request(account, &request.request_id) {
+                Self::allowance(&catalog, "allowance", allowance)?;
+            }
             let kind = match request.member.as_str() {
                 "" => CreditKind::Allowance(allowance),
                 subscriber => CreditKind::MemberAllowance { subscriber: name("member", subscriber)?, allowance },

@@ -35,7 +35,9 @@ pub(super) fn too_old(error: CursorTooOld) -> Status {
 /// The core's refusal.
 pub(super) fn refused(refusal: &Refusal) -> Status {
     let code = match refusal {
-        Refusal::UnknownAccount(_) | Refusal::UnknownSession | Refusal::NoSuchVoucher => Code::NotFound,
+        Refusal::UnknownAccount(_) | Refusal::UnknownSession | Refusal::NoSuchVoucher | Refusal::NotThere(_) => {
+            Code::NotFound
+        }
         Refusal::AccountExists(_) | Refusal::IdentityTaken(_) | Refusal::SubscriberExists(_) => Code::AlreadyExists,
         Refusal::Terminated(_)
         | Refusal::RequestIdReused(_)
@@ -43,7 +45,7 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         | Refusal::TooManyBuckets(_)
         | Refusal::NotPossible(_)
         | Refusal::NotByOperator => Code::FailedPrecondition,
-        Refusal::BadAmount(_) => Code::InvalidArgument,
+        Refusal::BadAmount(_) | Refusal::Invalid(_) => Code::InvalidArgument,
         Refusal::OutOfRange => Code::OutOfRange,
     };
     Status::new(code, refusal.to_string())

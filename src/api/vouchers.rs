@@ -110,7 +110,7 @@ impl VoucherService for Api {
                 may.map_err(|refusal| noted(&by, &format!("voucher batch {batch}"), refusal))?;
             }
             let blocked = self.by(&caller, "BlockVoucherBatch", reason).block_vouchers(batch, request.blocked);
-            self.durable(blocked).await?.map_err(|refusal| Status::not_found(refusal.to_string()))?;
+            self.durable(blocked).await?.map_err(|refusal| refused(&refusal))?;
             Ok(v1::BlockVoucherBatchResponse {})
         })
         .await

@@ -111,7 +111,7 @@ pub(super) fn decide(state: &State, command: &VoucherCommand<'_>, now: Timestamp
         VoucherCommand::Delivered(key) => finish(state, *key, now, VoucherMark::Redeemed),
         VoucherCommand::GiveBack(key) => finish(state, *key, now, |_| VoucherMark::Open),
         VoucherCommand::Block(name, blocked) => match state.vouchers.batches.get(*name) {
-            None => Decided::refused(Refusal::NotPossible(format!("there is no batch `{name}`"))),
+            None => Decided::refused(Refusal::NotThere(format!("there is no batch `{name}`"))),
             Some(known) if known.blocked == *blocked => Decided::done(None),
             Some(known) => Decided::done(Some(Event::VouchersBlocked {
                 batch: Arc::clone(&known.batch.name),

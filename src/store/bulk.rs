@@ -13,7 +13,7 @@ use super::{
 use crate::{
     charging::{
         BULKS_OPEN_MAX, Bulk, BulkDecision, BulkItem, BulkStage, BulkVerdict, Bulks, Change, Command, CreditCommand,
-        CreditKind, Manage, ManageCommand, MemberNo, Person, PlannedChange, Refusal,
+        CreditKind, Manage, ManageCommand, MemberNo, Person, PlannedChange,
     },
     ids::PartitionId,
     journal::{Disk, Pending, Position, record, snapshot::BulksSnapshot},
@@ -356,19 +356,13 @@ impl<D: Disk> Audited<'_, D> {
         let account = planned.account;
         let request_id = self.tick.map_or_else(String::new, |tick| item_request_id(tick.bulk, tick.item));
         let (request_id, reason) = (request_id.as_str(), self.by.reason);
-        let catalog = self.store.catalog();
+        let currency = Some(self.store.catalog().currency());
         let credit = |kind, currency| Command::Credit(CreditCommand { account, kind, currency, request_id });
         let manage = |what| Command::Manage(ManageCommand { account, request_id, reason, what });
         let command = match &planned.change {
-            Change::Adjust(amount) => credit(CreditKind::Adjustment(*amount, reason), Some(catalog.currency())),
-            Change::TopUp(amount) => credit(CreditKind::TopUp(*amount), Some(catalog.currency())),
-            Change::GrantAllowance(name) => match catalog.allowance(name) {
-                Some(allowance) => credit(CreditKind::Allowance(allowance), None),
-                None => {
-                    let refusal = Refusal::NotPossible(format!("the catalog has no allowance `{name}` any more"));
-                    return self.tell_item_ended(&format!("account {account}"), &refusal.to_string());
-                }
-            },
+            Change::Adjust(amount) => credit(CreditKind::Adjustment(*amount, reason), currency),
+            Change::TopUp(amount) => credit(CreditKind::TopUp(*amount), currency),
+            Change::GrantAllowance(name) => credit(CreditKind::Allowance(name), None),
             Change::SetPlan(plan) => manage(Manage::SetPlan(Some(&**plan).filter(|plan| !plan.is_empty()))),
             Change::Buy(product, start) => manage(Manage::Buy { product, member: MemberNo::SHARED, start: *start }),
             Change::Cancel(subscription, when) => {

@@ -121,25 +121,21 @@ impl<D: Disk> Store<D> {
             VoucherMark::OnTheWay(by) | VoucherMark::Redeemed(by) => by.clone(),
         };
         let receipt = voucher_receipt_id(&voucher);
-        let catalog = self.catalog();
         let kind = match &value {
-            VoucherValue::Money(amount) => Ok(CreditKind::Voucher { amount: *amount, batch: &voucher.batch }),
-            VoucherValue::Allowance(name) => {
-                let gone = || Refusal::NotPossible(format!("the catalog has no allowance `{name}` any more"));
-                catalog.allowance(name).map(CreditKind::Allowance).ok_or_else(gone)
-            }
+            VoucherValue::Money(amount) => CreditKind::Voucher { amount: *amount, batch: &voucher.batch },
+            VoucherValue::Allowance(name) => CreditKind::Allowance(name),
         };
         // In the journal it stands behind the taking, so it can never survive a crash that the taking does not.
-        let credited = kind.and_then(|kind| {
-            let credit = CreditCommand { account: by.account, kind, currency: None, request_id: &receipt };
-            let (decided, _) = execute(by.account, &Command::Credit(credit));
-            match decided.outcome {
-                Outcome::Credited { balance, bucket } => Ok((balance, bucket, decided.repeated)),
-                Outcome::Refused(refusal) => Err(refusal),
-                // The core answers a credit with a balance or a refusal.
-                Outcome::Answer(_) | Outcome::Done => Err(Refusal::UnknownAccount(by.account)),
-            }
-        });
+        let credit = CreditCommand { account: by.account, kind, currency: None, request_id: &receipt };
+        let (decided, _) = execute(by.account, &Command::Credit(credit));
+        let credited = match decided.outcome {
+            Outcome::Credited { balance, bucket } => Ok((balance, bucket, decided.repeated)),
+            // Not the code, which is right.
+            Outcome::Refused(Refusal::NotThere(why)) => Err(Refusal::NotPossible(why)),
+            Outcome::Refused(refusal) => Err(refusal),
+            // The core answers a credit with a balance or a refusal.
+            Outcome::Answer(_) | Outcome::Done => Err(Refusal::UnknownAccount(by.account)),
+        };
         let done = if credited.is_ok() { VoucherCommand::Delivered(key) } else { VoucherCommand::GiveBack(key) };
         self.execute(&mut self.lock(partition), partition, &Command::Voucher(done));
         credited.map(|(balance, bucket, repeated)| Redeemed { value, balance, bucket, repeated })
@@ -168,7 +164,7 @@ impl<D: Disk> Store<D> {
         blocked: bool,
         mut execute: impl FnMut(&mut Partition, PartitionId, &Command<'_>) -> (Decided, Position),
     ) -> Pending<Result<(), Refusal>> {
-        let mut known = Err(Refusal::NotPossible(format!("there is no batch `{batch}`")));
+        let mut known = Err(Refusal::NotThere(format!("there is no batch `{batch}`")));
         for partition in self.partition_ids() {
             let command = Command::Voucher(VoucherCommand::Block(batch, blocked));
             let (decided, _) = execute(&mut self.lock(partition), partition, &command);

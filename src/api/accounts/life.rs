@@ -25,7 +25,7 @@ const CREATION_PLAN: &str = "\u{1}creation plan";
 impl Api {
     pub(super) async fn give_plan(&self, caller: &Caller, request: &v1::SetPlanRequest) -> Result<v1::Account, Status> {
         let account = self.resolve("account", request.account.as_ref())?;
-        self.check_plan(&request.plan)?;
+        self.check_plan(account, &request.request_id, &request.plan)?;
         let plan = Some(&*request.plan).filter(|plan| !plan.is_empty());
         self.manage(
             (caller, "SetPlan"),
@@ -94,7 +94,7 @@ impl Api {
         if request.cycle_day > 28 {
             return Err(invalid("cycle_day", "must be a day from 1 to 28, or 0"));
         }
-        self.check_plan(&request.plan)
+        self.check_plan(AccountId(request.account_id), CREATION_PLAN, &request.plan)
     }
 
     /// Gives a new account its plan and its cycle day. A creation that was interrupted before that, and is repeated, does it
@@ -129,8 +129,12 @@ impl Api {
         Ok(())
     }
 
-    fn check_plan(&self, plan: &str) -> Result<(), Status> {
-        if plan.is_empty() || self.store.catalog().plan(plan).is_some() {
+    fn check_plan(&self, account: AccountId, request_id: &str, plan: &str) -> Result<(), Status> {
+        // A repetition is answered as the first one, whatever the catalog has by now.
+        if plan.is_empty()
+            || self.store.remembers_request(account, request_id)
+            || self.store.catalog().plan(plan).is_some()
+        {
             return Ok(());
         }
         let shown: String = plan.chars().take(40).collect();

@@ -70,19 +70,21 @@ impl VoucherService for Api {
             let code = code(&request.code)?;
             let currency = self.read_account(account).await?.currency;
             let guessers = [Guesser::Account(account.0), Guesser::Caller(caller.name().to_owned())];
-            let now = Instant::now();
-            if let Some(wait) = guessers.iter().filter_map(|who| self.guesses.blocked(who, now)).max() {
-                let secs = wait.as_secs() + 1;
-                let message = format!("too many codes that do not exist: try again in {secs} seconds");
-                return Err(Status::resource_exhausted(message));
-            }
             self.check_journal()?;
+            self.guesses.take(&guessers, Instant::now()).map_err(|wait| {
+                let secs = wait.as_secs() + 1;
+                Status::resource_exhausted(format!("too many codes that do not exist: try again in {secs} seconds"))
+            })?;
             let redeemed = self.by(&caller, "RedeemVoucher", "").redeem_voucher(code, account, request_id);
-            let redeemed = self.durable(redeemed).await?.map_err(|refusal| {
-                if refusal == Refusal::NoSuchVoucher {
-                    guessers.into_iter().for_each(|who| self.guesses.wrong(who, now));
+            let redeemed = redeemed.map(|redeemed| {
+                if redeemed != Err(Refusal::NoSuchVoucher) {
+                    self.guesses.give_back(&guessers);
                 }
-                refused(&refusal)
+                redeemed
+            });
+            let redeemed = self.durable(redeemed).await?.map_err(|refusal| match refusal {
+                Refusal::RequestIdReused(_) => Status::already_exists(refusal.to_string()),
+                _ => refused(&refusal),
             })?;
             let value = Some(value_of(&redeemed.value, currency));
             Ok(v1::RedeemVoucherResponse {

@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 use super::{Store, partition::Partition};
 use crate::{
     charging::{
-        Command, CreditCommand, CreditKind, Decided, Outcome, Refusal, VoucherBatch, VoucherCommand, VoucherMark,
-        VoucherValue, voucher_receipt_id,
+        Command, CreditCommand, CreditKind, Decided, Manage, ManageCommand, Outcome, Refusal, VoucherBatch,
+        VoucherCommand, VoucherMark, VoucherValue, decide_by, voucher_receipt_id,
     },
     ids::{AccountId, BucketId, PartitionId, VoucherCode, VoucherKey},
     journal::{Disk, Pending, Position},
@@ -72,8 +72,8 @@ impl<D: Disk> Store<D> {
     /// Redeems a voucher for an account.
     ///
     /// # Errors
-    /// No voucher has this code, it has been redeemed, has expired, is blocked, or the account does not take it. Nothing has
-    /// changed then.
+    /// No voucher has this code, it has been redeemed, has expired, is blocked, the account does not take it, or the request id
+    /// was used for something else. No money has moved then.
     pub(super) fn redeem_voucher_by(
         &self,
         code: VoucherCode,
@@ -84,6 +84,15 @@ impl<D: Disk> Store<D> {
         let key = code.key(self.origin.secret);
         let partition = self.partition_of_voucher(key);
         let command = Command::Voucher(VoucherCommand::Take(key, account, request_id));
+        // Asked first: the request id stays free for a code that can be redeemed.
+        let would = decide_by(&self.lock(partition).state, &self.catalogs_now(), &command, self.clock.now());
+        if let Outcome::Refused(refusal) = would.outcome {
+            return self.pending(Err(refusal));
+        }
+        let claim = ManageCommand { account, request_id, reason: "voucher", what: Manage::Redeem(key) };
+        if let Outcome::Refused(refusal) = self.execute_for(account, &Command::Manage(claim)).0.outcome {
+            return self.pending(Err(refusal));
+        }
         let (decided, _) = self.execute(&mut self.lock(partition), partition, &command);
         if let Outcome::Refused(refusal) = decided.outcome {
             return self.pending(Err(refusal));

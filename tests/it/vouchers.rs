@@ -89,6 +89,21 @@ fn a_voucher_is_redeemed_once() {
     assert_eq!(redeem(&store, made[0], 2, "r1").unwrap_err().to_string(), other);
     assert_eq!(redeem(&store, VoucherCode::new(4), 1, "r3"), Err(Refusal::NoSuchVoucher));
 
+    // A request id stands for one code: also for one that is open.
+    let reused = Err(Refusal::RequestIdReused("r1".into()));
+    assert_eq!(redeem(&store, made[7], 1, "r1"), reused);
+    assert_eq!(redeem(&store, made[7], 2, "r1").unwrap().balance.micros(), WORTH);
+    let credit = |request_id| CreditCommand {
+        account: AccountId(1),
+        kind: CreditKind::TopUp(Money::from_micros(1)),
+        currency: None,
+        request_id,
+    };
+    assert_eq!(durable(&store, store.credit(credit("r1"))).map(drop), reused.map(drop));
+    // One that is wrong is not remembered: the right code may follow.
+    assert_eq!(redeem(&store, VoucherCode::new(4), 2, "r9"), Err(Refusal::NoSuchVoucher));
+    assert_eq!(redeem(&store, made[8], 2, "r9").unwrap().balance.micros(), 2 * WORTH);
+
     durable(&store, store.by(BY).block_vouchers("a", true)).unwrap();
     assert_eq!(redeem(&store, made[1], 1, "r4").unwrap_err().to_string(), "the voucher is blocked");
     durable(&store, store.by(BY).block_vouchers("a", false)).unwrap();
@@ -101,7 +116,7 @@ fn a_voucher_is_redeemed_once() {
     assert_eq!(redeem(&store, made[2], 3, "r5"), Err(Refusal::Terminated(AccountId(3))));
     assert_eq!(redeem(&store, made[2], 4, "r5").unwrap().balance.micros(), WORTH);
     let statuses = store.voucher_batches();
-    assert_eq!((statuses.len(), statuses[0].count, statuses[0].open), (1, 20, 17));
+    assert_eq!((statuses.len(), statuses[0].count, statuses[0].open), (1, 20, 15));
 
     // When the account has forgotten the credit, nobody gets it again.
     let (before, retention) = (balance(&store, 1), Retention::default().request_id_secs);

@@ -46,6 +46,9 @@ pub struct Reauthorise {
     /// Only this rating group, where the network element understands that
     #[arg(long, value_name = "N")]
     rating_group: Option<u32>,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 /// Which session.
@@ -56,6 +59,9 @@ pub struct Terminate {
     /// CC-Sub-Session-Id, where there is one
     #[arg(long, default_value_t = 0, value_name = "N")]
     sub_session: u64,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 pub(super) async fn run(client: &Client, verb: SessionVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
@@ -65,15 +71,20 @@ pub(super) async fn run(client: &Client, verb: SessionVerb, out: &mut Output<'_>
             let head = ["SESSION", "ACCOUNT", "CONTEXT", "OPENED", "LAST REQUEST", "CHARGED AND USED", "STATE"];
             Ok(out.list(&sessions, json::session, &head, row)?)
         }
-        SessionVerb::Reauthorise(Reauthorise { session_id, sub_session, rating_group }) => {
-            let request =
-                v1::ReAuthoriseRequest { session_id: session_id.clone(), sub_session_id: sub_session, rating_group };
+        SessionVerb::Reauthorise(Reauthorise { session_id, sub_session, rating_group, reason }) => {
+            let request = v1::ReAuthoriseRequest {
+                session_id: session_id.clone(),
+                sub_session_id: sub_session,
+                rating_group,
+                reason,
+            };
             answer(client.sessions().re_authorise(request).await)?;
             let text = || format!("{session_id} will be re-authorised");
             Ok(out.object(|| json!({ "session_id": session_id, "reauthorisation_pending": true }), text)?)
         }
-        SessionVerb::Terminate(Terminate { session_id, sub_session }) => {
-            let request = v1::TerminateSessionRequest { session_id: session_id.clone(), sub_session_id: sub_session };
+        SessionVerb::Terminate(Terminate { session_id, sub_session, reason }) => {
+            let request =
+                v1::TerminateSessionRequest { session_id: session_id.clone(), sub_session_id: sub_session, reason };
             answer(client.sessions().terminate_session(request).await)?;
             let text = || format!("{session_id} will be ended by the network element");
             Ok(out.object(|| json!({ "session_id": session_id, "abort_pending": true }), text)?)

@@ -401,3 +401,29 @@ async fn a_file_of_changes_is_submitted_and_followed() {
     assert_eq!(alone, "FAILED_PRECONDITION: without callers nobody is told apart: name them in `caller` of [grpc]");
     node.stop().await;
 }
+
+#[tokio::test]
+async fn codes_of_vouchers_go_to_a_file_that_was_not_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    let file = directory.path().join("codes.txt");
+    let create = |name: &str, amount: &str| {
+        let file = file.display();
+        format!("voucher create {name} 3 --money {amount} --currency CNY --days 9 --reason shop --to {file}")
+    };
+    // What is refused leaves none behind.
+    let wrong = tollgate(&node, &create("a", "0")).await.unwrap_err();
+    assert_eq!(wrong, "INVALID_ARGUMENT: batch.money.amount: must be above zero");
+    assert!(!file.exists());
+    assert_eq!(tollgate(&node, &create("a", "5")).await.unwrap(), format!("3 codes in {}\n", file.display()));
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(written.lines().count(), 3);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = tollgate(&node, &create("b", "5")).await.unwrap_err();
+    assert_eq!(again, format!("{} is there already", file.display()));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    // Nor was a batch made whose codes would be nowhere.
+    assert_eq!(json_of(&node, "voucher list").await["name"], json!("a"));
+    node.stop().await;
+}

@@ -8,11 +8,11 @@ use super::{
     Api,
     by::Caller,
     convert::{REASON_CHARS_MAX, kind_of, money_in, money_of, name, page_size, text},
-    status::{invalid, refused},
+    status::invalid,
     v1::{self, member_limit::Limit},
 };
 use crate::{
-    charging::{Account, BucketKind, Command, Manage, ManageCommand, Measure, Member, MemberLimit, MemberNo, PayOrder},
+    charging::{Account, BucketKind, Manage, ManageCommand, Measure, Member, MemberLimit, MemberNo, PayOrder},
     ids::AccountId,
     rating::Period,
     time::Timestamp,
@@ -42,7 +42,8 @@ impl Api {
         let currency = self.read_account(id).await?.currency;
         let limits = (0..).zip(&request.limits).map(|(place, one)| limit(&format!("limits[{place}]"), one, currency));
         let what = Manage::SetMember { subscriber, order, limits: limits.collect::<Result<_, _>>()? };
-        let duplicate = self.manage_member(caller, "SetMember", id, &request.request_id, &request.reason, what).await?;
+        let command = ordered(id, &request.request_id, &request.reason, what)?;
+        let duplicate = self.manage(caller, "SetMember", command).await?;
         let account = self.read_account(id).await?;
         // A repetition may come when the member has gone again.
         let member = self.members_of(&account).await?.into_iter().find(|member| member.subscriber_id == subscriber);
@@ -57,8 +58,8 @@ impl Api {
         let id = by_id(request.account.as_ref())?;
         let subscriber = name("subscriber_id", &request.subscriber_id)?;
         let what = Manage::RemoveMember { subscriber };
-        let duplicate =
-            self.manage_member(caller, "RemoveMember", id, &request.request_id, &request.reason, what).await?;
+        let command = ordered(id, &request.request_id, &request.reason, what)?;
+        let duplicate = self.manage(caller, "RemoveMember", command).await?;
         Ok(v1::RemoveMemberResponse { duplicate })
     }
 
@@ -70,8 +71,8 @@ impl Api {
         let id = by_id(request.account.as_ref())?;
         let subscriber = name("subscriber_id", &request.subscriber_id)?;
         let what = Manage::RemoveSubscriber { subscriber };
-        let duplicate =
-            self.manage_member(caller, "RemoveSubscriber", id, &request.request_id, &request.reason, what).await?;
+        let command = ordered(id, &request.request_id, &request.reason, what)?;
+        let duplicate = self.manage(caller, "RemoveSubscriber", command).await?;
         Ok(v1::RemoveSubscriberResponse { duplicate })
     }
 
@@ -112,28 +113,17 @@ impl Api {
         };
         Ok(members.iter().map(told).collect())
     }
+}
 
-    /// Has something done with an account. True = it had been done before.
-    async fn manage_member(
-        &self,
-        caller: &Caller,
-        method: &'static str,
-        account: AccountId,
-        request_id: &str,
-        reason: &str,
-        what: Manage<'_>,
-    ) -> Result<bool, Status> {
-        self.check_journal()?;
-        let request_id = name("request_id", request_id)?;
-        let reason = text("reason", reason, REASON_CHARS_MAX)?;
-        let command = Command::Manage(ManageCommand { account, request_id, reason, what });
-        let done = self.by(caller, method, reason).account_command(account, &command);
-        let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
-        if !done.repeated {
-            tracing::info!(account = account.0, request_id, reason, method, "members changed");
-        }
-        Ok(done.repeated)
-    }
+/// What is to be done with the members of an account, by an id and for a reason that both must be given.
+fn ordered<'r>(
+    account: AccountId,
+    request_id: &'r str,
+    reason: &'r str,
+    what: Manage<'r>,
+) -> Result<ManageCommand<'r>, Status> {
+    let (request_id, reason) = (name("request_id", request_id)?, text("reason", reason, REASON_CHARS_MAX)?);
+    Ok(ManageCommand { account, request_id, reason, what })
 }
 
 fn limit(field: &str, limit: &v1::MemberLimit, currency: Currency) -> Result<MemberLimit, Status> {

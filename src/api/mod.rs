@@ -16,6 +16,7 @@ mod convert;
 mod events;
 mod health;
 mod history;
+mod manage;
 mod members;
 mod notices;
 mod products;

@@ -42,6 +42,13 @@ pub struct By<'a> {
     pub reason: &'a str,
 }
 
+impl<'a> By<'a> {
+    /// The node itself, which goes on with what a caller has begun.
+    pub(super) const fn node(method: &'a str, reason: &'a str) -> Self {
+        Self { name: "tollgate", role: "", address: "", method, reason }
+    }
+}
+
 /// A store as a caller changes it: what is done through this is audited.
 #[derive(Debug, Clone, Copy)]
 pub struct Audited<'s, D: Disk> {
@@ -78,20 +85,36 @@ impl<D: Disk> Audited<'_, D> {
     /// # Errors
     /// The core refused; nothing has changed but the audit trail.
     pub fn account_command(&self, account: AccountId, command: &Command<'_>) -> Pending<Result<Done, Refusal>> {
+        let (decided, position) = self.execute_for(account, command);
+        Pending::new(done(decided), position)
+    }
+
+    /// As [`Store::execute_for`].
+    pub(super) fn execute_for(&self, account: AccountId, command: &Command<'_>) -> (Decided, Position) {
         let partition = self.store.partition_of(account);
         let mut cell = self.store.lock(partition);
         self.store.catch_up(&mut cell, partition, account, false, self.store.clock.now());
-        let about = About::Account(account);
-        let (decided, position) = self.execute(&mut cell, partition, command, &about);
+        let done = self.execute(&mut cell, partition, command, &About::Account(account));
         // There may be money now for what pauses for want of it.
         self.store.catch_up(&mut cell, partition, account, false, self.store.clock.now());
-        Pending::new(done(decided), position)
+        done
     }
 
     /// As [`Store::send_transfer`].
     pub fn send_transfer(&self, order: TransferOrder<'_>) -> Pending<Result<(Money, bool), TransferFailed>> {
         let about = About::Account(order.from);
-        self.store.send_transfer_by(order, |cell, partition, command| self.execute(cell, partition, command, &about))
+        let mut decided = false;
+        let sent = self.store.send_transfer_by(order, |cell, partition, command| {
+            decided = true;
+            self.execute(cell, partition, command, &about)
+        });
+        sent.map(|sent| {
+            // What was refused before the sender was asked.
+            if let (Err(failed), false) = (&sent, decided) {
+                self.refused(&about.to_string(), &failed.to_string());
+            }
+            sent
+        })
     }
 
     /// Makes the vouchers of a batch, blocked or not. The codes are the caller's, and only their hashes are kept.

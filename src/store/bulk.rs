@@ -24,8 +24,6 @@ use crate::{
 /// Octets of what is submitted: one record of the journal, whose write holds up all others by some tens of milliseconds at
 /// most. As many changes as may be have 80 octets each.
 const SUBMISSION_OCTETS_MAX: usize = 8 << 20;
-/// Who is named where the node does something by itself.
-const NODE: &str = "tollgate";
 
 /// A bulk change that is to be submitted.
 #[derive(Debug, Clone)]
@@ -155,8 +153,7 @@ impl<D: Disk> Store<D> {
 
     /// Ends those that nobody has approved in time. Returns how many.
     pub fn expire_bulks(&self) -> usize {
-        let by =
-            By { name: NODE, role: "", address: "", method: "ExpireBulk", reason: "nobody has approved it in time" };
+        let by = By::node("ExpireBulk", "nobody has approved it in time");
         let _alone = self.desk.deciding.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         let due: Vec<Bulk> = {

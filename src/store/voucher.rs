@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::{Store, partition::Partition};
+use super::{By, Store, partition::Partition};
 use crate::{
     charging::{
         Command, CreditCommand, CreditKind, Decided, Manage, ManageCommand, Outcome, Refusal, VoucherBatch,
@@ -157,7 +157,8 @@ impl<D: Disk> Store<D> {
             let keys = self.lock(partition).state.redeeming(REDEEMING_AT_ONCE);
             resumed += keys.len();
             for key in keys {
-                drop(self.deliver_voucher(key, |account, command| self.execute_for(account, command)));
+                let by = self.by(By::node("RedeemVoucher", "taken up again"));
+                drop(self.deliver_voucher(key, |account, command| by.execute_for(account, command)));
             }
         }
         resumed

@@ -14,11 +14,9 @@ use super::{
     client::{Client, answer, refusal},
     json,
     output::{Output, moment, money},
+    trail::pages,
 };
 use crate::api::v1::{self, bulk::Stage};
-
-/// Changes, and bulk changes, asked for at a time.
-const PAGE_SIZE: u32 = 500;
 
 /// What can be done with bulk changes.
 #[derive(Debug, Subcommand)]
@@ -141,16 +139,12 @@ async fn submit(client: &Client, verb: Submit, out: &mut Output<'_>) -> anyhow::
 }
 
 async fn items(client: &Client, bulk_id: u64, refused: bool) -> anyhow::Result<Vec<v1::BulkItem>> {
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = v1::GetBulkRequest { bulk_id, page_size: PAGE_SIZE, page_token, refused };
+    let page = async |page_size, page_token| {
+        let request = v1::GetBulkRequest { bulk_id, page_size, page_token, refused };
         let page = answer(client.bulks().get_bulk(request).await)?;
-        items.extend(page.items);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(items);
-        }
-    }
+        Ok((page.items, page.next_page_token))
+    };
+    pages(usize::MAX, String::new(), page).await
 }
 
 async fn list(client: &Client, stage: Option<StageName>) -> anyhow::Result<Vec<v1::Bulk>> {
@@ -162,16 +156,12 @@ async fn list(client: &Client, stage: Option<StageName>) -> anyhow::Result<Vec<v
         Some(StageName::Rejected) => Stage::Rejected,
         Some(StageName::Expired) => Stage::Expired,
     };
-    let (mut bulks, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = v1::ListBulksRequest { stage: stage.into(), page_size: PAGE_SIZE, page_token };
+    let page = async |page_size, page_token| {
+        let request = v1::ListBulksRequest { stage: stage.into(), page_size, page_token };
         let page = answer(client.bulks().list_bulks(request).await)?;
-        bulks.extend(page.bulks);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(bulks);
-        }
-    }
+        Ok((page.bulks, page.next_page_token))
+    };
+    pages(usize::MAX, String::new(), page).await
 }
 
 fn tell(bulk: Option<v1::Bulk>, duplicate: bool, out: &mut Output<'_>) -> anyhow::Result<()> {

@@ -11,11 +11,9 @@ use super::{
     client::{Client, answer},
     json::short,
     output::{Output, moment},
+    trail::pages,
 };
 use crate::api::v1;
-
-/// Versions asked for at a time.
-const PAGE_SIZE: u32 = 500;
 
 /// What can be done with versions of the price list.
 #[derive(Debug, Subcommand)]
@@ -184,16 +182,12 @@ fn read(file: &PathBuf) -> anyhow::Result<String> {
 }
 
 async fn all(client: &Client) -> anyhow::Result<Vec<v1::CatalogVersion>> {
-    let (mut versions, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = v1::ListCatalogsRequest { page_size: PAGE_SIZE, page_token };
+    let page = async |page_size, page_token| {
+        let request = v1::ListCatalogsRequest { page_size, page_token };
         let page = answer(client.catalog().list_catalogs(request).await)?;
-        versions.extend(page.versions);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(versions);
-        }
-    }
+        Ok((page.versions, page.next_page_token))
+    };
+    pages(usize::MAX, String::new(), page).await
 }
 
 fn state(version: &v1::CatalogVersion) -> String {

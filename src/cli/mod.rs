@@ -20,6 +20,7 @@ mod records;
 mod session;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod voucher;
 mod who;
 

@@ -7,12 +7,10 @@ use super::{
     client::{Client, answer},
     json,
     output::{Output, moment, money, units},
+    trail::pages,
     who::Who,
 };
 use crate::api::v1;
-
-/// Sessions asked for at a time.
-const PAGE_SIZE: u32 = 500;
 
 /// What can be done with sessions.
 #[derive(Debug, Subcommand)]
@@ -93,21 +91,12 @@ pub(super) async fn run(client: &Client, verb: SessionVerb, out: &mut Output<'_>
 }
 
 async fn all(client: &Client, account: Option<v1::AccountRef>, limit: usize) -> anyhow::Result<Vec<v1::Session>> {
-    let mut sessions = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let page_size = u32::try_from(limit - sessions.len()).unwrap_or(u32::MAX).min(PAGE_SIZE);
-        if page_size == 0 {
-            return Ok(sessions);
-        }
+    let page = async |page_size, page_token| {
         let request = v1::ListSessionsRequest { account: account.clone(), page_size, page_token };
         let page = answer(client.sessions().list_sessions(request).await)?;
-        sessions.extend(page.sessions);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(sessions);
-        }
-    }
+        Ok((page.sessions, page.next_page_token))
+    };
+    pages(limit, String::new(), page).await
 }
 
 fn row(session: &v1::Session) -> Vec<String> {

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     charging::{Bulk, BulkStage, BulkVerdict, Change, PlannedChange, RefusedChange},
+    journal::Pending,
     store::{BulkError, Submit},
     time::Timestamp,
     units::{Currency, Money},
@@ -26,6 +27,9 @@ const ITEMS_DEFAULT: usize = 100;
 /// Bulk changes of one page, and of one whose size is not said.
 const BULKS_MAX: usize = 500;
 const BULKS_DEFAULT: usize = 50;
+
+/// The number of a bulk change, and whether it had been submitted before.
+type Submitted = Pending<Result<(u64, bool), BulkError>>;
 
 #[tonic::async_trait]
 impl BulkService for Api {
@@ -88,7 +92,7 @@ impl Api {
         caller: &access::Caller,
         by: &Caller,
         request: &v1::SubmitBulkRequest,
-    ) -> Result<crate::journal::Pending<Result<(u64, bool), BulkError>>, Status> {
+    ) -> Result<Submitted, Status> {
         self.check_journal()?;
         let request_id = name("request_id", &request.request_id)?;
         let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;

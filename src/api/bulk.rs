@@ -180,12 +180,14 @@ impl Api {
             let place = bulk.refusals.partition_point(|refusal| refusal.item <= after);
             // One more than the page has tells whether another follows.
             let refusals: Vec<_> = bulk.refusals.iter().skip(place).take(size + 1).cloned().collect();
-            Some((message_of(bulk, currency), bulk.is_open(), bulk.changes.clone(), refusals))
+            let told = if bulk.refused as usize > bulk.refusals.len() { bulk.refusals.last() } else { None };
+            let told_to = told.map_or(u32::MAX, |last| last.item);
+            Some((message_of(bulk, currency), bulk.is_open(), bulk.changes.clone(), refusals, told_to))
         });
         let seen = self.durable(seen).await?.ok_or_else(|| bulk_refused(&BulkError::Unknown(id)))?;
-        let (bulk, is_open, changes, refusals) = seen;
+        let (bulk, is_open, changes, refusals, told_to) = seen;
         let mut items: Vec<v1::BulkItem> = if is_open && !request.refused {
-            let item = |(number, planned)| item_of(number, planned, bulk.executed, &refusals);
+            let item = |(number, planned)| item_of(number, planned, (bulk.executed, told_to), &refusals);
             (1..).zip(changes.iter()).skip(after as usize).take(size + 1).map(item).collect()
         } else {
             refusals.iter().map(|refusal| refused_item(refusal, &changes)).collect()
@@ -220,10 +222,17 @@ impl Api {
     }
 }
 
-fn item_of(number: u32, planned: &PlannedChange, executed: u32, refusals: &[RefusedChange]) -> v1::BulkItem {
+/// `told_to` = up to which change refusals are told one by one.
+fn item_of(
+    number: u32,
+    planned: &PlannedChange,
+    (executed, told_to): (u32, u32),
+    refusals: &[RefusedChange],
+) -> v1::BulkItem {
     let refusal = refusals.iter().find(|refusal| refusal.item == number);
     let state = match refusal {
         Some(_) => State::Refused,
+        None if number <= executed && number > told_to => State::Executed,
         None if number <= executed => State::Done,
         None => State::Waiting,
     };
@@ -283,4 +292,24 @@ fn message_of(bulk: &Bulk, currency: Currency) -> v1::Bulk {
 /// The one change that lets the vouchers of a new batch be redeemed.
 pub(super) fn unblock(batch: &str) -> PlannedChange {
     PlannedChange { account: crate::ids::AccountId(0), change: Change::UnblockVouchers(batch.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_only_said_to_be_done_where_that_is_known() {
+        let planned = unblock("a");
+        let refusals = [RefusedChange { item: 2, account: planned.account, why: "no".into() }];
+        let state = |number, told_to| item_of(number, &planned, (4, told_to), &refusals).state();
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|number| state(number, u32::MAX)),
+            [State::Done, State::Refused, State::Done, State::Done, State::Waiting]
+        );
+        assert_eq!(
+            [1, 2, 3, 5].map(|number| state(number, 2)),
+            [State::Done, State::Refused, State::Executed, State::Waiting]
+        );
+    }
 }

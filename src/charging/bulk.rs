@@ -16,7 +16,7 @@ pub const BULK_CHANGES_MAX: usize = 100_000;
 pub const BULKS_OPEN_MAX: usize = 16;
 /// Bulk changes that have ended and are still told of. A request id is compared with those.
 pub const BULKS_ENDED_KEPT: usize = 1_000;
-/// Refused changes of one bulk change that are kept after its end; all of them are counted, and are in the audit trail.
+/// Refused changes of one bulk change that are told one by one; all of them are counted, and are in the audit trail.
 pub const BULK_REFUSALS_KEPT: usize = 1_000;
 
 /// Somebody who changes data, as the audit trail tells of him.
@@ -152,7 +152,7 @@ pub struct Bulk {
     pub executed: u32,
     /// How many of them were refused.
     pub refused: u32,
-    /// The first of those, in order.
+    /// The first of those, in order; at most [`BULK_REFUSALS_KEPT`].
     pub refusals: Vec<RefusedChange>,
     /// When it ended.
     pub ended: Option<Timestamp>,
@@ -174,7 +174,6 @@ impl Bulk {
         self.stage = stage;
         self.ended = Some(at);
         self.changes = Arc::new([]);
-        self.refusals.truncate(BULK_REFUSALS_KEPT);
     }
 }
 
@@ -225,6 +224,8 @@ impl Bulks {
         bulk.executed = item.item;
         if !refusal.is_empty() {
             bulk.refused = bulk.refused.saturating_add(1);
+        }
+        if !refusal.is_empty() && bulk.refusals.len() < BULK_REFUSALS_KEPT {
             let planned = bulk.changes.get(item.item as usize - 1);
             let account = planned.map_or(AccountId(0), |planned| planned.account);
             bulk.refusals.push(RefusedChange { item: item.item, account, why: refusal.into() });
@@ -309,6 +310,16 @@ mod tests {
         bulks.decided(1, &decision(BulkVerdict::Approved));
         let rejected = bulks.get(1).unwrap();
         assert_eq!((rejected.stage, rejected.approver(), rejected.changes.len()), (BulkStage::Rejected, "", 0));
+    }
+
+    #[test]
+    fn refusals_are_counted_and_the_first_of_them_told() {
+        let (mut bulks, count) = (Bulks::default(), BULK_REFUSALS_KEPT as u32 + 5);
+        bulks.submitted(bulk(1, BulkStage::Running, count));
+        (1..=count).for_each(|item| bulks.executed(&tick(1, item), "no", Timestamp::EPOCH));
+        let ended = bulks.get(1).unwrap();
+        assert_eq!((ended.stage, ended.refused, ended.refusals.len()), (BulkStage::Done, count, BULK_REFUSALS_KEPT));
+        assert_eq!((ended.refusals[0].item, ended.refusals.last().unwrap().item), (1, count - 5));
     }
 
     #[test]

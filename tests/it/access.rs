@@ -56,6 +56,11 @@ const TABLE: &str = "
     v1.SessionService/ListSessions           -            -         x      x       x
     v1.SessionService/ReAuthorise            -            -         -      x       -
     v1.SessionService/TerminateSession       -            -         -      x       -
+    v1.BulkService/SubmitBulk                -            x         x      x       -
+    v1.BulkService/ApproveBulk               -            x         x      x       -
+    v1.BulkService/RejectBulk                -            x         x      x       -
+    v1.BulkService/GetBulk                   -            x         x      x       x
+    v1.BulkService/ListBulks                 -            x         x      x       x
     v1.EventService/Subscribe                -            x         -      x       x
     v1.EventService/Acknowledge              -            x         -      x       -
     v1.EventService/ForgetConsumer           -            x         -      x       -
@@ -219,7 +224,7 @@ async fn each_role_may_what_the_table_says_and_no_more() {
             count += 1;
         }
     }
-    assert_eq!(count, 22 * 5);
+    assert_eq!(count, 27 * 5);
     for channel in &channels {
         assert_eq!(code(channel, HEALTH).await, Code::Ok);
         assert_eq!(code(channel, REFLECTION).await, Code::Ok);

@@ -360,7 +360,8 @@ pub async fn open_offline(config: &Config) -> anyhow::Result<Arc<Store>> {
     Ok(store)
 }
 
-fn settings(config: &Config) -> Settings {
+/// How the store of a configuration is set up.
+pub fn settings(config: &Config) -> Settings {
     let store = &config.store;
     Settings {
         partitions: store.partitions,

@@ -1,6 +1,6 @@
 //! The `tollgate` binary: arguments, configuration, runtime, exit code.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tollgate::{
@@ -46,6 +46,19 @@ enum Command {
     },
     /// Generates load and measures answers.
     Load(load::LoadOptions),
+    /// Copies the store, in use or not, to a new directory, and verifies the copy.
+    Backup(cli::copy::Backup),
+    /// Brings a store back from a backup, or what is whole of a damaged one: all of it, or up to a moment or a record.
+    Restore(cli::copy::Restore),
+    /// Recomputes the whole store from its files and checks that it is consistent; changes nothing.
+    Verify(cli::journal::Files),
+    /// The files of a store: verify, show and count what is in them; changes nothing.
+    Journal {
+        #[command(flatten)]
+        files: cli::journal::Files,
+        #[command(subcommand)]
+        verb: cli::journal::JournalVerb,
+    },
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -103,6 +116,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             unless_closed(cli::say(text))?;
             return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Backup(verb) => cli::copy::backup(&verb, &mut io::stdout().lock())?,
+        Command::Restore(verb) => cli::copy::restore(&verb, &mut io::stdout().lock())?,
+        Command::Verify(files) => cli::journal::verify(&files, &mut io::stdout().lock())?,
+        Command::Journal { files, verb } => cli::journal::run(&files, &verb, &mut io::stdout().lock())?,
         Command::Admin(command) => cli::run(command).await?,
     }
     Ok(ExitCode::SUCCESS)

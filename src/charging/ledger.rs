@@ -85,8 +85,9 @@ impl<'a> Ledger<'a> {
     /// The buckets that may be used, in the order of consumption.
     fn in_order(&self) -> impl Iterator<Item = (usize, &'a Bucket)> {
         let buckets = &self.account.buckets;
-        let of = move |owner| buckets.iter().enumerate().filter(move |(_, bucket)| bucket.owner == owner);
-        self.payer.owners().into_iter().flatten().flat_map(of)
+        let of = move |owner| buckets.iter().enumerate().filter(move |(_, bucket)| Some(bucket.owner) == owner);
+        let [first, second] = self.payer.owners();
+        of(first).chain(of(second))
     }
 
     fn line_mut(&mut self, bucket: BucketId) -> Option<&mut Line> {

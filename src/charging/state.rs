@@ -390,6 +390,11 @@ impl State {
     /// Whether something is to be done for an account before it is used at `now`; `use_begins` = something that costs is
     /// asked for, which begins the life of an account that waits for it.
     pub fn must_catch_up(&self, account: AccountId, use_begins: bool, now: Timestamp) -> bool {
+        let nothing_is_due = self.due_accounts.first().is_none_or(|(first, _)| *first > now);
+        if nothing_is_due && !use_begins {
+            // The account need not be looked at: it may not be in the processor's cache yet.
+            return false;
+        }
         let Some(account) = self.accounts.get(&account) else { return false };
         account.next_due().is_some_and(|due| due <= now) || use_begins && account.waits_for_use()
     }

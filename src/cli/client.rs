@@ -4,16 +4,18 @@ use std::{
     error::Error as _,
     hash::{BuildHasher, RandomState},
     path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use tokio::time::timeout;
 use tonic::{Response, Status};
 
 use crate::{
     api::{
-        client::{Bearer, Channel, endpoint},
+        client::{Bearer, Channel, endpoint, prove},
         code_name,
         v1::{
             account_service_client::AccountServiceClient, audit_service_client::AuditServiceClient,
@@ -103,11 +105,15 @@ impl Client {
     pub(super) async fn connect(connection: &Connection) -> anyhow::Result<Self> {
         let server = &connection.server;
         let (pems, token) = (connection.pems()?, connection.token(&SystemEnvironment)?);
+        let shown = pems.as_ref().filter(|pems| pems.identity.is_some()).map(|pems| Arc::clone(&pems.tls));
         let endpoint = endpoint(server, pems).with_context(|| format!("--server: `{server}` is no URL"))?;
-        let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await;
         // Over TLS the reason follows; it need not be the server's absence.
         let question = if is_https(server) { "" } else { ": is the server running?" };
         let hint = || format!("cannot reach {server}{question} (--server or TOLLGATE_SERVER names it)");
+        if let Some(tls) = shown {
+            timeout(CONNECT_TIMEOUT, prove(&endpoint, tls)).await.with_context(hint)?.with_context(hint)?;
+        }
+        let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await;
         Ok(Self(Channel::new(channel.with_context(hint)?, Bearer::new(token.as_ref())?)))
     }
 

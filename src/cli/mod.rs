@@ -7,10 +7,12 @@ mod bulk;
 mod catalog;
 pub mod check;
 mod client;
+pub mod copy;
 pub mod demo;
 mod events;
 pub mod gateway;
 mod history;
+pub mod journal;
 mod json;
 mod member;
 mod output;
@@ -120,12 +122,7 @@ pub async fn run(command: AdminCommand) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn run_to(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Result<()> {
-    let done = dispatch(command, out).await;
-    // Whoever read the output has seen enough, as with `| head`.
-    let enough = |error: &anyhow::Error| {
-        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    };
-    done.or_else(|error| if enough(&error) { Ok(()) } else { Err(error) })
+    output::unless_closed(dispatch(command, out).await)
 }
 
 async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Result<()> {

@@ -26,6 +26,14 @@ pub fn say(line: impl fmt::Display) -> anyhow::Result<()> {
     })
 }
 
+/// Whoever read the output of a verb has seen enough, as with `| head`: nothing is wrong.
+pub(super) fn unless_closed(done: anyhow::Result<()>) -> anyhow::Result<()> {
+    let enough = |error: &anyhow::Error| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    done.or_else(|error| if enough(&error) { Ok(()) } else { Err(error) })
+}
+
 /// Writes a line to standard error, as well as that goes: there is nobody else to tell.
 pub fn complain(line: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");

@@ -37,6 +37,8 @@ impl Default for Tls {
     }
 }
 
+/// What TLS calls HTTP/2, which gRPC is spoken over.
+const HTTP2: &[u8] = b"h2";
 /// The registered port of Diameter over TLS (erratum 3997 of RFC 6733, spec B-180).
 pub const DIAMETERS_PORT: u16 = 5868;
 
@@ -101,7 +103,7 @@ pub(super) fn api_server(
     let provider = Arc::new(ring::default_provider());
     let server = server(&provider, authorities.as_ref(), Callers::MayShow, &papers);
     let mut server = server.map_err(|error| papers.unusable(error))?;
-    server.alpn_protocols = vec![b"h2".to_vec()];
+    server.alpn_protocols = vec![HTTP2.to_vec()];
     Ok(server)
 }
 
@@ -112,6 +114,8 @@ pub struct ClientPems {
     pub ca: Vec<u8>,
     /// The client's own certificate and its private key.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// Both, ready for a handshake.
+    pub tls: Arc<ClientConfig>,
 }
 
 /// The key is nobody's to see.
@@ -130,14 +134,15 @@ impl ClientPems {
         let roots = Arc::new(authorities(ca)?);
         let papers = identity.map(|(certificate, key)| Papers::read(certificate, key)).transpose()?;
         // What fits not is found here, where it can be told by its name.
-        let tried = client(&Arc::new(ring::default_provider()), roots, papers.as_ref());
-        tried.map_err(|error| match &papers {
+        let tls = client(&Arc::new(ring::default_provider()), roots, papers.as_ref());
+        let mut tls = tls.map_err(|error| match &papers {
             Some(papers) => papers.unusable(error),
             None => bad(ca.0, ca.1, error),
         })?;
+        tls.alpn_protocols = vec![HTTP2.to_vec()];
         let again = |(name, path): NamedFile<'_>| read(name, path);
         let identity = identity.map(|(certificate, key)| Ok((again(certificate)?, again(key)?))).transpose()?;
-        Ok(Self { ca: read(ca.0, ca.1)?, identity })
+        Ok(Self { ca: read(ca.0, ca.1)?, identity, tls: Arc::new(tls) })
     }
 }
 

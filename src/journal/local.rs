@@ -84,6 +84,17 @@ impl<D: Disk> LocalJournal<D> {
         })
     }
 
+    /// Begins a journal with a record other than the first, in a directory that has none: for the copy of a store.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn begin(disk: D, first: Position, options: Options) -> Result<Self, JournalError> {
+        let bytes = options.segment_bytes.next_multiple_of(SECTOR);
+        let take = || Stock::new(disk.clone(), bytes, false)?.take(first, bytes);
+        take().map_err(JournalError::io(&segment::name_of(first)))?;
+        Self::open(disk, options)
+    }
+
     /// What was cut off when the journal was opened.
     pub fn torn_tail(&self) -> Option<&TornTail> {
         self.torn.as_ref()

@@ -3,6 +3,7 @@
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher as _, Hasher as _},
+    io,
 };
 
 use super::{
@@ -59,8 +60,7 @@ impl Meta {
             replace_small(disk, FILE, &wanted.encode()).map_err(io())?;
             return Ok(wanted);
         };
-        let (stored, is_whole) = Self::decode(&bytes, wanted.origin)
-            .ok_or_else(|| JournalError::corrupt(FILE, 0, "magic, format, partitions and their checksum"))?;
+        let (stored, is_whole) = Self::decode(&bytes, wanted.origin).ok_or_else(unreadable)?;
         if stored.format != wanted.format {
             return Err(JournalError::Format { stored: stored.format, supported: wanted.format });
         }
@@ -71,6 +71,24 @@ impl Meta {
             replace_small(disk, FILE, &stored.encode()).map_err(io())?;
         }
         Ok(stored)
+    }
+
+    /// What a store was created with; nothing is created or changed.
+    ///
+    /// # Errors
+    /// There is no store, or the file is not what it should be.
+    pub fn look(disk: &impl Disk) -> Result<Self, JournalError> {
+        let stored = read_small(disk, FILE).map_err(JournalError::io(FILE))?;
+        let stored = stored.ok_or_else(|| JournalError::io(FILE)(io::ErrorKind::NotFound.into()))?;
+        Self::decode(&stored, Origin { state_id: 0, secret: [0; 2] }).map(|(stored, _)| stored).ok_or_else(unreadable)
+    }
+
+    /// Makes a copy of the store, by this, whole: until then nothing opens it.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn store(self, disk: &impl Disk) -> Result<(), JournalError> {
+        replace_small(disk, FILE, &self.encode()).map_err(JournalError::io(FILE))
     }
 
     fn encode(self) -> Vec<u8> {
@@ -105,4 +123,8 @@ impl Meta {
         let is_sound = *magic == MAGIC && *crc == crc32c::crc32c(body).to_le_bytes();
         is_sound.then_some((meta, origin.is_some()))
     }
+}
+
+fn unreadable() -> JournalError {
+    JournalError::corrupt(FILE, 0, "magic, format, partitions and their checksum")
 }

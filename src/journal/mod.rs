@@ -33,6 +33,7 @@ mod epoch;
 mod error;
 pub mod lines;
 mod local;
+mod look;
 mod meta;
 mod position;
 mod read;
@@ -53,6 +54,7 @@ pub use self::{
     durable::{Durable, DurableMark, Fatal, Pending},
     error::{AppendError, JournalError},
     local::{LocalJournal, Options},
+    look::{Look, SegmentFile},
     meta::{Meta, Origin},
     position::{Epoch, Position},
     read::{JournalReader, ReadJournal},

@@ -9,6 +9,7 @@ pub(super) mod arbitrary;
 mod audit;
 pub(super) mod bulk;
 pub(super) mod catalogs;
+mod described;
 pub(super) mod numbers;
 pub(super) mod proto;
 pub(super) mod rare;
@@ -21,8 +22,11 @@ pub(super) mod writer;
 
 use prost::Message as _;
 
-pub use self::audit::Audit;
 use self::writer::Writer;
+pub use self::{
+    audit::Audit,
+    described::{Described, describe},
+};
 use crate::{
     charging::{Bulk, BulkDecision, Event},
     ids::PartitionId,

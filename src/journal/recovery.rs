@@ -30,32 +30,58 @@ pub(super) struct End {
     pub(super) last: Position,
     pub(super) epoch: Epoch,
     pub(super) torn: Option<TornTail>,
+    /// Where the last batch begins.
+    last_batch: u64,
 }
 
 /// Walks the last segment to its end and erases what is behind it, so that nothing there can come back to life.
 pub(super) fn find_end<F: DiskFile>(segment: &Segment<F>) -> Result<End, JournalError> {
+    let end = look_for_end(segment)?;
+    let settle = || {
+        write_again(segment, end.last_batch, end.offset)?;
+        remains(segment, end.offset, |offset, length| {
+            segment.file.write_all_at(offset, &mut [IoSlice::new(zeros(length))])
+        })?;
+        segment.file.sync_data()
+    };
+    settle().map_err(JournalError::io(&segment.name))?;
+    Ok(end)
+}
+
+/// Walks the last segment to its end and leaves everything as it is. Somebody may write meanwhile: then the end is where it
+/// was at some moment.
+pub(super) fn look_for_end<F: DiskFile>(segment: &Segment<F>) -> Result<End, JournalError> {
     let mut scan = Scan::new(segment, Epoch(0));
     let mut last_batch = 0;
-    let (clean, expected) = loop {
+    // Where a batch was found behind the place where the walk ended.
+    let mut later: Option<(u64, u64)> = None;
+    let clean = loop {
         let offset = scan.offset;
-        match scan.step()? {
-            Step::Batch { .. } => last_batch = offset,
-            Step::End { clean, expected } => break (clean, expected),
+        let (clean, expected) = match scan.step()? {
+            Step::Batch { .. } => {
+                last_batch = offset;
+                continue;
+            }
+            Step::End { clean, expected } => (clean, expected),
+        };
+        if let Some((at, later)) = later.filter(|(at, _)| *at == offset) {
+            let expected = format!("{expected}, and a valid batch follows at byte {later}");
+            return Err(JournalError::corrupt(&segment.name, at, expected));
         }
+        match scan.later_batch()? {
+            None => break clean,
+            // Whoever writes beside us may have written here since we looked: batches come one after the other.
+            Some(found) => later = Some((offset, found)),
+        }
+        scan.look_again();
     };
-    if let Some(later) = scan.later_batch()? {
-        let expected = format!("{expected}, and a valid batch follows at byte {later}");
-        return Err(JournalError::corrupt(&segment.name, scan.offset, expected));
-    }
-    let settle = || {
-        write_again(segment, last_batch, scan.offset)?;
-        let bytes = erase(segment, scan.offset)?;
-        segment.file.sync_data()?;
-        Ok(bytes)
+    let torn = || {
+        let bytes = remains(segment, scan.offset, |_, _| Ok(())).map_err(JournalError::io(&segment.name))?;
+        Ok(TornTail { file: segment.name.clone(), offset: scan.offset, bytes })
     };
-    let bytes = settle().map_err(JournalError::io(&segment.name))?;
-    let torn = (!clean).then(|| TornTail { file: segment.name.clone(), offset: scan.offset, bytes });
-    Ok(End { offset: scan.offset, last: Position(scan.next.0.saturating_sub(1)), epoch: scan.epoch, torn })
+    let torn = (!clean).then(torn).transpose()?;
+    let last = Position(scan.next.0.saturating_sub(1));
+    Ok(End { offset: scan.offset, last, epoch: scan.epoch, torn, last_batch })
 }
 
 /// Writes the last batch once more. The process may have died before its sync, or because of it: then the system holds it
@@ -74,8 +100,13 @@ fn write_again<F: DiskFile>(segment: &Segment<F>, mut from: u64, to: u64) -> io:
     Ok(())
 }
 
-/// Overwrites what is not zero from an offset on. Returns how far from there the last such byte was.
-fn erase<F: DiskFile>(segment: &Segment<F>, from: u64) -> io::Result<u64> {
+/// Calls for each stretch from an offset on that holds something else than zeros. Returns how far from there the last such
+/// byte is.
+fn remains<F: DiskFile>(
+    segment: &Segment<F>,
+    from: u64,
+    mut each: impl FnMut(u64, u64) -> io::Result<()>,
+) -> io::Result<u64> {
     let (mut offset, mut extent) = (from, 0);
     let mut bytes = zeros(segment.length.saturating_sub(from)).to_vec();
     while offset < segment.length {
@@ -85,7 +116,7 @@ fn erase<F: DiskFile>(segment: &Segment<F>, from: u64) -> io::Result<u64> {
         }
         if let Some(last) = bytes[..read].iter().rposition(|&byte| byte != 0) {
             extent = offset - from + last as u64 + 1;
-            segment.file.write_all_at(offset, &mut [IoSlice::new(zeros(read as u64))])?;
+            each(offset, read as u64)?;
         }
         offset += read as u64;
     }

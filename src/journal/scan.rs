@@ -90,6 +90,11 @@ impl<'s, F: DiskFile> Scan<'s, F> {
         Ok(None)
     }
 
+    /// Forgets what was read: somebody may have written since.
+    pub(super) fn look_again(&mut self) {
+        self.window = Window::default();
+    }
+
     /// The header at an offset, if the checksum says that it heads a batch of this segment.
     fn header(&mut self, offset: u64) -> Result<Result<Header, Not>, JournalError> {
         let Segment { file, name, length, first } = self.segment;

@@ -9,8 +9,10 @@ mod bulk;
 mod catalogs;
 mod checkpoint;
 mod clients;
+mod copy;
 mod execute;
 mod index;
+mod inspect;
 mod outbox;
 mod partition;
 mod query;
@@ -27,8 +29,10 @@ pub use self::{
     bulk::{BulkError, Submit, method_of, stage_name},
     catalogs::{PENDING_MAX, Publish, PublishError, Published},
     checkpoint::{CheckpointError, CheckpointReport},
+    copy::{Copied, CopyError, Directories, Until, copy},
     execute::{CreateSubscriberError, Done, Observer, SilentObserver},
     index::IdentityIndex,
+    inspect::{InspectError, Inspection, inspect},
     outbox::{Consumer, CursorTooOld, Outbox},
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},

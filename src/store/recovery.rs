@@ -19,8 +19,8 @@ use crate::{
     charging::{State, Violation},
     ids::{AccountId, PartitionId},
     journal::{
-        Commit, Committer, Disk, Journal, JournalError, LocalJournal, Meta, Options, Origin, Position, TornTail,
-        checkpoint,
+        CheckpointReader, Commit, Committer, Disk, DiskFile, Journal, JournalError, LocalJournal, Meta, Options,
+        Origin, Position, TornTail, checkpoint,
         record::{self, Entry},
         snapshot::{AuditHead, BulksLoader, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
     },
@@ -30,7 +30,9 @@ use crate::{
 };
 
 /// Version of everything on disk.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
+/// Records between two reports of progress.
+pub(super) const PROGRESS_EVERY: u64 = 100_000;
 
 /// What a recovery found.
 #[derive(Debug, Clone)]
@@ -137,7 +139,7 @@ impl<D: Disk> Store<D> {
         let (epoch, last) = journal.takeover()?;
         let outbox = Outbox::new(settings.outbox_keep);
         let (mut found, mut bulks) = (Found::default(), Table::default());
-        let loaded = load_checkpoint(&disk, &settings, &outbox, &mut found, &mut bulks)?;
+        let loaded = load_checkpoint(checkpoint::latest(&disk)?, &settings, &outbox, &mut found, &mut bulks)?;
         let (mut partitions, from) = (loaded.partitions, loaded.position);
         if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
             return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
@@ -154,18 +156,17 @@ impl<D: Disk> Store<D> {
             partitions.iter_mut().for_each(|partition| partition.state.keep_records());
         }
         let mut replayed = 0;
+        let mut replay = Replay {
+            partitions: &mut partitions,
+            outbox: &outbox,
+            trails: &trails,
+            found: &mut found,
+            bulks: &mut bulks,
+        };
         journal.read_from(from.unwrap_or(Position::ZERO), &mut |position, bytes| {
-            let decoded = record::decode_audited(bytes);
-            let (entry, audit) = decoded.map_err(|error| JournalError::rejected(position, error))?;
-            replay(&mut partitions, &outbox, &trails, &mut found, &mut bulks, position, entry)?;
-            if let Some(audit) = audit {
-                if let Some(item) = &audit.bulk {
-                    bulks.executed(position, item, &audit.refusal, audit.at);
-                }
-                trails.push_audit(position, audit);
-            }
+            replay.record(position, bytes)?;
             replayed += 1;
-            if replayed % 100_000 == 0 {
+            if replayed % PROGRESS_EVERY == 0 {
                 progress(replayed);
             }
             Ok(())
@@ -218,22 +219,22 @@ impl<D: Disk> Store<D> {
 }
 
 /// What the latest checkpoint holds.
-struct Loaded {
-    partitions: Vec<Partition>,
+pub(super) struct Loaded {
+    pub(super) partitions: Vec<Partition>,
     /// After this position the journal is to be replayed; `None` = there is no checkpoint, and the partitions are empty.
-    position: Option<Position>,
+    pub(super) position: Option<Position>,
     records_kept: bool,
     audit: Option<AuditHead>,
 }
 
-fn load_checkpoint<D: Disk>(
-    disk: &D,
+pub(super) fn load_checkpoint<F: DiskFile>(
+    checkpoint: Option<CheckpointReader<F>>,
     settings: &Settings,
     outbox: &Outbox,
     found: &mut Found,
     bulks: &mut Table,
 ) -> Result<Loaded, RecoveryError> {
-    let Some(mut reader) = checkpoint::latest(disk)? else {
+    let Some(mut reader) = checkpoint else {
         let empty = || Partition::new(State::new(settings.retention), Position::ZERO);
         let partitions = (0..settings.partitions).map(|_| empty()).collect();
         return Ok(Loaded { partitions, position: None, records_kept: true, audit: None });
@@ -294,42 +295,58 @@ fn load_checkpoint<D: Disk>(
     Ok(loaded)
 }
 
-fn replay<D: Disk>(
-    partitions: &mut [Partition],
-    outbox: &Outbox,
-    trails: &Trails<D>,
-    found: &mut Found,
-    bulks: &mut Table,
-    position: Position,
-    entry: Entry,
-) -> Result<(), JournalError> {
-    match entry {
-        Entry::Charging { partition: PartitionId(index), event } => {
-            let count = partitions.len();
-            let partition = partitions
-                .get_mut(usize::from(index))
-                .ok_or_else(|| JournalError::rejected(position, format!("partition {index}, but there are {count}")))?;
-            // The checkpoint took each partition at its own moment, and the outbox, which looks for itself.
-            if position > partition.last {
-                partition.state.apply(&event);
-                partition.last = position;
-                trails.push_records(position, PartitionId(index), partition.state.take_records());
-            }
-            outbox.push(position, event.notices());
-        }
-        Entry::Acknowledged { consumer, cursor, .. } => outbox.acknowledge(position, &consumer, cursor),
-        Entry::Forgotten { consumer, .. } => outbox.forget(position, &consumer),
-        Entry::Published(publication) => found.published(position, publication),
-        Entry::Withdrawn { number, at } => found.withdrawn(position, number, at),
-        Entry::BulkSubmitted(bulk) => bulks.submitted(position, *bulk),
-        Entry::BulkDecided { bulk, decision } => bulks.decided(position, bulk, &decision),
-        // What comes with it says what it means.
-        Entry::BulkItemEnded { .. } | Entry::CallRefused { .. } => {}
-    }
-    Ok(())
+/// Takes in the records of a journal, one after the other.
+pub(super) struct Replay<'r, D: Disk> {
+    pub(super) partitions: &'r mut [Partition],
+    pub(super) outbox: &'r Outbox,
+    pub(super) trails: &'r Trails<D>,
+    pub(super) found: &'r mut Found,
+    pub(super) bulks: &'r mut Table,
 }
 
-fn build_indexes(
+impl<D: Disk> Replay<'_, D> {
+    pub(super) fn record(&mut self, position: Position, bytes: &[u8]) -> Result<(), JournalError> {
+        let decoded = record::decode_audited(bytes);
+        let (entry, audit) = decoded.map_err(|error| JournalError::rejected(position, error))?;
+        self.entry(position, entry)?;
+        if let Some(audit) = audit {
+            if let Some(item) = &audit.bulk {
+                self.bulks.executed(position, item, &audit.refusal, audit.at);
+            }
+            self.trails.push_audit(position, audit);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, position: Position, entry: Entry) -> Result<(), JournalError> {
+        match entry {
+            Entry::Charging { partition: PartitionId(index), event } => {
+                let count = self.partitions.len();
+                let partition = self.partitions.get_mut(usize::from(index)).ok_or_else(|| {
+                    JournalError::rejected(position, format!("partition {index}, but there are {count}"))
+                })?;
+                // The checkpoint took each partition at its own moment, and the outbox, which looks for itself.
+                if position > partition.last {
+                    partition.state.apply(&event);
+                    partition.last = position;
+                    self.trails.push_records(position, PartitionId(index), partition.state.take_records());
+                }
+                self.outbox.push(position, event.notices());
+            }
+            Entry::Acknowledged { consumer, cursor, .. } => self.outbox.acknowledge(position, &consumer, cursor),
+            Entry::Forgotten { consumer, .. } => self.outbox.forget(position, &consumer),
+            Entry::Published(publication) => self.found.published(position, publication),
+            Entry::Withdrawn { number, at } => self.found.withdrawn(position, number, at),
+            Entry::BulkSubmitted(bulk) => self.bulks.submitted(position, *bulk),
+            Entry::BulkDecided { bulk, decision } => self.bulks.decided(position, bulk, &decision),
+            // What comes with it says what it means.
+            Entry::BulkItemEnded { .. } | Entry::CallRefused { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn build_indexes(
     partitions: &mut [Partition],
     catalog: Currency,
 ) -> Result<(IdentityIndex, SessionIndex), RecoveryError> {

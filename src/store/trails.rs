@@ -79,6 +79,17 @@ pub enum RecordFormat {
     Both,
 }
 
+/// Copies the files of usage records, up to those of a journal record. Returns how many lines that were.
+pub(super) fn copy_records<D: Disk, T: Disk>(from: &D, to: &T, last: Position) -> Result<u64, JournalError> {
+    let [json, csv] = records::kinds().map(|kind| LineReader::new(from, kind).copy_to(to, last));
+    Ok(json? + csv?)
+}
+
+/// The same with the audit trail.
+pub(super) fn copy_audit<D: Disk, T: Disk>(from: &D, to: &T, last: Position) -> Result<u64, JournalError> {
+    LineReader::new(from, audit::kind()).copy_to(to, last)
+}
+
 /// The trails of a store.
 pub(super) struct Trails<D: Disk> {
     records: Option<(D, Trail<Item, RecordSink<D>>)>,

@@ -51,6 +51,7 @@ async fn every_answer_outlives_kill_9_and_nothing_happens_twice() {
             server.kill();
         };
         tokio::join!(witness.load(addresses, answered, stopped), killer);
+        files_are_sound(directory.path(), &at);
         // Some starts end before they have served.
         for _ in 0..dice.below(3) {
             let early = Process::start(directory.path());
@@ -61,6 +62,12 @@ async fn every_answer_outlives_kill_9_and_nothing_happens_twice() {
         addresses = server.serving();
         witness.verify(addresses, &at).await;
         trails_are_whole(addresses.grpc, &directory.path().join("data"), &at).await;
+        // Also beside the running server; and so is a copy that is made beside it.
+        files_are_sound(directory.path(), &at);
+        let copy = tempfile::tempdir().unwrap();
+        let to = copy.path().to_str().unwrap();
+        let backed_up = told(directory.path(), &["backup", "--to", to], &at);
+        assert!(backed_up.contains("\"lines\":"), "{at}: {backed_up}");
     }
     assert!(witness.answered > 0 && witness.unanswered > 0, "nobody was killed in the middle of anything");
     witness.finish(addresses).await;
@@ -70,6 +77,23 @@ async fn every_answer_outlives_kill_9_and_nothing_happens_twice() {
         witness.answered,
         witness.unanswered
     );
+}
+
+/// `verify` and `journal verify` find nothing, whatever state the files were left in.
+fn files_are_sound(directory: &Path, at: &str) {
+    for verb in [&["verify"][..], &["journal", "verify"], &["journal", "stats"]] {
+        told(directory, verb, at);
+    }
+}
+
+/// What a verb says of the store of a directory.
+fn told(directory: &Path, verb: &[&str], at: &str) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let config = directory.join("tollgate.toml");
+    let output = command.args(verb).arg("--json").arg("--config").arg(config).output().unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("\"last\":"), "{at}: {verb:?}: {said}{complained}");
+    said.into_owned()
 }
 
 /// Every usage record is there once, and so is every line of the audit trail.

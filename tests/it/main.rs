@@ -25,6 +25,7 @@ mod event_rules;
 mod external;
 mod freediameter;
 mod fuzz;
+mod inspect;
 mod interop_rules;
 mod kill9;
 mod life_property;

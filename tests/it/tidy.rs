@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", &["diameter", "rating", "charging", "mapping", "journal", "store", "config", "telemetry"]),
     ("api", &["charging", "rating", "journal", "store", "config", "telemetry"]),
     ("load", &["diameter"]),
-    ("cli", &["diameter", "charging", "rating", "store", "config", "api", "app", "telemetry"]),
+    ("cli", &["diameter", "charging", "rating", "journal", "store", "config", "api", "app", "telemetry"]),
 ];
 const VOCABULARY: &[&str] = &["units", "ids", "time"];
 

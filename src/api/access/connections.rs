@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
@@ -30,6 +30,10 @@ use super::{
 
 /// How long the other side may take for TLS.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// How long a refused client may take to read why.
+const PARTING_MAX: Duration = Duration::from_secs(1);
+/// And how much it may have sent before: more than the first flight of a client of HTTP/2.
+const PARTING_OCTETS_MAX: u64 = 64 * 1024;
 /// Connections that are ready and wait for the server to take them.
 const READY_MAX: usize = 16;
 /// Pause after a connection could not be accepted: out of descriptors, most likely.
@@ -93,14 +97,29 @@ async fn welcome(
         let peer = Peer { address, names: None };
         return Ok(Some(Connection { stream: Box::new(stream), peer, _place: place }));
     };
-    let stream = match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
+    let stream = match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream).into_fallible()).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Ok(Err(error)) => return Err(Refusal::Tls(error.to_string())),
+        Ok(Err((error, _))) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Ok(Err((error, stream))) => {
+            tokio::spawn(part(stream, place));
+            return Err(Refusal::Tls(error.to_string()));
+        }
         Err(_) => return Err(Refusal::Tls(format!("not within {} s", HANDSHAKE_MAX.as_secs()))),
     };
     let names = names(&stream)?;
     Ok(Some(Connection { stream: Box::new(stream), peer: Peer { address, names }, _place: place }))
+}
+
+/// Closes so that the other side reads why it was refused: closed with octets unread, TCP would reset the connection and with
+/// it what is still under way.
+async fn part(mut stream: TcpStream, _place: Place) {
+    let unread = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(PARTING_OCTETS_MAX), &mut tokio::io::sink()).await
+    };
+    if let Ok(Err(error)) = tokio::time::timeout(PARTING_MAX, unread).await {
+        tracing::debug!(%error, "a refused gRPC connection did not close in order");
+    }
 }
 
 /// The names of the certificate that was shown: its authority and its validity are checked.

@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// What limits leave.
+#[derive(Debug, Clone, Copy)]
 struct Room {
     /// Money, in all.
     money: i64,
@@ -35,7 +36,8 @@ impl Ledger<'_> {
         }
         let mut allocation = Allocation::default();
         let mut open = want;
-        let mut room = self.room(rate);
+        let limits = self.room(rate);
+        let mut room = limits;
         let mut cut = false;
         // Money buckets add up to a purse that buys units as cheaply as one bucket would: the price of a block may come
         // from two of them.
@@ -81,7 +83,7 @@ impl Ledger<'_> {
         allocation.rated = bought;
         allocation.cost = rate.charge(bought)?;
         let margin = if demand == Demand::Affordable && bought > 0 { rate.margin(bought) } else { Money::ZERO };
-        self.draw_money(rate, &mut allocation, margin);
+        self.draw_money(limits, &mut allocation, margin);
         self.count(rate, &mut allocation);
         if self.stays_in_range(&allocation) { Ok(allocation) } else { Err(PriceOverflow) }
     }
@@ -125,8 +127,7 @@ impl Ledger<'_> {
 
     /// Spreads the cost over the money buckets that may be used, the main one last among what is shared; what they cannot
     /// pay goes to the main bucket. The margin is taken only as far as it is there, and allowed.
-    fn draw_money(&self, rate: &Rate<'_>, allocation: &mut Allocation, margin: Money) {
-        let mut room = self.room(rate);
+    fn draw_money(&self, mut room: Room, allocation: &mut Allocation, margin: Money) {
         let money = || self.in_order().filter(|(_, bucket)| bucket.kind == BucketKind::Money);
         let mut due = allocation.cost.micros();
         if margin != Money::ZERO {
@@ -139,7 +140,8 @@ impl Ledger<'_> {
             due = due.saturating_add(margin.micros().min(free.saturating_sub(due)).max(0));
         }
         for owner in self.payer.owners().into_iter().flatten() {
-            let of_owner = || money().filter(|(_, bucket)| bucket.owner == owner);
+            let buckets = || self.account.buckets.iter().enumerate();
+            let of_owner = || buckets().filter(|(_, it)| it.kind == BucketKind::Money && it.owner == owner);
             let (others, main) =
                 (of_owner().filter(|(_, it)| !it.is_main()), of_owner().filter(|(_, it)| it.is_main()));
             for (index, bucket) in others.chain(main) {

@@ -12,7 +12,7 @@ mod reader;
 mod writer;
 
 pub use self::{
-    reader::{CheckpointReader, latest},
+    reader::{CheckpointReader, all, latest},
     writer::CheckpointWriter,
 };
 
@@ -43,7 +43,7 @@ pub(super) fn position_of(name: &str) -> Option<Position> {
 }
 
 /// The positions of all complete checkpoints, oldest first.
-fn positions(disk: &impl Disk) -> Result<Vec<Position>, JournalError> {
+pub fn positions(disk: &impl Disk) -> Result<Vec<Position>, JournalError> {
     let names = disk.list().map_err(JournalError::io("the checkpoints' directory"))?;
     let mut positions: Vec<_> = names.iter().filter_map(|name| position_of(name)).collect();
     positions.sort_unstable();

@@ -8,6 +8,11 @@ pub fn latest<D: Disk>(disk: &D) -> Result<Option<CheckpointReader<D::File>>, Jo
     CheckpointReader::open(disk, position).map(Some)
 }
 
+/// All complete checkpoints, oldest first: the newest, and one to fall back on.
+pub fn all<D: Disk>(disk: &D) -> Result<Vec<CheckpointReader<D::File>>, JournalError> {
+    positions(disk)?.into_iter().map(|position| CheckpointReader::open(disk, position)).collect()
+}
+
 /// Reads a checkpoint chunk by chunk. Its state is to be trusted only when the last chunk has been read without error.
 #[derive(Debug)]
 pub struct CheckpointReader<F> {
@@ -25,6 +30,11 @@ impl<F: DiskFile> CheckpointReader<F> {
     /// The position the state is of: the journal is to be read from here.
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// The name of the file.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The length of the file, for those who show progress.
@@ -56,7 +66,11 @@ impl<F: DiskFile> CheckpointReader<F> {
         Ok(true)
     }
 
-    fn open<D: Disk<File = F>>(disk: &D, position: Position) -> Result<Self, JournalError> {
+    /// The checkpoint of a position.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn open<D: Disk<File = F>>(disk: &D, position: Position) -> Result<Self, JournalError> {
         let name = name_of(position);
         let file = disk.open(&name).map_err(JournalError::io(&name))?;
         let length = file.length().map_err(JournalError::io(&name))?;

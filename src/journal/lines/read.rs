@@ -1,10 +1,10 @@
 //! Reading files of lines: by their writer after a start, and by anyone beside it.
 
-use std::ops::ControlFlow;
+use std::{io::IoSlice, ops::ControlFlow};
 
 use super::{Cursor, LineKind};
 use crate::{
-    journal::{Disk, DiskFile, JournalError},
+    journal::{Disk, DiskFile, JournalError, Position},
     time::Timestamp,
 };
 
@@ -55,6 +55,42 @@ impl<'d, D: Disk> LineReader<'d, D> {
             }
         }
         Ok(read)
+    }
+
+    /// Copies all files to another directory, but for lines that follow from records after a position. Returns how many
+    /// lines that were.
+    ///
+    /// # Errors
+    /// A disk refused, or a line is none of these.
+    pub fn copy_to<T: Disk>(&self, to: &T, last: Position) -> Result<u64, JournalError> {
+        let mut copied = 0;
+        for name in self.names()? {
+            let mut text = self.kind.header.as_ref().map(|header| format!("{header}\n")).unwrap_or_default();
+            let mut lines = 0;
+            let ended = self.visit_file(&name, None, &mut |_, cursor, line| {
+                if cursor.position > last {
+                    return ControlFlow::Break(());
+                }
+                text.push_str(line);
+                text.push('\n');
+                lines += 1;
+                ControlFlow::Continue(())
+            })?;
+            if lines > 0 {
+                let write = || {
+                    let file = to.create(&name)?;
+                    file.write_all_at(0, &mut [IoSlice::new(text.as_bytes())])?;
+                    file.sync_data()
+                };
+                write().map_err(JournalError::io(&name))?;
+            }
+            copied += lines;
+            if ended.is_break() {
+                break;
+            }
+        }
+        to.sync_dir().map_err(JournalError::io(self.kind.stem))?;
+        Ok(copied)
     }
 
     fn visit_file(
@@ -159,7 +195,7 @@ fn parts_of<'n>(kind: &LineKind, name: &'n str) -> Option<[&'n str; 3]> {
 /// The cursor of its first line, by its name.
 fn first_of(kind: &LineKind, name: &str) -> Option<Cursor> {
     let [position, index, _] = parts_of(kind, name)?;
-    Some(Cursor::new(crate::journal::Position(position.parse().ok()?), index.parse().ok()?))
+    Some(Cursor::new(Position(position.parse().ok()?), index.parse().ok()?))
 }
 
 /// When it was begun, by its name.

@@ -24,7 +24,7 @@ const STEM: &str = "audit";
 /// What comes after that part of a line which is hashed.
 const HASH: &str = ",\"hash\":\"";
 
-fn kind() -> LineKind {
+pub(super) fn kind() -> LineKind {
     LineKind { stem: STEM, extension: "jsonl", header: None }
 }
 

@@ -156,6 +156,11 @@ impl<D: Disk> Sink<Item> for RecordSink<D> {
     }
 }
 
+/// All that there may be.
+pub(super) fn kinds() -> [LineKind; 2] {
+    [json(), csv()]
+}
+
 fn json() -> LineKind {
     LineKind { stem: STEM, extension: "jsonl", header: None }
 }

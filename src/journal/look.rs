@@ -1,0 +1,105 @@
+//! Looks at the files of a journal and changes none: to verify, dump and copy them, also beside a running server.
+
+use std::sync::Arc;
+
+use super::{
+    Disk, JournalError, Position, ReadJournal as _, TornTail, Visit, epoch,
+    read::Segments,
+    recovery::look_for_end,
+    segment::{self, Segment},
+};
+
+/// The journal as it was at some moment. What a running server adds later is not in it.
+pub struct Look<D: Disk> {
+    /// Oldest first; never empty.
+    segments: Vec<Arc<Segment<D::File>>>,
+    oldest: Position,
+    last: Position,
+    torn: Option<TornTail>,
+}
+
+/// One file of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentFile {
+    /// Its name.
+    pub name: String,
+    /// The position of its first record.
+    pub first: Position,
+    /// Its length; it is made full of zeros before it is written.
+    pub bytes: u64,
+}
+
+impl<D: Disk> Look<D> {
+    /// Finds the beginning and the end.
+    ///
+    /// # Errors
+    /// There is no journal, or its last segment is damaged.
+    pub fn open(disk: &D) -> Result<Self, JournalError> {
+        let look = Self::up_to(disk, Position::ZERO)?;
+        let Some(segment) = look.segments.last() else { return Ok(look) };
+        let end = look_for_end(segment)?;
+        // It is stored before anything of it is written.
+        if end.epoch > epoch::load(disk)? {
+            return Err(epoch::behind(end.epoch));
+        }
+        let (last, torn) = (end.last, end.torn);
+        Ok(Self { last, torn, ..look })
+    }
+
+    /// Only up to a record: whether what follows is damaged does not count.
+    ///
+    /// # Errors
+    /// There is no journal.
+    pub fn up_to(disk: &D, last: Position) -> Result<Self, JournalError> {
+        let segments = segment::open_all(disk)?;
+        let Some(first) = segments.first() else {
+            let what = "the journal's directory has no segment";
+            return Err(JournalError::io(what)(std::io::ErrorKind::NotFound.into()));
+        };
+        let oldest = first.first;
+        Ok(Self { segments: segments.into_iter().map(Arc::new).collect(), oldest, last, torn: None })
+    }
+
+    /// The last record before the first damage, if there is any; of a sound journal its last.
+    ///
+    /// # Errors
+    /// There is no journal.
+    pub fn whole(disk: &D) -> Result<Position, JournalError> {
+        let everything = Self::up_to(disk, Position(u64::MAX))?;
+        let mut last = Position(everything.oldest.0.saturating_sub(1));
+        // It ends in an error in any case: there are not so many records.
+        let _ = everything.read(last, &mut |position, _| {
+            last = position;
+            Ok(())
+        });
+        Ok(last)
+    }
+
+    /// The oldest record that is there.
+    pub fn oldest(&self) -> Position {
+        self.oldest
+    }
+
+    /// The last one.
+    pub fn last(&self) -> Position {
+        self.last
+    }
+
+    /// A batch at the end that is not whole: a crash interrupted it, or it is being written. Nothing in it was answered.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
+    }
+
+    /// The files, oldest first.
+    pub fn files(&self) -> impl Iterator<Item = SegmentFile> {
+        self.segments.iter().map(|it| SegmentFile { name: it.name.clone(), first: it.first, bytes: it.length })
+    }
+
+    /// Visits every record after a position, in order, with everything checked that can be.
+    ///
+    /// # Errors
+    /// Records are missing or damaged, or the visitor refuses one.
+    pub fn read(&self, after: Position, visit: Visit<'_>) -> Result<(), JournalError> {
+        Segments::new(self.segments.clone()).read(after, self.last, visit)
+    }
+}

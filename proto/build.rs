@@ -17,6 +17,7 @@ const API: &[&str] = &[
     "tollgate/v1/records.proto",
     "tollgate/v1/audit.proto",
     "tollgate/v1/vouchers.proto",
+    "tollgate/v1/bulk.proto",
 ];
 const JOURNAL: &[&str] = &["tollgate/journal/v1/journal.proto"];
 

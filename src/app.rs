@@ -33,6 +33,10 @@ const CATCH_UP_EVERY: Duration = Duration::from_millis(100);
 /// Accounts of one partition that are looked after each time. With 64 partitions those are 10,000 in a second: a million
 /// cycles close in less than two minutes, and the disk and the processor have time for requests between.
 const CATCH_UP_AT_ONCE: usize = 16;
+/// How often changes of bulk changes are executed, and how many each time: 10,000 in a second, so that the largest takes ten
+/// seconds, and the disk and the processor have time for requests between.
+const BULKS_EVERY: Duration = Duration::from_millis(100);
+const BULK_CHANGES_AT_ONCE: usize = 1_000;
 /// After a start, how long gateways have to come back (Tc is 30 s, spec B-163) and report, before supervision ends sessions
 /// whose time ran out meanwhile.
 const EXPIRY_GRACE: Duration = Duration::from_secs(60);
@@ -124,6 +128,7 @@ impl Node {
         let published = config.clone();
         let fits = move |catalog: &Catalog| cli::check::unfit(&published, catalog).map_err(|unfit| unfit.to_string());
         let services = api::Api::new(Arc::clone(&store), health.clone()).publishing_only(fits);
+        let services = services.approving(config.approval.clone());
         let refusals: Arc<dyn api::access::AuditSink> = Arc::new(api::RefusalTrail(Arc::clone(&store)));
         let access = api::access::Access::load(&config.grpc, &config::SystemEnvironment, Some(refusals));
         let access = access.map_err(anyhow::Error::msg)?;
@@ -461,7 +466,7 @@ fn start_background(
     store: &Arc<Store>,
     config: &config::Store,
     stopped: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 7] {
+) -> [JoinHandle<()>; 8] {
     let expiring = Arc::clone(store);
     let started = Instant::now();
     let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
@@ -519,7 +524,16 @@ fn start_background(
     });
     let written = Arc::clone(store);
     let trails = every(TRAILS_EVERY, stopped.clone(), move || write_trails(&written));
-    [expiry, sweeps, turns, transfers, gauges, checkpoints, trails]
+    let changed = Arc::clone(store);
+    let bulks = every(BULKS_EVERY, stopped.clone(), move || {
+        let expired = changed.expire_bulks();
+        if expired > 0 {
+            tracing::warn!(bulks = expired, "bulk changes that nobody has approved in time are dropped");
+        }
+        let executed = changed.run_bulks(BULK_CHANGES_AT_ONCE);
+        metrics::counter!(names::BULK_CHANGES).increment(executed as u64);
+    });
+    [expiry, sweeps, turns, transfers, gauges, checkpoints, trails, bulks]
 }
 
 fn tell_version(version: &Version) {

@@ -71,5 +71,7 @@ pub fn entry(line: AuditLine) -> v1::AuditEntry {
         after: line.after.to_string(),
         prev: line.prev,
         hash: line.hash,
+        approved_by: line.approved_by,
+        bulk: line.bulk,
     }
 }

@@ -4,7 +4,8 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    by::Caller,
+    bulk::without_sign,
+    by::{Caller, noted},
     convert::{REASON_CHARS_MAX, money, money_of, name, text},
     history,
     status::{answered, invalid, not_found, refused, transfer_failed},
@@ -46,8 +47,11 @@ impl BalanceService for Api {
         answered("GrantAllowance", async {
             let (caller, request) = (Caller::of(&request), request.get_ref());
             let account = self.resolve("account", request.account.as_ref())?;
-            let catalog = self.store.catalog();
-            let allowance = Self::allowance(&catalog, "allowance", &request.allowance)?;
+            let (allowance, catalog) = (&*request.allowance, self.store.catalog());
+            // A repetition is answered as the first one, whatever the catalog has by now.
+            if !self.store.remembers_request(account, &request.request_id) {
+                Self::allowance(&catalog, "allowance", allowance)?;
+            }
             let kind = match request.member.as_str() {
                 "" => CreditKind::Allowance(allowance),
                 subscriber => CreditKind::MemberAllowance { subscriber: name("member", subscriber)?, allowance },
@@ -70,6 +74,16 @@ impl BalanceService for Api {
             }
             let request_id = name("request_id", &request.request_id)?;
             let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
+            // A repetition is answered as the first one, whatever the limit was then.
+            if self.approval.is_needed(0, without_sign(amount)) && !self.store.remembers_request(account, request_id) {
+                let most = self.approval.money;
+                let why = format!(
+                    "amount: an adjustment by more than {most} (approval.money) needs a second person's approval: submit it \
+                     as a bulk change"
+                );
+                let by = self.by(&caller, "Adjust", reason);
+                return Err(noted(&by, &format!("account {account}"), Status::failed_precondition(why)));
+            }
             let kind = CreditKind::Adjustment(amount, reason);
             let command = CreditCommand { account, kind, currency: Some(currency), request_id };
             let (balance, duplicate) = self.credit_money(&caller, "Adjust", command, currency).await?;

@@ -1,6 +1,6 @@
 //! Who calls: what the audit trail says of the caller.
 
-use tonic::Request;
+use tonic::{Request, Status};
 
 use super::{Api, access};
 use crate::store::{Audited, By};
@@ -48,6 +48,12 @@ impl Caller {
     pub(super) fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// A call that was refused before the store came to see it, written down.
+pub(super) fn noted(by: &Audited<'_, crate::journal::FileDisk>, target: &str, refusal: Status) -> Status {
+    by.refused(target, refusal.message());
+    refusal
 }
 
 impl Api {

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api, access,
     by::Caller,
-    convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, text},
+    convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, optional_reason, page_size, text},
     status::{answered, invalid, not_found, publish_refused},
     v1::{self, catalog_service_server::CatalogService, validate_catalog_response},
 };
@@ -76,9 +76,10 @@ impl CatalogService for Api {
     ) -> Result<Response<v1::WithdrawCatalogResponse>, Status> {
         answered("WithdrawCatalog", async {
             self.check_journal()?;
-            let number = request.get_ref().number;
+            let v1::WithdrawCatalogRequest { number, reason } = request.get_ref();
+            let (number, reason) = (*number, optional_reason(reason)?);
             let done = self
-                .durable(self.by(&Caller::of(&request), "WithdrawCatalog", "").withdraw(number))
+                .durable(self.by(&Caller::of(&request), "WithdrawCatalog", reason).withdraw(number))
                 .await?
                 .map_err(|error| publish_refused(&error))?;
             if !done.repeated {
@@ -155,11 +156,7 @@ impl Api {
     }
 
     async fn list_versions(&self, request: &v1::ListCatalogsRequest) -> Result<v1::ListCatalogsResponse, Status> {
-        let limit = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
-            0 => PAGE_SIZE,
-            size @ 1..=PAGE_SIZE_MAX => size,
-            _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-        };
+        let limit = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)?;
         let before = match request.page_token.as_str() {
             "" => u32::MAX,
             token => token.parse().map_err(|_| invalid("page_token", "is not one that was given out"))?,

@@ -32,6 +32,20 @@ pub(super) fn text<'t>(field: &str, text: &'t str, max: usize) -> Result<&'t str
     }
 }
 
+/// An operator's reason, which may be left out.
+pub(super) fn optional_reason(reason: &str) -> Result<&str, Status> {
+    if reason.is_empty() { Ok(reason) } else { text("reason", reason, REASON_CHARS_MAX) }
+}
+
+/// How many of something one page has: as many as are asked for, or as a page has whose size is not said.
+pub(super) fn page_size(asked: u32, default: usize, most: usize) -> Result<usize, Status> {
+    match usize::try_from(asked).unwrap_or(usize::MAX) {
+        0 => Ok(default),
+        size if size <= most => Ok(size),
+        _ => Err(invalid("page_size", format_args!("must be at most {most}"))),
+    }
+}
+
 /// A name that the caller chooses.
 pub(super) fn name<'t>(field: &str, value: &'t str) -> Result<&'t str, Status> {
     text(field, value, NAME_CHARS_MAX)

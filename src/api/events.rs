@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api,
     by::Caller,
-    convert::name,
+    convert::{name, optional_reason},
     notices::event_of,
     status::{answered, not_found, too_old, unavailable},
     v1::{self, event_service_server::EventService},
@@ -72,8 +72,8 @@ impl EventService for Api {
             if self.store.outbox().acknowledged(consumer).is_none() {
                 return Err(not_found("consumer", format_args!("`{consumer}` has never acknowledged anything")));
             }
-            let caller = Caller::of(&request);
-            self.durable(self.by(&caller, "ForgetConsumer", "").forget_consumer(consumer)).await?;
+            let (caller, reason) = (Caller::of(&request), optional_reason(&request.get_ref().reason)?);
+            self.durable(self.by(&caller, "ForgetConsumer", reason).forget_consumer(consumer)).await?;
             tracing::info!(consumer, "consumer of events forgotten");
             Ok(v1::ForgetConsumerResponse {})
         })

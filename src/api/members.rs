@@ -7,12 +7,12 @@ use tonic::Status;
 use super::{
     Api,
     by::Caller,
-    convert::{REASON_CHARS_MAX, kind_of, money_in, money_of, name, text},
-    status::{invalid, refused},
+    convert::{REASON_CHARS_MAX, kind_of, money_in, money_of, name, page_size, text},
+    status::invalid,
     v1::{self, member_limit::Limit},
 };
 use crate::{
-    charging::{Account, BucketKind, Command, Manage, ManageCommand, Measure, Member, MemberLimit, MemberNo, PayOrder},
+    charging::{Account, BucketKind, Manage, ManageCommand, Measure, Member, MemberLimit, MemberNo, PayOrder},
     ids::AccountId,
     rating::Period,
     time::Timestamp,
@@ -42,7 +42,8 @@ impl Api {
         let currency = self.read_account(id).await?.currency;
         let limits = (0..).zip(&request.limits).map(|(place, one)| limit(&format!("limits[{place}]"), one, currency));
         let what = Manage::SetMember { subscriber, order, limits: limits.collect::<Result<_, _>>()? };
-        let duplicate = self.manage_member(caller, "SetMember", id, &request.request_id, &request.reason, what).await?;
+        let command = ordered(id, &request.request_id, &request.reason, what)?;
+        let duplicate = self.manage(caller, "SetMember", command).await?;
         let account = self.read_account(id).await?;
         // A repetition may come when the member has gone again.
         let member = self.members_of(&account).await?.into_iter().find(|member| member.subscriber_id == subscriber);
@@ -57,8 +58,8 @@ impl Api {
         let id = by_id(request.account.as_ref())?;
         let subscriber = name("subscriber_id", &request.subscriber_id)?;
         let what = Manage::RemoveMember { subscriber };
-        let duplicate =
-            self.manage_member(caller, "RemoveMember", id, &request.request_id, &request.reason, what).await?;
+        let command = ordered(id, &request.request_id, &request.reason, what)?;
+        let duplicate = self.manage(caller, "RemoveMember", command).await?;
         Ok(v1::RemoveMemberResponse { duplicate })
     }
 
@@ -70,18 +71,14 @@ impl Api {
         let id = by_id(request.account.as_ref())?;
         let subscriber = name("subscriber_id", &request.subscriber_id)?;
         let what = Manage::RemoveSubscriber { subscriber };
-        let duplicate =
-            self.manage_member(caller, "RemoveSubscriber", id, &request.request_id, &request.reason, what).await?;
+        let command = ordered(id, &request.request_id, &request.reason, what)?;
+        let duplicate = self.manage(caller, "RemoveSubscriber", command).await?;
         Ok(v1::RemoveSubscriberResponse { duplicate })
     }
 
     pub(super) async fn members(&self, request: &v1::ListMembersRequest) -> Result<v1::ListMembersResponse, Status> {
         let id = self.resolve("account", request.account.as_ref())?;
-        let size = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
-            0 => PAGE_SIZE,
-            size if size <= PAGE_SIZE_MAX => size,
-            _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-        };
+        let size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)?;
         let after = match request.page_token.as_str() {
             "" => MemberNo::SHARED,
             token => {
@@ -116,28 +113,17 @@ impl Api {
         };
         Ok(members.iter().map(told).collect())
     }
+}
 
-    /// Has something done with an account. True = it had been done before.
-    async fn manage_member(
-        &self,
-        caller: &Caller,
-        method: &'static str,
-        account: AccountId,
-        request_id: &str,
-        reason: &str,
-        what: Manage<'_>,
-    ) -> Result<bool, Status> {
-        self.check_journal()?;
-        let request_id = name("request_id", request_id)?;
-        let reason = text("reason", reason, REASON_CHARS_MAX)?;
-        let command = Command::Manage(ManageCommand { account, request_id, reason, what });
-        let done = self.by(caller, method, reason).account_command(account, &command);
-        let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
-        if !done.repeated {
-            tracing::info!(account = account.0, request_id, reason, method, "members changed");
-        }
-        Ok(done.repeated)
-    }
+/// What is to be done with the members of an account, by an id and for a reason that both must be given.
+fn ordered<'r>(
+    account: AccountId,
+    request_id: &'r str,
+    reason: &'r str,
+    what: Manage<'r>,
+) -> Result<ManageCommand<'r>, Status> {
+    let (request_id, reason) = (name("request_id", request_id)?, text("reason", reason, REASON_CHARS_MAX)?);
+    Ok(ManageCommand { account, request_id, reason, what })
 }
 
 fn limit(field: &str, limit: &v1::MemberLimit, currency: Currency) -> Result<MemberLimit, Status> {

@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod backoff;
 mod balances;
+mod bulk;
 mod by;
 mod catalog;
 pub mod client;
@@ -16,6 +17,7 @@ mod events;
 mod explain;
 mod health;
 mod history;
+mod manage;
 mod members;
 mod notices;
 mod products;
@@ -41,7 +43,7 @@ pub use self::{
     server::{ServeError, serve},
     status::code_name,
 };
-use crate::{rating::Catalog, store::Store, telemetry::Health};
+use crate::{config::Approval, rating::Catalog, store::Store, telemetry::Health};
 
 /// The generated messages, clients and servers of `tollgate.v1`.
 #[allow(
@@ -87,6 +89,7 @@ pub struct Api {
     /// Wrong voucher codes of accounts and callers.
     guesses: Arc<throttle::Throttle>,
     fitness: Fitness,
+    approval: Approval,
 }
 
 impl Api {
@@ -99,7 +102,14 @@ impl Api {
             subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS_MAX)),
             guesses: Arc::default(),
             fitness: Fitness::default(),
+            approval: Approval::default(),
         }
+    }
+
+    /// The same, with other limits above which a second person must approve.
+    #[must_use]
+    pub fn approving(self, approval: Approval) -> Self {
+        Self { approval, ..self }
     }
 
     /// The same, with something that says why a catalog must not be published: what peers are configured to do may depend

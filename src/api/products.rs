@@ -5,13 +5,12 @@ use tonic::{Request, Response, Status};
 use super::{
     Api,
     by::Caller,
-    convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, text},
-    status::{answered, invalid, refused},
+    convert::{kind_of, millis, money_of, name, optional_reason, page_size},
+    status::{answered, invalid},
     v1::{self, product_service_server::ProductService},
 };
 use crate::{
-    charging::{Account, Command, Cycle, Manage, ManageCommand, MemberNo, Profile, Subscription, When},
-    ids::AccountId,
+    charging::{Account, Cycle, Manage, ManageCommand, MemberNo, Profile, Subscription, When},
     rating::{Included, Period, Product, Unpaid},
     time::Timestamp,
     units::{Currency, Money},
@@ -38,9 +37,10 @@ impl ProductService for Api {
             let account = self.resolve("account", request.account.as_ref())?;
             let (product, member) = (name("product", &request.product)?, MemberNo(request.member));
             let what = Manage::Buy { product, member, start: when(request.start.as_ref())? };
-            let (account, duplicate) = self
-                .manage_products((&caller, "BuyProduct"), account, &request.request_id, &request.reason, what)
-                .await?;
+            let (request_id, reason) = (name("request_id", &request.request_id)?, optional_reason(&request.reason)?);
+            let command = ManageCommand { account, request_id, reason, what };
+            let duplicate = self.manage(&caller, "BuyProduct", command).await?;
+            let account = Some(products_of(&self.read_account(account).await?));
             Ok(v1::BuyProductResponse { account, duplicate })
         })
         .await
@@ -55,9 +55,10 @@ impl ProductService for Api {
             let account = self.resolve("account", request.account.as_ref())?;
             let (to, when) = (name("product", &request.product)?, when(request.start.as_ref())?);
             let what = Manage::ChangeProduct { subscription: number(request.subscription)?, to, when };
-            let (account, duplicate) = self
-                .manage_products((&caller, "ChangeProduct"), account, &request.request_id, &request.reason, what)
-                .await?;
+            let (request_id, reason) = (name("request_id", &request.request_id)?, optional_reason(&request.reason)?);
+            let command = ManageCommand { account, request_id, reason, what };
+            let duplicate = self.manage(&caller, "ChangeProduct", command).await?;
+            let account = Some(products_of(&self.read_account(account).await?));
             Ok(v1::ChangeProductResponse { account, duplicate })
         })
         .await
@@ -72,9 +73,10 @@ impl ProductService for Api {
             let account = self.resolve("account", request.account.as_ref())?;
             let subscription = number(request.subscription)?;
             let what = Manage::CancelProduct { subscription, when: when(request.start.as_ref())? };
-            let (account, duplicate) = self
-                .manage_products((&caller, "CancelProduct"), account, &request.request_id, &request.reason, what)
-                .await?;
+            let (request_id, reason) = (name("request_id", &request.request_id)?, optional_reason(&request.reason)?);
+            let command = ManageCommand { account, request_id, reason, what };
+            let duplicate = self.manage(&caller, "CancelProduct", command).await?;
+            let account = Some(products_of(&self.read_account(account).await?));
             Ok(v1::CancelProductResponse { account, duplicate })
         })
         .await
@@ -101,9 +103,10 @@ impl ProductService for Api {
             let day = u8::try_from(request.day).ok().filter(|day| (1..=28).contains(day));
             let day = day.ok_or_else(|| invalid("day", format_args!("must be 1 to 28, is {}", request.day)))?;
             let what = Manage::SetCycleDay(day);
-            let (account, duplicate) = self
-                .manage_products((&caller, "SetCycleDay"), account, &request.request_id, &request.reason, what)
-                .await?;
+            let (request_id, reason) = (name("request_id", &request.request_id)?, optional_reason(&request.reason)?);
+            let command = ManageCommand { account, request_id, reason, what };
+            let duplicate = self.manage(&caller, "SetCycleDay", command).await?;
+            let account = Some(products_of(&self.read_account(account).await?));
             Ok(v1::SetCycleDayResponse { account, duplicate })
         })
         .await
@@ -113,11 +116,7 @@ impl ProductService for Api {
 impl Api {
     fn page_of_products(&self, request: &v1::ListProductsRequest) -> Result<v1::ListProductsResponse, Status> {
         let catalog = self.store.catalog();
-        let size = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
-            0 => PAGE_SIZE_MAX,
-            size @ 1..=PAGE_SIZE_MAX => size,
-            _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-        };
+        let size = page_size(request.page_size, PAGE_SIZE_MAX, PAGE_SIZE_MAX)?;
         let products = catalog.products();
         // The name of the last product of the page before.
         let from = match request.page_token.as_str() {
@@ -133,27 +132,9 @@ impl Api {
             next_page_token: next.map_or_else(String::new, |product| product.name.to_string()),
         })
     }
-
-    /// Does something with an account. Returns what it has then, and whether it had been done before.
-    async fn manage_products(
-        &self,
-        (caller, method): (&Caller, &'static str),
-        account: AccountId,
-        request_id: &str,
-        reason: &str,
-        what: Manage<'_>,
-    ) -> Result<(Option<v1::AccountProducts>, bool), Status> {
-        self.check_journal()?;
-        let request_id = name("request_id", request_id)?;
-        let reason = if reason.is_empty() { reason } else { text("reason", reason, REASON_CHARS_MAX)? };
-        let command = Command::Manage(ManageCommand { account, request_id, reason, what });
-        let done = self.by(caller, method, reason).account_command(account, &command);
-        let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
-        Ok((Some(products_of(&self.read_account(account).await?)), done.repeated))
-    }
 }
 
-fn number(subscription: u32) -> Result<u32, Status> {
+pub(super) fn number(subscription: u32) -> Result<u32, Status> {
     if subscription == 0 {
         Err(invalid("subscription", "is required: its number in the account"))
     } else {
@@ -161,7 +142,7 @@ fn number(subscription: u32) -> Result<u32, Status> {
     }
 }
 
-fn when(start: Option<&v1::Start>) -> Result<When, Status> {
+pub(super) fn when(start: Option<&v1::Start>) -> Result<When, Status> {
     use v1::start::At;
     match start.and_then(|start| start.at.as_ref()) {
         None | Some(At::NextPeriod(false)) => Ok(When::Now),

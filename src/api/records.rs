@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
+    convert::page_size,
     status::{answered, invalid},
     v1::{self, record_service_server::RecordService},
 };
@@ -85,11 +86,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 /// Where a page begins, and how long it may be.
 pub(super) fn page(token: &str, size: u32) -> Result<(Option<Cursor>, usize), Status> {
-    let limit = match usize::try_from(size).unwrap_or(usize::MAX) {
-        0 => PAGE_SIZE_DEFAULT,
-        size if size <= PAGE_SIZE_MAX => size,
-        _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-    };
+    let limit = page_size(size, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)?;
     let after = (!token.is_empty()).then(|| token.parse()).transpose();
     Ok((after.map_err(|error| invalid("page_token", error))?, limit))
 }

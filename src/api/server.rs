@@ -12,10 +12,10 @@ use super::{
     access::{self, Access},
     v1::{
         account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer,
-        balance_service_server::BalanceServiceServer, catalog_service_server::CatalogServiceServer,
-        event_service_server::EventServiceServer, product_service_server::ProductServiceServer,
-        record_service_server::RecordServiceServer, session_service_server::SessionServiceServer,
-        voucher_service_server::VoucherServiceServer,
+        balance_service_server::BalanceServiceServer, bulk_service_server::BulkServiceServer,
+        catalog_service_server::CatalogServiceServer, event_service_server::EventServiceServer,
+        product_service_server::ProductServiceServer, record_service_server::RecordServiceServer,
+        session_service_server::SessionServiceServer, voucher_service_server::VoucherServiceServer,
     },
 };
 use crate::rating::CATALOG_OCTETS_MAX;
@@ -29,6 +29,8 @@ const CONNECTION_CALLS_MAX: u32 = 256;
 const HEADERS_OCTETS_MAX: u32 = 16 << 10;
 /// Octets of a request; that with a catalog may have more.
 const REQUEST_OCTETS_MAX: usize = 64 << 10;
+/// Octets of a bulk change with as many changes as may be: 80 each.
+const BULK_OCTETS_MAX: usize = 8 << 20;
 /// A connection that is silent is asked whether it lives after this time, and closed when it says nothing.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long calls may take to end at shutdown. Streams end at once; this is for clients that do not read.
@@ -96,12 +98,14 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
     let reflection = || reflection().register_encoded_file_descriptor_set(health);
     // The text is at most this long, beside a reason, names and a few octets of framing.
     let catalog = CatalogServiceServer::new(api.clone()).max_decoding_message_size(CATALOG_OCTETS_MAX + 4_096);
+    let bulk = BulkServiceServer::new(api.clone()).max_decoding_message_size(BULK_OCTETS_MAX);
     Ok(Routes::new(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(AccountServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(BalanceServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(ProductServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(catalog)
+        .add_service(bulk)
         .add_service(SessionServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))
         .add_service(RecordServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_OCTETS_MAX))

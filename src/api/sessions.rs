@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api,
     by::Caller,
-    convert::{kind_of, millis, money_of},
+    convert::{kind_of, millis, money_of, optional_reason, page_size},
     status::{answered, invalid, not_found, refused},
     v1::{self, session_service_server::SessionService},
 };
@@ -39,7 +39,8 @@ impl SessionService for Api {
     ) -> Result<Response<v1::ReAuthoriseResponse>, Status> {
         answered("ReAuthorise", async {
             let (caller, request) = (Caller::of(&request), request.get_ref());
-            let (group, by) = (request.rating_group, self.by(&caller, "ReAuthorise", ""));
+            let reason = optional_reason(&request.reason)?;
+            let (group, by) = (request.rating_group, self.by(&caller, "ReAuthorise", reason));
             let command = |key| Command::ReAuthorise(key, group);
             self.session_command(by, &request.session_id, request.sub_session_id, command).await?;
             Ok(v1::ReAuthoriseResponse {})
@@ -53,7 +54,7 @@ impl SessionService for Api {
     ) -> Result<Response<v1::TerminateSessionResponse>, Status> {
         answered("TerminateSession", async {
             let (caller, request) = (Caller::of(&request), request.get_ref());
-            let by = self.by(&caller, "TerminateSession", "");
+            let by = self.by(&caller, "TerminateSession", optional_reason(&request.reason)?);
             self.session_command(by, &request.session_id, request.sub_session_id, Command::Abort).await?;
             Ok(v1::TerminateSessionResponse {})
         })
@@ -83,11 +84,7 @@ impl Api {
     }
 
     async fn list(&self, request: &v1::ListSessionsRequest) -> Result<v1::ListSessionsResponse, Status> {
-        let limit = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
-            0 => PAGE_SIZE_DEFAULT,
-            size if size <= PAGE_SIZE_MAX => size,
-            _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-        };
+        let limit = page_size(request.page_size, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)?;
         let after = Place::read(&request.page_token)?;
         match &request.account {
             Some(_) => {

@@ -8,7 +8,7 @@ use super::Api;
 use crate::{
     charging::Refusal,
     journal::{Durable, Fatal, Pending},
-    store::{CreateSubscriberError, CursorTooOld, PublishError, TransferFailed},
+    store::{BulkError, CreateSubscriberError, CursorTooOld, PublishError, TransferFailed},
     telemetry::names,
 };
 
@@ -35,7 +35,9 @@ pub(super) fn too_old(error: CursorTooOld) -> Status {
 /// The core's refusal.
 pub(super) fn refused(refusal: &Refusal) -> Status {
     let code = match refusal {
-        Refusal::UnknownAccount(_) | Refusal::UnknownSession | Refusal::NoSuchVoucher => Code::NotFound,
+        Refusal::UnknownAccount(_) | Refusal::UnknownSession | Refusal::NoSuchVoucher | Refusal::NotThere(_) => {
+            Code::NotFound
+        }
         Refusal::AccountExists(_) | Refusal::IdentityTaken(_) | Refusal::SubscriberExists(_) => Code::AlreadyExists,
         Refusal::Terminated(_)
         | Refusal::RequestIdReused(_)
@@ -43,10 +45,23 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         | Refusal::TooManyBuckets(_)
         | Refusal::NotPossible(_)
         | Refusal::NotByOperator => Code::FailedPrecondition,
-        Refusal::BadAmount(_) => Code::InvalidArgument,
+        Refusal::BadAmount(_) | Refusal::Invalid(_) => Code::InvalidArgument,
         Refusal::OutOfRange => Code::OutOfRange,
     };
     Status::new(code, refusal.to_string())
+}
+
+/// A bulk change was not submitted, or not decided about.
+pub(super) fn bulk_refused(error: &BulkError) -> Status {
+    let (field, code) = match error {
+        BulkError::RequestIdReused(_) => ("request_id", Code::FailedPrecondition),
+        BulkError::TooManyOpen => ("changes", Code::ResourceExhausted),
+        BulkError::TooLong(_) => ("changes", Code::InvalidArgument),
+        BulkError::Unknown(_) => ("bulk_id", Code::NotFound),
+        BulkError::NotPending { .. } => ("bulk_id", Code::FailedPrecondition),
+        BulkError::SamePerson { .. } => ("bulk_id", Code::PermissionDenied),
+    };
+    Status::new(code, format!("{field}: {error}"))
 }
 
 /// A catalog was not published, or not withdrawn.

@@ -39,30 +39,49 @@ impl Guesser {
 pub(super) struct Throttle(Mutex<HashMap<Guesser, (Instant, u32)>>);
 
 impl Throttle {
-    /// For how long somebody has to wait, if he was wrong too often.
-    pub(super) fn blocked(&self, who: &Guesser, now: Instant) -> Option<Duration> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (began, wrong) = known.get(who)?;
-        let left = WINDOW.checked_sub(now.saturating_duration_since(*began))?;
-        (*wrong >= who.most()).then_some(left)
+    /// Counts a try of everybody who makes it as a wrong one, before it is known: however many are made side by side, no more
+    /// than may be are wrong. One that was not is given [back](Self::give_back).
+    ///
+    /// # Errors
+    /// For how long to wait: one of them was wrong too often. Nothing is counted.
+    pub(super) fn take(&self, who: &[Guesser], now: Instant) -> Result<(), Duration> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = |who: &Guesser| {
+            let (began, wrong) = known.get(who)?;
+            let left = WINDOW.checked_sub(now.saturating_duration_since(*began))?;
+            (*wrong >= who.most()).then_some(left)
+        };
+        if let Some(wait) = who.iter().filter_map(left).max() {
+            return Err(wait);
+        }
+        who.iter().for_each(|who| count(&mut known, who.clone(), now));
+        Ok(())
     }
 
-    /// Somebody was wrong.
-    pub(super) fn wrong(&self, who: Guesser, now: Instant) {
+    /// A try was not wrong.
+    pub(super) fn give_back(&self, who: &[Guesser]) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED_MAX && !known.contains_key(&who) {
-            known.retain(|_, (began, _)| now.saturating_duration_since(*began) < WINDOW);
-            if known.len() >= REMEMBERED_MAX {
-                let oldest = known.iter().min_by_key(|(_, (began, _))| *began).map(|(who, _)| who.clone());
-                oldest.and_then(|oldest| known.remove(&oldest));
+        for who in who {
+            if let Some((_, wrong)) = known.get_mut(who) {
+                *wrong = wrong.saturating_sub(1);
             }
         }
-        let window = known.entry(who).or_insert((now, 0));
-        if now.saturating_duration_since(window.0) >= WINDOW {
-            *window = (now, 0);
-        }
-        window.1 = window.1.saturating_add(1);
     }
+}
+
+fn count(known: &mut HashMap<Guesser, (Instant, u32)>, who: Guesser, now: Instant) {
+    if known.len() >= REMEMBERED_MAX && !known.contains_key(&who) {
+        known.retain(|_, (began, _)| now.saturating_duration_since(*began) < WINDOW);
+        if known.len() >= REMEMBERED_MAX {
+            let oldest = known.iter().min_by_key(|(_, (began, _))| *began).map(|(who, _)| who.clone());
+            oldest.and_then(|oldest| known.remove(&oldest));
+        }
+    }
+    let window = known.entry(who).or_insert((now, 0));
+    if now.saturating_duration_since(window.0) >= WINDOW {
+        *window = (now, 0);
+    }
+    window.1 = window.1.saturating_add(1);
 }
 
 #[cfg(test)]
@@ -72,17 +91,34 @@ mod tests {
     #[test]
     fn who_guesses_waits_and_nobody_else() {
         let (throttle, start) = (Throttle::default(), Instant::now());
-        let account = Guesser::Account(1);
+        let account = [Guesser::Account(1)];
         for _ in 0..WRONG_OF_ACCOUNT_MAX {
-            assert_eq!(throttle.blocked(&account, start), None);
-            throttle.wrong(account.clone(), start);
+            assert_eq!(throttle.take(&account, start), Ok(()));
         }
         let later = start + Duration::from_secs(600);
-        assert_eq!(throttle.blocked(&account, later), Some(WINDOW - Duration::from_secs(600)));
-        assert_eq!(throttle.blocked(&Guesser::Account(2), later), None);
+        let left = Err(WINDOW - Duration::from_secs(600));
+        assert_eq!(throttle.take(&account, later), left);
+        assert_eq!(throttle.take(&[Guesser::Caller("shop".into()), Guesser::Account(1)], later), left);
+        assert_eq!(throttle.take(&[Guesser::Account(2)], later), Ok(()));
         let after = start + WINDOW + Duration::from_secs(1);
-        assert_eq!(throttle.blocked(&account, after), None);
-        throttle.wrong(account.clone(), after);
-        assert_eq!(throttle.blocked(&account, after), None);
+        assert_eq!(throttle.take(&account, after), Ok(()));
+    }
+
+    #[test]
+    fn tries_side_by_side_are_counted_before_they_are_known_and_right_ones_are_given_back() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        let account = [Guesser::Account(1)];
+        for _ in 0..3 * WRONG_OF_ACCOUNT_MAX {
+            throttle.take(&account, now).unwrap();
+            throttle.give_back(&account);
+        }
+        let taken = std::thread::scope(|scope| {
+            let tries: Vec<_> = (0..20).map(|_| scope.spawn(|| throttle.take(&account, now).is_ok())).collect();
+            tries.into_iter().map(|it| it.join().unwrap()).filter(|taken| *taken).count()
+        });
+        assert_eq!(taken, WRONG_OF_ACCOUNT_MAX as usize);
+        // Nobody gets below nothing.
+        throttle.give_back(&[Guesser::Account(7)]);
+        assert!(throttle.take(&account, now).is_err());
     }
 }

@@ -6,9 +6,10 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Api,
-    by::Caller,
-    convert::{REASON_CHARS_MAX, millis, money, money_of, name, text},
+    Api, access,
+    bulk::{self, worth},
+    by::{Caller, noted},
+    convert::{REASON_CHARS_MAX, millis, money, money_of, name, page_size, text},
     status::{answered, invalid, not_found, refused},
     throttle::Guesser,
     v1::{self, list_voucher_batches_response as listed, voucher_batch::Value, voucher_service_server::VoucherService},
@@ -16,16 +17,16 @@ use super::{
 use crate::{
     charging::{Refusal, VoucherBatch, VoucherMark, VoucherValue},
     ids::VoucherCode,
-    store::BatchStatus,
+    store::{BatchStatus, Submit},
     time::Timestamp,
-    units::Currency,
+    units::{Currency, Money},
 };
 
 /// Vouchers of one batch: an answer of some hundred kilobytes. A larger print is several batches.
 const BATCH_MAX: u32 = 10_000;
 /// Batches of one page, and of one whose size is not said.
-const PAGE_SIZE_MAX: u32 = 1_000;
-const PAGE_SIZE_DEFAULT: u32 = 100;
+const PAGE_SIZE_MAX: usize = 1_000;
+const PAGE_SIZE_DEFAULT: usize = 100;
 /// A year far enough, in seconds since 1970: some 34,000 years.
 const VALID_UNTIL_MAX: u64 = 1 << 40;
 
@@ -36,17 +37,24 @@ impl VoucherService for Api {
         request: Request<v1::CreateVoucherBatchRequest>,
     ) -> Result<Response<v1::CreateVoucherBatchResponse>, Status> {
         answered("CreateVoucherBatch", async {
-            let (caller, request) = (Caller::of(&request), request.get_ref());
+            let (caller, known, request) = (Caller::of(&request), access::caller(&request)?, request.get_ref());
             let batch = self.batch(request.batch.as_ref())?;
             if !(1..=BATCH_MAX).contains(&request.count) {
                 return Err(invalid("count", format_args!("is from 1 to {BATCH_MAX}")));
             }
             let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
             self.check_journal()?;
+            let (weight, money) = worth(&batch.value, request.count.into());
+            let waits = self.approval.is_needed(weight, money);
+            let by = self.by(&caller, "CreateVoucherBatch", reason);
+            let can = self.can_be_approved(known, waits, weight, money);
+            can.map_err(|refusal| noted(&by, &format!("voucher batch {}", batch.name), refusal))?;
             let codes = new_codes(request.count)?;
-            let created = self.by(&caller, "CreateVoucherBatch", reason).create_vouchers(&batch, &codes);
+            let created = by.create_vouchers(&batch, waits, &codes);
             self.durable(created).await?.map_err(|refusal| Status::already_exists(refusal.to_string()))?;
-            Ok(v1::CreateVoucherBatchResponse { codes: codes.iter().map(VoucherCode::written).collect() })
+            let bulk_id = if waits { self.wait_for_approval(&caller, &batch.name, reason, money).await? } else { 0 };
+            let codes = codes.iter().map(VoucherCode::written).collect();
+            Ok(v1::CreateVoucherBatchResponse { codes, blocked: waits, bulk_id })
         })
         .await
     }
@@ -62,19 +70,21 @@ impl VoucherService for Api {
             let code = code(&request.code)?;
             let currency = self.read_account(account).await?.currency;
             let guessers = [Guesser::Account(account.0), Guesser::Caller(caller.name().to_owned())];
-            let now = Instant::now();
-            if let Some(wait) = guessers.iter().filter_map(|who| self.guesses.blocked(who, now)).max() {
-                let secs = wait.as_secs() + 1;
-                let message = format!("too many codes that do not exist: try again in {secs} seconds");
-                return Err(Status::resource_exhausted(message));
-            }
             self.check_journal()?;
+            self.guesses.take(&guessers, Instant::now()).map_err(|wait| {
+                let secs = wait.as_secs() + 1;
+                Status::resource_exhausted(format!("too many codes that do not exist: try again in {secs} seconds"))
+            })?;
             let redeemed = self.by(&caller, "RedeemVoucher", "").redeem_voucher(code, account, request_id);
-            let redeemed = self.durable(redeemed).await?.map_err(|refusal| {
-                if refusal == Refusal::NoSuchVoucher {
-                    guessers.into_iter().for_each(|who| self.guesses.wrong(who, now));
+            let redeemed = redeemed.map(|redeemed| {
+                if redeemed != Err(Refusal::NoSuchVoucher) {
+                    self.guesses.give_back(&guessers);
                 }
-                refused(&refusal)
+                redeemed
+            });
+            let redeemed = self.durable(redeemed).await?.map_err(|refusal| match refusal {
+                Refusal::RequestIdReused(_) => Status::already_exists(refusal.to_string()),
+                _ => refused(&refusal),
             })?;
             let value = Some(value_of(&redeemed.value, currency));
             Ok(v1::RedeemVoucherResponse {
@@ -96,8 +106,13 @@ impl VoucherService for Api {
             let batch = name("name", &request.name)?;
             let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
             self.check_journal()?;
+            if !request.blocked {
+                let by = self.by(&caller, "BlockVoucherBatch", reason);
+                let may = self.may_unblock(batch);
+                may.map_err(|refusal| noted(&by, &format!("voucher batch {batch}"), refusal))?;
+            }
             let blocked = self.by(&caller, "BlockVoucherBatch", reason).block_vouchers(batch, request.blocked);
-            self.durable(blocked).await?.map_err(|refusal| Status::not_found(refusal.to_string()))?;
+            self.durable(blocked).await?.map_err(|refusal| refused(&refusal))?;
             Ok(v1::BlockVoucherBatchResponse {})
         })
         .await
@@ -109,12 +124,12 @@ impl VoucherService for Api {
     ) -> Result<Response<v1::ListVoucherBatchesResponse>, Status> {
         answered("ListVoucherBatches", async {
             let request = request.get_ref();
-            let size = if request.page_size == 0 { PAGE_SIZE_DEFAULT } else { request.page_size.min(PAGE_SIZE_MAX) };
+            let size = page_size(request.page_size, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)?;
             let currency = self.store.catalog().currency();
             let after = |status: &BatchStatus| *status.batch.name > *request.page_token;
             let mut batches: Vec<_> = self.store.voucher_batches().into_iter().filter(after).collect();
-            let more = batches.len() > size as usize;
-            batches.truncate(size as usize);
+            let more = batches.len() > size;
+            batches.truncate(size);
             let next = batches.last().filter(|_| more).map(|status| status.batch.name.to_string());
             let status = |status: BatchStatus| listed::Status {
                 batch: Some(batch_of(&status.batch, currency)),
@@ -156,6 +171,31 @@ impl VoucherService for Api {
 }
 
 impl Api {
+    /// Has a new batch, which is blocked, wait for a second person. Returns the number of the bulk change that unblocks it;
+    /// 0 = it could not be submitted now, and must be by hand: the codes are told in any case.
+    async fn wait_for_approval(&self, caller: &Caller, batch: &str, reason: &str, money: Money) -> Result<u64, Status> {
+        // No caller's request id has a control character.
+        let request_id = format!("\u{1}voucher batch {batch}");
+        let changes = vec![bulk::unblock(batch)];
+        let submit = Submit { request_id: &request_id, changes, money, expires: Some(self.approval_ends()) };
+        let submitted = self.by(caller, "SubmitBulk", reason).submit_bulk(submit);
+        Ok(self.durable(submitted).await?.map_or(0, |(id, _)| id))
+    }
+
+    /// A batch that is worth more than the limits is only unblocked by a bulk change: else whoever made it could do that.
+    fn may_unblock(&self, batch: &str) -> Result<(), Status> {
+        let status = self.store.voucher_batches().into_iter().find(|status| *status.batch.name == *batch);
+        let (weight, money) = status.map_or((0, Money::ZERO), |status| worth(&status.batch.value, status.count));
+        if !self.approval.is_needed(weight, money) {
+            return Ok(());
+        }
+        let why = format!(
+            "name: unblocking batch `{batch}` needs a second person's approval: submit it as a bulk change \
+             (unblock_vouchers), or approve the one that waits"
+        );
+        Err(Status::failed_precondition(why))
+    }
+
     fn batch(&self, batch: Option<&v1::VoucherBatch>) -> Result<VoucherBatch, Status> {
         let batch = batch.ok_or_else(|| invalid("batch", "is required"))?;
         let catalog = self.store.catalog();

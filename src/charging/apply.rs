@@ -72,7 +72,7 @@ impl State {
             Event::EventCharged(event) => self.apply_event(event),
             Event::Credited(event) => self.apply_credit(event),
             Event::OrphanUsage(event) => self.apply_orphan(event),
-            Event::VouchersCreated { batch, vouchers, .. } => self.create_vouchers(batch, vouchers),
+            Event::VouchersCreated { batch, blocked, vouchers, .. } => self.create_vouchers(batch, *blocked, vouchers),
             Event::VoucherMarked { key, mark, .. } => self.mark_voucher(*key, mark),
             Event::VouchersBlocked { batch, blocked, .. } => self.block_vouchers(batch, *blocked),
             Event::SessionClosed { session, cause, wake, at } => {

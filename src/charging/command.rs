@@ -409,8 +409,8 @@ pub enum CreditKind<'a> {
     },
     /// Money by an operator's decision; may be below zero.
     Adjustment(Money, &'a str),
-    /// A bundle of units.
-    Allowance(&'a Allowance),
+    /// A bundle of units: an allowance of the catalog, by its name.
+    Allowance(&'a str),
     /// Money paid in for a member of a shared account, for nobody else; above zero.
     MemberTopUp {
         /// The member, by its subscriber's id.
@@ -422,8 +422,8 @@ pub enum CreditKind<'a> {
     MemberAllowance {
         /// The member, by its subscriber's id.
         subscriber: &'a str,
-        /// The bundle.
-        allowance: &'a Allowance,
+        /// The bundle, by its name.
+        allowance: &'a str,
     },
 }
 

@@ -60,16 +60,27 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
             let reason = format!("account {from}");
             money(state, catalog, account, command, HistoryKind::TransferIn, amount, &reason, now)
         }
-        CreditKind::Allowance(allowance) => grant_allowance(state, account, command, allowance, MemberNo::SHARED, now),
+        CreditKind::Allowance(name) => granted(catalog, name, |allowance| {
+            grant_allowance(state, account, command, allowance, MemberNo::SHARED, now)
+        }),
         CreditKind::MemberTopUp { subscriber, amount } => {
             let whose = name_of_own(subscriber);
             money(state, catalog, account, command, HistoryKind::TopUp, amount, &whose, now)
         }
         CreditKind::MemberAllowance { subscriber, allowance } => match members::find(account, subscriber) {
-            Ok(member) => grant_allowance(state, account, command, allowance, member.no, now),
+            Ok(member) => granted(catalog, allowance, |allowance| {
+                grant_allowance(state, account, command, allowance, member.no, now)
+            }),
             Err(refusal) => Decided::refused(refusal),
         },
     }
+}
+
+/// Grants what the catalog has under a name.
+fn granted(catalog: &Catalog, name: &str, grant: impl FnOnce(&Allowance) -> Decided) -> Decided {
+    let missing =
+        || Decided::refused(Refusal::NotThere(format!("the catalog has no allowance `{}`", life::shortened(name))));
+    catalog.allowance(name).map_or_else(missing, grant)
 }
 
 /// The same request id again: the first answer, and nothing else.
@@ -78,9 +89,9 @@ fn repetition(state: &State, command: &CreditCommand<'_>) -> Option<Decided> {
     let account = state.account(command.account);
     let bucket = account.and_then(|account| account.bucket(known.bucket));
     // Of an allowance that is used up and gone, nobody knows any more whose it was.
-    let is_allowance = |known: &RememberedCredit, allowance: &Allowance, owner| {
+    let is_allowance = |known: &RememberedCredit, allowance: &str, owner| {
         known.kind == HistoryKind::Allowance
-            && *known.allowance == *allowance.name
+            && *known.allowance == *allowance
             && bucket.is_none_or(|bucket| bucket.owner == owner)
     };
     let same = match command.kind {

@@ -44,7 +44,7 @@ pub(super) fn turn(draft: &mut Draft<'_>, step: Step) {
 /// Cycles begin on this day of the month. The first one begins now; one that runs ends as it would have.
 pub(super) fn set_day(draft: &mut Draft<'_>, day: u8) -> Result<(), Refusal> {
     if !(1..=28).contains(&day) {
-        return Err(Refusal::NotPossible(format!("a cycle begins on a day from 1 to 28, not on {day}")));
+        return Err(Refusal::Invalid(format!("a cycle begins on a day from 1 to 28, not on {day}")));
     }
     draft.profile().cycle_day = day;
     draft.changed.cycle_day = Some(day);

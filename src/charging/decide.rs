@@ -91,7 +91,13 @@ pub enum Refusal {
     /// No voucher has this code.
     #[error("there is no voucher with this code")]
     NoSuchVoucher,
-    /// Something that the command names is not there, or does not fit.
+    /// Something that the command names is not there.
+    #[error("{0}")]
+    NotThere(String),
+    /// Something that the command says can never be.
+    #[error("{0}")]
+    Invalid(String),
+    /// What the command wants does not fit what is there.
     #[error("{0}")]
     NotPossible(String),
     /// The balance would be more than can be counted.

@@ -63,6 +63,8 @@ pub enum Event {
     VouchersCreated {
         /// The batch.
         batch: Box<VoucherBatch>,
+        /// None of them can be redeemed yet.
+        blocked: bool,
         /// Their numbers and keys.
         vouchers: Vec<(u32, VoucherKey)>,
         /// When.

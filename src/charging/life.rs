@@ -78,7 +78,7 @@ pub(super) fn set_plan(
         Some(name) => Some(
             catalog
                 .plan(name)
-                .ok_or_else(|| Refusal::NotPossible(format!("the catalog has no plan `{}`", shortened(name))))?,
+                .ok_or_else(|| Refusal::NotThere(format!("the catalog has no plan `{}`", shortened(name))))?,
         ),
     };
     let known = account.life().cloned().unwrap_or_default();
@@ -162,7 +162,7 @@ pub(super) fn extend(
         return impossible(format!("{until} is no extension: the account is valid until {end}, and it is {now}"));
     }
     if until > now.plus_secs(VALIDITY_SECS_MAX) {
-        return impossible(format!("{until} is more than a hundred years from now"));
+        return Err(Refusal::Invalid(format!("{until} is more than a hundred years from now")));
     }
     Ok(goes_on(state, account, &known, plan_of(catalog, account), Some(until), now))
 }
@@ -274,6 +274,6 @@ fn settle(state: &State, after: &Account, may_stop: bool, changed: &mut AccountC
 }
 
 /// A name from outside, as far as it is worth showing.
-fn shortened(name: &str) -> String {
+pub(super) fn shortened(name: &str) -> String {
     name.chars().take(40).collect()
 }

@@ -8,7 +8,7 @@ use super::{
     Outcome, PayOrder, Refusal, State, cycles, draft::Draft, life, members, products, transfer,
 };
 use crate::{
-    ids::{AccountId, BucketId},
+    ids::{AccountId, BucketId, VoucherKey},
     rating::Catalog,
     time::Timestamp,
     units::Money,
@@ -81,6 +81,9 @@ pub enum Manage<'a> {
         /// Why.
         why: &'a str,
     },
+    /// It redeems this voucher: from now on the request id stands for that one, and for no other. The voucher itself is
+    /// somewhere else.
+    Redeem(VoucherKey),
     /// A subscriber becomes a member of the shared account, or gets other terms as one.
     SetMember {
         /// The subscriber's id.
@@ -142,6 +145,7 @@ impl Manage<'_> {
             Self::SetMember { subscriber, order, limits } => members::in_short(subscriber, *order, limits),
             Self::RemoveMember { subscriber } => format!("remove member {subscriber}"),
             Self::RemoveSubscriber { subscriber } => format!("remove subscriber {subscriber}"),
+            Self::Redeem(VoucherKey(high, low)) => format!("redeem {high:016x}{low:016x}"),
             // Of our own, and idempotent by what is on its way.
             Self::SettleTransfer(_) | Self::ReturnTransfer { .. } => String::new(),
         }
@@ -201,6 +205,7 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &ManageCommand<'
             Some(returned) => Ok(returned),
             None => return Decided::done(None),
         },
+        Manage::Redeem(_) => Ok(AccountChanged::default()),
         Manage::SetMember { subscriber, order, limits } => members::set(account, subscriber, *order, limits),
         Manage::RemoveMember { subscriber } => members::remove(state, catalog, account, subscriber, now),
         Manage::RemoveSubscriber { subscriber } => members::remove_subscriber(state, catalog, account, subscriber, now),

@@ -94,9 +94,7 @@ pub(super) fn remove_subscriber(
 /// The member that a subscriber is.
 pub(super) fn find<'a>(account: &'a Account, subscriber: &str) -> Result<&'a Member, Refusal> {
     let member = account.profile.as_deref().and_then(|profile| profile.member_of(subscriber));
-    member.ok_or_else(|| {
-        Refusal::NotPossible(format!("subscriber `{subscriber}` is no member of account {}", account.id))
-    })
+    member.ok_or_else(|| Refusal::NotThere(format!("subscriber `{subscriber}` is no member of account {}", account.id)))
 }
 
 impl State {
@@ -115,7 +113,7 @@ impl State {
 
 fn known<'a>(account: &'a Account, subscriber: &str) -> Result<&'a Subscriber, Refusal> {
     let known = account.subscribers.iter().find(|known| *known.id == *subscriber);
-    known.ok_or_else(|| Refusal::NotPossible(format!("account {} has no subscriber `{subscriber}`", account.id)))
+    known.ok_or_else(|| Refusal::NotThere(format!("account {} has no subscriber `{subscriber}`", account.id)))
 }
 
 fn next_no(account: &Account) -> MemberNo {
@@ -133,7 +131,7 @@ fn closing(state: &State, account: &Account, member: MemberNo) -> AccountChanged
 }
 
 fn check(limits: &[MemberLimit]) -> Result<(), Refusal> {
-    let wrong = |why: String| Err(Refusal::NotPossible(why));
+    let wrong = |why: String| Err(Refusal::Invalid(why));
     if limits.len() > MEMBER_LIMITS_MAX {
         return wrong(format!("a member has at most {MEMBER_LIMITS_MAX} limits"));
     }

@@ -11,6 +11,7 @@ mod apply;
 mod beside;
 mod bonus;
 mod bucket;
+mod bulk;
 mod changed;
 mod command;
 mod contract;
@@ -54,6 +55,10 @@ pub use answer::{
 };
 pub use beside::Reheld;
 pub use bucket::{Bucket, BucketKind, Draw};
+pub use bulk::{
+    BULK_CHANGES_MAX, BULK_REFUSALS_KEPT, BULKS_ENDED_KEPT, BULKS_OPEN_MAX, Bulk, BulkDecision, BulkItem, BulkStage,
+    BulkVerdict, Bulks, Change, Person, PlannedChange, RefusedChange,
+};
 pub use changed::{AccountChanged, Asked, Entry, FeeKind, PeriodPart, Statement};
 pub use command::{
     AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,

@@ -23,7 +23,7 @@ const ACCOUNT_BUCKETS_MAX: usize = 64;
 pub(super) fn buy(draft: &mut Draft<'_>, name: &str, member: MemberNo, start: When) -> Result<(), Refusal> {
     let product = product(draft, name)?;
     if member != MemberNo::SHARED && draft.profile().member(member).is_none() {
-        return refuse(format!("the account has no member {}", member.0));
+        return Err(Refusal::NotThere(format!("the account has no member {}", member.0)));
     }
     clear_used_up(draft);
     may_have(draft, product)?;
@@ -170,7 +170,7 @@ fn product<'c>(draft: &Draft<'c>, name: &str) -> Result<&'c Product, Refusal> {
     catalog.product(name).ok_or_else(|| {
         let known: Vec<_> = catalog.products().iter().map(|product| format!("`{}`", product.name)).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Refusal::NotPossible(format!("there is no product `{name}`; there are: {known}"))
+        Refusal::NotThere(format!("there is no product `{name}`; there are: {known}"))
     })
 }
 
@@ -179,7 +179,7 @@ fn subscription(draft: &mut Draft<'_>, no: u32) -> Result<Subscription, Refusal>
     profile.subscription(no).cloned().ok_or_else(|| {
         let known: Vec<_> = profile.subscriptions.iter().map(|it| format!("{} ({})", it.no, it.product)).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Refusal::NotPossible(format!("the account has no subscription {no}; it has: {known}"))
+        Refusal::NotThere(format!("the account has no subscription {no}; it has: {known}"))
     })
 }
 

@@ -379,11 +379,6 @@ impl State {
         self.due_accounts.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, account)| *account).collect()
     }
 
-    /// The balance after an account's request with this id, and the bucket that it changed, as far as is remembered.
-    pub fn credited(&self, account: AccountId, request_id: &str) -> Option<(Money, BucketId)> {
-        self.credit(account, request_id).map(|known| (known.balance, known.bucket))
-    }
-
     /// Whether an account has answered a request with this id, as far as is remembered.
     pub fn remembers_request(&self, account: AccountId, request_id: &str) -> bool {
         self.credit(account, request_id).is_some()

@@ -41,7 +41,7 @@ pub(super) fn send(
         return Err(Refusal::BadAmount(amount));
     }
     if to == account.id {
-        return Err(Refusal::NotPossible("an account cannot send money to itself".into()));
+        return Err(Refusal::Invalid("an account cannot send money to itself".into()));
     }
     if account.state != AccountState::Active {
         return Err(Refusal::NotPossible(format!("account {} is not active", account.id)));

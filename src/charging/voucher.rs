@@ -87,8 +87,8 @@ pub struct KnownBatch {
 /// What can be done with vouchers.
 #[derive(Debug)]
 pub enum VoucherCommand<'a> {
-    /// Makes those of a batch that live in this partition: numbers and keys.
-    Create(&'a VoucherBatch, Vec<(u32, VoucherKey)>),
+    /// Makes those of a batch that live in this partition: numbers and keys; `true` = blocked.
+    Create(&'a VoucherBatch, bool, Vec<(u32, VoucherKey)>),
     /// Takes a voucher for an account.
     Take(VoucherKey, AccountId, &'a str),
     /// The account has been credited.
@@ -106,12 +106,12 @@ pub fn voucher_receipt_id(voucher: &Voucher) -> String {
 
 pub(super) fn decide(state: &State, command: &VoucherCommand<'_>, now: Timestamp) -> Decided {
     match command {
-        VoucherCommand::Create(batch, vouchers) => create(state, batch, vouchers, now),
+        VoucherCommand::Create(batch, blocked, vouchers) => create(state, batch, *blocked, vouchers, now),
         VoucherCommand::Take(key, account, request_id) => take(state, *key, *account, request_id, now),
         VoucherCommand::Delivered(key) => finish(state, *key, now, VoucherMark::Redeemed),
         VoucherCommand::GiveBack(key) => finish(state, *key, now, |_| VoucherMark::Open),
         VoucherCommand::Block(name, blocked) => match state.vouchers.batches.get(*name) {
-            None => Decided::refused(Refusal::NotPossible(format!("there is no batch `{name}`"))),
+            None => Decided::refused(Refusal::NotThere(format!("there is no batch `{name}`"))),
             Some(known) if known.blocked == *blocked => Decided::done(None),
             Some(known) => Decided::done(Some(Event::VouchersBlocked {
                 batch: Arc::clone(&known.batch.name),
@@ -122,12 +122,18 @@ pub(super) fn decide(state: &State, command: &VoucherCommand<'_>, now: Timestamp
     }
 }
 
-fn create(state: &State, batch: &VoucherBatch, vouchers: &[(u32, VoucherKey)], now: Timestamp) -> Decided {
+fn create(
+    state: &State,
+    batch: &VoucherBatch,
+    blocked: bool,
+    vouchers: &[(u32, VoucherKey)],
+    now: Timestamp,
+) -> Decided {
     if state.vouchers.batches.contains_key(&batch.name) {
         return Decided::refused(Refusal::NotPossible(format!("there is a batch `{}` already", batch.name)));
     }
     let vouchers = vouchers.iter().filter(|(_, key)| !state.vouchers.vouchers.contains_key(key)).copied().collect();
-    Decided::done(Some(Event::VouchersCreated { batch: Box::new(batch.clone()), vouchers, at: now }))
+    Decided::done(Some(Event::VouchersCreated { batch: Box::new(batch.clone()), blocked, vouchers, at: now }))
 }
 
 /// One answer for a code that nobody has ever made and for one that is not worth anything any more would help a guesser less,
@@ -171,10 +177,10 @@ fn finish(state: &State, key: VoucherKey, now: Timestamp, mark: impl Fn(Box<Rede
 }
 
 impl State {
-    pub(super) fn create_vouchers(&mut self, batch: &VoucherBatch, vouchers: &[(u32, VoucherKey)]) {
+    pub(super) fn create_vouchers(&mut self, batch: &VoucherBatch, blocked: bool, vouchers: &[(u32, VoucherKey)]) {
         let name = Arc::clone(&batch.name);
         let count = u32::try_from(vouchers.len()).unwrap_or(u32::MAX);
-        let known = KnownBatch { batch: batch.clone(), blocked: false, count, open: count };
+        let known = KnownBatch { batch: batch.clone(), blocked, count, open: count };
         self.vouchers.batches.insert(Arc::clone(&name), known);
         for (no, key) in vouchers {
             let voucher = Voucher { batch: Arc::clone(&name), no: *no, mark: VoucherMark::Open };

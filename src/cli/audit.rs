@@ -1,6 +1,6 @@
 //! `audit`: who changed what.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -9,15 +9,12 @@ use serde_json::{Value, json};
 use super::{
     client::{Client, Connection, answer},
     output::Output,
-    records::Span,
+    trail::Part,
 };
 use crate::{
     api::{audit_message, v1},
     store::{AuditFilter, AuditTrail},
 };
-
-/// Lines asked for at a time.
-const PAGE_SIZE: u32 = 500;
 
 /// What can be done with the audit trail.
 #[derive(Debug, Subcommand)]
@@ -41,19 +38,10 @@ pub struct AuditList {
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TARGET")]
     target: String,
     #[command(flatten)]
-    span: Span,
+    part: Part,
     /// Only calls that were refused
     #[arg(long)]
     refused: bool,
-    /// After this cursor
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "CURSOR")]
-    after: String,
-    /// At most so many
-    #[arg(long, default_value_t = 1_000, value_name = "N")]
-    limit: usize,
-    /// Read the files in this directory instead of asking the server
-    #[arg(long, value_name = "DIR")]
-    directory: Option<PathBuf>,
 }
 
 /// Which trail.
@@ -76,8 +64,8 @@ pub struct Verify {
 pub(super) async fn run(connection: &Connection, verb: AuditVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
     match verb {
         AuditVerb::List(list) => {
-            let lines = match &list.directory {
-                Some(directory) => read(directory.clone(), &list)?,
+            let lines = match &list.part.directory {
+                Some(directory) => read(directory, &list)?,
                 None => ask(connection, &list).await?,
             };
             let head = ["CURSOR", "AT", "WHO", "CALL", "ABOUT", "BEFORE", "AFTER", "WHY"];
@@ -118,13 +106,8 @@ pub(super) async fn run(connection: &Connection, verb: AuditVerb, out: &mut Outp
 
 async fn ask(connection: &Connection, list: &AuditList) -> anyhow::Result<Vec<v1::AuditEntry>> {
     let client = Client::connect(connection).await?;
-    let (mut lines, mut page_token) = (Vec::new(), list.after.clone());
-    let [from_ms, to_ms] = list.span.millis();
-    loop {
-        let page_size = u32::try_from(list.limit - lines.len()).unwrap_or(u32::MAX).min(PAGE_SIZE);
-        if page_size == 0 {
-            return Ok(lines);
-        }
+    let [from_ms, to_ms] = list.part.millis();
+    let page = async |page_size, page_token| {
         let request = v1::ListAuditRequest {
             name: list.name.clone(),
             method: list.method.clone(),
@@ -136,17 +119,14 @@ async fn ask(connection: &Connection, list: &AuditList) -> anyhow::Result<Vec<v1
             page_token,
         };
         let page = answer(client.audit().list_audit(request).await)?;
-        lines.extend(page.entries);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(lines);
-        }
-    }
+        Ok((page.entries, page.next_page_token))
+    };
+    list.part.ask(page).await
 }
 
-fn read(directory: PathBuf, list: &AuditList) -> anyhow::Result<Vec<v1::AuditEntry>> {
+fn read(directory: &Path, list: &AuditList) -> anyhow::Result<Vec<v1::AuditEntry>> {
     let wanted = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let [from, to] = list.span.ends();
+    let [from, to] = list.part.ends();
     let filter = AuditFilter {
         name: wanted(&list.name),
         method: wanted(&list.method),
@@ -155,8 +135,7 @@ fn read(directory: PathBuf, list: &AuditList) -> anyhow::Result<Vec<v1::AuditEnt
         to,
         refused: list.refused,
     };
-    let after = (!list.after.is_empty()).then(|| list.after.parse()).transpose().context("--after")?;
-    let read = AuditTrail::look(&directory).page(&filter, after, list.limit);
+    let read = AuditTrail::look(directory).page(&filter, list.part.cursor()?, list.part.limit);
     let (lines, _) = read.with_context(|| directory.display().to_string())?;
     Ok(lines.into_iter().map(audit_message).collect())
 }
@@ -166,13 +145,20 @@ fn row(line: &v1::AuditEntry) -> Vec<String> {
     vec![
         line.cursor.clone(),
         line.at.clone(),
-        format!("{} ({}) {}", line.name, line.role, line.address),
+        format!("{} ({}) {}{}", line.name, line.role, line.address, approved(line)),
         line.method.clone(),
         line.target.clone(),
         line.before.clone(),
         line.after.clone(),
         why,
     ]
+}
+
+/// Who else was needed, and of which bulk change it is.
+fn approved(line: &v1::AuditEntry) -> String {
+    let by = if line.approved_by.is_empty() { String::new() } else { format!(", approved by {}", line.approved_by) };
+    let bulk = if line.bulk.is_empty() { String::new() } else { format!(", bulk {}", line.bulk) };
+    by + &bulk
 }
 
 fn line_json(line: &v1::AuditEntry) -> Value {
@@ -192,5 +178,7 @@ fn line_json(line: &v1::AuditEntry) -> Value {
         "after": side(&line.after),
         "prev": line.prev,
         "hash": line.hash,
+        "approved_by": line.approved_by,
+        "bulk": line.bulk,
     })
 }

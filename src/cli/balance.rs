@@ -90,7 +90,7 @@ pub struct Grant {
 /// What makes a repetition safe.
 #[derive(Debug, Args)]
 pub(super) struct RequestId {
-    /// Unique for the account: the same again changes nothing. One is made if not given
+    /// Idempotency key: the same again changes nothing. One is made if not given
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
 }

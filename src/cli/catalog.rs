@@ -7,14 +7,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    client::{Client, answer, new_request_id},
+    balance::{RequestId, before},
+    client::{Client, answer},
     json::short,
     output::{Output, moment},
+    trail::pages,
 };
 use crate::api::v1;
-
-/// Versions asked for at a time.
-const PAGE_SIZE: u32 = 500;
 
 /// What can be done with versions of the price list.
 #[derive(Debug, Subcommand)]
@@ -54,9 +53,8 @@ pub struct Publish {
     /// When it comes into force, such as 2026-12-01T00:00:00+08:00; at once if not said
     #[arg(long, value_parser = moment_given, value_name = "TIME")]
     at: Option<i64>,
-    /// Idempotency key: the same again publishes nothing
-    #[arg(long, value_name = "ID")]
-    request_id: Option<String>,
+    #[command(flatten)]
+    request: RequestId,
 }
 
 /// What running sessions go by.
@@ -81,6 +79,9 @@ pub struct Show {
 pub struct Withdraw {
     /// Its number
     number: u32,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 /// Which versions.
@@ -112,14 +113,20 @@ pub(super) async fn run(client: &Client, verb: CatalogVerb, out: &mut Output<'_>
                     Running::Change => v1::RunningSessions::Change.into(),
                 },
                 reason: publish.reason,
-                request_id: publish.request_id.unwrap_or_else(new_request_id),
+                request_id: publish.request.take(),
             };
             let done = answer(client.catalog().publish_catalog(request).await)?;
             let version = done.version.unwrap_or_default();
-            let again = if done.repeated { " (again)" } else { "" };
-            let text =
-                || format!("version {}{again}, in force from {}", version.number, moment(version.activates_at_ms));
-            Ok(out.object(|| told(&version), text)?)
+            let text = || {
+                let (number, from) = (version.number, moment(version.activates_at_ms));
+                format!("version {number}, in force from {from}{}", before(done.repeated))
+            };
+            let json = || {
+                let mut value = told(&version);
+                value["duplicate"] = done.repeated.into();
+                value
+            };
+            Ok(out.object(json, text)?)
         }
         CatalogVerb::List => {
             let versions = all(client).await?;
@@ -135,8 +142,9 @@ pub(super) async fn run(client: &Client, verb: CatalogVerb, out: &mut Output<'_>
             };
             Ok(out.object(json, || shown.toml.trim_end().to_owned())?)
         }
-        CatalogVerb::Withdraw(Withdraw { number }) => {
-            let done = answer(client.catalog().withdraw_catalog(v1::WithdrawCatalogRequest { number }).await)?;
+        CatalogVerb::Withdraw(Withdraw { number, reason }) => {
+            let request = v1::WithdrawCatalogRequest { number, reason };
+            let done = answer(client.catalog().withdraw_catalog(request).await)?;
             let version = done.version.unwrap_or_default();
             Ok(out.object(|| told(&version), || format!("version {number} is withdrawn"))?)
         }
@@ -174,16 +182,12 @@ fn read(file: &PathBuf) -> anyhow::Result<String> {
 }
 
 async fn all(client: &Client) -> anyhow::Result<Vec<v1::CatalogVersion>> {
-    let (mut versions, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = v1::ListCatalogsRequest { page_size: PAGE_SIZE, page_token };
+    let page = async |page_size, page_token| {
+        let request = v1::ListCatalogsRequest { page_size, page_token };
         let page = answer(client.catalog().list_catalogs(request).await)?;
-        versions.extend(page.versions);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(versions);
-        }
-    }
+        Ok((page.versions, page.next_page_token))
+    };
+    pages(usize::MAX, String::new(), page).await
 }
 
 fn state(version: &v1::CatalogVersion) -> String {

@@ -19,10 +19,10 @@ use crate::{
         code_name,
         v1::{
             account_service_client::AccountServiceClient, audit_service_client::AuditServiceClient,
-            balance_service_client::BalanceServiceClient, catalog_service_client::CatalogServiceClient,
-            event_service_client::EventServiceClient, product_service_client::ProductServiceClient,
-            record_service_client::RecordServiceClient, session_service_client::SessionServiceClient,
-            voucher_service_client::VoucherServiceClient,
+            balance_service_client::BalanceServiceClient, bulk_service_client::BulkServiceClient,
+            catalog_service_client::CatalogServiceClient, event_service_client::EventServiceClient,
+            product_service_client::ProductServiceClient, record_service_client::RecordServiceClient,
+            session_service_client::SessionServiceClient, voucher_service_client::VoucherServiceClient,
         },
     },
     config::{ClientPems, Environment, Secret, SystemEnvironment, in_clear_beyond_loopback, is_https},
@@ -127,6 +127,10 @@ impl Client {
 
     pub(super) fn balances(&self) -> BalanceServiceClient<Channel> {
         BalanceServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn bulks(&self) -> BulkServiceClient<Channel> {
+        BulkServiceClient::new(self.0.clone())
     }
 
     pub(super) fn catalog(&self) -> CatalogServiceClient<Channel> {

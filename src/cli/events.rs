@@ -58,6 +58,9 @@ pub struct Forget {
     /// Name of the consumer
     #[arg(long, value_name = "NAME")]
     consumer: String,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 pub(super) async fn run(client: &Client, verb: EventsVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
@@ -68,8 +71,8 @@ pub(super) async fn run(client: &Client, verb: EventsVerb, out: &mut Output<'_>)
             let text = || format!("{consumer} has acknowledged all up to {cursor}");
             Ok(out.object(|| json!({ "consumer": consumer, "cursor": cursor }), text)?)
         }
-        EventsVerb::Forget(Forget { consumer }) => {
-            let request = v1::ForgetConsumerRequest { consumer: consumer.clone() };
+        EventsVerb::Forget(Forget { consumer, reason }) => {
+            let request = v1::ForgetConsumerRequest { consumer: consumer.clone(), reason };
             answer(client.events().forget_consumer(request).await)?;
             let text = || format!("{consumer} is forgotten: no events are kept for it");
             Ok(out.object(|| json!({ "consumer": consumer, "forgotten": true }), text)?)

@@ -8,7 +8,7 @@ use super::{
     client::{Client, answer},
     json,
     output::{Output, moment},
-    records::day_or_second,
+    trail::day_or_second,
     who::Who,
 };
 use crate::{

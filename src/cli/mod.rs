@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod balance;
+mod bulk;
 mod catalog;
 pub mod check;
 mod client;
@@ -22,6 +23,7 @@ mod records;
 mod session;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod voucher;
 mod who;
 
@@ -33,6 +35,7 @@ pub use self::{
     account::{AccountVerb, SubscriberVerb},
     audit::AuditVerb,
     balance::{Adjust, AllowanceVerb, TopUp, Transfer},
+    bulk::BulkVerb,
     catalog::{CatalogVerb, Running},
     client::{Connection, DEFAULT_SERVER},
     events::EventsVerb,
@@ -70,6 +73,8 @@ pub enum AdminCommand {
     Allowance(Verbs<AllowanceVerb>),
     /// Vouchers: make them, redeem them, block a batch
     Voucher(Verbs<VoucherVerb>),
+    /// Many changes at once: submit a file of them, approve what somebody else has submitted
+    Bulk(Verbs<BulkVerb>),
     /// Products: what is sold, and buying, changing and cancelling it for accounts
     Product(Verbs<ProductVerb>),
     /// Look at running sessions, have them re-authorised or ended
@@ -141,6 +146,7 @@ async fn dispatch(command: AdminCommand, out: &mut dyn io::Write) -> anyhow::Res
         C::Transfer(command) => ask!(command, balance::transfer),
         C::Allowance(command) => ask!(command, balance::allowance),
         C::Voucher(command) => ask!(command, voucher::run),
+        C::Bulk(command) => ask!(command, bulk::run),
         C::Product(command) => ask!(command, product::run),
         C::Session(command) => ask!(command, session::run),
         C::Events(command) => ask!(command, events::run),

@@ -1,6 +1,6 @@
 //! `records`: usage records.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -10,6 +10,7 @@ use super::{
     client::{Client, Connection, answer},
     json,
     output::{Output, money},
+    trail::Part,
     who::Who,
 };
 use crate::{
@@ -17,11 +18,7 @@ use crate::{
     app,
     config::{Config, SystemEnvironment},
     store::{Cursor, RecordFiles, RecordFilter},
-    time::Timestamp,
 };
-
-/// Records asked for at a time.
-const PAGE_SIZE: u32 = 500;
 
 /// What can be done with usage records.
 #[derive(Debug, Subcommand)]
@@ -40,41 +37,10 @@ pub struct List {
     #[command(flatten)]
     who: Who,
     #[command(flatten)]
-    span: Span,
+    part: Part,
     /// Only about this service of the catalog
     #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
     service: String,
-    /// After this cursor
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "CURSOR")]
-    after: String,
-    /// At most so many
-    #[arg(long, default_value_t = 1_000, value_name = "N")]
-    limit: usize,
-    /// Read the files in this directory instead of asking the server
-    #[arg(long, value_name = "DIR")]
-    directory: Option<PathBuf>,
-}
-
-/// A span of time.
-#[derive(Debug, Clone, Args)]
-pub(super) struct Span {
-    /// From this moment on, such as 2026-01-31 or 2026-01-31T12:00:00Z (UTC)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    from: Option<Timestamp>,
-    /// Before this moment
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    to: Option<Timestamp>,
-}
-
-impl Span {
-    /// As the messages have it: milliseconds, 0 = any.
-    pub(super) fn millis(&self) -> [i64; 2] {
-        [self.from, self.to].map(|at| at.map_or(0, |at| i64::try_from(at.millis()).unwrap_or(i64::MAX)))
-    }
-
-    pub(super) fn ends(&self) -> [Option<Timestamp>; 2] {
-        [self.from, self.to]
-    }
 }
 
 /// Which record.
@@ -98,8 +64,8 @@ pub struct Reconcile {
 pub(super) async fn run(connection: &Connection, verb: RecordsVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
     match verb {
         RecordsVerb::List(list) => {
-            let records = match &list.directory {
-                Some(directory) => read(directory.clone(), &list)?,
+            let records = match &list.part.directory {
+                Some(directory) => read(directory, &list)?,
                 None => ask(connection, &list).await?,
             };
             let head = ["CURSOR", "AT", "KIND", "ACCOUNT", "DEBITED", "CREDITED", "BALANCE", "ABOUT"];
@@ -185,33 +151,24 @@ async fn offline(path: PathBuf) -> anyhow::Result<(bool, v1::RecordTotals, Vec<v
 
 async fn ask(connection: &Connection, list: &List) -> anyhow::Result<Vec<v1::UsageRecord>> {
     let client = Client::connect(connection).await?;
-    let (mut records, mut page_token) = (Vec::new(), list.after.clone());
-    let [from_ms, to_ms] = list.span.millis();
-    loop {
-        let page_size = u32::try_from(list.limit - records.len()).unwrap_or(u32::MAX).min(PAGE_SIZE);
-        if page_size == 0 {
-            return Ok(records);
-        }
+    let [from_ms, to_ms] = list.part.millis();
+    let page = async |page_size, page_token| {
         let (account, service) = (list.who.find()?, list.service.clone());
         let request = v1::ListRecordsRequest { account, from_ms, to_ms, service, page_size, page_token };
         let page = answer(client.records().list_records(request).await)?;
-        records.extend(page.records);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(records);
-        }
-    }
+        Ok((page.records, page.next_page_token))
+    };
+    list.part.ask(page).await
 }
 
-fn read(directory: PathBuf, list: &List) -> anyhow::Result<Vec<v1::UsageRecord>> {
+fn read(directory: &Path, list: &List) -> anyhow::Result<Vec<v1::UsageRecord>> {
     if list.who.identity.is_some() {
         bail!("files know accounts, not subscribers: write --account ID");
     }
-    let [from, to] = list.span.ends();
+    let [from, to] = list.part.ends();
     let service = Some(list.service.clone()).filter(|service| !service.is_empty());
     let filter = RecordFilter { account: list.who.account, from, to, service };
-    let after = (!list.after.is_empty()).then(|| list.after.parse()).transpose().context("--after")?;
-    let read = RecordFiles::look(&directory).page(&filter, after, list.limit);
+    let read = RecordFiles::look(directory).page(&filter, list.part.cursor()?, list.part.limit);
     let (lines, _) = read.with_context(|| directory.display().to_string())?;
     Ok(lines.into_iter().map(record_message).collect())
 }
@@ -233,21 +190,6 @@ async fn one(connection: &Connection, show: &Show) -> anyhow::Result<v1::UsageRe
     };
     let cursor = show.cursor.to_string();
     found.filter(|record| record.cursor == cursor).with_context(|| format!("there is no record {cursor}"))
-}
-
-/// A moment as people write it: a date, or a date and time, UTC unless it says another offset.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    let date = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
-    let at = text.parse::<jiff::Timestamp>().ok().or_else(|| date().map(|date| date.timestamp()));
-    let millis = at.and_then(|at| u64::try_from(at.as_millisecond()).ok());
-    millis.map(Timestamp::from_millis).ok_or_else(|| "write 2026-01-31 or 2026-01-31T12:00:00Z".to_owned())
-}
-
-/// A day or a second (UTC): when it begins, and when the next one does; in milliseconds.
-pub(super) fn day_or_second(text: &str) -> Result<(u64, u64), String> {
-    let from = moment(text)?.millis();
-    let length = if text.parse::<jiff::Timestamp>().is_ok() { 1_000 } else { 86_400_000 };
-    Ok((from, from.saturating_add(length)))
 }
 
 fn row(record: &v1::UsageRecord) -> Vec<String> {

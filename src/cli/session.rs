@@ -7,12 +7,10 @@ use super::{
     client::{Client, answer},
     json,
     output::{Output, moment, money, units},
+    trail::pages,
     who::Who,
 };
 use crate::api::v1;
-
-/// Sessions asked for at a time.
-const PAGE_SIZE: u32 = 500;
 
 /// What can be done with sessions.
 #[derive(Debug, Subcommand)]
@@ -46,6 +44,9 @@ pub struct Reauthorise {
     /// Only this rating group, where the network element understands that
     #[arg(long, value_name = "N")]
     rating_group: Option<u32>,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 /// Which session.
@@ -56,6 +57,9 @@ pub struct Terminate {
     /// CC-Sub-Session-Id, where there is one
     #[arg(long, default_value_t = 0, value_name = "N")]
     sub_session: u64,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 pub(super) async fn run(client: &Client, verb: SessionVerb, out: &mut Output<'_>) -> anyhow::Result<()> {
@@ -65,15 +69,20 @@ pub(super) async fn run(client: &Client, verb: SessionVerb, out: &mut Output<'_>
             let head = ["SESSION", "ACCOUNT", "CONTEXT", "OPENED", "LAST REQUEST", "CHARGED AND USED", "STATE"];
             Ok(out.list(&sessions, json::session, &head, row)?)
         }
-        SessionVerb::Reauthorise(Reauthorise { session_id, sub_session, rating_group }) => {
-            let request =
-                v1::ReAuthoriseRequest { session_id: session_id.clone(), sub_session_id: sub_session, rating_group };
+        SessionVerb::Reauthorise(Reauthorise { session_id, sub_session, rating_group, reason }) => {
+            let request = v1::ReAuthoriseRequest {
+                session_id: session_id.clone(),
+                sub_session_id: sub_session,
+                rating_group,
+                reason,
+            };
             answer(client.sessions().re_authorise(request).await)?;
             let text = || format!("{session_id} will be re-authorised");
             Ok(out.object(|| json!({ "session_id": session_id, "reauthorisation_pending": true }), text)?)
         }
-        SessionVerb::Terminate(Terminate { session_id, sub_session }) => {
-            let request = v1::TerminateSessionRequest { session_id: session_id.clone(), sub_session_id: sub_session };
+        SessionVerb::Terminate(Terminate { session_id, sub_session, reason }) => {
+            let request =
+                v1::TerminateSessionRequest { session_id: session_id.clone(), sub_session_id: sub_session, reason };
             answer(client.sessions().terminate_session(request).await)?;
             let text = || format!("{session_id} will be ended by the network element");
             Ok(out.object(|| json!({ "session_id": session_id, "abort_pending": true }), text)?)
@@ -82,21 +91,12 @@ pub(super) async fn run(client: &Client, verb: SessionVerb, out: &mut Output<'_>
 }
 
 async fn all(client: &Client, account: Option<v1::AccountRef>, limit: usize) -> anyhow::Result<Vec<v1::Session>> {
-    let mut sessions = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let page_size = u32::try_from(limit - sessions.len()).unwrap_or(u32::MAX).min(PAGE_SIZE);
-        if page_size == 0 {
-            return Ok(sessions);
-        }
+    let page = async |page_size, page_token| {
         let request = v1::ListSessionsRequest { account: account.clone(), page_size, page_token };
         let page = answer(client.sessions().list_sessions(request).await)?;
-        sessions.extend(page.sessions);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(sessions);
-        }
-    }
+        Ok((page.sessions, page.next_page_token))
+    };
+    pages(limit, String::new(), page).await
 }
 
 fn row(session: &v1::Session) -> Vec<String> {

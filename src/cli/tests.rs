@@ -220,7 +220,12 @@ async fn versions_of_the_catalog_are_published_listed_and_compared() {
     let publish = format!("catalog publish {dearer} --running change --reason autumn --request-id p1");
     let published = json_of(&node, &publish).await;
     assert_eq!((&published["number"], &published["state"]), (&json!(2), &json!("in_force")));
-    assert!(tollgate(&node, &publish).await.unwrap().starts_with("version 2 (again), in force from 20"));
+    assert!(
+        tollgate(&node, &publish)
+            .await
+            .unwrap()
+            .ends_with("(this request id was answered before: nothing was done this time)\n")
+    );
     let later = format!("catalog publish {dearer} --running finish --reason winter --at 2099-12-01T00:00:00+08:00");
     assert_eq!(tollgate(&node, &later).await.unwrap(), "version 3, in force from 2099-11-30T16:00:00.000Z\n");
     assert_eq!(tollgate(&node, "catalog withdraw 3").await.unwrap(), "version 3 is withdrawn\n");
@@ -378,5 +383,75 @@ async fn a_charge_is_explained_line_by_line() {
     assert!(both.contains("cannot be used with"), "{both}");
     let none = tollgate(&node, "explain").await.unwrap_err();
     assert!(none.contains("name a subscriber"), "{none}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_of_changes_is_submitted_and_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "10.00").await;
+    let file = directory.path().join("changes");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let submit = format!("bulk submit {} --reason wrong_bill --request-id b1", file.display());
+
+    write("account:1,adjust,5\naccount:1,state,off\n");
+    let wrong = tollgate(&node, &submit).await.unwrap_err();
+    let path = file.display();
+    let expected = format!(
+        "{path}:1: `5` has no currency: write `5 CNY`, or --currency CNY for all\n\
+         {path}:2: `off` is no state: write active, suspended or terminated"
+    );
+    assert_eq!(wrong, expected);
+    write("# who has left\naccount:1,adjust,5 CNY\naccount:2,adjust,5 CNY\n");
+    let gone = tollgate(&node, &submit).await.unwrap_err();
+    assert_eq!(gone, format!("{path}:3: NOT_FOUND: account: 2 does not exist"));
+
+    write(
+        "{\"account\": \"account:1\", \"change\": \"adjust\", \"value\": \"-2.50 CNY\"}\naccount:1,buy,family-10gb\n",
+    );
+    let submitted = json_of(&node, &submit).await;
+    let told = (&submitted["bulk_id"], &submitted["stage"], &submitted["money"]["amount"], &submitted["duplicate"]);
+    assert_eq!(told, (&json!(1), &json!("running"), &json!("2.50"), &json!(false)));
+    let items = tollgate(&node, "bulk items 1").await.unwrap();
+    assert!(items.contains("1       1        waiting  adjust -2.50\n"), "{items}");
+    assert_eq!(node.store.run_bulks(10), 2);
+    let got = tollgate(&node, "bulk get 1").await.unwrap();
+    assert_eq!(got, "bulk 1, 2 changes, 2.50 CNY, done: 2 executed, 1 of them refused\n");
+    let refused: Value = serde_json::from_str(&tollgate(&node, "bulk items 1 --json").await.unwrap()).unwrap();
+    assert_eq!((&refused["number"], &refused["state"]), (&json!(2), &json!("refused")));
+    assert_eq!(json_of(&node, &submit).await["duplicate"], json!(true));
+    assert_eq!(json_of(&node, "bulk list --stage done").await["submitted_by"], json!("local"));
+    assert_eq!(tollgate(&node, "bulk list --stage pending --json").await.unwrap(), "");
+    let unknown = tollgate(&node, "bulk reject 9 --reason none").await.unwrap_err();
+    assert_eq!(unknown, "NOT_FOUND: bulk_id: there is no bulk change 9, or it is no longer kept");
+    let alone = tollgate(&node, "bulk approve 1 --reason me").await.unwrap_err();
+    assert_eq!(alone, "FAILED_PRECONDITION: without callers nobody is told apart: name them in `caller` of [grpc]");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn codes_of_vouchers_go_to_a_file_that_was_not_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    let file = directory.path().join("codes.txt");
+    let create = |name: &str, amount: &str| {
+        let file = file.display();
+        format!("voucher create {name} 3 --money {amount} --currency CNY --days 9 --reason shop --to {file}")
+    };
+    // What is refused leaves none behind.
+    let wrong = tollgate(&node, &create("a", "0")).await.unwrap_err();
+    assert_eq!(wrong, "INVALID_ARGUMENT: batch.money.amount: must be above zero");
+    assert!(!file.exists());
+    assert_eq!(tollgate(&node, &create("a", "5")).await.unwrap(), format!("3 codes in {}\n", file.display()));
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(written.lines().count(), 3);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = tollgate(&node, &create("b", "5")).await.unwrap_err();
+    assert_eq!(again, format!("{} is there already", file.display()));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    // Nor was a batch made whose codes would be nowhere.
+    assert_eq!(json_of(&node, "voucher list").await["name"], json!("a"));
     node.stop().await;
 }

@@ -1,8 +1,13 @@
 //! `voucher`: batches of codes that are worth money or an allowance, once.
 
-use std::path::PathBuf;
+use std::{
+    fs::{File, OpenOptions},
+    io::{ErrorKind, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
@@ -111,9 +116,6 @@ pub(super) async fn run(client: &Client, verb: VoucherVerb, out: &mut Output<'_>
 }
 
 async fn create(client: &Client, verb: Create, out: &mut Output<'_>) -> anyhow::Result<()> {
-    if let Some(file) = verb.to.as_deref().filter(|file| file.exists()) {
-        bail!("{} is there already", file.display());
-    }
     let Create { name, count, money, currency, allowance, days, reason, to } = verb;
     let value = match (money, allowance) {
         (Some(amount), _) => Value::Money(v1::Money { currency: currency.unwrap_or_default(), amount }),
@@ -124,17 +126,48 @@ async fn create(client: &Client, verb: Create, out: &mut Output<'_>) -> anyhow::
     let valid_until = i64::try_from(now + u64::from(days) * 86_400).unwrap_or(i64::MAX);
     let batch = Some(v1::VoucherBatch { name: name.clone(), value: Some(value), valid_until });
     let request = v1::CreateVoucherBatchRequest { batch, count, reason };
-    let made = answer(client.vouchers().create_voucher_batch(request).await)?;
-    if let Some(file) = to {
+    // Before there are codes: afterwards they would have nowhere to go.
+    let opened = to.as_deref().map(new_file).transpose()?;
+    let made = answer(client.vouchers().create_voucher_batch(request).await).inspect_err(|_| {
+        // It is empty, and nobody's but ours.
+        let _ = to.as_deref().map(std::fs::remove_file);
+    })?;
+    if made.blocked {
+        super::complain(format_args!("{}", waits(&name, made.bulk_id)));
+    }
+    if let Some((file, mut opened)) = to.zip(opened) {
         let lines: String = made.codes.iter().map(|code| format!("{code}\n")).collect();
         // They are nowhere else: if the file cannot be written, they are told after all.
-        if std::fs::write(&file, lines).is_ok() {
-            let json = || json!({ "name": name, "count": made.codes.len(), "file": file.display().to_string() });
+        if opened.write_all(lines.as_bytes()).and_then(|()| opened.sync_all()).is_ok() {
+            let json = || {
+                let file = file.display().to_string();
+                json!({ "name": name, "count": made.codes.len(), "file": file, "blocked": made.blocked, "bulk_id": made.bulk_id })
+            };
             return Ok(out.object(json, || format!("{} codes in {}", made.codes.len(), file.display()))?);
         }
         super::complain(format_args!("{} cannot be written: the codes follow", file.display()));
     }
-    Ok(out.object(|| json!({ "name": name, "codes": made.codes }), || made.codes.join("\n"))?)
+    let json = || json!({ "name": name, "codes": made.codes, "blocked": made.blocked, "bulk_id": made.bulk_id });
+    Ok(out.object(json, || made.codes.join("\n"))?)
+}
+
+/// A file that was not there, for nobody else to read: whoever reads codes has their money.
+fn new_file(path: &Path) -> anyhow::Result<File> {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => anyhow!("{} is there already", path.display()),
+        _ => anyhow::Error::new(error).context(format!("{} cannot be written", path.display())),
+    })
+}
+
+/// What has to be done before the vouchers of a batch can be redeemed.
+fn waits(name: &str, bulk: u64) -> String {
+    match bulk {
+        0 => format!(
+            "{name} is blocked, and too many bulk changes wait: submit one with `,unblock-vouchers,{name}` later"
+        ),
+        _ => format!("{name} is blocked until somebody else approves it: tollgate bulk approve {bulk} --reason WHY"),
+    }
 }
 
 async fn redeem(client: &Client, verb: Redeem, out: &mut Output<'_>) -> anyhow::Result<()> {

@@ -13,8 +13,8 @@ use toml::{
 };
 
 use super::{
-    Audit, Catalog, Config, Diameter, Environment, Events, Grpc, GrpcCaller, Http, Log, Overrides, Peer, Place,
-    Problem, Records, Seed, Store, VARIABLE_PREFIX,
+    Approval, Audit, Catalog, Config, Diameter, Environment, Events, Grpc, GrpcCaller, Http, Log, Overrides, Peer,
+    Place, Problem, Records, Seed, Store, VARIABLE_PREFIX,
     problem::{line_and_column, suggestion},
 };
 
@@ -258,6 +258,7 @@ fn fits_section(section: &str, key: &str, value: &Value) -> Result<(), String> {
         "store" => fits::<Store>(alone),
         "records" => fits::<Records>(alone),
         "audit" => fits::<Audit>(alone),
+        "approval" => fits::<Approval>(alone),
         "catalog" => fits::<Catalog>(alone),
         "events" => fits::<Events>(alone),
         "seed" => fits::<Seed>(alone),

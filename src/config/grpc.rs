@@ -69,9 +69,9 @@ pub struct GrpcCaller {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// A shop or an app, for the subscribers themselves: sees an account and pays in.
+    /// A shop or an app, for the subscribers themselves: sees an account, pays in, redeems vouchers, buys products.
     SelfService,
-    /// The network's provisioning: accounts, subscribers, states, what they bought, the stream of events.
+    /// The network's provisioning: accounts, subscribers, members, states and terms, what they bought, the stream of events.
     Provisioning,
     /// Customer care: sees all about an account, explains it and puts it right.
     Care,

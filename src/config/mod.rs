@@ -36,7 +36,7 @@ pub use problem::{ConfigError, Place, Problem};
 pub use push::{PushTls, in_clear_beyond_loopback, is_https};
 pub use secret::{SECRET_OCTETS_MAX, SECRET_OCTETS_MIN, Secret};
 pub use sections::{
-    Audit, Catalog, Diameter, Events, Http, LateUsage, Log, LogFormat, RecordFormat, Records, Seed, Store,
+    Approval, Audit, Catalog, Diameter, Events, Http, LateUsage, Log, LogFormat, RecordFormat, Records, Seed, Store,
 };
 pub use switches::{Overrides, ReauthoriseBy, ServicesRead, Switches};
 pub use tls::{BadFile, ClientPems, DIAMETERS_PORT, NamedFile, Tls, TlsKeys};
@@ -65,6 +65,8 @@ pub struct Config {
     pub records: Records,
     /// The audit trail.
     pub audit: Audit,
+    /// What a second person must approve.
+    pub approval: Approval,
     /// The price list.
     pub catalog: Catalog,
     /// Business events for provisioning.

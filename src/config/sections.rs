@@ -241,6 +241,33 @@ impl Default for Audit {
     }
 }
 
+/// `[approval]`: what a second person must approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Approval {
+    /// Changes of one bulk change, or vouchers of an allowance in one batch, that need no approval.
+    pub changes: u64,
+    /// Money that one bulk change, adjustment or batch of vouchers may move without approval, in the catalog's currency.
+    #[serde(serialize_with = "money_text", deserialize_with = "money")]
+    pub money: Money,
+    /// How long a bulk change waits for approval.
+    pub expires_hours: u64,
+}
+
+impl Default for Approval {
+    fn default() -> Self {
+        // What one person can still check and undo by hand; over a weekend, and a day more.
+        Self { changes: 100, money: Money::from_micros(10_000 * crate::units::MICROS), expires_hours: 72 }
+    }
+}
+
+impl Approval {
+    /// Whether so many changes, or so much money (without signs), need a second person's approval.
+    pub fn is_needed(&self, changes: u64, money: Money) -> bool {
+        changes > self.changes || money > self.money
+    }
+}
+
 /// `[catalog]`: the price list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

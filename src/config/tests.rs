@@ -89,6 +89,20 @@ fn how_peers_are_reached_must_make_sense() {
 }
 
 #[test]
+fn limits_of_approval_must_make_sense() {
+    let config = with(&[("TOLLGATE__APPROVAL__CHANGES", "0"), ("TOLLGATE__APPROVAL__MONEY", "0.5")]).unwrap();
+    let half = Money::from_micros(500_000);
+    let needed = |changes, micros| config.approval.is_needed(changes, Money::from_micros(micros));
+    assert_eq!((config.approval.changes, config.approval.money, config.approval.expires_hours), (0, half, 72));
+    assert_eq!([needed(0, 500_000), needed(1, 0), needed(0, 500_001)], [false, true, true]);
+    assert_eq!(
+        report("[approval]\nmoney = \"-1.00\"\nexpires_hours = 721\n"),
+        "t.toml:2:1: `money` is -1.00, must not be below 0\n\
+         t.toml:3:1: `expires_hours` is 721, must be 1 to 720"
+    );
+}
+
+#[test]
 fn documented_file_names_every_key() {
     let text = fs::read_to_string(shipped("tollgate.toml")).unwrap();
     let written: toml::Table = text.parse().unwrap();

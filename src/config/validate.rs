@@ -34,6 +34,8 @@ const SESSION_MEMORY_SECS: RangeInclusive<u64> = 240..=86_400;
 const ROTATE_BYTES: RangeInclusive<u64> = 65_536..=1 << 30;
 /// From a minute to a year.
 const ROTATE_SECS: RangeInclusive<u64> = 60..=31_536_000;
+/// After a month nobody knows any more what it was decided on.
+const EXPIRES_HOURS: RangeInclusive<u64> = 1..=720;
 /// Digits of an E.164 number, and of an IMSI with the room that some networks take.
 const DIGITS_MAX: usize = 18;
 
@@ -45,6 +47,7 @@ impl Config {
         rules.grpc(self);
         rules.store(self);
         rules.trails(self);
+        rules.approval(self);
         rules.events(self);
         rules.seed(self);
         rules.rest(self);
@@ -259,6 +262,14 @@ impl Rules {
         if audit == config.store.directory {
             self.broken("audit.directory", "`directory` is that of the store: name another");
         }
+    }
+
+    fn approval(&mut self, config: &Config) {
+        if config.approval.money.is_negative() {
+            let message = format!("`money` is {}, must not be below 0", config.approval.money);
+            self.broken("approval.money", message);
+        }
+        self.within("approval.expires_hours", config.approval.expires_hours, EXPIRES_HOURS);
     }
 
     fn events(&mut self, config: &Config) {

@@ -7,6 +7,7 @@ pub(super) mod account;
 #[cfg(test)]
 pub(super) mod arbitrary;
 mod audit;
+pub(super) mod bulk;
 pub(super) mod catalogs;
 mod described;
 mod facts;
@@ -27,7 +28,12 @@ pub use self::{
     audit::Audit,
     described::{Described, describe},
 };
-use crate::{charging::Event, ids::PartitionId, rating::Publication, time::Timestamp};
+use crate::{
+    charging::{Bulk, BulkDecision, Event},
+    ids::PartitionId,
+    rating::Publication,
+    time::Timestamp,
+};
 
 /// What a record tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +72,20 @@ pub enum Entry {
     },
     /// A call that would have changed data was refused; what comes with it says who called.
     CallRefused {
+        /// When.
+        at: Timestamp,
+    },
+    /// A bulk change was submitted.
+    BulkSubmitted(Box<Bulk>),
+    /// A bulk change that waited was decided about.
+    BulkDecided {
+        /// Its number.
+        bulk: u64,
+        /// What.
+        decision: Box<BulkDecision>,
+    },
+    /// A change of a bulk change changed nothing; what comes with it says which, and why not.
+    BulkItemEnded {
         /// When.
         at: Timestamp,
     },
@@ -124,6 +144,22 @@ pub fn encode_withdrawn(number: u32, at: Timestamp, out: &mut Vec<u8>) {
     catalogs::write_withdrawn(&mut Writer::new(out), number, at);
 }
 
+/// Appends the record of a bulk change that was submitted.
+pub fn encode_bulk_submitted(bulk: &Bulk, out: &mut Vec<u8>) {
+    bulk::write_submitted(&mut Writer::new(out), bulk);
+}
+
+/// Appends the record of what was decided about a bulk change.
+pub fn encode_bulk_decided(bulk: u64, decision: &BulkDecision, out: &mut Vec<u8>) {
+    bulk::write_decided(&mut Writer::new(out), bulk, decision);
+}
+
+/// Appends the record of a change of a bulk change that changed nothing: which it is and why not, the audit says.
+pub fn encode_bulk_item_ended(audit: &Audit, out: &mut Vec<u8>) {
+    bulk::write_item_ended(&mut Writer::new(out), audit.at);
+    encode_audit(audit, out);
+}
+
 /// Appends to the record that was just written who caused it.
 pub fn encode_audit(audit: &Audit, out: &mut Vec<u8>) {
     audit::write(&mut Writer::new(out), audit);
@@ -150,6 +186,7 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, RecordError> {
 pub fn decode_audited(bytes: &[u8]) -> Result<(Entry, Option<Audit>), RecordError> {
     let mut record = proto::Record::decode(bytes)?;
     let at = Timestamp::from_millis(record.at_ms);
-    let audit = record.audit.take().map(|wire| audit::read(wire, at));
+    let item = record.bulk_item.take();
+    let audit = record.audit.take().map(|wire| audit::read(wire, item, at));
     Ok((read::entry(record)?, audit))
 }

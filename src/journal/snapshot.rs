@@ -1,7 +1,9 @@
-//! Snapshots: the state of a partition, the outbox of business events, or the versions of the catalog, as a sequence of bounded chunks and back.
+//! Snapshots: the state of a partition, the outbox of business events, the versions of the catalog, or the bulk changes, as a
+//! sequence of bounded chunks and back.
 //!
 //! A chunk is one protobuf message (`tollgate.journal.v1.SnapshotChunk`). Framing and checksums are the checkpoint file's.
 
+mod bulks;
 mod catalogs;
 mod chunks;
 mod load;
@@ -11,6 +13,7 @@ mod tests;
 mod write;
 
 pub use self::{
+    bulks::{BulksLoader, BulksSnapshot, write_bulks},
     catalogs::{CatalogsLoader, CatalogsSnapshot, write_catalogs},
     load::PartitionLoader,
     outbox::{AuditHead, OutboxLoader, OutboxSnapshot, write_outbox},

@@ -7,7 +7,9 @@ use super::{
     execute::done, partition::Partition, trails::Facts,
 };
 use crate::{
-    charging::{Command, CreditCommand, Decided, Outcome, Refusal, State, SubscriberSpec, VoucherBatch, decide_by},
+    charging::{
+        BulkItem, Command, CreditCommand, Decided, Outcome, Refusal, State, SubscriberSpec, VoucherBatch, decide_by,
+    },
     ids::{AccountId, PartitionId, SessionKey, VoucherCode},
     journal::{
         Disk, Pending, Position,
@@ -40,17 +42,40 @@ pub struct By<'a> {
     pub reason: &'a str,
 }
 
+impl<'a> By<'a> {
+    /// The node itself, which goes on with what a caller has begun.
+    pub(super) const fn node(method: &'a str, reason: &'a str) -> Self {
+        Self { name: "tollgate", role: "", address: "", method, reason }
+    }
+}
+
 /// A store as a caller changes it: what is done through this is audited.
 #[derive(Debug, Clone, Copy)]
 pub struct Audited<'s, D: Disk> {
-    store: &'s Store<D>,
-    by: By<'s>,
+    pub(super) store: &'s Store<D>,
+    pub(super) by: By<'s>,
+    pub(super) tick: Option<Tick<'s>>,
+}
+
+/// Which change of a bulk change is being executed, and who has approved it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tick<'s> {
+    pub(super) bulk: u64,
+    pub(super) item: u32,
+    pub(super) approver: &'s str,
 }
 
 impl<D: Disk> Store<D> {
     /// The store as a caller changes it.
     pub fn by<'s>(&'s self, by: By<'s>) -> Audited<'s, D> {
-        Audited { store: self, by }
+        Audited { store: self, by, tick: None }
+    }
+}
+
+impl<'s, D: Disk> Audited<'s, D> {
+    /// The same for a change of a bulk change: whatever becomes of it is one record with its tick.
+    pub(super) fn ticking(self, tick: Tick<'s>) -> Self {
+        Self { tick: Some(tick), ..self }
     }
 }
 
@@ -60,29 +85,50 @@ impl<D: Disk> Audited<'_, D> {
     /// # Errors
     /// The core refused; nothing has changed but the audit trail.
     pub fn account_command(&self, account: AccountId, command: &Command<'_>) -> Pending<Result<Done, Refusal>> {
+        let (decided, position) = self.execute_for(account, command);
+        Pending::new(done(decided), position)
+    }
+
+    /// As [`Store::execute_for`].
+    pub(super) fn execute_for(&self, account: AccountId, command: &Command<'_>) -> (Decided, Position) {
         let partition = self.store.partition_of(account);
         let mut cell = self.store.lock(partition);
         self.store.catch_up(&mut cell, partition, account, false, self.store.clock.now());
-        let about = About::Account(account);
-        let (decided, position) = self.execute(&mut cell, partition, command, &about);
+        let done = self.execute(&mut cell, partition, command, &About::Account(account));
         // There may be money now for what pauses for want of it.
         self.store.catch_up(&mut cell, partition, account, false, self.store.clock.now());
-        Pending::new(done(decided), position)
+        done
     }
 
     /// As [`Store::send_transfer`].
     pub fn send_transfer(&self, order: TransferOrder<'_>) -> Pending<Result<(Money, bool), TransferFailed>> {
         let about = About::Account(order.from);
-        self.store.send_transfer_by(order, |cell, partition, command| self.execute(cell, partition, command, &about))
+        let mut decided = false;
+        let sent = self.store.send_transfer_by(order, |cell, partition, command| {
+            decided = true;
+            self.execute(cell, partition, command, &about)
+        });
+        sent.map(|sent| {
+            // What was refused before the sender was asked.
+            if let (Err(failed), false) = (&sent, decided) {
+                self.refused(&about.to_string(), &failed.to_string());
+            }
+            sent
+        })
     }
 
-    /// Makes the vouchers of a batch. The codes are the caller's, and only their hashes are kept.
+    /// Makes the vouchers of a batch, blocked or not. The codes are the caller's, and only their hashes are kept.
     ///
     /// # Errors
     /// There is a batch of this name already; nothing has changed but the audit trail.
-    pub fn create_vouchers(&self, batch: &VoucherBatch, codes: &[VoucherCode]) -> Pending<Result<(), Refusal>> {
+    pub fn create_vouchers(
+        &self,
+        batch: &VoucherBatch,
+        blocked: bool,
+        codes: &[VoucherCode],
+    ) -> Pending<Result<(), Refusal>> {
         let about = About::Vouchers(&batch.name);
-        self.store.create_vouchers_by(batch, codes, self.once(&about))
+        self.store.create_vouchers_by((batch, blocked), codes, self.once(&about))
     }
 
     /// Blocks a batch of vouchers, or lets them be redeemed again.
@@ -233,7 +279,7 @@ impl<D: Disk> Audited<'_, D> {
     }
 
     /// Decides a command and makes it true, with who asked for it in the same record.
-    fn execute(
+    pub(super) fn execute(
         &self,
         cell: &mut Partition,
         partition: PartitionId,
@@ -250,13 +296,31 @@ impl<D: Disk> Audited<'_, D> {
                     |state: &State| self.audit(now, &about.to_string(), before.changed_to(&about.facts(state)), "");
                 self.store.commit(cell, partition, event, &catalogs.at(now).catalog, Some(&audit));
             }
+            (None, outcome) if self.tick.is_some() => {
+                let refusal = if let Outcome::Refused(refusal) = outcome { refusal.to_string() } else { String::new() };
+                self.tell_item_ended(&about.to_string(), &refusal);
+            }
             (None, Outcome::Refused(refusal)) => drop(self.refused(&about.to_string(), &refusal.to_string())),
             (None, _) => self.store.tell_repeated(&decided),
         }
         (decided, cell.last)
     }
 
-    fn audit(&self, at: Timestamp, target: &str, (before, after): (Box<str>, Box<str>), refusal: &str) -> Audit {
+    /// Ticks off a change of a bulk change that changed nothing: it was refused, or was so already.
+    pub(super) fn tell_item_ended(&self, target: &str, refusal: &str) {
+        let audit = self.audit(self.store.clock.now(), target, ("{}".into(), "{}".into()), refusal);
+        let mut bytes = Vec::new();
+        record::encode_bulk_item_ended(&audit, &mut bytes);
+        self.store.appender.append(&bytes, |position| self.store.keep_audit(position, audit));
+    }
+
+    pub(super) fn audit(
+        &self,
+        at: Timestamp,
+        target: &str,
+        (before, after): (Box<str>, Box<str>),
+        refusal: &str,
+    ) -> Audit {
         let word = |text: &str| text.chars().take(WORD_CHARS_MAX).collect::<String>().into();
         let By { name, role, address, method, reason } = self.by;
         Audit {
@@ -270,12 +334,13 @@ impl<D: Disk> Audited<'_, D> {
             before,
             after,
             refusal: word(refusal),
+            bulk: self.tick.map(|Tick { bulk, item, approver }| BulkItem { bulk, item, approver: approver.into() }),
         }
     }
 }
 
 /// What a command is about.
-enum About<'a> {
+pub(super) enum About<'a> {
     Account(AccountId),
     Session(SessionKey, &'a str),
     Vouchers(&'a str),

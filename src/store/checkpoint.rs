@@ -98,6 +98,7 @@ impl<D: Disk> Store<D> {
         let outbox = snapshot::OutboxSnapshot { records_kept, audit, ..self.outbox.snapshot() };
         snapshot::write_outbox(&outbox, &mut |chunk| writer.chunk(chunk))?;
         snapshot::write_catalogs(&self.catalogs_snapshot(), &mut |chunk| writer.chunk(chunk))?;
+        snapshot::write_bulks(&self.desk.snapshot(), &mut |chunk| writer.chunk(chunk))?;
         // The snapshots may hold changes that are not durable yet. If they were lost, their positions would be given out
         // again, and a recovery from this checkpoint would pass over the new records. So they become durable first.
         self.mark().wait_for_blocking(self.appender.last())?;

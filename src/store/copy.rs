@@ -5,6 +5,7 @@
 
 use super::{
     Outbox, RecoveryError, Settings,
+    bulk::Table,
     catalogs::Found,
     recovery::{FORMAT, PROGRESS_EVERY, load_checkpoint},
     trails::{copy_audit, copy_records},
@@ -172,7 +173,9 @@ fn choose<D: Disk>(
     let (mut oldest, mut damage) = (None, None);
     for position in checkpoints.iter().rev() {
         let open = || CheckpointReader::open(&from.store, *position);
-        let load = |reader| load_checkpoint(Some(reader), settings, &Outbox::new(0), &mut Found::default());
+        let load = |reader| {
+            load_checkpoint(Some(reader), settings, &Outbox::new(0), &mut Found::default(), &mut Table::default())
+        };
         match open().map_err(RecoveryError::from).and_then(load) {
             Ok(loaded) => {
                 // Each partition is in it as of a moment of its own.

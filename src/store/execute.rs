@@ -390,7 +390,7 @@ impl<D: Disk> Store<D> {
                 self.outbox.push(position, event.notices());
                 self.trails.push_records(position, partition, records);
                 if let Some(audit) = audit {
-                    self.trails.push_audit(position, audit);
+                    self.keep_audit(position, audit);
                 }
             })
         });
@@ -398,6 +398,15 @@ impl<D: Disk> Store<D> {
         leaving.iter().for_each(|identity| self.identities.release(identity));
         self.keep_index(cell, partition, event);
         self.observer.happened(event, catalog);
+    }
+
+    /// Takes in who caused the record at a position, and the tick of a bulk change that came with it. To be called under the
+    /// journal's lock.
+    pub(super) fn keep_audit(&self, position: Position, audit: Audit) {
+        if let Some(item) = &audit.bulk {
+            self.desk.executed(position, item, &audit.refusal, audit.at);
+        }
+        self.trails.push_audit(position, audit);
     }
 
     pub(super) fn tell_repeated(&self, decided: &Decided) {

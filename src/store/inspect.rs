@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Outbox, Place, RecoveryError, Settings,
+    bulk::Table,
     catalogs::Found,
     partition::Partition,
     recovery::{FORMAT, Loaded, PROGRESS_EVERY, Replay, build_indexes, load_checkpoint},
@@ -161,13 +162,15 @@ fn recover<D: Disk>(
 ) -> Result<(Vec<Partition>, Position), RecoveryError> {
     let outbox = Outbox::new(settings.outbox_keep);
     let trails = Trails::open(&Place::from(disk.clone()), None)?;
-    let mut found = Found::default();
-    let Loaded { mut partitions, position, .. } = load_checkpoint(checkpoint, settings, &outbox, &mut found)?;
+    let (mut found, mut bulks) = (Found::default(), Table::default());
+    let Loaded { mut partitions, position, .. } =
+        load_checkpoint(checkpoint, settings, &outbox, &mut found, &mut bulks)?;
     let from = position.unwrap_or_default();
     if journal.last() < from {
         return Err(RecoveryError::JournalTooShort { journal: journal.last().0, checkpoint: from.0 });
     }
-    let mut replay = Replay { partitions: &mut partitions, outbox: &outbox, trails: &trails, found: &mut found };
+    let mut replay =
+        Replay { partitions: &mut partitions, outbox: &outbox, trails: &trails, found: &mut found, bulks: &mut bulks };
     journal.read(from, &mut |position, bytes| {
         replay.record(position, bytes)?;
         *replayed += 1;

@@ -5,6 +5,7 @@
 //! appended to the journal's buffer and applied. What comes back is [`Pending`]: it may leave when its position is durable.
 
 mod audited;
+mod bulk;
 mod catalogs;
 mod checkpoint;
 mod clients;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex};
 use self::{audited::Refusals, clients::ClientIndex, index::SessionIndex, partition::Partition, trails::Trails};
 pub use self::{
     audited::{Audited, By},
+    bulk::{BulkError, Submit, method_of, stage_name},
     catalogs::{PENDING_MAX, Publish, PublishError, Published},
     checkpoint::{CheckpointError, CheckpointReport},
     copy::{Copied, CopyError, Directories, Until, copy},
@@ -36,7 +38,7 @@ pub use self::{
     recovery::{RecoveryError, RecoveryReport},
     trails::{
         AuditFilter, AuditLine, AuditTrail, Broken, PartitionSums, Place, ReconcileError, Reconciliation, RecordFiles,
-        RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
+        RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified, csv_cells,
     },
     transfer::{TransferFailed, TransferOrder},
     voucher::{BatchStatus, Redeemed},
@@ -74,6 +76,7 @@ pub struct Store<D: Disk = FileDisk> {
     shelf: catalogs::Shelf,
     trails: Trails<D>,
     refusals: Refusals,
+    desk: bulk::Desk,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     committer: Mutex<Option<Committer>>,

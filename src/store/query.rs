@@ -50,6 +50,11 @@ impl<D: Disk> Store<D> {
         Some(Pending::new(account, cell.last))
     }
 
+    /// Whether there is such an account.
+    pub fn has_account(&self, id: AccountId) -> bool {
+        self.lock(self.partition_of(id)).state.account(id).is_some()
+    }
+
     /// The identities of an account; empty if there is no such account.
     pub fn identities_of(&self, id: AccountId) -> Vec<Identity> {
         let cell = self.lock(self.partition_of(id));

@@ -6,8 +6,14 @@ use std::{
 };
 
 use super::{
-    IdentityIndex, Observer, Outbox, Place, Settings, Store, audited::Refusals, catalogs::Found, clients::ClientIndex,
-    index::SessionIndex, partition::Partition, trails::Trails,
+    IdentityIndex, Observer, Outbox, Place, Settings, Store,
+    audited::Refusals,
+    bulk::{Desk, Table},
+    catalogs::Found,
+    clients::ClientIndex,
+    index::SessionIndex,
+    partition::Partition,
+    trails::Trails,
 };
 use crate::{
     charging::{State, Violation},
@@ -16,7 +22,7 @@ use crate::{
         CheckpointReader, Commit, Committer, Disk, DiskFile, Journal, JournalError, LocalJournal, Meta, Options,
         Origin, Position, TornTail, checkpoint,
         record::{self, Entry},
-        snapshot::{AuditHead, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
+        snapshot::{AuditHead, BulksLoader, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
     },
     rating::{Catalog, Problem},
     time::Clock,
@@ -132,8 +138,8 @@ impl<D: Disk> Store<D> {
         let torn_tail = journal.torn_tail().cloned();
         let (epoch, last) = journal.takeover()?;
         let outbox = Outbox::new(settings.outbox_keep);
-        let mut found = Found::default();
-        let loaded = load_checkpoint(checkpoint::latest(&disk)?, &settings, &outbox, &mut found)?;
+        let (mut found, mut bulks) = (Found::default(), Table::default());
+        let loaded = load_checkpoint(checkpoint::latest(&disk)?, &settings, &outbox, &mut found, &mut bulks)?;
         let (mut partitions, from) = (loaded.partitions, loaded.position);
         if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
             return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
@@ -150,7 +156,13 @@ impl<D: Disk> Store<D> {
             partitions.iter_mut().for_each(|partition| partition.state.keep_records());
         }
         let mut replayed = 0;
-        let mut replay = Replay { partitions: &mut partitions, outbox: &outbox, trails: &trails, found: &mut found };
+        let mut replay = Replay {
+            partitions: &mut partitions,
+            outbox: &outbox,
+            trails: &trails,
+            found: &mut found,
+            bulks: &mut bulks,
+        };
         journal.read_from(from.unwrap_or(Position::ZERO), &mut |position, bytes| {
             replay.record(position, bytes)?;
             replayed += 1;
@@ -178,6 +190,7 @@ impl<D: Disk> Store<D> {
             shelf,
             trails,
             refusals: Refusals::default(),
+            desk: Desk::new(bulks),
             clock,
             observer,
             appender: committer.appender(),
@@ -219,6 +232,7 @@ pub(super) fn load_checkpoint<F: DiskFile>(
     settings: &Settings,
     outbox: &Outbox,
     found: &mut Found,
+    bulks: &mut Table,
 ) -> Result<Loaded, RecoveryError> {
     let Some(mut reader) = checkpoint else {
         let empty = || Partition::new(State::new(settings.retention), Position::ZERO);
@@ -264,6 +278,20 @@ pub(super) fn load_checkpoint<F: DiskFile>(
         loader.load_chunk(&chunk).map_err(snapshot)?;
     }
     found.restore(loader.finish().map_err(snapshot)?);
+    // Those from before bulk changes end here.
+    let mut loader = BulksLoader::default();
+    let mut is_there = false;
+    while !loader.is_complete() {
+        if !reader.next_chunk(&mut chunk)? {
+            if is_there {
+                return Err(RecoveryError::Incomplete(position.0));
+            }
+            return Ok(loaded);
+        }
+        is_there = true;
+        loader.load_chunk(&chunk).map_err(snapshot)?;
+    }
+    bulks.restore(loader.finish().map_err(snapshot)?);
     Ok(loaded)
 }
 
@@ -273,6 +301,7 @@ pub(super) struct Replay<'r, D: Disk> {
     pub(super) outbox: &'r Outbox,
     pub(super) trails: &'r Trails<D>,
     pub(super) found: &'r mut Found,
+    pub(super) bulks: &'r mut Table,
 }
 
 impl<D: Disk> Replay<'_, D> {
@@ -281,6 +310,9 @@ impl<D: Disk> Replay<'_, D> {
         let (entry, audit) = decoded.map_err(|error| JournalError::rejected(position, error))?;
         self.entry(position, entry)?;
         if let Some(audit) = audit {
+            if let Some(item) = &audit.bulk {
+                self.bulks.executed(position, item, &audit.refusal, audit.at);
+            }
             self.trails.push_audit(position, audit);
         }
         Ok(())
@@ -305,7 +337,10 @@ impl<D: Disk> Replay<'_, D> {
             Entry::Forgotten { consumer, .. } => self.outbox.forget(position, &consumer),
             Entry::Published(publication) => self.found.published(position, publication),
             Entry::Withdrawn { number, at } => self.found.withdrawn(position, number, at),
-            Entry::CallRefused { .. } => {}
+            Entry::BulkSubmitted(bulk) => self.bulks.submitted(position, *bulk),
+            Entry::BulkDecided { bulk, decision } => self.bulks.decided(position, bulk, &decision),
+            // What comes with it says what it means.
+            Entry::BulkItemEnded { .. } | Entry::CallRefused { .. } => {}
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ pub use self::{
     audit::{AuditFilter, AuditLine, AuditTrail, Broken, Verified},
     reconcile::{PartitionSums, ReconcileError, Reconciliation},
     records::{RecordFiles, RecordFilter, RecordLine, TariffUnits},
+    table::cells as csv_cells,
 };
 use crate::{
     charging::Record,

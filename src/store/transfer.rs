@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::{Store, partition::Partition};
+use super::{By, Store, partition::Partition};
 use crate::{
     charging::{
         AccountState, Command, CreditCommand, CreditKind, Decided, Manage, ManageCommand, Outcome, Refusal, receipt_id,
@@ -113,7 +113,9 @@ impl<D: Disk> Store<D> {
             let kind = CreditKind::Transfer { amount: transfer.amount, from };
             let credit = CreditCommand { account: transfer.to, kind, currency: None, request_id: &receipt };
             // In the journal it stands behind the sending, so it can never survive a crash that the sending does not.
-            let (credited, _) = self.execute_for(transfer.to, &Command::Credit(credit));
+            let reason = format!("transfer {} of account {from}", transfer.request_id);
+            let by = self.by(By::node("Transfer", &reason));
+            let (credited, _) = by.execute_for(transfer.to, &Command::Credit(credit));
             let refused = match credited.outcome {
                 Outcome::Refused(refusal) => Some(refusal),
                 Outcome::Credited { .. } | Outcome::Answer(_) | Outcome::Done => None,
@@ -124,7 +126,7 @@ impl<D: Disk> Store<D> {
                 Some(why) => Manage::ReturnTransfer { request_id: &transfer.request_id, why },
             };
             let command = ManageCommand { account: from, request_id: "", reason: "transfer", what };
-            self.execute_for(from, &Command::Manage(command));
+            by.execute_for(from, &Command::Manage(command));
             returned.extend(refused.map(|refusal| (transfer.request_id, refusal)));
         }
         self.pending(returned)

@@ -2,11 +2,11 @@
 
 use std::sync::PoisonError;
 
-use super::{Store, partition::Partition};
+use super::{By, Store, partition::Partition};
 use crate::{
     charging::{
-        Command, CreditCommand, CreditKind, Decided, Outcome, Refusal, VoucherBatch, VoucherCommand, VoucherMark,
-        VoucherValue, voucher_receipt_id,
+        Command, CreditCommand, CreditKind, Decided, Manage, ManageCommand, Outcome, Refusal, VoucherBatch,
+        VoucherCommand, VoucherMark, VoucherValue, decide_by, voucher_receipt_id,
     },
     ids::{AccountId, BucketId, PartitionId, VoucherCode, VoucherKey},
     journal::{Disk, Pending, Position},
@@ -49,7 +49,7 @@ impl<D: Disk> Store<D> {
     /// There is a batch of this name already; nothing has changed.
     pub(super) fn create_vouchers_by(
         &self,
-        batch: &VoucherBatch,
+        (batch, blocked): (&VoucherBatch, bool),
         codes: &[VoucherCode],
         mut execute: impl FnMut(&mut Partition, PartitionId, &Command<'_>) -> (Decided, Position),
     ) -> Pending<Result<(), Refusal>> {
@@ -59,7 +59,7 @@ impl<D: Disk> Store<D> {
             parts[usize::from(self.partition_of_voucher(key).0)].push((no, key));
         }
         for (partition, part) in self.partition_ids().zip(parts) {
-            let command = Command::Voucher(VoucherCommand::Create(batch, part));
+            let command = Command::Voucher(VoucherCommand::Create(batch, blocked, part));
             let (decided, _) = execute(&mut self.lock(partition), partition, &command);
             // The first partition knows all batches; another can only know one whose creation was cut off.
             if let Outcome::Refused(refusal) = decided.outcome {
@@ -72,8 +72,8 @@ impl<D: Disk> Store<D> {
     /// Redeems a voucher for an account.
     ///
     /// # Errors
-    /// No voucher has this code, it has been redeemed, has expired, is blocked, or the account does not take it. Nothing has
-    /// changed then.
+    /// No voucher has this code, it has been redeemed, has expired, is blocked, the account does not take it, or the request id
+    /// was used for something else. No money has moved then.
     pub(super) fn redeem_voucher_by(
         &self,
         code: VoucherCode,
@@ -84,6 +84,15 @@ impl<D: Disk> Store<D> {
         let key = code.key(self.origin.secret);
         let partition = self.partition_of_voucher(key);
         let command = Command::Voucher(VoucherCommand::Take(key, account, request_id));
+        // Asked first: the request id stays free for a code that can be redeemed.
+        let would = decide_by(&self.lock(partition).state, &self.catalogs_now(), &command, self.clock.now());
+        if let Outcome::Refused(refusal) = would.outcome {
+            return self.pending(Err(refusal));
+        }
+        let claim = ManageCommand { account, request_id, reason: "voucher", what: Manage::Redeem(key) };
+        if let Outcome::Refused(refusal) = self.execute_for(account, &Command::Manage(claim)).0.outcome {
+            return self.pending(Err(refusal));
+        }
         let (decided, _) = self.execute(&mut self.lock(partition), partition, &command);
         if let Outcome::Refused(refusal) = decided.outcome {
             return self.pending(Err(refusal));
@@ -121,39 +130,24 @@ impl<D: Disk> Store<D> {
             VoucherMark::OnTheWay(by) | VoucherMark::Redeemed(by) => by.clone(),
         };
         let receipt = voucher_receipt_id(&voucher);
-        let catalog = self.catalog();
         let kind = match &value {
-            VoucherValue::Money(amount) => Ok(CreditKind::Voucher { amount: *amount, batch: &voucher.batch }),
-            VoucherValue::Allowance(name) => {
-                let gone = || Refusal::NotPossible(format!("the catalog has no allowance `{name}` any more"));
-                catalog.allowance(name).map(CreditKind::Allowance).ok_or_else(gone)
-            }
+            VoucherValue::Money(amount) => CreditKind::Voucher { amount: *amount, batch: &voucher.batch },
+            VoucherValue::Allowance(name) => CreditKind::Allowance(name),
         };
         // In the journal it stands behind the taking, so it can never survive a crash that the taking does not.
-        let mut deliver = |kind| {
-            let credit = CreditCommand { account: by.account, kind, currency: None, request_id: &receipt };
-            let (decided, _) = execute(by.account, &Command::Credit(credit));
-            match decided.outcome {
-                Outcome::Credited { balance, bucket } => Ok((balance, bucket, decided.repeated)),
-                Outcome::Refused(refusal) => Err(refusal),
-                // The core answers a credit with a balance or a refusal.
-                Outcome::Answer(_) | Outcome::Done => Err(Refusal::UnknownAccount(by.account)),
-            }
-        };
-        let credited = match kind {
-            Ok(kind) => deliver(kind),
-            // It may have been credited before a crash, while the catalog still had it: then it is not given back.
-            Err(gone) => self.credited(by.account, &receipt).ok_or(gone),
+        let credit = CreditCommand { account: by.account, kind, currency: None, request_id: &receipt };
+        let (decided, _) = execute(by.account, &Command::Credit(credit));
+        let credited = match decided.outcome {
+            Outcome::Credited { balance, bucket } => Ok((balance, bucket, decided.repeated)),
+            // Not the code, which is right.
+            Outcome::Refused(Refusal::NotThere(why)) => Err(Refusal::NotPossible(why)),
+            Outcome::Refused(refusal) => Err(refusal),
+            // The core answers a credit with a balance or a refusal.
+            Outcome::Answer(_) | Outcome::Done => Err(Refusal::UnknownAccount(by.account)),
         };
         let done = if credited.is_ok() { VoucherCommand::Delivered(key) } else { VoucherCommand::GiveBack(key) };
         self.execute(&mut self.lock(partition), partition, &Command::Voucher(done));
         credited.map(|(balance, bucket, repeated)| Redeemed { value, balance, bucket, repeated })
-    }
-
-    /// What a credit of an account came to, as a repetition is told.
-    fn credited(&self, account: AccountId, request_id: &str) -> Option<(Money, BucketId, bool)> {
-        let cell = self.lock(self.partition_of(account));
-        cell.state.credited(account, request_id).map(|(balance, bucket)| (balance, bucket, true))
     }
 
     /// Takes up redemptions that a crash left on their way. Returns how many.
@@ -163,7 +157,8 @@ impl<D: Disk> Store<D> {
             let keys = self.lock(partition).state.redeeming(REDEEMING_AT_ONCE);
             resumed += keys.len();
             for key in keys {
-                drop(self.deliver_voucher(key, |account, command| self.execute_for(account, command)));
+                let by = self.by(By::node("RedeemVoucher", "taken up again"));
+                drop(self.deliver_voucher(key, |account, command| by.execute_for(account, command)));
             }
         }
         resumed
@@ -179,7 +174,7 @@ impl<D: Disk> Store<D> {
         blocked: bool,
         mut execute: impl FnMut(&mut Partition, PartitionId, &Command<'_>) -> (Decided, Position),
     ) -> Pending<Result<(), Refusal>> {
-        let mut known = Err(Refusal::NotPossible(format!("there is no batch `{batch}`")));
+        let mut known = Err(Refusal::NotThere(format!("there is no batch `{batch}`")));
         for partition in self.partition_ids() {
             let command = Command::Voucher(VoucherCommand::Block(batch, blocked));
             let (decided, _) = execute(&mut self.lock(partition), partition, &command);

@@ -123,6 +123,7 @@ metrics! {
     // Usage records and the audit trail.
     TRAIL_BACKLOG = Gauge "tollgate_trail_backlog_lines", "Lines of {trail} (records or audit) that wait to be written to files; with records.queue_max of them no new sessions are taken on";
     TRAIL_LINES = Counter "tollgate_trail_lines_total", "Lines of usage records and of the audit trail written";
+    BULK_CHANGES = Counter "tollgate_bulk_changes_total", "Changes of bulk changes that were executed, refused ones included";
     TRAIL_FAILURES = Counter "tollgate_trail_failures_total", "Writes of usage records or of the audit trail that failed; each is tried again, and no checkpoint is taken meanwhile";
     AUDIT_LINES_MISSING = Gauge "tollgate_audit_lines_missing", "Lines of the audit trail that were gone from its files at the last start; anything but 0 means that somebody removed them";
 

@@ -57,6 +57,11 @@ const TABLE: &str = "
     v1.SessionService/ListSessions           -            -         x      x       x
     v1.SessionService/ReAuthorise            -            -         -      x       -
     v1.SessionService/TerminateSession       -            -         -      x       -
+    v1.BulkService/SubmitBulk                -            x         x      x       -
+    v1.BulkService/ApproveBulk               -            x         x      x       -
+    v1.BulkService/RejectBulk                -            x         x      x       -
+    v1.BulkService/GetBulk                   -            x         x      x       x
+    v1.BulkService/ListBulks                 -            x         x      x       x
     v1.EventService/Subscribe                -            x         -      x       x
     v1.EventService/Acknowledge              -            x         -      x       -
     v1.EventService/ForgetConsumer           -            x         -      x       -
@@ -67,20 +72,20 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 /// An authority, and the files of a test.
-struct Desk {
+pub(crate) struct Desk {
     authority: Authority,
     files: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Self { authority: Authority::new(), files: tempfile::tempdir().unwrap() };
         desk.write("ca.pem", &desk.authority.pem());
         desk.papers("server", &desk.authority.certify(&["localhost", "127.0.0.1"]));
         desk
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }
 
@@ -97,13 +102,13 @@ impl Desk {
     }
 
     /// The token of a caller of this name.
-    fn token(&self, name: &str) -> String {
+    pub(crate) fn token(&self, name: &str) -> String {
         let token = format!("{name}-{}", "0123456789abcdef".repeat(2));
         self.write(&format!("{name}.token"), &format!("{token}\n"));
         token
     }
 
-    fn with_token(&self, name: &str, role: Role) -> GrpcCaller {
+    pub(crate) fn with_token(&self, name: &str, role: Role) -> GrpcCaller {
         self.token(name);
         GrpcCaller { token_file: Some(self.path(&format!("{name}.token"))), ..caller(name, role) }
     }
@@ -143,7 +148,7 @@ impl Desk {
     }
 }
 
-fn caller(name: &str, role: Role) -> GrpcCaller {
+pub(crate) fn caller(name: &str, role: Role) -> GrpcCaller {
     GrpcCaller {
         name: name.to_owned(),
         role: Some(role),
@@ -163,7 +168,7 @@ fn bearer(token: Option<&str>) -> Bearer {
     Bearer::new(secret.as_ref()).unwrap()
 }
 
-async fn in_clear(address: SocketAddr, token: Option<&str>) -> Channel {
+pub(crate) async fn in_clear(address: SocketAddr, token: Option<&str>) -> Channel {
     let channel = endpoint(&format!("http://{address}"), None).unwrap().connect().await.unwrap();
     Channel::new(channel, bearer(token))
 }
@@ -220,7 +225,7 @@ async fn each_role_may_what_the_table_says_and_no_more() {
             count += 1;
         }
     }
-    assert_eq!(count, 23 * 5);
+    assert_eq!(count, 28 * 5);
     for channel in &channels {
         assert_eq!(code(channel, HEALTH).await, Code::Ok);
         assert_eq!(code(channel, REFLECTION).await, Code::Ok);
@@ -438,12 +443,12 @@ async fn a_node_does_not_start_in_the_open() {
 }
 
 /// `tollgate` with these words and variables.
-fn tollgate(words: &[&str], variables: &[(&str, &str)]) -> Output {
+pub(crate) fn tollgate(words: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.args(words).envs(variables.iter().copied()).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 

@@ -625,11 +625,7 @@ impl World {
                 Some(self.credit(*account, CreditKind::Adjustment(Money::from_micros(*micros), "test"), *id))
             }
             Step::Adjust { .. } => None,
-            Step::Allowance { account, id } => {
-                let catalog = Arc::clone(&self.catalog);
-                let allowance = catalog.allowance("small").unwrap();
-                Some(self.credit(*account, CreditKind::Allowance(allowance), *id))
-            }
+            Step::Allowance { account, id } => Some(self.credit(*account, CreditKind::Allowance("small"), *id)),
             Step::Repeat => None,
             Step::Publish { which, in_secs, sessions } => {
                 let number = self.catalogs.next_number();

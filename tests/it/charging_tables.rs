@@ -297,11 +297,10 @@ impl Table {
                 self.execute(&command)
             }
             [kind @ ("topup" | "adjust" | "give"), account, what, id] => {
-                let allowance = self.catalog().allowance(what).cloned();
                 let kind = match *kind {
                     "topup" => CreditKind::TopUp(what.parse().unwrap()),
                     "adjust" => CreditKind::Adjustment(what.parse().unwrap(), "table"),
-                    _ => CreditKind::Allowance(allowance.as_ref().unwrap()),
+                    _ => CreditKind::Allowance(what),
                 };
                 let (account, currency) = (AccountId(account.parse().unwrap()), Some(self.catalog().currency()));
                 let command = Command::Credit(CreditCommand { account, kind, currency, request_id: id });
@@ -313,10 +312,9 @@ impl Table {
                 explained::told(&self.state, account, latest.parse().unwrap(), &versions)
             }
             [kind @ ("topup" | "give"), account, what, id, "for", subscriber] => {
-                let allowance = self.catalog().allowance(what).cloned();
                 let kind = match *kind {
                     "topup" => CreditKind::MemberTopUp { subscriber, amount: what.parse().unwrap() },
-                    _ => CreditKind::MemberAllowance { subscriber, allowance: allowance.as_ref().unwrap() },
+                    _ => CreditKind::MemberAllowance { subscriber, allowance: what },
                 };
                 let account = AccountId(account.parse().unwrap());
                 self.execute(&Command::Credit(CreditCommand { account, kind, currency: None, request_id: id }))

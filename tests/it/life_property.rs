@@ -241,8 +241,7 @@ impl World {
                 self.credit(*account, *id, || CreditKind::Adjustment(Money::from_micros(cents * 10_000), "test"));
             }
             Step::Allowance { account, id } => {
-                let allowance = self.catalog.allowance("data-5").unwrap().clone();
-                self.credit(*account, *id, || CreditKind::Allowance(&allowance));
+                self.credit(*account, *id, || CreditKind::Allowance("data-5"));
             }
             Step::Plan { account, plan } => self.manage(*account, || Manage::SetPlan(*plan)),
             Step::Limit { account, cents } => {

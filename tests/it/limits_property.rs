@@ -402,8 +402,7 @@ impl World {
             }
             Step::Allowance { account } => {
                 self.number += 1;
-                let catalog = Catalog::from_toml(&source()).unwrap();
-                let kind = CreditKind::Allowance(catalog.allowance("small-pack").unwrap());
+                let kind = CreditKind::Allowance("small-pack");
                 let id = format!("a{}", self.number);
                 let command = CreditCommand { account: AccountId(account), kind, currency: None, request_id: &id };
                 self.execute(&Command::Credit(command));

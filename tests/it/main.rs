@@ -8,6 +8,8 @@ mod answer_rules;
 mod bad_input;
 mod base_rules;
 mod bounds;
+mod bulk;
+mod bulk_store;
 mod captures;
 mod catalog_versions;
 mod charging_order;

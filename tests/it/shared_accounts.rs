@@ -211,8 +211,8 @@ fn members_never_overspend_together() {
                     let amount = Money::from_micros(dice.below(80_000) as i64 + 1);
                     life.credit(CreditKind::MemberTopUp { subscriber: &name, amount });
                 }
-                13 if dice.below(2) == 0 => life.credit(CreditKind::Allowance(&small)),
-                13 => life.credit(CreditKind::MemberAllowance { subscriber: &name, allowance: &small }),
+                13 if dice.below(2) == 0 => life.credit(CreditKind::Allowance(&small.name)),
+                13 => life.credit(CreditKind::MemberAllowance { subscriber: &name, allowance: &small.name }),
                 14 if dice.below(3) == 0 => {
                     let before = life.state.account(ACCOUNT).unwrap().balance();
                     let no = life.state.account(ACCOUNT).unwrap().member_with(&[identity(number)]);

@@ -168,8 +168,7 @@ impl Traffic {
             }
             10..=11 => drop(event(store, account, &id, self.dice.below(400_000) + 1)),
             12 => {
-                let catalog = store.catalog();
-                let kind = CreditKind::Allowance(catalog.allowance("small").unwrap());
+                let kind = CreditKind::Allowance("small");
                 let command = CreditCommand { account: AccountId(account), kind, currency: None, request_id: &id };
                 // An account may have all the buckets that it can.
                 drop(store.credit(command));
@@ -479,7 +478,7 @@ fn an_account_is_known_again_by_its_opening() {
     // The allowance runs out, and is cleared away when another comes.
     clock.advance_secs(3_601);
     for account in [1, 3] {
-        let kind = CreditKind::Allowance(small());
+        let kind = CreditKind::Allowance(&small().name);
         let command = CreditCommand { account: AccountId(account), kind, currency: None, request_id: "later" };
         store.mark().wait_for_blocking(store.credit(command).position()).unwrap();
     }

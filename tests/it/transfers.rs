@@ -7,7 +7,9 @@ use tollgate::{
     ids::AccountId,
     journal::MemoryDisk,
     rating::Catalog,
-    store::{Settings, SilentObserver, Store, TransferFailed, TransferOrder},
+    store::{
+        AuditFilter, AuditLine, By, Place, Rotation, Settings, SilentObserver, Store, TransferFailed, TransferOrder,
+    },
     time::{ManualClock, Timestamp},
     units::Money,
 };
@@ -109,6 +111,52 @@ fn money_arrives_once_whoever_asks_how_often() {
     assert_eq!(to_itself, "an account cannot send money to itself");
     assert_eq!(all_money(&store), ACCOUNTS as i64 * OPENING);
     store.check().unwrap();
+}
+
+/// Both sides, what comes back, and what was refused before the sender was asked.
+#[test]
+fn every_step_of_a_transfer_is_in_the_audit_trail() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
+    let (disk, store) = new_store(&clock);
+    drop(store);
+    let settings =
+        Settings { partitions: 4, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 10_000 };
+    let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
+    let audit = MemoryDisk::new();
+    let place = Place { disk, records: None, audit: Some((audit, Rotation { bytes: 1 << 20, secs: 0 })) };
+    let (time, observer) = (Arc::clone(&clock), Arc::new(SilentObserver));
+    let store = Store::open(place, settings, catalog, time, observer, |_| {}, |_| {}).unwrap().0;
+    let care = By { name: "care1", role: "care", address: "a:1", method: "Transfer", reason: "a present" };
+    let send = |to, id| durable(&store, store.by(care).send_transfer(order(&store, 1, to, 1_000_000, id)));
+    send(2, "t1").unwrap();
+    durable(&store, store.deliver_transfers(AccountId(1)));
+    send(99, "t2").unwrap_err();
+    // The receiver ends while the money is on its way.
+    send(3, "t3").unwrap();
+    let ended = Command::SetState { account: AccountId(3), state: AccountState::Terminated, reason: "left" };
+    drop(store.account_command(AccountId(3), &ended));
+    assert_eq!(store.resume_transfers(), 1);
+    send(1, "t4").unwrap_err();
+    store.mark().wait_for_blocking(store.last_position()).unwrap();
+    store.write_trails().unwrap();
+    let lines = store.audit_trail().unwrap().page(&AuditFilter::default(), None, 100).unwrap().0;
+    let balance = |side: &serde_json::Value| side["balance"].as_str().unwrap_or("-").to_owned();
+    let told = |line: &AuditLine| {
+        let (before, after) = (balance(&line.before), balance(&line.after));
+        format!("{} {} [{}] {before} {after} {}", line.name, line.target, line.reason, line.refusal)
+    };
+    let told: Vec<_> = lines.iter().map(told).collect();
+    let expected = [
+        "care1 account 1 [a present] 10.00 9.00 ",
+        "tollgate account 2 [transfer t1 of account 1] 10.00 11.00 ",
+        "tollgate account 1 [transfer t1 of account 1] - - ",
+        "care1 account 1 [a present] - - the receiver: account 99 does not exist",
+        "care1 account 1 [a present] 9.00 8.00 ",
+        "tollgate account 3 [transfer t3 of account 1] - - account 3 is terminated",
+        "tollgate account 1 [transfer t3 of account 1] 8.00 9.00 ",
+        "care1 account 1 [a present] - - an account cannot send money to itself",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]

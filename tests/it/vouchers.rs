@@ -80,8 +80,8 @@ fn a_voucher_is_redeemed_once() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
     let (_, store) = new_store(&clock);
     let made = codes(1, 20);
-    durable(&store, store.by(BY).create_vouchers(&batch("a"), &made)).unwrap();
-    let twice = durable(&store, store.by(BY).create_vouchers(&batch("a"), &made)).unwrap_err();
+    durable(&store, store.by(BY).create_vouchers(&batch("a"), false, &made)).unwrap();
+    let twice = durable(&store, store.by(BY).create_vouchers(&batch("a"), false, &made)).unwrap_err();
     assert_eq!(twice.to_string(), "there is a batch `a` already");
 
     let first = redeem(&store, made[0], 1, "r1").unwrap();
@@ -92,6 +92,21 @@ fn a_voucher_is_redeemed_once() {
     assert_eq!(redeem(&store, made[0], 1, "r2").unwrap_err().to_string(), other);
     assert_eq!(redeem(&store, made[0], 2, "r1").unwrap_err().to_string(), other);
     assert_eq!(redeem(&store, VoucherCode::new(4), 1, "r3"), Err(Refusal::NoSuchVoucher));
+
+    // A request id stands for one code: also for one that is open.
+    let reused = Err(Refusal::RequestIdReused("r1".into()));
+    assert_eq!(redeem(&store, made[7], 1, "r1"), reused);
+    assert_eq!(redeem(&store, made[7], 2, "r1").unwrap().balance.micros(), WORTH);
+    let credit = |request_id| CreditCommand {
+        account: AccountId(1),
+        kind: CreditKind::TopUp(Money::from_micros(1)),
+        currency: None,
+        request_id,
+    };
+    assert_eq!(durable(&store, store.credit(credit("r1"))).map(drop), reused.map(drop));
+    // One that is wrong is not remembered: the right code may follow.
+    assert_eq!(redeem(&store, VoucherCode::new(4), 2, "r9"), Err(Refusal::NoSuchVoucher));
+    assert_eq!(redeem(&store, made[8], 2, "r9").unwrap().balance.micros(), 2 * WORTH);
 
     durable(&store, store.by(BY).block_vouchers("a", true)).unwrap();
     assert_eq!(redeem(&store, made[1], 1, "r4").unwrap_err().to_string(), "the voucher is blocked");
@@ -105,7 +120,7 @@ fn a_voucher_is_redeemed_once() {
     assert_eq!(redeem(&store, made[2], 3, "r5"), Err(Refusal::Terminated(AccountId(3))));
     assert_eq!(redeem(&store, made[2], 4, "r5").unwrap().balance.micros(), WORTH);
     let statuses = store.voucher_batches();
-    assert_eq!((statuses.len(), statuses[0].count, statuses[0].open), (1, 20, 17));
+    assert_eq!((statuses.len(), statuses[0].count, statuses[0].open), (1, 20, 15));
 
     // When the account has forgotten the credit, nobody gets it again.
     let (before, retention) = (balance(&store, 1), Retention::default().request_id_secs);
@@ -130,7 +145,7 @@ fn no_crash_redeems_twice_or_loses_a_voucher() {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
         let (mut disk, mut store) = new_store(&clock);
         let made = codes(1, 30);
-        durable(&store, store.by(BY).create_vouchers(&batch("a"), &made)).unwrap();
+        durable(&store, store.by(BY).create_vouchers(&batch("a"), false, &made)).unwrap();
         let mut promised = BTreeMap::new();
         for round in 0..8u64 {
             for number in 0..dice.below(6) + 1 {
@@ -176,7 +191,7 @@ fn an_allowance_that_was_given_is_not_given_back_when_the_catalog_has_lost_it() 
         let (disk, store) = new_store(&clock);
         let made = codes(1, 1);
         let small = VoucherBatch { value: VoucherValue::Allowance("small".into()), ..batch("a") };
-        durable(&store, store.by(BY).create_vouchers(&small, &made)).unwrap();
+        durable(&store, store.by(BY).create_vouchers(&small, false, &made)).unwrap();
         drop(store.by(BY).redeem_voucher(made[0], AccountId(1), "r1"));
         let disk = disk.crash(seed);
         drop(store);

@@ -23,6 +23,9 @@ const READ_ACCOUNT: For = Roles(&[SelfService, Care, Operator, Auditor]);
 const READ: For = Roles(&[Care, Operator, Auditor]);
 /// What subscribers do for themselves, and others for them.
 const SELL: For = Roles(&[SelfService, Provisioning, Care, Operator]);
+/// Who changes many accounts at a time, and who sees that.
+const MANY: For = Roles(&[Provisioning, Care, Operator]);
+const SEE_MANY: For = Roles(&[Provisioning, Care, Operator, Auditor]);
 /// What runs the system.
 const OPERATE: For = Roles(&[Operator]);
 
@@ -68,6 +71,13 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.RecordService/ReconcileRecords", Roles(&[Operator, Auditor])),
     ("tollgate.v1.AuditService/ListAudit", Roles(&[Operator, Auditor])),
     ("tollgate.v1.AuditService/GetAuditHead", Roles(&[Operator, Auditor])),
+    //
+    // What is in it must be for the caller by itself, too.
+    ("tollgate.v1.BulkService/SubmitBulk", MANY),
+    ("tollgate.v1.BulkService/ApproveBulk", MANY),
+    ("tollgate.v1.BulkService/RejectBulk", MANY),
+    ("tollgate.v1.BulkService/GetBulk", SEE_MANY),
+    ("tollgate.v1.BulkService/ListBulks", SEE_MANY),
     //
     ("tollgate.v1.VoucherService/CreateVoucherBatch", OPERATE),
     ("tollgate.v1.VoucherService/BlockVoucherBatch", OPERATE),

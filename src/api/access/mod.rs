@@ -51,12 +51,25 @@ pub struct Caller {
     pub roles: Arc<[Role]>,
     /// Where its connection comes from.
     pub address: SocketAddr,
+    /// It has proven who it is; else no callers are configured, and it is whoever can reach the address.
+    pub is_known: bool,
 }
 
 impl Caller {
     /// Its roles as the configuration writes them, with commas between.
     pub fn role_names(&self) -> String {
         names_of(&self.roles)
+    }
+
+    /// Whether a method, such as `tollgate.v1.BalanceService/Adjust`, is for it.
+    pub(super) fn may(&self, method: &str) -> Result<(), Status> {
+        match methods::of(&format!("/{method}")) {
+            Some((name, For::Roles(roles))) if !roles.iter().any(|role| self.roles.contains(role)) => {
+                Err(Refusal::Role(name, roles).status(Some(self)))
+            }
+            Some(_) => Ok(()),
+            None => Err(Refusal::UnknownMethod.status(Some(self))),
+        }
     }
 }
 
@@ -135,7 +148,7 @@ impl Access {
     fn identify(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Refusal> {
         let address = peer.address;
         if self.0.callers.is_empty() {
-            return Ok(Caller { name: LOCAL.into(), roles: [Role::Operator].into(), address });
+            return Ok(Caller { name: LOCAL.into(), roles: [Role::Operator].into(), address, is_known: false });
         }
         let token = if headers.contains_key(AUTHORIZATION) {
             // Before it is looked at: else the answers would still tell which one fits.
@@ -147,7 +160,7 @@ impl Access {
             None
         };
         let proven = self.0.callers.identify(peer.names.as_deref(), token)?;
-        Ok(Caller { name: Arc::clone(&proven.name), roles: Arc::clone(&proven.roles), address })
+        Ok(Caller { name: Arc::clone(&proven.name), roles: Arc::clone(&proven.roles), address, is_known: true })
     }
 
     /// Counts a refusal and writes it down, unless its address has been refused too often of late.

@@ -13,7 +13,7 @@ use super::{
     account_of,
 };
 use crate::{
-    charging::{Command, Extension, Manage, ManageCommand, Refusal},
+    charging::{Extension, Manage, ManageCommand, Refusal},
     ids::AccountId,
     time::Timestamp,
 };
@@ -25,9 +25,9 @@ const CREATION_PLAN: &str = "\u{1}creation plan";
 impl Api {
     pub(super) async fn give_plan(&self, caller: &Caller, request: &v1::SetPlanRequest) -> Result<v1::Account, Status> {
         let account = self.resolve("account", request.account.as_ref())?;
-        self.check_plan(&request.plan)?;
+        self.check_plan(account, &request.request_id, &request.plan)?;
         let plan = Some(&*request.plan).filter(|plan| !plan.is_empty());
-        self.manage(
+        self.changed(
             (caller, "SetPlan"),
             account,
             &request.reason,
@@ -48,7 +48,7 @@ impl Api {
         }
         let currency = self.read_account(account).await?.currency;
         let limit = money_in("credit_limit", request.credit_limit.as_ref(), currency)?;
-        self.manage(
+        self.changed(
             (caller, "SetCreditLimit"),
             account,
             &request.reason,
@@ -65,7 +65,7 @@ impl Api {
     ) -> Result<v1::Account, Status> {
         let account = self.resolve("account", request.account.as_ref())?;
         let what = Manage::SetNeverStop(request.never_stop);
-        self.manage((caller, "SetNeverStop"), account, &request.reason, optional_id(&request.request_id)?, what).await
+        self.changed((caller, "SetNeverStop"), account, &request.reason, optional_id(&request.request_id)?, what).await
     }
 
     pub(super) async fn extend(
@@ -85,8 +85,14 @@ impl Api {
             },
         };
         let request_id = name("request_id", &request.request_id)?;
-        self.manage((caller, "ExtendValidity"), account, &request.reason, request_id, Manage::ExtendValidity(extension))
-            .await
+        self.changed(
+            (caller, "ExtendValidity"),
+            account,
+            &request.reason,
+            request_id,
+            Manage::ExtendValidity(extension),
+        )
+        .await
     }
 
     /// Checks what a new account's life goes by, before it is created.
@@ -94,7 +100,7 @@ impl Api {
         if request.cycle_day > 28 {
             return Err(invalid("cycle_day", "must be a day from 1 to 28, or 0"));
         }
-        self.check_plan(&request.plan)
+        self.check_plan(AccountId(request.account_id), CREATION_PLAN, &request.plan)
     }
 
     /// Gives a new account its plan and its cycle day. A creation that was interrupted before that, and is repeated, does it
@@ -116,29 +122,33 @@ impl Api {
         // The day first: the products of a plan go by it.
         if cycle_day != 0 {
             let day = Manage::SetCycleDay(cycle_day);
-            self.manage(call, id, reason, CREATION_DAY, day).await.map_err(exists)?;
+            self.changed(call, id, reason, CREATION_DAY, day).await.map_err(exists)?;
         } else if self.store.remembers_request(id, CREATION_DAY) {
             return Err(refused(&Refusal::AccountExists(id)));
         }
         if !request.plan.is_empty() {
             let plan = Manage::SetPlan(Some(&request.plan));
-            self.manage(call, id, reason, CREATION_PLAN, plan).await.map_err(exists)?;
+            self.changed(call, id, reason, CREATION_PLAN, plan).await.map_err(exists)?;
         } else if self.store.remembers_request(id, CREATION_PLAN) {
             return Err(refused(&Refusal::AccountExists(id)));
         }
         Ok(())
     }
 
-    fn check_plan(&self, plan: &str) -> Result<(), Status> {
-        if plan.is_empty() || self.store.catalog().plan(plan).is_some() {
+    fn check_plan(&self, account: AccountId, request_id: &str, plan: &str) -> Result<(), Status> {
+        // A repetition is answered as the first one, whatever the catalog has by now.
+        if plan.is_empty()
+            || self.store.remembers_request(account, request_id)
+            || self.store.catalog().plan(plan).is_some()
+        {
             return Ok(());
         }
         let shown: String = plan.chars().take(40).collect();
         Err(not_found("plan", format_args!("the catalog has no plan `{shown}`")))
     }
 
-    /// Does something with an account, and tells how it is then.
-    async fn manage(
+    /// Does something with an account for a reason, and tells how it is then.
+    async fn changed(
         &self,
         (caller, call): (&Caller, &'static str),
         account: AccountId,
@@ -146,14 +156,8 @@ impl Api {
         request_id: &str,
         what: Manage<'_>,
     ) -> Result<v1::Account, Status> {
-        self.check_journal()?;
         let reason = text("reason", reason, REASON_CHARS_MAX)?;
-        let command = Command::Manage(ManageCommand { account, request_id, reason, what });
-        let done = self.by(caller, call, reason).account_command(account, &command);
-        let done = self.durable(done).await?.map_err(|refusal| refused(&refusal))?;
-        if !done.repeated {
-            tracing::info!(account = account.0, reason, "account terms changed");
-        }
+        self.manage(caller, call, ManageCommand { account, request_id, reason, what }).await?;
         Ok(account_of(&self.read_account(account).await?))
     }
 }

@@ -3,7 +3,12 @@
 use tonic::Status;
 
 use super::{
-    super::{Api, convert::money, status::invalid, v1},
+    super::{
+        Api,
+        convert::{money, page_size},
+        status::invalid,
+        v1,
+    },
     account_of,
 };
 use crate::{
@@ -24,11 +29,7 @@ impl Api {
         &self,
         request: &v1::ListAccountsRequest,
     ) -> Result<v1::ListAccountsResponse, Status> {
-        let limit = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
-            0 => PAGE_SIZE_DEFAULT,
-            size if size <= PAGE_SIZE_MAX => size,
-            _ => return Err(invalid("page_size", format_args!("must be at most {PAGE_SIZE_MAX}"))),
-        };
+        let limit = page_size(request.page_size, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)?;
         let mut place = Place::read(&request.page_token)?;
         let filter = Filter::read(request)?;
         let (mut accounts, mut looks) = (Vec::new(), PAGE_LOOKS_MAX);

@@ -181,8 +181,8 @@ async fn members_are_set_listed_and_removed() {
         (bad(|r| r.request_id.clear()), Code::InvalidArgument, "request_id: is required"),
         (bad(|r| r.limits[0].period = 0), Code::InvalidArgument, "limits[0].period: is required"),
         (bad(|r| r.limits[0].limit = None), Code::InvalidArgument, "limits[0].limit: is required"),
-        (bad(|r| r.limits.push(r.limits[0].clone())), Code::FailedPrecondition, "two limits of day:money"),
-        (bad(|r| r.subscriber_id = "nobody".into()), Code::FailedPrecondition, "no subscriber `nobody`"),
+        (bad(|r| r.limits.push(r.limits[0].clone())), Code::InvalidArgument, "two limits of day:money"),
+        (bad(|r| r.subscriber_id = "nobody".into()), Code::NotFound, "no subscriber `nobody`"),
         (bad(|r| r.request_id = "m1".into()), Code::Ok, ""),
         (bad(|r| (r.request_id, r.order) = ("m1".into(), 2)), Code::FailedPrecondition, "`m1` was used"),
     ] {
@@ -229,7 +229,7 @@ async fn members_are_set_listed_and_removed() {
     };
     assert!(!accounts.remove_member(remove("r1")).await.unwrap().into_inner().duplicate);
     assert!(accounts.remove_member(remove("r1")).await.unwrap().into_inner().duplicate);
-    refused(accounts.remove_member(remove("r2")).await, Code::FailedPrecondition, "`line-1` is no member");
+    refused(accounts.remove_member(remove("r2")).await, Code::NotFound, "`line-1` is no member");
     let third = v1::RemoveSubscriberRequest {
         account: Some(by_id(1)),
         subscriber_id: "line-3".into(),

@@ -39,6 +39,48 @@ async fn a_request_id_credits_once() {
     node.stop().await;
 }
 
+/// The price list has changed between a request and its repetition.
+#[tokio::test]
+async fn a_repetition_is_answered_as_before_whatever_the_catalog_has_by_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::with(open(directory.path(), CATALOG, 1_000)).await;
+    let (mut balances, mut accounts) = (node.balances().await, node.accounts().await);
+    let created = v1::CreateAccountRequest { plan: "prepaid".into(), ..new_account(1, "8") };
+    accounts.create_account(created.clone()).await.unwrap();
+    let grant = |request_id: &str| v1::GrantAllowanceRequest {
+        account: Some(by_id(1)),
+        allowance: "data-1gb".into(),
+        request_id: request_id.into(),
+        ..Default::default()
+    };
+    let plan = |request_id: &str| v1::SetPlanRequest {
+        account: Some(by_id(1)),
+        plan: "prepaid".into(),
+        reason: "new".into(),
+        request_id: request_id.into(),
+    };
+    let first = balances.grant_allowance(grant("a-1")).await.unwrap().into_inner();
+    accounts.set_plan(plan("p-1")).await.unwrap();
+    let bare = &CATALOG[..CATALOG.find("[[allowance]]").unwrap()];
+    let request = v1::PublishCatalogRequest {
+        toml: bare.into(),
+        running_sessions: v1::RunningSessions::Finish.into(),
+        reason: "bare".into(),
+        request_id: "c-1".into(),
+        ..Default::default()
+    };
+    let mut catalog = v1::catalog_service_client::CatalogServiceClient::new(node.channel().await);
+    catalog.publish_catalog(request).await.unwrap();
+    let again = balances.grant_allowance(grant("a-1")).await.unwrap().into_inner();
+    assert_eq!((again.bucket_id, again.duplicate), (first.bucket_id, true));
+    accounts.set_plan(plan("p-1")).await.unwrap();
+    accounts.create_account(created).await.unwrap();
+    let gone = "allowance: the catalog has no allowance `data-1gb`";
+    refused(balances.grant_allowance(grant("a-2")).await, Code::NotFound, gone);
+    refused(accounts.set_plan(plan("p-2")).await, Code::NotFound, "plan: the catalog has no plan `prepaid`");
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn refusals_name_the_field() {
     let directory = tempfile::tempdir().unwrap();

@@ -120,7 +120,7 @@ async fn what_waits_for_its_time_can_be_taken_back() {
     let planned = PublishCatalogRequest { activate_at_ms: later(), ..publish(priced("0.02"), "p1") };
     let version = catalog.publish_catalog(planned.clone()).await.unwrap().into_inner().version.unwrap();
     assert_eq!((version.number, version.state()), (2, State::Pending));
-    let number = |number| v1::WithdrawCatalogRequest { number };
+    let number = |number| v1::WithdrawCatalogRequest { number, reason: "too dear".to_owned() };
     for _ in 0..2 {
         let version = catalog.withdraw_catalog(number(2)).await.unwrap().into_inner().version.unwrap();
         assert_eq!(version.state(), State::Withdrawn);

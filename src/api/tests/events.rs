@@ -155,7 +155,8 @@ async fn a_consumer_that_is_gone_is_forgotten() {
     };
     assert_eq!(behind(&node), [("gone".to_owned(), 4), ("hlr".to_owned(), 0)]);
     assert_eq!(node.store.outbox().len(), 4);
-    let forget = |consumer: &str| v1::ForgetConsumerRequest { consumer: consumer.to_owned() };
+    let forget =
+        |consumer: &str| v1::ForgetConsumerRequest { consumer: consumer.to_owned(), reason: "gone".to_owned() };
     refused(events.forget_consumer(forget("other")).await, Code::NotFound, "`other` has never acknowledged");
     refused(events.forget_consumer(forget("")).await, Code::InvalidArgument, "consumer: is required");
     events.forget_consumer(forget("gone")).await.unwrap();

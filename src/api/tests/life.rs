@@ -94,7 +94,7 @@ async fn terms_are_changed_and_refusals_name_the_field() {
         (extend(Some(Extension::BySecs(0)), "x"), Code::InvalidArgument, "by_secs: must be"),
         (extend(Some(Extension::Until(-1)), "x"), Code::InvalidArgument, "until: must be"),
         (extend(Some(Extension::Until(until)), "x"), Code::FailedPrecondition, "is no extension"),
-        (extend(Some(Extension::BySecs(u64::MAX)), "x"), Code::FailedPrecondition, "hundred years"),
+        (extend(Some(Extension::BySecs(u64::MAX)), "x"), Code::InvalidArgument, "hundred years"),
         (extend(Some(Extension::BySecs(1)), ""), Code::InvalidArgument, "request_id: is required"),
         (extend(Some(Extension::BySecs(1)), "one-day"), Code::FailedPrecondition, "request id `one-day`"),
     ] {

@@ -10,6 +10,7 @@ mod push;
 mod server;
 mod sessions;
 mod trails;
+mod vouchers;
 
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 

@@ -44,7 +44,7 @@ async fn products_are_listed_bought_changed_and_cancelled() {
     assert_eq!((again.account.unwrap().subscriptions.len(), again.duplicate), (1, true));
     refused(client.buy_product(buy("sms-100", "b-1")).await, Code::FailedPrecondition, "`b-1` was used");
     refused(client.buy_product(buy("no-surprises", "b-2")).await, Code::FailedPrecondition, "may have it 1 at once");
-    refused(client.buy_product(buy("gold", "b-3")).await, Code::FailedPrecondition, "there are: `family-10gb`, ");
+    refused(client.buy_product(buy("gold", "b-3")).await, Code::NotFound, "there are: `family-10gb`, ");
     refused(client.buy_product(buy("sms-100", "")).await, Code::InvalidArgument, "request_id: is required");
 
     let next = Some(v1::Start { at: Some(v1::start::At::NextPeriod(true)) });
@@ -67,7 +67,7 @@ async fn products_are_listed_bought_changed_and_cancelled() {
         reason: String::new(),
     };
     refused(client.cancel_product(cancel(1, past, "x-1")).await, Code::FailedPrecondition, "is not in the future");
-    refused(client.cancel_product(cancel(7, None, "x-2")).await, Code::FailedPrecondition, "it has: 1 (no-surprises)");
+    refused(client.cancel_product(cancel(7, None, "x-2")).await, Code::NotFound, "it has: 1 (no-surprises)");
     refused(client.cancel_product(cancel(0, None, "x-3")).await, Code::InvalidArgument, "subscription: is required");
     let cancelled = client.cancel_product(cancel(1, None, "x-4")).await.unwrap().into_inner().account.unwrap();
     assert_eq!(cancelled.subscriptions, []);

@@ -201,3 +201,53 @@ async fn charges_are_explained_from_the_history_and_from_their_records() {
     assert_eq!(again, all);
     node.stop().await;
 }
+
+/// Also of calls that need none.
+#[tokio::test]
+async fn reasons_are_in_the_trail_and_may_be_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "1").await;
+    node.interrogate(1, "gw;1", RequestKind::Initial, 0, 0).await;
+    let (mut sessions, mut events) = (node.sessions().await, node.events().await);
+    let mut catalog = v1::catalog_service_client::CatalogServiceClient::new(node.channel().await);
+    let later = v1::PublishCatalogRequest {
+        toml: CATALOG.into(),
+        activate_at_ms: 4_000_000_000_000,
+        running_sessions: v1::RunningSessions::Finish.into(),
+        reason: "winter".into(),
+        request_id: "p1".into(),
+    };
+    catalog.publish_catalog(later).await.unwrap();
+    for reason in ["", "too early"] {
+        let ask = v1::ReAuthoriseRequest {
+            session_id: "gw;1".into(),
+            rating_group: Some(reason.len() as u32),
+            reason: reason.into(),
+            ..Default::default()
+        };
+        sessions.re_authorise(ask).await.unwrap();
+        events.acknowledge(v1::AcknowledgeRequest { consumer: "hlr".into(), cursor: 0 }).await.unwrap();
+        let forget = v1::ForgetConsumerRequest { consumer: "hlr".into(), reason: reason.into() };
+        events.forget_consumer(forget).await.unwrap();
+    }
+    let end = v1::TerminateSessionRequest { session_id: "gw;1".into(), reason: "fraud".into(), ..Default::default() };
+    sessions.terminate_session(end).await.unwrap();
+    let withdraw = |reason: &str| v1::WithdrawCatalogRequest { number: 2, reason: reason.into() };
+    refused(catalog.withdraw_catalog(withdraw(&"x".repeat(257))).await, Code::InvalidArgument, "reason: has more");
+    catalog.withdraw_catalog(withdraw("typo")).await.unwrap();
+    settled(&node).await;
+    let all = node.audit().await.list_audit(v1::ListAuditRequest::default()).await.unwrap().into_inner().entries;
+    let told: Vec<_> = all[2..].iter().map(|line| (&*line.method, &*line.reason)).collect();
+    let expected = [
+        ("PublishCatalog", "winter"),
+        ("ReAuthorise", ""),
+        ("ForgetConsumer", ""),
+        ("ReAuthorise", "too early"),
+        ("ForgetConsumer", "too early"),
+        ("TerminateSession", "fraud"),
+        ("WithdrawCatalog", "typo"),
+    ];
+    assert_eq!(told, expected);
+    node.stop().await;
+}

@@ -1,10 +1,13 @@
 //! Any event at all, whether or not it could happen: with numbers at the ends of their ranges and empty texts.
 
 mod account;
+mod bulk;
 
 use std::sync::Arc;
 
 use proptest::{collection::vec, option, prelude::*};
+
+pub(in crate::journal) use self::bulk::{bulk_decisions, bulks, submitted_bulks};
 
 use crate::{
     charging::*,
@@ -569,8 +572,8 @@ pub(in crate::journal) fn events() -> BoxedStrategy<Event> {
 pub(in crate::journal) fn audits() -> BoxedStrategy<crate::journal::record::Audit> {
     let text = || texts().prop_map(Box::<str>::from);
     let (who, what) = ((text(), text(), text()), (text(), text(), text(), text(), text(), text()));
-    let audit =
-        |((name, role, address), (method, target, reason, before, after, refusal))| crate::journal::record::Audit {
+    let audit = |((name, role, address), (method, target, reason, before, after, refusal), bulk)| {
+        crate::journal::record::Audit {
             at: Default::default(),
             name,
             role,
@@ -581,6 +584,8 @@ pub(in crate::journal) fn audits() -> BoxedStrategy<crate::journal::record::Audi
             before,
             after,
             refusal,
-        };
-    (who, what).prop_map(audit).boxed()
+            bulk,
+        }
+    };
+    (who, what, option::of(bulk::bulk_items())).prop_map(audit).boxed()
 }

@@ -1,7 +1,7 @@
 //! Who caused a record: part of the record itself, so that no change by a caller is without it.
 
-use super::{proto, writer::Writer};
-use crate::time::Timestamp;
+use super::{bulk, proto, writer::Writer};
+use crate::{charging::BulkItem, time::Timestamp};
 
 /// A call by which somebody changed data, or was refused to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,15 +26,20 @@ pub struct Audit {
     pub after: Box<str>,
     /// Why it was refused; empty = it was done.
     pub refusal: Box<str>,
+    /// The change of a bulk change that it is.
+    pub bulk: Option<BulkItem>,
 }
 
 pub(super) fn write(w: &mut Writer<'_>, audit: &Audit) {
-    let Audit { at: _, name, role, address, method, target, reason, before, after, refusal } = audit;
+    let Audit { at: _, name, role, address, method, target, reason, before, after, refusal, bulk } = audit;
     let texts = [name, role, address, method, target, reason, before, after, refusal];
     w.message(24, |w| (1..).zip(texts).for_each(|(field, text)| w.bytes(field, text.as_bytes())));
+    if let Some(item) = bulk {
+        bulk::write_item(w, item);
+    }
 }
 
-pub(super) fn read(wire: proto::Audit, at: Timestamp) -> Audit {
+pub(super) fn read(wire: proto::Audit, item: Option<proto::BulkItem>, at: Timestamp) -> Audit {
     Audit {
         at,
         name: wire.name.into(),
@@ -46,5 +51,6 @@ pub(super) fn read(wire: proto::Audit, at: Timestamp) -> Audit {
         before: wire.before.into(),
         after: wire.after.into(),
         refusal: wire.refusal.into(),
+        bulk: item.map(bulk::read_item),
     }
 }

@@ -56,6 +56,9 @@ pub fn describe(bytes: &[u8]) -> Result<Described, RecordError> {
         ConsumerForgotten,
         CatalogPublished,
         CatalogWithdrawn,
+        BulkSubmitted,
+        BulkDecided,
+        BulkItemEnded,
     );
     let by = record.audit.map(|audit| format!("{audit:?}"));
     Ok(Described { at: Timestamp::from_millis(record.at_ms), partition: record.partition, kind, by, fields })

@@ -3,8 +3,8 @@
 use super::{RecordError, proto};
 use crate::{
     charging::{
-        AccountState, BucketKind, ClosingCause, EventAction, HistoryKind, LifeStep, LimitStep, Measure, PayOrder,
-        ProductStep, RequestKind, Verdict,
+        AccountState, BucketKind, BulkStage, BulkVerdict, ClosingCause, EventAction, HistoryKind, LifeStep, LimitStep,
+        Measure, PayOrder, ProductStep, RequestKind, Verdict,
     },
     rating::RunningSessions,
     units::UnitKind,
@@ -46,6 +46,8 @@ numbered!(EventAction, "event action": Debit Refund CheckBalance PriceEnquiry);
 numbered!(ClosingCause, "closing cause": Terminated Refused Expired Lost MainEnded ClientRestarted
     Withdrawn);
 numbered!(AccountState, "account state": Active Stopped Suspended Terminated);
+numbered!(BulkStage, "stage of a bulk change": Pending Running Done Rejected Expired);
+numbered!(BulkVerdict, "verdict on a bulk change": Approved Rejected Expired);
 numbered!(RunningSessions, "running sessions": Finish Change);
 numbered!(HistoryKind, "history kind": Usage TopUp Adjustment Allowance Opening Refund Fee Gift RollOver Expired
     TransferOut TransferIn Voucher Change);

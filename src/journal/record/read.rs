@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, RecordError, account, catalogs, facts, numbers::Numbered, proto, rare, voucher};
+use super::{Entry, RecordError, account, bulk, catalogs, facts, numbers::Numbered, proto, rare, voucher};
 use crate::{
     charging::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
@@ -54,8 +54,8 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
         }
         Wire::Abort(wire) => Event::Abort { session: SessionNo(wire.session), wanted: wire.wanted, at },
         Wire::VouchersCreated(wire) => {
-            let (batch, vouchers) = voucher::read_created(wire)?;
-            Event::VouchersCreated { batch, vouchers, at }
+            let (batch, blocked, vouchers) = voucher::read_created(wire)?;
+            Event::VouchersCreated { batch, blocked, vouchers, at }
         }
         Wire::VoucherMarked(wire) => {
             let (key, mark) = voucher::read_marked(wire);
@@ -67,6 +67,12 @@ pub(super) fn entry(record: proto::Record) -> Result<Entry> {
         Wire::ConsumerAcknowledged(wire) => {
             return Ok(Entry::Acknowledged { consumer: wire.consumer.into(), cursor: wire.cursor, at });
         }
+        Wire::BulkSubmitted(wire) => return Ok(Entry::BulkSubmitted(Box::new(bulk::read_submitted(wire, at)?))),
+        Wire::BulkDecided(wire) => {
+            let (bulk, decision) = bulk::read_decided(wire, at)?;
+            return Ok(Entry::BulkDecided { bulk, decision: Box::new(decision) });
+        }
+        Wire::BulkItemEnded(_) => return Ok(Entry::BulkItemEnded { at }),
         Wire::CallRefused(_) => return Ok(Entry::CallRefused { at }),
         Wire::ConsumerForgotten(wire) => return Ok(Entry::Forgotten { consumer: wire.consumer.into(), at }),
         Wire::CatalogPublished(wire) => return Ok(Entry::Published(catalogs::publication(wire, at)?)),

@@ -83,6 +83,30 @@ proptest! {
     }
 
     #[test]
+    fn bulk_changes_survive_exactly(
+        bulk in arbitrary::submitted_bulks(),
+        decision in arbitrary::bulk_decisions(),
+        audit in arbitrary::audits(),
+    ) {
+        let mut bytes = Vec::new();
+        encode_bulk_submitted(&bulk, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        let id = bulk.id;
+        prop_assert_eq!(decode(&bytes).unwrap(), Entry::BulkSubmitted(Box::new(bulk)));
+        let mut bytes = Vec::new();
+        encode_bulk_decided(id, &decision, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        prop_assert_eq!(decode(&bytes).unwrap(), Entry::BulkDecided { bulk: id, decision: Box::new(decision) });
+        let mut bytes = Vec::new();
+        encode_bulk_item_ended(&audit, &mut bytes);
+        let message = proto::Record::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes.clone());
+        prop_assert_eq!(decode_audited(&bytes).unwrap(), (Entry::BulkItemEnded { at: audit.at }, Some(audit)));
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300)) {
         let _ = decode(&bytes);
     }

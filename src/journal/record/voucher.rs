@@ -10,8 +10,8 @@ use crate::{
     units::Money,
 };
 
-pub(super) fn created(w: &mut Writer<'_>, new: &VoucherBatch, vouchers: &[(u32, VoucherKey)]) {
-    w.message(1, |w| batch(w, new, false));
+pub(super) fn created(w: &mut Writer<'_>, new: &VoucherBatch, blocked: bool, vouchers: &[(u32, VoucherKey)]) {
+    w.message(1, |w| batch(w, new, blocked));
     for (no, key) in vouchers {
         w.message(2, |w| {
             w.uint(1, *no);
@@ -21,12 +21,13 @@ pub(super) fn created(w: &mut Writer<'_>, new: &VoucherBatch, vouchers: &[(u32, 
     }
 }
 
-type Created = (Box<VoucherBatch>, Vec<(u32, VoucherKey)>);
+/// The batch, whether it is blocked, numbers and keys.
+type Created = (Box<VoucherBatch>, bool, Vec<(u32, VoucherKey)>);
 
 pub(super) fn read_created(wire: proto::VouchersCreated) -> Result<Created, RecordError> {
-    let batch = read_batch(wire.batch.ok_or(RecordError::Missing("batch of vouchers"))?).0;
+    let (batch, blocked) = read_batch(wire.batch.ok_or(RecordError::Missing("batch of vouchers"))?);
     let vouchers = wire.vouchers.iter().map(|wire| (wire.no, VoucherKey(wire.high, wire.low))).collect();
-    Ok((Box::new(batch), vouchers))
+    Ok((Box::new(batch), blocked, vouchers))
 }
 
 pub(super) fn marked(w: &mut Writer<'_>, key: VoucherKey, mark: &VoucherMark) {

@@ -48,7 +48,9 @@ pub(super) fn event(w: &mut Writer<'_>, partition: PartitionId, event: &Event) {
             w.uint(1, session.0);
             w.bool(2, *wanted);
         }),
-        Event::VouchersCreated { batch, vouchers, .. } => w.message(30, |w| voucher::created(w, batch, vouchers)),
+        Event::VouchersCreated { batch, blocked, vouchers, .. } => {
+            w.message(30, |w| voucher::created(w, batch, *blocked, vouchers));
+        }
         Event::VoucherMarked { key, mark, .. } => w.message(31, |w| voucher::marked(w, *key, mark)),
         Event::VouchersBlocked { batch, blocked, .. } => w.message(32, |w| {
             w.bytes(1, batch.as_bytes());

@@ -114,6 +114,7 @@ proptest! {
             let _ = loader.finish();
         }
         let _ = OutboxLoader::default().load_chunk(chunk);
+        let _ = BulksLoader::default().load_chunk(chunk);
     }
 
     #[test]
@@ -143,6 +144,25 @@ proptest! {
         prop_assert!(loader.is_complete());
         prop_assert_eq!(loader.finish().unwrap(), catalogs);
         // Nobody else's.
+        prop_assert!(OutboxLoader::default().load_chunk(&chunks[0]).is_err());
+        prop_assert!(PartitionLoader::new(retention()).load_chunk(&chunks[0]).is_err());
+    }
+
+    #[test]
+    fn bulk_changes_survive_exactly(bulks in vec(arbitrary::bulks(), 0..6), position in any::<u64>()) {
+        let mut table = crate::charging::Bulks::default();
+        bulks.into_iter().for_each(|bulk| table.submitted(bulk));
+        let snapshot = BulksSnapshot { position, bulks: table };
+        let (mut loader, mut chunks) = (BulksLoader::default(), Vec::new());
+        let mut emit = |chunk: &[u8]| {
+            chunks.push(chunk.to_vec());
+            loader.load_chunk(chunk)
+        };
+        write_bulks(&snapshot, &mut emit).unwrap();
+        prop_assert!(loader.is_complete());
+        prop_assert_eq!(loader.finish().unwrap(), snapshot);
+        // Nobody else's.
+        prop_assert!(CatalogsLoader::default().load_chunk(&chunks[0]).is_err());
         prop_assert!(OutboxLoader::default().load_chunk(&chunks[0]).is_err());
         prop_assert!(PartitionLoader::new(retention()).load_chunk(&chunks[0]).is_err());
     }

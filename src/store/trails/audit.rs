@@ -55,6 +55,12 @@ pub struct AuditLine {
     pub before: Value,
     /// What is there now.
     pub after: Value,
+    /// Who has approved it, where a second person had to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub approved_by: String,
+    /// The bulk change that it is part of, and its number there, such as `7/12`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bulk: String,
     /// The hash of the line before.
     pub prev: String,
     /// The hash of this line.
@@ -78,6 +84,8 @@ impl AuditLine {
             refusal: audit.refusal.to_string(),
             before: json(&audit.before),
             after: json(&audit.after),
+            approved_by: audit.bulk.as_ref().map_or_else(String::new, |item| item.approver.to_string()),
+            bulk: audit.bulk.as_ref().map_or_else(String::new, |item| format!("{}/{}", item.bulk, item.item)),
             prev: hex(&head.map_or([0; 32], |head| head.hash)),
             hash: String::new(),
         }

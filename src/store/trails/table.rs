@@ -93,7 +93,8 @@ fn tariff(text: &str) -> Option<Value> {
     Some(serde_json::json!({ "tariff": tariff, "units": units.parse::<u64>().ok()? }))
 }
 
-fn cells(row: &str) -> Option<Vec<String>> {
+/// The cells of a row; `None` = its quotes are not in pairs.
+pub fn cells(row: &str) -> Option<Vec<String>> {
     let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
     let mut rest = row.chars().peekable();
     while let Some(c) = rest.next() {

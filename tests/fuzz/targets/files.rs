@@ -8,7 +8,7 @@ use tollgate::{
     journal::{
         Disk as _, MemoryDisk,
         record::{self, Entry},
-        snapshot::{CatalogsLoader, OutboxLoader, PartitionHeader, PartitionLoader, write_partition},
+        snapshot::{BulksLoader, CatalogsLoader, OutboxLoader, PartitionHeader, PartitionLoader, write_partition},
     },
     rating::{Attributes, Catalog},
     time::Timestamp,
@@ -27,6 +27,14 @@ pub(crate) fn journal_record(octets: &[u8]) {
         Entry::Forgotten { consumer, at } => record::encode_forgotten(consumer, *at, &mut out),
         Entry::Published(publication) => record::encode_published(publication, &mut out),
         Entry::Withdrawn { number, at } => record::encode_withdrawn(*number, *at, &mut out),
+        Entry::BulkSubmitted(bulk) => record::encode_bulk_submitted(bulk, &mut out),
+        Entry::BulkDecided { bulk, decision } => record::encode_bulk_decided(*bulk, decision, &mut out),
+        Entry::BulkItemEnded { .. } => {
+            let audit = audit.unwrap_or_default();
+            record::encode_bulk_item_ended(&audit, &mut out);
+            let again = record::decode_audited(&out).expect("what was written can be read");
+            return assert_eq!(again, (entry, Some(audit)));
+        }
         Entry::CallRefused { .. } => {
             let audit = audit.unwrap_or_default();
             record::encode_refused(&audit, &mut out);
@@ -53,6 +61,8 @@ pub(crate) fn snapshot(octets: &[u8]) {
     let _ = outbox.load_chunk(octets).map(|()| outbox.finish());
     let mut catalogs = CatalogsLoader::default();
     let _ = catalogs.load_chunk(octets).map(|()| catalogs.finish());
+    let mut bulks = BulksLoader::default();
+    let _ = bulks.load_chunk(octets).map(|()| bulks.finish());
     let mut loader = PartitionLoader::new(Retention::default());
     if loader.load_chunk(octets).is_err() {
         return;

@@ -184,8 +184,7 @@ impl World {
         let allowance = self.model.list.allowances[allowance].clone();
         let _ = writeln!(self.story, "give 1 {} c{}", allowance.name, self.story.len());
         let known: Vec<_> = self.account().buckets.iter().map(|bucket| bucket.id).collect();
-        let terms = self.catalog.allowance(&allowance.name).unwrap().clone();
-        self.credit(CreditKind::Allowance(&terms));
+        self.credit(CreditKind::Allowance(&allowance.name));
         let new = self.account().buckets.iter().find(|bucket| !known.contains(&bucket.id)).unwrap().id;
         self.model.add_bucket(Bucket {
             id: new.0,

@@ -281,11 +281,8 @@ pub(super) fn vouchers() -> BoxedStrategy<Event> {
         by().prop_map(VoucherMark::Redeemed)
     ];
     prop_oneof![
-        (batch, vec((u32s(), keys()), 0..4), moments()).prop_map(|(batch, vouchers, at)| Event::VouchersCreated {
-            batch,
-            vouchers,
-            at
-        }),
+        (batch, any::<bool>(), vec((u32s(), keys()), 0..4), moments())
+            .prop_map(|(batch, blocked, vouchers, at)| Event::VouchersCreated { batch, blocked, vouchers, at }),
         (keys(), mark, moments()).prop_map(|(key, mark, at)| Event::VoucherMarked { key, mark, at }),
         (names(), any::<bool>(), moments()).prop_map(|(batch, blocked, at)| Event::VouchersBlocked {
             batch,

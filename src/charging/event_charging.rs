@@ -5,7 +5,7 @@ mod enquiry;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
+    Account, AccountState, Answer, Conditions, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
     Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
     contract::{Contract, Purpose},
     interrogate::extras::answer_extras,
@@ -119,8 +119,20 @@ pub(super) fn decide(state: &State, catalog: &Catalog, request: &EventRequest<'_
         untimely: request.happened.filter(|_| untimely),
         begun: ledger.begun(),
         catalog: 0,
+        conditions: conditions(state, request),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
+}
+
+/// What the records of an event need to be rated again, if records are made.
+pub(super) fn conditions(state: &State, request: &EventRequest<'_>) -> Option<Box<Conditions>> {
+    state.keeps_records.then(|| {
+        Box::new(Conditions {
+            context: request.context_name.into(),
+            attributes: request.attributes.as_deref().map(|told| Arc::new(told.clone())),
+            member: request.member,
+        })
+    })
 }
 
 /// What a service is rated by, and how many units it is about: one if nothing is said (spec C-131, G-124).

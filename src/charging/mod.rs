@@ -57,7 +57,7 @@ pub use command::{
 pub use cycles::CYCLE_COUNTER;
 pub use decide::{Decided, Outcome, Refusal, decide, decide_by};
 pub use event::{
-    ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
+    ClosingCause, Conditions, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
     Opening, Origin, OrphanUsage, ProductStep, Step,
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
@@ -68,7 +68,7 @@ pub use members::{ACCOUNT_MEMBERS_MAX, MEMBER_LIMITS_MAX};
 pub use price_lists::version_for;
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
 pub use quota::{Given, Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
-pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKind, UsageRecord, UsedService};
+pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKind, UsageRecord, UsedService, User};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
 pub use transfer::receipt_id;

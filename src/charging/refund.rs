@@ -104,6 +104,7 @@ pub(super) fn decide(
         untimely: None,
         begun: Vec::new(),
         catalog: 0,
+        conditions: event_charging::conditions(state, request),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
 }

@@ -31,7 +31,7 @@ pub use self::{
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},
     trails::{
-        AuditFilter, AuditLine, AuditTrail, Broken, PartitionSums, Place, ReconcileError, Reconciliation, RecordFiles,
+        AuditFilter, AuditLine, AuditTrail, Broken, ConditionsLine, PartitionSums, Place, ReconcileError, Reconciliation, RecordFiles,
         RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
     },
     transfer::{TransferFailed, TransferOrder},
@@ -125,6 +125,11 @@ impl<D: Disk> Store<D> {
     /// How many usage records, and lines of the audit trail, wait to be written.
     pub fn waiting_for_trails(&self) -> [usize; 2] {
         self.trails.waiting()
+    }
+
+    /// Whether usage records are kept.
+    pub fn keeps_records(&self) -> bool {
+        self.trails.keeps_records()
     }
 
     /// The files of usage records, if they are kept.

@@ -8,6 +8,7 @@
 //! new sessions are refused.
 
 mod audit;
+mod conditions;
 mod facts;
 mod queue;
 mod reconcile;
@@ -22,6 +23,7 @@ use self::{
 };
 pub use self::{
     audit::{AuditFilter, AuditLine, AuditTrail, Broken, Verified},
+    conditions::ConditionsLine,
     reconcile::{PartitionSums, ReconcileError, Reconciliation},
     records::{RecordFiles, RecordFilter, RecordLine, TariffUnits},
 };

@@ -126,6 +126,7 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         untimely: wire.untimely_ms.map(Timestamp::from_millis),
         begun: all(wire.begun, account::read_counter)?,
         catalog: wire.catalog,
+        conditions: wire.conditions.map(rare::conditions).transpose()?.map(Box::new),
     })
 }
 

@@ -160,6 +160,9 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     sessions(w, 21, &event.reauthorise);
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
     w.uint(40, event.catalog);
+    if let Some(conditions) = &event.conditions {
+        w.message(80, |w| rare::write_conditions(w, conditions));
+    }
 }
 
 pub(in crate::journal) fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {

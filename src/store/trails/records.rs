@@ -4,14 +4,15 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cursor, Disk, JournalError, LineKind, LineReader, RecordFormat, Rotation, Sink, table};
+use super::{ConditionsLine, Cursor, Disk, JournalError, LineKind, LineReader, RecordFormat, Rotation, Sink, table};
 use crate::{
-    charging::{ClosingCause, EventAction, HistoryKind, Measure, Record, RecordKind, UsedService},
-    ids::PartitionId,
+    charging::{ClosingCause, EventAction, HistoryKind, Measure, Record, RecordKind, UsedService, User},
+    ids::{Identity, PartitionId},
     journal::{
         FileDisk,
         lines::{Line, LineFiles},
     },
+    rating::Attributes,
     time::Timestamp,
     units::Money,
 };
@@ -113,6 +114,15 @@ pub struct RecordLine {
     /// Why, for adjustments.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// Who used it: the subscriber's id in the account.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub subscriber: Option<String>,
+    /// The first identity of that subscriber, such as its MSISDN.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub identity: Option<String>,
+    /// What a price may depend on, as far as it is known. In a table: the same JSON object.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub conditions: Option<Box<ConditionsLine>>,
 }
 
 /// Units that a tariff was charged for.
@@ -203,14 +213,17 @@ fn line_of(cursor: Cursor, item: &Item) -> RecordLine {
             origin_host: text(&usage.origin_host),
             opened: Some(usage.opened.to_string()),
             cause: Some(cause(usage.cause).into()),
-            ..with_service(line, &usage.service)
+            conditions: conditions(usage.attributes.as_deref()),
+            ..with_service(with_user(line, usage.user.as_ref()), &usage.service)
         },
         RecordKind::Event(event) => RecordLine {
             kind: if event.action == EventAction::Refund { "refund" } else { "event" }.into(),
             session_id: text(&event.session_id.to_string()),
             sub_session: some(event.sub_session),
             request_number: Some(event.number),
-            ..with_service(line, &event.service)
+            context: text(&event.context),
+            conditions: conditions(event.attributes.as_deref()),
+            ..with_service(with_user(line, event.user.as_ref()), &event.service)
         },
         RecordKind::Late(late) => RecordLine {
             kind: if late.charged { "late" } else { "orphan" }.into(),
@@ -264,6 +277,19 @@ fn with_service(line: RecordLine, used: &UsedService) -> RecordLine {
         tariffs: used.rated.iter().map(tariff).collect(),
         ..line
     }
+}
+
+fn with_user(line: RecordLine, user: Option<&User>) -> RecordLine {
+    let identity = user.and_then(|user| user.identity.as_ref());
+    RecordLine {
+        subscriber: user.and_then(|user| text(&user.subscriber)),
+        identity: identity.map(Identity::text),
+        ..line
+    }
+}
+
+fn conditions(told: Option<&Attributes>) -> Option<Box<ConditionsLine>> {
+    told.map(|told| Box::new(told.into()))
 }
 
 fn some(number: u64) -> Option<u64> {

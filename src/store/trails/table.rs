@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::records::{RecordLine, TariffUnits};
 
 /// The columns, in order: where they change, another file is begun. Those with `true` hold numbers.
-const COLUMNS: [(&str, bool); 27] = [
+const COLUMNS: [(&str, bool); 30] = [
     ("cursor", false),
     ("partition", true),
     ("at", false),
@@ -33,8 +33,14 @@ const COLUMNS: [(&str, bool); 27] = [
     ("name", false),
     ("request_id", false),
     ("reason", false),
+    ("subscriber", false),
+    ("identity", false),
+    (CONDITIONS, false),
 ];
+/// Columns of the first files that were written: those that came later are behind them, and may be missing.
+const COLUMNS_MIN: usize = 27;
 const TARIFFS: &str = "tariffs";
+const CONDITIONS: &str = "conditions";
 
 /// The first line of a file.
 pub(super) fn head() -> String {
@@ -54,7 +60,7 @@ pub(super) fn row(line: &RecordLine) -> String {
         None => String::new(),
         Some(_) if name == TARIFFS => escaped(&tariffs),
         Some(Value::String(text)) => escaped(text),
-        Some(other) => other.to_string(),
+        Some(other) => escaped(&other.to_string()),
     };
     COLUMNS.map(cell).join(",")
 }
@@ -68,7 +74,7 @@ fn escaped(text: &str) -> String {
 /// A row as a line; `None` = it is no row of this table.
 pub(super) fn read(row: &str) -> Option<RecordLine> {
     let cells = cells(row)?;
-    if cells.len() != COLUMNS.len() {
+    if !(COLUMNS_MIN..=COLUMNS.len()).contains(&cells.len()) {
         return None;
     }
     let mut members = Map::new();
@@ -76,6 +82,7 @@ pub(super) fn read(row: &str) -> Option<RecordLine> {
         let value = match name {
             _ if cell.is_empty() => continue,
             TARIFFS => cell.split(';').map(tariff).collect::<Option<Value>>()?,
+            CONDITIONS => serde_json::from_str(&cell).ok()?,
             _ if is_number => serde_json::from_str(&cell).ok().filter(Value::is_number)?,
             _ => Value::String(cell),
         };
@@ -107,4 +114,28 @@ fn cells(row: &str) -> Option<Vec<String>> {
     }
     cells.push(cell);
     (!quoted).then_some(cells)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_files_from_before_there_were_more_columns_are_read() {
+        let line = RecordLine {
+            cursor: "7.0".into(),
+            at: "2026-01-01T00:00:00.000Z".into(),
+            kind: "event".into(),
+            debited: "1".into(),
+            credited: "0".into(),
+            reason: Some("why".into()),
+            ..RecordLine::default()
+        };
+        let row = row(&line);
+        assert_eq!(read(&row).as_ref(), Some(&line));
+        let old = row.strip_suffix(",,,").unwrap();
+        assert_eq!(read(old), Some(line));
+        assert_eq!(read(old.strip_suffix(",why").unwrap()), None, "too few");
+        assert_eq!(read(&format!("{row},")), None, "too many");
+    }
 }

@@ -17,6 +17,7 @@ mod recovery;
 mod trails;
 mod transfer;
 mod voucher;
+mod what_if;
 
 use std::sync::{Arc, Mutex};
 
@@ -36,6 +37,9 @@ pub use self::{
     },
     transfer::{TransferFailed, TransferOrder},
     voucher::{BatchStatus, Redeemed},
+    what_if::{
+        ACTS_AT_ONCE, Comparison, Item, Progress, RefusedAccount, Sums, Unrated, WhatIf, WhatIfError,
+    },
 };
 pub use crate::journal::lines::{Cursor, Rotation};
 use crate::{

@@ -15,7 +15,7 @@ mod reconcile;
 mod records;
 mod table;
 
-pub(super) use self::facts::Facts;
+pub(super) use self::{facts::Facts, records::micros};
 use self::{
     audit::AuditSink,
     queue::{Sink, Trail},

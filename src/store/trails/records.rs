@@ -331,7 +331,7 @@ pub(super) fn decimal(micros: i128) -> String {
 }
 
 /// The reverse of [`decimal`].
-pub(super) fn micros(text: &str) -> Option<i128> {
+pub(in crate::store) fn micros(text: &str) -> Option<i128> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let plain = |part: &str| part.bytes().all(|octet| octet.is_ascii_digit());
@@ -411,7 +411,7 @@ impl<D: Disk> RecordFiles<D> {
     }
 
     /// Visits all lines after a cursor. JSON is read where there is both.
-    pub(super) fn visit(
+    pub(in crate::store) fn visit(
         &self,
         after: Option<Cursor>,
         visit: &mut dyn FnMut(Cursor, RecordLine) -> ControlFlow<()>,

@@ -1,0 +1,504 @@
+//! One account charged once more, by the real core, with nobody watching.
+//!
+//! What a session used is asked for when it opened and reported when it ended; where a tariff changes in between, in parts
+//! that are as long as the time between. What was not granted is asked for once more at the end: money may have come in.
+
+use std::sync::Arc;
+
+use super::{
+    opening::Opening,
+    report::{Item, Tally},
+    usage::{Act, Given, GivenKind, Usage, Use, What},
+};
+use crate::{
+    charging::{
+        ClientNeeds, Command, CreditCommand, CreditKind, Decided, Event, EventAction, EventRequest, HistoryKind,
+        Interrogation, Measure, MemberNo, Outcome, Reply, RequestKind, Retention, ServiceRequest, State, Step, Used,
+        Verdict, Want, WantedUnits, begins_use, decide_by,
+    },
+    ids::{AccountId, SessionKey},
+    rating::{Allowance, Attributes, Catalog, Catalogs},
+    time::Timestamp,
+    units::{Money, UnitKind, Units},
+};
+
+/// Changes of tariff within one session that are told apart; what was used after them goes by the last. A session that is
+/// open for longer than some weeks is none that a price list was made for.
+const CHANGES_MAX: usize = 64;
+/// Things that may be due for an account at once: see `Store::catch_up`.
+const DUE_AT_ONCE: usize = 1_000;
+/// What is not granted by a catalog that has no service for it.
+const NO_SERVICE: &str = "";
+
+/// Charges what an account did by these catalogs.
+pub(super) fn charge(opening: &Opening, acts: &[Act], catalogs: &Catalogs, until: Timestamp, tally: &mut Tally) {
+    let account = opening.account.id;
+    let retention = Retention {
+        history_entries: 0,
+        account_sessions_max: usize::MAX,
+        session_quotas_max: usize::MAX,
+        ..Retention::default()
+    };
+    let mut state = State::new(retention);
+    state.restore_account(opening.account.clone());
+    let mut shadow = Shadow { state, catalogs, account, tally };
+    let mut running: Vec<Option<Running<'_>>> = acts.iter().map(|_| None).collect();
+    for Turn { at, act: index, what } in turns(acts, catalogs) {
+        let Some((act, session)) = acts.get(index).zip(running.get_mut(index)) else { continue };
+        match (&act.what, what) {
+            (What::Session(usage), Phase::Begin) => *session = Some(shadow.open(usage, index, at)),
+            (What::Session(_), Phase::Part(share)) => {
+                if let Some(session) = session {
+                    shadow.update(session, share, at);
+                }
+            }
+            (What::Session(_), Phase::End) => {
+                if let Some(session) = session.take() {
+                    shadow.close(session, at);
+                }
+            }
+            (What::Event(usage), _) => shadow.event(usage, EventAction::Debit, at),
+            (What::Refund(usage), _) => shadow.event(usage, EventAction::Refund, at),
+            (What::Given(given), _) if opening.brings_about(given, at) => {}
+            (What::Given(given), _) => shadow.give(given, index, at),
+        }
+    }
+    shadow.catch_up(false, until);
+}
+
+/// A moment at which something is to be done for an act.
+#[derive(Debug)]
+struct Turn {
+    at: Timestamp,
+    /// The place of the act among all of the account.
+    act: usize,
+    what: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Begin,
+    /// So much of the whole has been used by then: milliseconds of all milliseconds.
+    Part((u64, u64)),
+    End,
+}
+
+/// All that is to be done, in the order of time; at one moment in the order in which it was recorded.
+fn turns(acts: &[Act], catalogs: &Catalogs) -> Vec<Turn> {
+    let mut turns = Vec::with_capacity(2 * acts.len());
+    for (index, Act { at, what, .. }) in acts.iter().enumerate() {
+        let turn = |at: Timestamp, what: Phase| Turn { at, act: index, what };
+        match what {
+            What::Session(usage) => {
+                turns.push(turn(usage.opened, Phase::Begin));
+                turns.extend(changes(usage, *at, catalogs).into_iter().map(|(then, part)| turn(then, Phase::Part(part))));
+                turns.push(turn(*at, Phase::End));
+            }
+            What::Event(_) | What::Refund(_) | What::Given(_) => turns.push(turn(*at, Phase::Begin)),
+        }
+    }
+    // A stable sort: what belongs to one act stays in its order.
+    turns.sort_by_key(|turn| (turn.at, turn.act));
+    turns
+}
+
+/// The last moments of the tariffs of a session that is open from one moment to another. Continuous time needs none: it is
+/// counted back from its end.
+fn changes(usage: &Usage, ends: Timestamp, catalogs: &Catalogs) -> Vec<(Timestamp, (u64, u64))> {
+    let catalog = &catalogs.at(usage.opened).catalog;
+    let none = Attributes::default();
+    let attributes = usage.attributes.as_deref().unwrap_or(&none);
+    let mut moments = Vec::new();
+    for used in &usage.uses {
+        let Some(service) = service_of(catalog, usage, used).filter(|it| it.is_timed() && !it.continuous) else {
+            continue;
+        };
+        let mut at = usage.opened;
+        while moments.len() < CHANGES_MAX
+            && let Some((then, _)) = service.next_change(attributes, at, ends.since(at).as_secs())
+            && then < ends
+        {
+            moments.push(then);
+            at = then;
+        }
+    }
+    moments.sort_unstable();
+    moments.dedup();
+    let whole = ends.millis() - usage.opened.millis();
+    let part = |then: Timestamp| (Timestamp::from_millis(then.millis() - 1), (then.millis() - usage.opened.millis(), whole));
+    moments.into_iter().map(part).filter(|(at, _)| *at > usage.opened).collect()
+}
+
+fn service_of<'c>(catalog: &'c Catalog, usage: &Usage, used: &Use) -> Option<&'c crate::rating::Service> {
+    let context = catalog.context(&usage.context)?;
+    catalog.service(context, used.key.rating_group, used.key.service_identifier)
+}
+
+/// A session that is done again.
+struct Running<'u> {
+    usage: &'u Usage,
+    id: String,
+    member: MemberNo,
+    number: u32,
+    lines: Vec<Line<'u>>,
+    /// It is there: not refused as a whole.
+    open: bool,
+}
+
+/// One of its services.
+struct Line<'u> {
+    used: &'u Use,
+    request: ServiceRequest,
+    /// The service that it is charged as.
+    service: Arc<str>,
+    /// Not reported yet.
+    left: u64,
+    granted: u64,
+    /// Why there is no price for it.
+    unrated: Option<String>,
+}
+
+struct Shadow<'a> {
+    state: State,
+    catalogs: &'a Catalogs,
+    account: AccountId,
+    tally: &'a mut Tally,
+}
+
+impl Shadow<'_> {
+    fn open<'u>(&mut self, usage: &'u Usage, index: usize, at: Timestamp) -> Running<'u> {
+        let catalogs = self.catalogs;
+        let catalog = &catalogs.at(at).catalog;
+        let mut session = Running {
+            usage,
+            // Session-Ids may come again after a while; these do not.
+            id: format!("session {index}"),
+            member: self.member(usage),
+            number: 0,
+            lines: lines(catalog, usage),
+            open: true,
+        };
+        if session.lines.is_empty() {
+            session.open = false;
+            return session;
+        }
+        self.ask(&mut session, RequestKind::Initial, |line| (0, line.left), at);
+        session
+    }
+
+    /// Reports what has been used of a session by now, and asks for the rest.
+    fn update(&mut self, session: &mut Running<'_>, (part, whole): (u64, u64), at: Timestamp) {
+        let so_far = |line: &Line<'_>| {
+            let share = u128::from(line.used.used) * u128::from(part) / u128::from(whole.max(1));
+            let reported = line.used.used - line.left;
+            u64::try_from(share).unwrap_or(u64::MAX).saturating_sub(reported).min(line.granted)
+        };
+        self.ask(session, RequestKind::Update, |line| (so_far(line), line.left - so_far(line)), at);
+    }
+
+    fn close(&mut self, mut session: Running<'_>, at: Timestamp) {
+        let all = |line: &Line<'_>| line.granted.min(line.left);
+        if session.lines.iter().any(|line| line.unrated.is_none() && line.granted < line.left) {
+            self.ask(&mut session, RequestKind::Update, |line| (all(line), line.left - all(line)), at);
+        }
+        self.ask(&mut session, RequestKind::Termination, |line| (all(line), 0), at);
+        for Line { used, service, left, unrated, .. } in session.lines {
+            if let Some(why) = unrated {
+                self.tally.unrated(why, used.charged);
+                continue;
+            }
+            if left < used.used {
+                self.tally.of(Item::Service(Arc::clone(&service))).charges += 1;
+            }
+            if left > 0 {
+                self.tally.refuse(service, left, used.charged);
+            }
+        }
+    }
+
+    /// A request of a session. `amounts` = what each service reports and asks for.
+    fn ask(
+        &mut self,
+        session: &mut Running<'_>,
+        kind: RequestKind,
+        amounts: impl Fn(&Line<'_>) -> (u64, u64),
+        at: Timestamp,
+    ) {
+        if !session.open {
+            return;
+        }
+        let mut services = Vec::with_capacity(session.lines.len());
+        for line in &mut session.lines {
+            let (used, want) = if line.unrated.is_some() { (0, 0) } else { amounts(line) };
+            services.push(ServiceRequest {
+                used: (used > 0).then(|| used_of(line.used, line.left, used)),
+                want: (want > 0).then(|| want_of(line.used.measure, want)),
+                ..line.request.clone()
+            });
+            line.left -= used;
+            line.granted -= used.min(line.granted);
+        }
+        let catalogs = self.catalogs;
+        let (usage, id) = (session.usage, session.id.clone());
+        let command = Command::Interrogate(Interrogation {
+            session_id: id.as_bytes(),
+            sub_session: usage.sub_session,
+            key: SessionKey::of_sub_session(id.as_bytes(), usage.sub_session),
+            account: Some(self.account),
+            kind,
+            number: session.number,
+            context: catalogs.at(at).catalog.context(&usage.context),
+            context_name: &usage.context,
+            services,
+            client: exact(),
+            attributes: usage.attributes.clone().filter(|_| kind == RequestKind::Initial),
+            member: session.member,
+            ..Interrogation::default()
+        });
+        session.number += 1;
+        let Outcome::Answer(answer) = self.execute(&command, at).outcome else { return };
+        match answer.verdict {
+            Verdict::Success => session.take(&answer.replies),
+            verdict => {
+                session.open = false;
+                if kind == RequestKind::Initial && verdict.is_unrated() {
+                    let why = why(usage, None, verdict);
+                    session.lines.iter_mut().for_each(|line| line.unrated = Some(why.clone()));
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, usage: &Usage, action: EventAction, at: Timestamp) {
+        let catalogs = self.catalogs;
+        let lines = lines(&catalogs.at(at).catalog, usage);
+        if lines.is_empty() {
+            return;
+        }
+        let ask = |line: &Line<'_>| ServiceRequest {
+            want: Some(want_of(line.used.measure, line.left)),
+            ..line.request.clone()
+        };
+        let command = Command::ChargeEvent(EventRequest {
+            session_id: usage.session_id.as_bytes(),
+            sub_session: usage.sub_session,
+            key: SessionKey::of_sub_session(usage.session_id.as_bytes(), usage.sub_session),
+            number: usage.number,
+            account: Some(self.account),
+            action,
+            context: catalogs.at(at).catalog.context(&usage.context),
+            context_name: &usage.context,
+            services: lines.iter().map(ask).collect(),
+            client: exact(),
+            attributes: usage.attributes.clone(),
+            unlinked_refunds: true,
+            member: self.member(usage),
+            ..EventRequest::default()
+        });
+        let Outcome::Answer(answer) = self.execute(&command, at).outcome else { return };
+        let is_debit = action == EventAction::Debit;
+        for line in lines {
+            let reply = answer.replies.iter().find(|reply| reply.key == line.request.key);
+            let verdict = match answer.verdict {
+                Verdict::Success => reply.map_or(Verdict::Success, |reply| reply.verdict),
+                verdict => verdict,
+            };
+            match verdict {
+                Verdict::Success if is_debit => self.tally.of(Item::Service(line.service)).charges += 1,
+                Verdict::Success => {}
+                verdict if verdict.is_unrated() => self.tally.unrated(why(usage, Some(&line), verdict), line.used.charged),
+                _ if is_debit => self.tally.refuse(line.service, line.left, line.used.charged),
+                _ => {}
+            }
+        }
+    }
+
+    /// Money or units come in, or go otherwise than by usage.
+    fn give(&mut self, given: &Given, index: usize, at: Timestamp) {
+        let money = Money::from_micros(given.amount);
+        let allowance;
+        let kind = match (given.kind, given.unit) {
+            (_, Some(unit)) => {
+                allowance = allowance_of(&self.catalogs.at(at).catalog, given, unit);
+                CreditKind::Allowance(&allowance)
+            }
+            (GivenKind::TopUp, None) => CreditKind::TopUp(money),
+            (GivenKind::Voucher, None) => CreditKind::Voucher { amount: money, batch: &given.name },
+            (GivenKind::Fee, None) => {
+                let sums = self.tally.of(Item::Fees(Arc::clone(&given.name)));
+                (sums.charges, sums.earned) = (sums.charges + 1, sums.earned - i128::from(given.amount));
+                CreditKind::Adjustment(money, &given.name)
+            }
+            (_, None) => CreditKind::Adjustment(money, "as recorded"),
+        };
+        let request_id = format!("act {index}");
+        let credit = CreditCommand { account: self.account, kind, currency: None, request_id: &request_id };
+        self.execute(&Command::Credit(credit), at);
+    }
+
+    /// Decides a command as the store does, and makes it true here.
+    fn execute(&mut self, command: &Command<'_>, at: Timestamp) -> Decided {
+        self.catch_up(false, at);
+        let waits = self.state.account(self.account).filter(|account| account.waits_for_use());
+        let catalogs = self.catalogs;
+        if waits.is_some_and(|account| begins_use(&self.state, &catalogs.at(at).catalog, account, command)) {
+            self.catch_up(true, at);
+        }
+        let decided = self.decide(command, at);
+        self.catch_up(false, at);
+        decided
+    }
+
+    fn catch_up(&mut self, use_begins: bool, at: Timestamp) {
+        for _ in 0..DUE_AT_ONCE {
+            if !self.state.must_catch_up(self.account, use_begins, at) {
+                return;
+            }
+            let command = Command::CatchUp { account: self.account, use_begins };
+            if self.decide(&command, at).event.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn decide(&mut self, command: &Command<'_>, at: Timestamp) -> Decided {
+        let decided = decide_by(&self.state, self.catalogs, command, at);
+        if let Some(event) = &decided.event {
+            self.state.apply(event);
+            self.state.take_ended();
+            self.count(event);
+        }
+        decided
+    }
+
+    fn count(&mut self, event: &Event) {
+        let (steps, sign): (&[Step], i128) = match event {
+            Event::Interrogated(event) => (&event.steps, 1),
+            Event::EventCharged(event) if event.action == EventAction::Refund => (&event.steps, -1),
+            Event::EventCharged(event) => (&event.steps, 1),
+            Event::AccountChanged(event) => {
+                for entry in event.entries.iter().filter(|entry| entry.kind == HistoryKind::Fee) {
+                    let sums = self.tally.of(Item::Fees(Arc::clone(&entry.name)));
+                    (sums.charges, sums.earned) = (sums.charges + 1, sums.earned - i128::from(entry.amount));
+                }
+                return;
+            }
+            _ => return,
+        };
+        for step in steps.iter().filter(|step| step.used > 0) {
+            let sums = self.tally.of(Item::Service(Arc::clone(&step.service)));
+            sums.earned += sign * i128::from(step.charged.micros());
+            if sign > 0 {
+                sums.units = sums.units.saturating_add(step.used);
+            }
+        }
+    }
+
+    fn member(&self, usage: &Usage) -> MemberNo {
+        let profile = self.state.account(self.account).and_then(|account| account.profile.as_deref());
+        let member = profile.zip(usage.subscriber.as_deref()).and_then(|(profile, id)| profile.member_of(id));
+        member.map_or(MemberNo::SHARED, |member| member.no)
+    }
+}
+
+impl Running<'_> {
+    fn take(&mut self, replies: &[Reply]) {
+        for line in &mut self.lines {
+            let Some(reply) = replies.iter().find(|reply| reply.key == line.request.key) else { continue };
+            line.granted = match reply.verdict {
+                Verdict::Success => reply.grant.map_or(0, |grant| grant.amount).min(line.left),
+                _ => 0,
+            };
+            if reply.verdict.is_unrated() && line.left == line.used.used {
+                line.unrated = Some(why(self.usage, Some(line), reply.verdict));
+            }
+        }
+    }
+}
+
+/// The services of a use that used anything.
+fn lines<'u>(catalog: &Catalog, usage: &'u Usage) -> Vec<Line<'u>> {
+    let used = usage.uses.iter().filter(|used| used.used > 0);
+    let line = |(further, used): (u32, &'u Use)| Line {
+        used,
+        // Keys that differ in what a record does not have are told apart all the same.
+        request: ServiceRequest { key: crate::ids::QuotaKey { further, ..used.key }, ..ServiceRequest::default() },
+        service: match used.measure {
+            Measure::Money => "money".into(),
+            Measure::Units(_) => {
+                service_of(catalog, usage, used).map_or_else(|| NO_SERVICE.into(), |it| Arc::clone(&it.name))
+            }
+        },
+        left: used.used,
+        granted: 0,
+        unrated: None,
+    };
+    (0..).zip(used).map(line).collect()
+}
+
+/// A client that gets what it asks for.
+fn exact() -> ClientNeeds {
+    ClientNeeds { exact: true, ..ClientNeeds::default() }
+}
+
+fn want_of(measure: Measure, amount: u64) -> Want {
+    match measure {
+        Measure::Units(kind) => Want::Units(WantedUnits::from(Units { kind, amount })),
+        Measure::Money => Want::Money(money_of(amount)),
+    }
+}
+
+/// A report of an amount, of `left` that were not reported yet: octets from the user come last.
+fn used_of(used: &Use, left: u64, amount: u64) -> Used {
+    let mut report = Used::default();
+    match used.measure {
+        Measure::Units(UnitKind::Octets) => {
+            let after = left - amount;
+            report.octets = amount;
+            report.input = used.uplink.min(left) - used.uplink.min(after);
+        }
+        Measure::Units(UnitKind::Seconds) => report.seconds = amount,
+        Measure::Units(UnitKind::Events) => report.events = amount,
+        Measure::Money => report.money = money_of(amount),
+    }
+    report
+}
+
+fn money_of(micros: u64) -> Money {
+    Money::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+/// The terms of an allowance are the catalog's, if it has one of this name; how much it was is as recorded.
+fn allowance_of(catalog: &Catalog, given: &Given, kind: UnitKind) -> Allowance {
+    let known = catalog.allowance(&given.name).filter(|known| known.kind == kind).cloned();
+    let plain = || Allowance {
+        name: Arc::clone(&given.name),
+        kind,
+        amount: 1,
+        validity_secs: None,
+        priority: 0,
+        rating_groups: Vec::new(),
+        services: Vec::new(),
+    };
+    Allowance { amount: u64::try_from(given.amount).unwrap_or(0), ..known.unwrap_or_else(plain) }
+}
+
+/// Why something has no price.
+fn why(usage: &Usage, line: Option<&Line<'_>>, verdict: Verdict) -> String {
+    let key = |line: &Line<'_>| {
+        let part = |name: &str, number: Option<u32>| number.map(|number| format!(" {name} {number}")).unwrap_or_default();
+        let key = line.request.key;
+        part("rating group", key.rating_group) + &part("service identifier", key.service_identifier)
+    };
+    match (line, verdict) {
+        _ if usage.context.is_empty() => "the record is older than Service-Context-Ids in records of events".into(),
+        (None, _) => format!("no context {}", usage.context),
+        (Some(line), Verdict::UnitNotRated) => {
+            let Measure::Units(kind) = line.used.measure else { return format!("money, in context {}", usage.context) };
+            format!("service {} does not count {}", line.service, kind.name())
+        }
+        (Some(_), Verdict::MoneyNotRated) => format!("money, in context {}", usage.context),
+        (Some(line), _) if line.service.is_empty() => format!("no service for{} in context {}", key(line), usage.context),
+        (Some(line), _) => format!("service {} cannot price so many units", line.service),
+    }
+}

@@ -100,7 +100,7 @@ pub(super) fn moment(field: &str, millis: i64) -> Result<Option<Timestamp>, Stat
     Ok((millis != 0).then_some(Timestamp::from_millis(millis)))
 }
 
-fn not_kept() -> Status {
+pub(super) fn not_kept() -> Status {
     Status::failed_precondition(ReconcileError::NotKept.to_string())
 }
 

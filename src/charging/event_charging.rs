@@ -5,8 +5,8 @@ mod enquiry;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, Conditions, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure, NoticeKind,
-    Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    Account, AccountState, Answer, Conditions, Decided, Event, EventAction, EventCharged, EventRequest, Grant, Measure,
+    NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
     contract::{Contract, Purpose},
     interrogate::extras::answer_extras,
     lifecycle,

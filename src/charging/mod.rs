@@ -57,8 +57,8 @@ pub use command::{
 pub use cycles::CYCLE_COUNTER;
 pub use decide::{Decided, Outcome, Refusal, decide, decide_by};
 pub use event::{
-    ClosingCause, Conditions, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
-    Opening, Origin, OrphanUsage, ProductStep, Step,
+    ClosingCause, Conditions, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice,
+    NoticeKind, Opening, Origin, OrphanUsage, ProductStep, Step,
 };
 pub use history::{HISTORY_ENTRIES_MAX, History, HistoryKind, HistoryLine};
 pub use invariants::Violation;

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountChanged, Bucket, BucketKind, ClosingCause, Credited, EventAction, EventCharged, HistoryKind, Measure, MemberNo,
-    OrphanUsage, Quota, Session, State, Step,
+    Account, AccountChanged, Bucket, BucketKind, ClosingCause, Credited, EventAction, EventCharged, HistoryKind,
+    Measure, MemberNo, OrphanUsage, Quota, Session, State, Step,
 };
 use crate::{
     ids::{AccountId, BucketId, Identity, QuotaKey, SessionId},

@@ -20,6 +20,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod voucher;
+mod what_if;
 mod who;
 
 use std::io;

@@ -32,14 +32,12 @@ pub use self::{
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},
     trails::{
-        AuditFilter, AuditLine, AuditTrail, Broken, ConditionsLine, PartitionSums, Place, ReconcileError, Reconciliation, RecordFiles,
-        RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
+        AuditFilter, AuditLine, AuditTrail, Broken, ConditionsLine, PartitionSums, Place, ReconcileError,
+        Reconciliation, RecordFiles, RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
     },
     transfer::{TransferFailed, TransferOrder},
     voucher::{BatchStatus, Redeemed},
-    what_if::{
-        ACTS_AT_ONCE, Comparison, Item, Progress, RefusedAccount, Sums, Unrated, WhatIf, WhatIfError,
-    },
+    what_if::{ACTS_AT_ONCE, Comparison, Item, Progress, RefusedAccount, Sums, Unrated, WhatIf, WhatIfError},
 };
 pub use crate::journal::lines::{Cursor, Rotation};
 use crate::{

@@ -15,7 +15,6 @@ mod reconcile;
 mod records;
 mod table;
 
-pub(super) use self::{facts::Facts, records::micros};
 use self::{
     audit::AuditSink,
     queue::{Sink, Trail},
@@ -27,6 +26,7 @@ pub use self::{
     reconcile::{PartitionSums, ReconcileError, Reconciliation},
     records::{RecordFiles, RecordFilter, RecordLine, TariffUnits},
 };
+pub(super) use self::{facts::Facts, records::micros};
 use crate::{
     charging::Record,
     ids::PartitionId,

@@ -367,7 +367,11 @@ fn table_and_json_tell_the_same() {
         let account = line.account.unwrap();
         assert_eq!(line.conditions, expected, "{line:?}");
         assert_eq!(line.context.as_deref(), Some("32251@3gpp.org"), "{line:?}");
-        assert_eq!((line.subscriber.as_deref(), &line.identity), (Some("1"), &Some(msisdn(account).text())), "{line:?}");
+        assert_eq!(
+            (line.subscriber.as_deref(), &line.identity),
+            (Some("1"), &Some(msisdn(account).text())),
+            "{line:?}"
+        );
     }
 }
 

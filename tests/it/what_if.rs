@@ -5,14 +5,15 @@ use std::{ops::ControlFlow, sync::Arc};
 use tollgate::{
     charging::{
         AccountSpec, Answer, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation, Manage,
-        ManageCommand, MemberNo, RequestKind, Retention, ServiceRequest, Subscriber, SubscriberSpec, Used, Verdict, Want, When,
+        ManageCommand, MemberNo, RequestKind, Retention, ServiceRequest, Subscriber, SubscriberSpec, Used, Verdict,
+        Want, When,
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
     journal::MemoryDisk,
     rating::{Attributes, Catalog},
     store::{
-        ACTS_AT_ONCE, Comparison, Item, Place, RecordFormat, RecordsAt, Rotation, Settings, SilentObserver, Store, Sums,
-        WhatIf, WhatIfError,
+        ACTS_AT_ONCE, Comparison, Item, Place, RecordFormat, RecordsAt, Rotation, Settings, SilentObserver, Store,
+        Sums, WhatIf, WhatIfError,
     },
     time::{Clock as _, ManualClock, Timestamp},
     units::{Money, UnitKind},
@@ -168,7 +169,12 @@ impl World {
         self.done(account, Command::Manage(command));
     }
 
-    pub(crate) fn open(&mut self, account: u64, context: &'static str, services: Vec<ServiceRequest>) -> (Talk, Arc<Answer>) {
+    pub(crate) fn open(
+        &mut self,
+        account: u64,
+        context: &'static str,
+        services: Vec<ServiceRequest>,
+    ) -> (Talk, Arc<Answer>) {
         self.open_with(account, context, services, None)
     }
 
@@ -255,8 +261,7 @@ impl World {
             self.clock.advance_secs(60);
             let is_last = index + 1 == parts.len();
             let request = if is_last { RequestKind::Termination } else { RequestKind::Update };
-            let answer =
-                self.say(&mut talk, request, vec![report(group, Some(used(kind, *units, 0)), !is_last)]);
+            let answer = self.say(&mut talk, request, vec![report(group, Some(used(kind, *units, 0)), !is_last)]);
             assert_eq!(answer.verdict, Verdict::Success);
         }
     }
@@ -326,7 +331,10 @@ fn earned(sums: &[Sums; 3]) -> [i128; 3] {
 fn a_dearer_catalog_earns_more_and_refuses_whom_it_should() {
     let world = two_accounts();
     let dearer = OLD
-        .replace("price = \"0.01\"\nper = \"1 MB\"\nblock = \"100 kB\"", "price = \"0.03\"\nper = \"1 MB\"\nblock = \"100 kB\"")
+        .replace(
+            "price = \"0.01\"\nper = \"1 MB\"\nblock = \"100 kB\"",
+            "price = \"0.03\"\nper = \"1 MB\"\nblock = \"100 kB\"",
+        )
         .replace("0.06", "0.15")
         .replace("0.10", "0.25");
     let came = world.what_if(&dearer);
@@ -379,7 +387,8 @@ fn nothing_is_touched_and_charging_goes_on() {
     let mut told = 0;
     let served = world.store.what_if(&ask(OLD), &mut |_| {
         told += 1;
-        let answer = world.say(&mut talk, RequestKind::Update, vec![report(1, Some(used(UnitKind::Octets, MB, 0)), true)]);
+        let answer =
+            world.say(&mut talk, RequestKind::Update, vec![report(1, Some(used(UnitKind::Octets, MB, 0)), true)]);
         assert_eq!(answer.verdict, Verdict::Success);
         ControlFlow::Continue(())
     });
@@ -446,7 +455,8 @@ fn balances_and_allowances_are_reckoned_back() {
     let same = since(OLD);
     assert_eq!(earned(&same.total), [40_000; 3]);
     // At 0.30 for 1 MB, 1.00 pays for 3.3 MB.
-    let dear = since(&OLD.replace("price = \"0.01\"\nper = \"1 MB\"\nblock", "price = \"0.30\"\nper = \"1 MB\"\nblock"));
+    let dear =
+        since(&OLD.replace("price = \"0.01\"\nper = \"1 MB\"\nblock", "price = \"0.30\"\nper = \"1 MB\"\nblock"));
     assert_eq!(earned(&dear.total), [40_000, 40_000, 990_000]);
     let internet = row(&dear, "internet")[2];
     assert_eq!((internet.units, internet.refused_units), (6_300_000, 700_000));
@@ -470,7 +480,8 @@ fn products_are_bought_and_renewed_again_at_their_new_fees() {
     let same = world.what_if(OLD);
     assert_eq!(earned(&monthly(&same)), [11_000_000; 3], "1.00 and twice 5.00");
     assert_eq!(earned(row(&same, "internet")), [50_000; 3], "5 MB beyond the first month's 10");
-    let dearer = world.what_if(&OLD.replace("fee = \"5.00\"", "fee = \"7.50\"").replace("amount = \"10 MB\"", "amount = \"6 MB\""));
+    let dearer = world
+        .what_if(&OLD.replace("fee = \"5.00\"", "fee = \"7.50\"").replace("amount = \"10 MB\"", "amount = \"6 MB\""));
     assert_eq!(earned(&monthly(&dearer)), [11_000_000, 11_000_000, 16_000_000]);
     assert_eq!(earned(row(&dearer, "internet")), [50_000, 50_000, 90_000 + 20_000]);
     // From a moment before the renewal on: that is done again, the purchase is not.
@@ -484,7 +495,8 @@ fn products_are_bought_and_renewed_again_at_their_new_fees() {
 fn prices_under_conditions_are_told_by_the_records() {
     let mut world = World::new(OLD, true);
     world.account(1, 10_000_000);
-    let on = |access| Some(Attributes { access: Some(access), other_party: Some("4479".into()), ..Attributes::default() });
+    let on =
+        |access| Some(Attributes { access: Some(access), other_party: Some("4479".into()), ..Attributes::default() });
     for access in [1, 6] {
         let (mut talk, _) = world.open_with(1, DATA, vec![report(1, None, true)], on(access));
         world.clock.advance_secs(60);
@@ -493,7 +505,7 @@ fn prices_under_conditions_are_told_by_the_records() {
     world.event(1, SMS, report(0, None, true), on(6));
     world.event(1, SMS, report(0, None, true), None);
     let tariffs = "[[tariff]]\nservice = \"internet\"\nname = \"wlan\"\naccess = [6]\nprice = \"0.05\"\nper = \"1 MB\"\n\
-                   [[tariff]]\nservice = \"sms\"\nname = \"abroad\"\nprefixes = [\"44\"]\nprice = \"0.40\"\nper = \"1 event\"\n";
+                   [[tariff]]\nservice = \"sms\"\nname = \"abroad\"\ncalled = [\"44\"]\nprice = \"0.40\"\nper = \"1 event\"\n";
     let came = world.what_if(&format!("{OLD}{tariffs}"));
     assert_eq!(earned(row(&came, "internet")), [80_000, 80_000, 40_000 + 200_000]);
     assert_eq!(earned(row(&came, "sms")), [200_000, 200_000, 400_000 + 100_000]);

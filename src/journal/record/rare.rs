@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{RecordError, numbers::Numbered as _, proto, writer::Writer};
 use crate::{
-    charging::{Advice, AnswerExtras, Conditions, Given, Measure, MemberNo, PoolShare, ReplyExtras, TariffAdvice, TariffChange, Terms},
+    charging::{
+        Advice, AnswerExtras, Conditions, Given, Measure, MemberNo, PoolShare, ReplyExtras, TariffAdvice, TariffChange,
+        Terms,
+    },
     rating::{Announcement, Attributes, EnvelopeReporting, Role, TimeMechanism},
     time::Timestamp,
     units::Money,

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::usage::{Given, GivenKind, Recorded, Usage, What};
 use crate::{
-    charging::{Account, AccountState, Bucket, BucketKind, Cycle, Life, Measure, MemberNo, Profile, State, Subscription},
+    charging::{
+        Account, AccountState, Bucket, BucketKind, Cycle, Life, Measure, MemberNo, Profile, State, Subscription,
+    },
     ids::BucketId,
     rating::{Catalog, Catalogs, Period},
     time::Timestamp,
@@ -224,13 +226,7 @@ fn late_secs(catalog: &Catalog, profile: &Profile) -> u64 {
 }
 
 /// When a period ended that ran at a moment, of those that end with `renews`.
-fn last_renewal(
-    catalog: &Catalog,
-    period: Period,
-    cycle_day: u8,
-    renews: Timestamp,
-    begins: Timestamp,
-) -> Timestamp {
+fn last_renewal(catalog: &Catalog, period: Period, cycle_day: u8, renews: Timestamp, begins: Timestamp) -> Timestamp {
     match period {
         Period::Seconds(secs) => {
             let millis = u64::from(secs.max(1)) * 1_000;

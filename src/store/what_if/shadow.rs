@@ -91,7 +91,9 @@ fn turns(acts: &[Act], catalogs: &Catalogs) -> Vec<Turn> {
         match what {
             What::Session(usage) => {
                 turns.push(turn(usage.opened, Phase::Begin));
-                turns.extend(changes(usage, *at, catalogs).into_iter().map(|(then, part)| turn(then, Phase::Part(part))));
+                turns.extend(
+                    changes(usage, *at, catalogs).into_iter().map(|(then, part)| turn(then, Phase::Part(part))),
+                );
                 turns.push(turn(*at, Phase::End));
             }
             What::Event(_) | What::Refund(_) | What::Given(_) => turns.push(turn(*at, Phase::Begin)),
@@ -125,7 +127,8 @@ fn changes(usage: &Usage, ends: Timestamp, catalogs: &Catalogs) -> Vec<(Timestam
     moments.sort_unstable();
     moments.dedup();
     let whole = ends.millis() - usage.opened.millis();
-    let part = |then: Timestamp| (Timestamp::from_millis(then.millis() - 1), (then.millis() - usage.opened.millis(), whole));
+    let part =
+        |then: Timestamp| (Timestamp::from_millis(then.millis() - 1), (then.millis() - usage.opened.millis(), whole));
     moments.into_iter().map(part).filter(|(at, _)| *at > usage.opened).collect()
 }
 
@@ -306,7 +309,9 @@ impl Shadow<'_> {
             match verdict {
                 Verdict::Success if is_debit => self.tally.of(Item::Service(line.service)).charges += 1,
                 Verdict::Success => {}
-                verdict if verdict.is_unrated() => self.tally.unrated(why(usage, Some(&line), verdict), line.used.charged),
+                verdict if verdict.is_unrated() => {
+                    self.tally.unrated(why(usage, Some(&line), verdict), line.used.charged)
+                }
                 _ if is_debit => self.tally.refuse(line.service, line.left, line.used.charged),
                 _ => {}
             }
@@ -486,7 +491,8 @@ fn allowance_of(catalog: &Catalog, given: &Given, kind: UnitKind) -> Allowance {
 /// Why something has no price.
 fn why(usage: &Usage, line: Option<&Line<'_>>, verdict: Verdict) -> String {
     let key = |line: &Line<'_>| {
-        let part = |name: &str, number: Option<u32>| number.map(|number| format!(" {name} {number}")).unwrap_or_default();
+        let part =
+            |name: &str, number: Option<u32>| number.map(|number| format!(" {name} {number}")).unwrap_or_default();
         let key = line.request.key;
         part("rating group", key.rating_group) + &part("service identifier", key.service_identifier)
     };
@@ -498,7 +504,9 @@ fn why(usage: &Usage, line: Option<&Line<'_>>, verdict: Verdict) -> String {
             format!("service {} does not count {}", line.service, kind.name())
         }
         (Some(_), Verdict::MoneyNotRated) => format!("money, in context {}", usage.context),
-        (Some(line), _) if line.service.is_empty() => format!("no service for{} in context {}", key(line), usage.context),
+        (Some(line), _) if line.service.is_empty() => {
+            format!("no service for{} in context {}", key(line), usage.context)
+        }
         (Some(line), _) => format!("service {} cannot price so many units", line.service),
     }
 }

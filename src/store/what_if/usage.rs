@@ -10,10 +10,7 @@ use crate::{
     ids::QuotaKey,
     journal::Position,
     rating::Attributes,
-    store::{
-        RecordLine,
-        trails::micros,
-    },
+    store::{RecordLine, trails::micros},
     time::Timestamp,
     units::UnitKind,
 };

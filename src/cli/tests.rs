@@ -370,8 +370,8 @@ async fn what_another_catalog_would_have_earned_is_told() {
     for line in [
         &*format!("{dear}: 1 accounts, 2 sessions, events and credits done again\n"),
         "          RECORDED  BASELINE  NEW       DIFFERENCE  CHARGES  REFUSED  UNITS REFUSED\n",
-        "internet  0.10 CNY  0.10 CNY  0.99 CNY  0.89 CNY    1        1        3400000 octets\n",
-        "total     0.10 CNY  0.10 CNY  0.99 CNY  0.89 CNY    1        1\n",
+        "internet  0.10 CNY  0.10 CNY  0.90 CNY  0.80 CNY    1        1        4000000 octets\n",
+        "total     0.10 CNY  0.10 CNY  0.90 CNY  0.80 CNY    1        1\n",
         "accounts that would have been refused something: 1 (0 in the baseline)\n",
         "1        8613900000001  1                0                0.10 CNY",
     ] {
@@ -382,7 +382,7 @@ async fn what_another_catalog_would_have_earned_is_told() {
         tollgate(&node, &format!("catalog what-if {dear} {same} --account 1 --to 2999-01-01 --json")).await.unwrap();
     let json: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&json[0]["file"], &json[1]["file"]), (&json!(dear), &json!(same)));
-    assert_eq!(json[0]["total"]["new"]["earned"]["amount"], json!("0.99"));
+    assert_eq!(json[0]["total"]["new"]["earned"]["amount"], json!("0.90"));
     assert_eq!(json[1]["rows"][0]["difference"]["amount"], json!("0.00"));
     assert_eq!((&json[0]["refused_accounts"], &json[1]["accounts"]), (&json!(1), &json!([])));
 

@@ -1,7 +1,7 @@
 //! One account charged once more, by the real core, with nobody watching.
 //!
 //! What a session used is asked for when it opened and reported when it ended; where a tariff changes in between, in parts
-//! that are as long as the time between. What was not granted is asked for once more at the end: money may have come in.
+//! that are as long as the time between. What was not granted is asked for again at the end: money may have come in.
 
 use std::sync::Arc;
 
@@ -27,6 +27,9 @@ use crate::{
 const CHANGES_MAX: usize = 64;
 /// Things that may be due for an account at once: see `Store::catch_up`.
 const DUE_AT_ONCE: usize = 1_000;
+/// How often a session asks for what it was not granted, as long as it is granted something: what is reserved for may turn
+/// out to cost less.
+const ROUNDS_MAX: usize = 64;
 /// What is not granted by a catalog that has no service for it.
 const NO_SERVICE: &str = "";
 
@@ -201,8 +204,17 @@ impl Shadow<'_> {
 
     fn close(&mut self, mut session: Running<'_>, at: Timestamp) {
         let all = |line: &Line<'_>| line.granted.min(line.left);
-        if session.lines.iter().any(|line| line.unrated.is_none() && line.granted < line.left) {
+        let is_short = |line: &Line<'_>| line.unrated.is_none() && line.granted < line.left;
+        for _ in 0..ROUNDS_MAX {
+            let before = session.left();
+            if !session.lines.iter().any(is_short) {
+                break;
+            }
             self.ask(&mut session, RequestKind::Update, |line| (all(line), line.left - all(line)), at);
+            // Nothing more was used, and nothing more was granted.
+            if session.left() == before && session.lines.iter().all(|line| line.granted == 0) {
+                break;
+            }
         }
         self.ask(&mut session, RequestKind::Termination, |line| (all(line), 0), at);
         for Line { used, service, left, unrated, .. } in session.lines {
@@ -407,6 +419,11 @@ impl Shadow<'_> {
 }
 
 impl Running<'_> {
+    /// All that was not reported yet, of whatever unit.
+    fn left(&self) -> u64 {
+        self.lines.iter().fold(0, |sum, line| line.left.saturating_add(sum))
+    }
+
     fn take(&mut self, replies: &[Reply]) {
         for line in &mut self.lines {
             let Some(reply) = replies.iter().find(|reply| reply.key == line.request.key) else { continue };
@@ -453,14 +470,14 @@ fn want_of(measure: Measure, amount: u64) -> Want {
     }
 }
 
-/// A report of an amount, of `left` that were not reported yet: octets from the user come last.
+/// A report of an amount, of `left` that were not reported yet: octets from the user come first.
 fn used_of(used: &Use, left: u64, amount: u64) -> Used {
     let mut report = Used::default();
     match used.measure {
         Measure::Units(UnitKind::Octets) => {
-            let after = left - amount;
+            let reported = used.used - left;
             report.octets = amount;
-            report.input = used.uplink.min(left) - used.uplink.min(after);
+            report.input = used.uplink.saturating_sub(reported).min(amount);
         }
         Measure::Units(UnitKind::Seconds) => report.seconds = amount,
         Measure::Units(UnitKind::Events) => report.events = amount,

@@ -31,7 +31,9 @@ const fn unit(kind: Kind) -> UnitKind {
 /// anything was used.
 fn session(world: &mut World, dice: &mut Dice, list: &List, secs: u64, up: bool) -> bool {
     let mut groups: Vec<u32> = list.services.iter().map(|service| service.group).collect();
-    while groups.len() > 2 || groups.len() > 1 && dice.chance(50) {
+    // Which of two services was first to take from an allowance is in no record.
+    let most = if list.allowances.is_empty() { 2 } else { 1 };
+    while groups.len() > most || groups.len() > 1 && dice.chance(50) {
         groups.remove(dice.number(0, groups.len() as u64 - 1) as usize);
     }
     let (mut talk, mut answer) = world.open(1, DATA, groups.iter().map(|group| report(*group, None, true)).collect());

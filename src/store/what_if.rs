@@ -192,9 +192,12 @@ impl<D: Disk> Run<'_, D> {
         }
         // What came between the records and a copy is in the copy: of that, only the money counts.
         self.all_written()?;
-        self.read(Some(Cursor::new(last, u32::MAX)), &mut |_, account, position, line| {
-            let known = copies.get(&account).is_some_and(|(_, copied)| position <= *copied);
-            if known { gathered.money(account, line) } else { Ok(()) }
+        self.read(Some(Cursor::new(last, u32::MAX)), &mut |_, position, line| {
+            let copied = line.account.and_then(|account| Some((account, copies.get(&account)?.1)));
+            match copied.filter(|(_, copied)| position <= *copied) {
+                Some((account, _)) => gathered.money(account, line),
+                None => Ok(()),
+            }
         })?;
         for (account, recorded) in std::mem::take(&mut gathered.accounts) {
             if recorded.acts.is_empty() {
@@ -212,13 +215,21 @@ impl<D: Disk> Run<'_, D> {
     fn gather(&mut self, last: Position) -> Result<Gathered, WhatIfError> {
         let mut gathered = Gathered::default();
         let (from, to) = (self.ask.from.map(|at| at.to_string()), self.ask.to.map(|at| at.to_string()));
-        self.read(None, &mut |run, account, position, line| {
+        self.read(None, &mut |run, position, line| {
             // As text, moments are in the order of time.
-            if position > last || from.as_ref().is_some_and(|from| line.at < *from) || !run.is_about(account) {
+            let is_before_end = to.as_ref().is_none_or(|to| line.at < *to);
+            if position > last || from.as_ref().is_some_and(|from| line.at < *from) || line.kind == "begin" {
+                return Ok(());
+            }
+            let Some(account) = line.account else {
+                run.left_out += u64::from(is_before_end && run.progress.pass == 1 && run.ask.account.is_none());
+                return Ok(());
+            };
+            if !run.is_about(account) {
                 return Ok(());
             }
             gathered.money(account, line)?;
-            if to.as_ref().is_none_or(|to| line.at < *to) {
+            if is_before_end {
                 gathered.act(account, position, line)?;
             }
             // Only the first pass finds out how many there must be.
@@ -237,11 +248,11 @@ impl<D: Disk> Run<'_, D> {
             && scattered(account) % self.progress.passes == self.progress.pass - 1
     }
 
-    /// Visits all lines of known accounts after a cursor.
+    /// Visits all lines after a cursor.
     fn read(
         &mut self,
         after: Option<Cursor>,
-        visit: &mut dyn FnMut(&mut Self, u64, Position, &RecordLine) -> Result<(), BadLine>,
+        visit: &mut dyn FnMut(&mut Self, Position, &RecordLine) -> Result<(), BadLine>,
     ) -> Result<(), WhatIfError> {
         let files = self.store.record_files().ok_or(WhatIfError::NotKept)?;
         let mut failed = None;
@@ -253,11 +264,7 @@ impl<D: Disk> Run<'_, D> {
                 failed = Some(error);
                 return ControlFlow::Break(());
             }
-            let Some(account) = line.account else {
-                self.left_out += u64::from(line.kind != "begin" && self.progress.pass == 1 && after.is_none());
-                return ControlFlow::Continue(());
-            };
-            if visit(self, account, cursor.position, &line).is_err() {
+            if visit(self, cursor.position, &line).is_err() {
                 failed = Some(WhatIfError::Line(line.cursor));
                 return ControlFlow::Break(());
             }

@@ -5,12 +5,12 @@ use std::{ops::ControlFlow, sync::Arc};
 use tollgate::{
     charging::{
         AccountSpec, Answer, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation, Manage,
-        ManageCommand, MemberNo, RequestKind, Retention, ServiceRequest, Subscriber, SubscriberSpec, Used, Verdict,
-        Want, When,
+        ManageCommand, Measure, MemberLimit, MemberNo, PayOrder, RequestKind, Retention, ServiceRequest, Subscriber,
+        SubscriberSpec, Used, Verdict, Want, When,
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
     journal::MemoryDisk,
-    rating::{Attributes, Catalog},
+    rating::{Attributes, Catalog, Period},
     store::{
         ACTS_AT_ONCE, Comparison, Item, Place, RecordFormat, RecordsAt, Rotation, Settings, SilentObserver, Store,
         Sums, WhatIf, WhatIfError,
@@ -554,6 +554,56 @@ fn what_has_no_price_is_told_with_its_reason() {
     ];
     assert_eq!(reasons, expected);
     assert_eq!((came.total[2].earned, came.refused), (280_000, [0, 0]));
+}
+
+/// Anna may take 0.30 of what is shared in a day: 3 MB at 0.10.
+#[test]
+fn members_are_held_to_their_limits() {
+    let mut world = World::new(OLD, true);
+    world.account(1, 10_000_000);
+    let limit = MemberLimit { period: Period::Day, measure: Measure::Money, amount: 300_000 };
+    let order = PayOrder::SharedOnly;
+    world.manage(1, Manage::SetMember { subscriber: "1", order, limits: vec![limit] });
+    world.session(1, DATA, 1, UnitKind::Octets, &[10 * MB, 5 * MB]);
+    world.clock.advance_secs(86_400);
+    world.session(1, DATA, 1, UnitKind::Octets, &[2 * MB]);
+    let dearer = OLD.replace("price = \"0.01\"\nper = \"1 MB\"\nblock", "price = \"0.10\"\nper = \"1 MB\"\nblock");
+    let came = world.what_if(&dearer);
+    assert_eq!(
+        earned(row(&came, "internet")),
+        [170_000, 170_000, 500_000],
+        "0.30 on the first day, 0.20 on the second"
+    );
+    assert_eq!(row(&came, "internet")[2].refused_units, 12 * MB);
+}
+
+/// 10.00 are to be spent in a cycle, and no more than 0.12 on internet: what is beyond is free.
+#[test]
+fn cycles_floors_and_caps_are_done_again() {
+    let offers = "[[limit]]\nname = \"cap\"\nperiod = \"cycle\"\namount = \"0.12\"\nservices = [\"internet\"]\nthen = \"free\"\n\
+                  [[product]]\nname = \"flat\"\nperiod = \"cycle\"\nfloor = \"10.00\"\nlimits = [\"cap\"]\n";
+    let mut world = World::new(&format!("{OLD}{offers}"), true);
+    world.account(1, 50_000_000);
+    world.manage(1, Manage::SetCycleDay(1));
+    world.manage(1, Manage::Buy { product: "flat", member: MemberNo::SHARED, start: When::Now });
+    for _ in 0..2 {
+        world.session(1, DATA, 1, UnitKind::Octets, &[10 * MB, 5 * MB]);
+        world.event(1, SMS, report(0, None, true), None);
+        world.clock.advance_secs(31 * 86_400);
+        world.store.catch_up_accounts(100);
+    }
+    let floor = |came: &Comparison| {
+        let found = came.rows.iter().find(|(item, _)| *item == Item::Fees("floor".into()));
+        earned(&found.unwrap_or_else(|| panic!("{came:#?}")).1)
+    };
+    let same = world.what_if(&format!("{OLD}{offers}"));
+    assert_eq!(earned(row(&same, "internet")), [240_000; 3]);
+    // January and February are over, each with 0.12 + 0.10 of usage.
+    assert_eq!(floor(&same), [2 * 9_780_000; 3]);
+    let other = offers.replace("0.12", "0.05").replace("10.00", "7.00");
+    let came = world.what_if(&format!("{OLD}{other}"));
+    assert_eq!(earned(row(&came, "internet")), [240_000, 240_000, 100_000]);
+    assert_eq!(floor(&came), [19_560_000, 19_560_000, 2 * 6_850_000]);
 }
 
 #[test]

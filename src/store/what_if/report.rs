@@ -69,7 +69,7 @@ pub struct Comparison {
     pub accounts: u64,
     /// Sessions, events, credits and fees that were done again.
     pub acts: u64,
-    /// Records left out: of nobody who is known, or not charged.
+    /// Records that are about no known account.
     pub left_out: u64,
 }
 

@@ -31,8 +31,9 @@ const fn unit(kind: Kind) -> UnitKind {
 /// anything was used.
 fn session(world: &mut World, dice: &mut Dice, list: &List, secs: u64, up: bool) -> bool {
     let mut groups: Vec<u32> = list.services.iter().map(|service| service.group).collect();
-    // Which of two services was first to take from an allowance is in no record.
-    let most = if list.allowances.is_empty() { 2 } else { 1 };
+    // Which of two services was first to take from an allowance, or to be counted, is in no record.
+    let shares = !list.allowances.is_empty() || list.services.iter().any(|service| service.price.counter.is_some());
+    let most = if shares { 1 } else { 2 };
     while groups.len() > most || groups.len() > 1 && dice.chance(50) {
         groups.remove(dice.number(0, groups.len() as u64 - 1) as usize);
     }
@@ -67,10 +68,16 @@ fn life(seed: u64, on: Features, secs: u64) -> (bool, i128) {
     if on.uplink {
         // Which direction an allowance paid for is in no record.
         list.allowances.clear();
+        // Nor is the direction of what was free.
+        let prices = list.services.iter_mut().filter_map(|service| service.price.up.as_mut());
+        prices.for_each(|up| up.mantissa = up.mantissa.max(1));
     }
     let text = list.text();
     let mut world = World::new(&text, true);
-    world.account(1, if dice.chance(50) { 1_000_000_000 } else { dice.magnitude(20_000_000) as i64 });
+    // Where directions have prices, a grant is reserved for the dearer one: what little money was enough for depends on the
+    // order of use.
+    let ample = on.uplink || dice.chance(50);
+    world.account(1, if ample { 1_000_000_000_000_000 } else { dice.magnitude(20_000_000) as i64 });
     let mut any = false;
     for _ in 0..dice.number(3, 12) {
         world.clock.advance_secs(dice.number(0, 20_000));

@@ -228,10 +228,10 @@ impl<D: Disk> Run<'_, D> {
             if !run.is_about(account) {
                 return Ok(());
             }
-            gathered.money(account, line)?;
             if is_before_end {
                 gathered.act(account, position, line)?;
             }
+            gathered.money(account, line)?;
             // Only the first pass finds out how many there must be.
             while run.progress.pass == 1 && gathered.acts > run.ask.acts_at_once.max(1) && gathered.accounts.len() > 1 {
                 run.progress.passes *= 2;

@@ -556,6 +556,24 @@ fn what_has_no_price_is_told_with_its_reason() {
     assert_eq!((came.total[2].earned, came.refused), (280_000, [0, 0]));
 }
 
+/// 30 MB from 18:00 until 06:00, half of them on the next day: 0.10 a day are let through, 10 MB.
+#[test]
+fn usage_over_midnight_belongs_to_two_days() {
+    let limit = "[[limit]]\nname = \"day\"\nperiod = \"day\"\namount = \"0.10\"\nthen = \"refuse\"\n\
+                 [[plan]]\nname = \"careful\"\nlimits = [\"day\"]\n";
+    let plan = "[[plan]]\nname = \"careful\"\n";
+    let mut world = World::new(&format!("{OLD}{plan}"), true);
+    world.account(1, 10_000_000);
+    world.manage(1, Manage::SetPlan(Some("careful")));
+    world.clock.advance_secs(18 * 3_600);
+    let (mut talk, _) = world.open(1, DATA, vec![report(1, None, true)]);
+    world.clock.advance_secs(12 * 3_600);
+    world.say(&mut talk, RequestKind::Termination, vec![report(1, Some(used(UnitKind::Octets, 30 * MB, 0)), false)]);
+    let came = world.what_if(&format!("{OLD}{limit}"));
+    assert_eq!(earned(&came.total), [300_000, 300_000, 200_000]);
+    assert_eq!(row(&came, "internet")[2].refused_units, 10 * MB);
+}
+
 /// Anna may take 0.30 of what is shared in a day: 3 MB at 0.10.
 #[test]
 fn members_are_held_to_their_limits() {

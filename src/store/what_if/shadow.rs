@@ -1,9 +1,9 @@
 //! One account charged once more, by the real core, with nobody watching.
 //!
-//! What a session used is asked for when it opened and reported when it ended; where a tariff changes in between, in parts
+//! What a session used is asked for when it opened and reported when it ended; where a tariff changes or a day ends in between, in parts
 //! that are as long as the time between. What was not granted is asked for again at the end: money may have come in.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     opening::Opening,
@@ -17,13 +17,13 @@ use crate::{
         Verdict, Want, WantedUnits, begins_use, decide_by,
     },
     ids::{AccountId, SessionKey},
-    rating::{Allowance, Attributes, Catalog, Catalogs},
+    rating::{Allowance, Attributes, Catalog, Catalogs, Period},
     time::Timestamp,
     units::{Money, UnitKind, Units},
 };
 
-/// Changes of tariff within one session that are told apart; what was used after them goes by the last. A session that is
-/// open for longer than some weeks is none that a price list was made for.
+/// Changes of tariff and ends of days within one session that are told apart; what was used after them goes by the last. A
+/// session that is open for longer than some weeks is none that a price list was made for.
 const CHANGES_MAX: usize = 64;
 /// Things that may be due for an account at once: see `Store::catch_up`.
 const DUE_AT_ONCE: usize = 1_000;
@@ -45,18 +45,20 @@ pub(super) fn charge(opening: &Opening, acts: &[Act], catalogs: &Catalogs, until
     let mut state = State::new(retention);
     state.restore_account(opening.account.clone());
     let mut shadow = Shadow { state, catalogs, account, tally };
-    let mut running: Vec<Option<Running<'_>>> = acts.iter().map(|_| None).collect();
+    let mut running: BTreeMap<usize, Running<'_>> = BTreeMap::new();
     for Turn { at, act: index, what } in turns(acts, catalogs) {
-        let Some((act, session)) = acts.get(index).zip(running.get_mut(index)) else { continue };
+        let Some(act) = acts.get(index) else { continue };
         match (&act.what, what) {
-            (What::Session(usage), Phase::Begin) => *session = Some(shadow.open(usage, index, at)),
+            (What::Session(usage), Phase::Begin) => {
+                running.insert(index, shadow.open(usage, index, at));
+            }
             (What::Session(_), Phase::Part(share)) => {
-                if let Some(session) = session {
+                if let Some(session) = running.get_mut(&index) {
                     shadow.update(session, share, at);
                 }
             }
             (What::Session(_), Phase::End) => {
-                if let Some(session) = session.take() {
+                if let Some(session) = running.remove(&index) {
                     shadow.close(session, at);
                 }
             }
@@ -107,8 +109,8 @@ fn turns(acts: &[Act], catalogs: &Catalogs) -> Vec<Turn> {
     turns
 }
 
-/// The last moments of the tariffs of a session that is open from one moment to another. Continuous time needs none: it is
-/// counted back from its end.
+/// The last moments of the tariffs, and of the days, of a session that is open from one moment to another. For a tariff
+/// continuous time needs none: it is counted back from its end.
 fn changes(usage: &Usage, ends: Timestamp, catalogs: &Catalogs) -> Vec<(Timestamp, (u64, u64))> {
     let catalog = &catalogs.at(usage.opened).catalog;
     let none = Attributes::default();
@@ -127,6 +129,8 @@ fn changes(usage: &Usage, ends: Timestamp, catalogs: &Catalogs) -> Vec<(Timestam
             at = then;
         }
     }
+    let day_ends = |at: Timestamp| Some(catalog.span(Period::Day, 1, at).1).filter(|midnight| *midnight < ends);
+    moments.extend(std::iter::successors(day_ends(usage.opened), |at| day_ends(*at)).take(CHANGES_MAX));
     moments.sort_unstable();
     moments.dedup();
     let whole = ends.millis() - usage.opened.millis();

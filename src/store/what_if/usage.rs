@@ -133,10 +133,12 @@ impl Gathered {
         Ok(())
     }
 
-    /// Counts the money of a line.
+    /// Counts the money of a line, if the account is one that has done anything.
     pub(super) fn money(&mut self, account: u64, line: &RecordLine) -> Result<(), BadLine> {
         let (debited, credited) = (micros(&line.debited).ok_or(BadLine)?, micros(&line.credited).ok_or(BadLine)?);
-        self.accounts.entry(account).or_default().net += debited - credited;
+        if let Some(recorded) = self.accounts.get_mut(&account) {
+            recorded.net += debited - credited;
+        }
         Ok(())
     }
 

@@ -10,10 +10,10 @@ use tollgate::{
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
     journal::MemoryDisk,
-    rating::{Attributes, Catalog, Period},
+    rating::{Attributes, Catalog, Period, RunningSessions},
     store::{
-        ACTS_AT_ONCE, Comparison, Item, Place, RecordFormat, RecordsAt, Rotation, Settings, SilentObserver, Store,
-        Sums, WhatIf, WhatIfError,
+        ACTS_AT_ONCE, Comparison, Item, Place, Publish, RecordFormat, RecordsAt, Rotation, Settings, SilentObserver,
+        Store, Sums, WhatIf, WhatIfError,
     },
     time::{Clock as _, ManualClock, Timestamp},
     units::{Money, UnitKind},
@@ -554,6 +554,33 @@ fn what_has_no_price_is_told_with_its_reason() {
     ];
     assert_eq!(reasons, expected);
     assert_eq!((came.total[2].earned, came.refused), (280_000, [0, 0]));
+}
+
+/// Dearer from the second hour on, by a list whose contexts come in another order; the session that ran then finishes as it
+/// began.
+#[test]
+fn the_baseline_goes_by_the_catalogs_that_were_in_force() {
+    let mut world = World::new(OLD, true);
+    world.account(1, 10_000_000);
+    let (mut talk, _) = world.open(1, DATA, vec![report(1, None, true)]);
+    world.clock.advance_secs(3_600);
+    let first = "[[context]]\nname = \"first\"\nservice_context_id = \"32270@3gpp.org\"\n\
+                 [[service]]\nname = \"mms\"\ncontext = \"first\"\nrating_group = 1\nprice = \"9\"\nper = \"1 event\"\nslice = \"1 event\"\n";
+    let later = OLD.replace("currency = \"EUR\"\n", &format!("currency = \"EUR\"\n{first}")).replace("0.01", "0.02");
+    let publish = Publish {
+        catalog: Arc::new(Catalog::from_toml(&later).unwrap()),
+        activates: None,
+        sessions: RunningSessions::Finish,
+        by: "test".into(),
+        reason: "".into(),
+        request_id: "p1".into(),
+    };
+    let published = world.store.publish(publish);
+    assert!(world.durable(published).is_ok());
+    world.session(1, DATA, 1, UnitKind::Octets, &[10 * MB]);
+    world.say(&mut talk, RequestKind::Termination, vec![report(1, Some(used(UnitKind::Octets, 10 * MB, 0)), false)]);
+    assert_eq!(earned(&world.what_if(OLD).total), [300_000, 300_000, 200_000]);
+    assert_eq!(earned(&world.what_if(&later).total), [300_000, 300_000, 400_000]);
 }
 
 /// 30 MB from 18:00 until 06:00, half of them on the next day: 0.10 a day are let through, 10 MB.

@@ -1,37 +1,40 @@
 //! One account charged once more, by the real core, with nobody watching.
 //!
-//! What a session used is asked for when it opened and reported when it ended; where a tariff changes or a day ends in between, in parts
-//! that are as long as the time between. What was not granted is asked for again at the end: money may have come in.
+//! What a session used is asked for when it opened and reported when it ended; where a tariff changes or a day ends in
+//! between, in parts that are as long as the time between. What was not granted is asked for again at the end: money may have
+//! come in.
+
+mod request;
+mod turns;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use self::{
+    request::{Line, allowance_of, exact, lines, used_of, want_of, why},
+    turns::{Phase, Turn, turns},
+};
 use super::{
     opening::Opening,
     report::{Item, Tally},
-    usage::{Act, Given, GivenKind, Usage, Use, What},
+    usage::{Act, Given, GivenKind, Usage, What},
 };
 use crate::{
     charging::{
-        ClientNeeds, Command, CreditCommand, CreditKind, Decided, Event, EventAction, EventRequest, HistoryKind,
-        Interrogation, Measure, MemberNo, Outcome, Reply, RequestKind, Retention, ServiceRequest, State, Step, Used,
-        Verdict, Want, WantedUnits, begins_use, decide_by,
+        Command, CreditCommand, CreditKind, Decided, Event, EventAction, EventRequest, HistoryKind, Interrogation,
+        MemberNo, Outcome, Reply, RequestKind, Retention, ServiceRequest, State, Step, Verdict, begins_use, decide_by,
+        version_for,
     },
     ids::{AccountId, SessionKey},
-    rating::{Allowance, Attributes, Catalog, Catalogs, Period},
+    rating::Catalogs,
     time::Timestamp,
-    units::{Money, UnitKind, Units},
+    units::Money,
 };
 
-/// Changes of tariff and ends of days within one session that are told apart; what was used after them goes by the last. A
-/// session that is open for longer than some weeks is none that a price list was made for.
-const CHANGES_MAX: usize = 64;
 /// Things that may be due for an account at once: see `Store::catch_up`.
 const DUE_AT_ONCE: usize = 1_000;
 /// How often a session asks for what it was not granted, as long as it is granted something: what is reserved for may turn
 /// out to cost less.
 const ROUNDS_MAX: usize = 64;
-/// What is not granted by a catalog that has no service for it.
-const NO_SERVICE: &str = "";
 
 /// Charges what an account did by these catalogs.
 pub(super) fn charge(opening: &Opening, acts: &[Act], catalogs: &Catalogs, until: Timestamp, tally: &mut Tally) {
@@ -71,79 +74,6 @@ pub(super) fn charge(opening: &Opening, acts: &[Act], catalogs: &Catalogs, until
     shadow.catch_up(false, until);
 }
 
-/// A moment at which something is to be done for an act.
-#[derive(Debug)]
-struct Turn {
-    at: Timestamp,
-    /// The place of the act among all of the account.
-    act: usize,
-    what: Phase,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Begin,
-    /// So much of the whole has been used by then: milliseconds of all milliseconds.
-    Part((u64, u64)),
-    End,
-}
-
-/// All that is to be done, in the order of time; at one moment in the order in which it was recorded.
-fn turns(acts: &[Act], catalogs: &Catalogs) -> Vec<Turn> {
-    let mut turns = Vec::with_capacity(2 * acts.len());
-    for (index, Act { at, what, .. }) in acts.iter().enumerate() {
-        let turn = |at: Timestamp, what: Phase| Turn { at, act: index, what };
-        match what {
-            What::Session(usage) => {
-                turns.push(turn(usage.opened, Phase::Begin));
-                turns.extend(
-                    changes(usage, *at, catalogs).into_iter().map(|(then, part)| turn(then, Phase::Part(part))),
-                );
-                turns.push(turn(*at, Phase::End));
-            }
-            What::Event(_) | What::Refund(_) | What::Given(_) => turns.push(turn(*at, Phase::Begin)),
-        }
-    }
-    // A stable sort: what belongs to one act stays in its order.
-    turns.sort_by_key(|turn| (turn.at, turn.act));
-    turns
-}
-
-/// The last moments of the tariffs, and of the days, of a session that is open from one moment to another. For a tariff
-/// continuous time needs none: it is counted back from its end.
-fn changes(usage: &Usage, ends: Timestamp, catalogs: &Catalogs) -> Vec<(Timestamp, (u64, u64))> {
-    let catalog = &catalogs.at(usage.opened).catalog;
-    let none = Attributes::default();
-    let attributes = usage.attributes.as_deref().unwrap_or(&none);
-    let mut moments = Vec::new();
-    for used in &usage.uses {
-        let Some(service) = service_of(catalog, usage, used).filter(|it| it.is_timed() && !it.continuous) else {
-            continue;
-        };
-        let mut at = usage.opened;
-        while moments.len() < CHANGES_MAX
-            && let Some((then, _)) = service.next_change(attributes, at, ends.since(at).as_secs())
-            && then < ends
-        {
-            moments.push(then);
-            at = then;
-        }
-    }
-    let day_ends = |at: Timestamp| Some(catalog.span(Period::Day, 1, at).1).filter(|midnight| *midnight < ends);
-    moments.extend(std::iter::successors(day_ends(usage.opened), |at| day_ends(*at)).take(CHANGES_MAX));
-    moments.sort_unstable();
-    moments.dedup();
-    let whole = ends.millis() - usage.opened.millis();
-    let part =
-        |then: Timestamp| (Timestamp::from_millis(then.millis() - 1), (then.millis() - usage.opened.millis(), whole));
-    moments.into_iter().map(part).filter(|(at, _)| *at > usage.opened).collect()
-}
-
-fn service_of<'c>(catalog: &'c Catalog, usage: &Usage, used: &Use) -> Option<&'c crate::rating::Service> {
-    let context = catalog.context(&usage.context)?;
-    catalog.service(context, used.key.rating_group, used.key.service_identifier)
-}
-
 /// A session that is done again.
 struct Running<'u> {
     usage: &'u Usage,
@@ -153,19 +83,6 @@ struct Running<'u> {
     lines: Vec<Line<'u>>,
     /// It is there: not refused as a whole.
     open: bool,
-}
-
-/// One of its services.
-struct Line<'u> {
-    used: &'u Use,
-    request: ServiceRequest,
-    /// The service that it is charged as.
-    service: Arc<str>,
-    /// Not reported yet.
-    left: u64,
-    granted: u64,
-    /// Why there is no price for it.
-    unrated: Option<String>,
 }
 
 struct Shadow<'a> {
@@ -259,14 +176,16 @@ impl Shadow<'_> {
         }
         let catalogs = self.catalogs;
         let (usage, id) = (session.usage, session.id.clone());
+        let key = SessionKey::of_sub_session(id.as_bytes(), usage.sub_session);
+        let catalog = &version_for(&self.state, catalogs, key, kind, at).catalog;
         let command = Command::Interrogate(Interrogation {
             session_id: id.as_bytes(),
             sub_session: usage.sub_session,
-            key: SessionKey::of_sub_session(id.as_bytes(), usage.sub_session),
+            key,
             account: Some(self.account),
             kind,
             number: session.number,
-            context: catalogs.at(at).catalog.context(&usage.context),
+            context: catalog.context(&usage.context),
             context_name: &usage.context,
             services,
             client: exact(),
@@ -439,95 +358,5 @@ impl Running<'_> {
                 line.unrated = Some(why(self.usage, Some(line), reply.verdict));
             }
         }
-    }
-}
-
-/// The services of a use that used anything.
-fn lines<'u>(catalog: &Catalog, usage: &'u Usage) -> Vec<Line<'u>> {
-    let used = usage.uses.iter().filter(|used| used.used > 0);
-    let line = |(further, used): (u32, &'u Use)| Line {
-        used,
-        // Keys that differ in what a record does not have are told apart all the same.
-        request: ServiceRequest { key: crate::ids::QuotaKey { further, ..used.key }, ..ServiceRequest::default() },
-        service: match used.measure {
-            Measure::Money => "money".into(),
-            Measure::Units(_) => {
-                service_of(catalog, usage, used).map_or_else(|| NO_SERVICE.into(), |it| Arc::clone(&it.name))
-            }
-        },
-        left: used.used,
-        granted: 0,
-        unrated: None,
-    };
-    (0..).zip(used).map(line).collect()
-}
-
-/// A client that gets what it asks for.
-fn exact() -> ClientNeeds {
-    ClientNeeds { exact: true, ..ClientNeeds::default() }
-}
-
-fn want_of(measure: Measure, amount: u64) -> Want {
-    match measure {
-        Measure::Units(kind) => Want::Units(WantedUnits::from(Units { kind, amount })),
-        Measure::Money => Want::Money(money_of(amount)),
-    }
-}
-
-/// A report of an amount, of `left` that were not reported yet: octets from the user come first.
-fn used_of(used: &Use, left: u64, amount: u64) -> Used {
-    let mut report = Used::default();
-    match used.measure {
-        Measure::Units(UnitKind::Octets) => {
-            let reported = used.used - left;
-            report.octets = amount;
-            report.input = used.uplink.saturating_sub(reported).min(amount);
-        }
-        Measure::Units(UnitKind::Seconds) => report.seconds = amount,
-        Measure::Units(UnitKind::Events) => report.events = amount,
-        Measure::Money => report.money = money_of(amount),
-    }
-    report
-}
-
-fn money_of(micros: u64) -> Money {
-    Money::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
-}
-
-/// The terms of an allowance are the catalog's, if it has one of this name; how much it was is as recorded.
-fn allowance_of(catalog: &Catalog, given: &Given, kind: UnitKind) -> Allowance {
-    let known = catalog.allowance(&given.name).filter(|known| known.kind == kind).cloned();
-    let plain = || Allowance {
-        name: Arc::clone(&given.name),
-        kind,
-        amount: 1,
-        validity_secs: None,
-        priority: 0,
-        rating_groups: Vec::new(),
-        services: Vec::new(),
-    };
-    Allowance { amount: u64::try_from(given.amount).unwrap_or(0), ..known.unwrap_or_else(plain) }
-}
-
-/// Why something has no price.
-fn why(usage: &Usage, line: Option<&Line<'_>>, verdict: Verdict) -> String {
-    let key = |line: &Line<'_>| {
-        let part =
-            |name: &str, number: Option<u32>| number.map(|number| format!(" {name} {number}")).unwrap_or_default();
-        let key = line.request.key;
-        part("rating group", key.rating_group) + &part("service identifier", key.service_identifier)
-    };
-    match (line, verdict) {
-        _ if usage.context.is_empty() => "the record is older than Service-Context-Ids in records of events".into(),
-        (None, _) => format!("no context {}", usage.context),
-        (Some(line), Verdict::UnitNotRated) => {
-            let Measure::Units(kind) = line.used.measure else { return format!("money, in context {}", usage.context) };
-            format!("service {} does not count {}", line.service, kind.name())
-        }
-        (Some(_), Verdict::MoneyNotRated) => format!("money, in context {}", usage.context),
-        (Some(line), _) if line.service.is_empty() => {
-            format!("no service for{} in context {}", key(line), usage.context)
-        }
-        (Some(line), _) => format!("service {} cannot price so many units", line.service),
     }
 }

@@ -196,22 +196,24 @@ impl World {
         let key = SessionKey::of(talk.id.as_bytes());
         let number = talk.number;
         talk.number += 1;
-        let answered = self.store.charge(&[msisdn(talk.account)], key, kind, number, |account| {
-            Command::Interrogate(Interrogation {
-                session_id: talk.id.as_bytes(),
-                key,
-                account,
-                kind,
-                number,
-                context: self.store.catalog().context(talk.context),
-                context_name: talk.context,
-                origin_host: "gw.example",
-                origin_realm: "example",
-                services,
-                attributes: talk.attributes.clone(),
-                ..Interrogation::default()
-            })
-        });
+        let now = self.clock.now();
+        let answered =
+            self.store.charge_in_time(now, &[msisdn(talk.account)], key, kind, number, |account, version| {
+                Command::Interrogate(Interrogation {
+                    session_id: talk.id.as_bytes(),
+                    key,
+                    account,
+                    kind,
+                    number,
+                    context: version.catalog.context(talk.context),
+                    context_name: talk.context,
+                    origin_host: "gw.example",
+                    origin_realm: "example",
+                    services,
+                    attributes: talk.attributes.clone(),
+                    ..Interrogation::default()
+                })
+            });
         self.durable(answered).answer
     }
 

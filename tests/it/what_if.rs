@@ -493,6 +493,20 @@ fn products_are_bought_and_renewed_again_at_their_new_fees() {
     assert_eq!(earned(row(&since, "internet")), [0; 3]);
 }
 
+/// Of the month's 10 MB, 4 were used before: the other 6 are there again, as the month has not ended yet.
+#[test]
+fn what_is_left_of_a_month_is_reckoned_back() {
+    let mut world = World::new(OLD, true);
+    world.account(1, 20_000_000);
+    world.manage(1, Manage::Buy { product: "monthly", member: MemberNo::SHARED, start: When::Now });
+    world.session(1, DATA, 1, UnitKind::Octets, &[4 * MB]);
+    world.clock.advance_secs(86_400);
+    let from = world.clock.now();
+    world.session(1, DATA, 1, UnitKind::Octets, &[8 * MB]);
+    let came = world.ask(&WhatIf { from: Some(from), ..ask(OLD) }).unwrap();
+    assert_eq!(earned(&came.total), [20_000; 3]);
+}
+
 #[test]
 fn prices_under_conditions_are_told_by_the_records() {
     let mut world = World::new(OLD, true);

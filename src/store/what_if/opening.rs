@@ -43,7 +43,8 @@ impl Now {
             running += i128::from(quota.charged.micros());
             add(&mut from_allowance, quota.measure, quota.from_allowance);
         }
-        Self { account: account.clone(), running, from_allowance }
+        let account = Account { history: Default::default(), ..account.clone() };
+        Self { account, running, from_allowance }
     }
 
     /// What it was when the window began.
@@ -78,7 +79,6 @@ impl Now {
         account.state = AccountState::Active;
         account.credit_stopped = false;
         account.sessions.clear();
-        account.history = Default::default();
         opening
     }
 }
@@ -109,16 +109,16 @@ impl Opening {
                 (subscription.renews, subscription.begun, subscription.paused) = (None, false, false);
                 anew.push(subscription.no);
                 subscription.bought
-            } else if let (Some(renews), Some(period)) = (subscription.renews, product.period) {
-                let before = last_renewal(catalog, period, cycle_day, renews, begins);
-                if before < renews {
-                    (subscription.renews, subscription.begun, subscription.paused) = (Some(before), true, false);
-                    anew.push(subscription.no);
-                    renewed.push(subscription.clone());
-                }
-                begins
             } else {
-                continue;
+                let renewal = subscription
+                    .renews
+                    .zip(product.period)
+                    .map(|(renews, period)| (last_renewal(catalog, period, cycle_day, renews, begins), renews));
+                let Some((before, _)) = renewal.filter(|(before, renews)| before < renews) else { continue };
+                (subscription.renews, subscription.begun, subscription.paused) = (Some(before), true, false);
+                anew.push(subscription.no);
+                renewed.push(subscription.clone());
+                begins
             };
             subscription.retry = None;
             let earliest = |of: &mut BTreeMap<Arc<str>, Timestamp>, name: &Arc<str>| {

@@ -23,7 +23,9 @@ use crate::{
 
 /// How often progress is told, in records.
 const TOLD_EVERY: u64 = 20_000;
-/// The same, in accounts.
+/// Times through the records: with more, reading takes longer than anyone waits, and a few accounts have them all.
+const PASSES_MAX: u64 = 1 << 12;
+/// How often progress is told, in accounts.
 const ACCOUNTS_TOLD_EVERY: u64 = 500;
 
 /// A reckoning under way.
@@ -106,7 +108,11 @@ impl<D: Disk> Run<'_, D> {
             }
             gathered.money(account, line)?;
             // Only the first pass finds out how many there must be.
-            while run.progress.pass == 1 && gathered.acts > run.ask.acts_at_once.max(1) && gathered.accounts.len() > 1 {
+            while run.progress.pass == 1
+                && gathered.acts > run.ask.acts_at_once
+                && gathered.accounts.len() > 1
+                && run.progress.passes < PASSES_MAX
+            {
                 run.progress.passes *= 2;
                 gathered.keep(|account| run.is_about(account));
             }

@@ -464,6 +464,30 @@ fn balances_and_allowances_are_reckoned_back() {
     assert_eq!((internet.units, internet.refused_units), (6_300_000, 700_000));
 }
 
+/// 50 MB were 0.50 of 1.00, and are 1.00 at the double price. What is used beside that, in a session that runs and in one
+/// that ends while the records are read, was not there to be paid then.
+#[test]
+fn what_is_used_meanwhile_takes_nothing_away() {
+    let double = OLD.replace("price = \"0.01\"\nper = \"1 MB\"\nblock", "price = \"0.02\"\nper = \"1 MB\"\nblock");
+    let mut world = World::new(OLD, true);
+    world.account(1, 1_000_000);
+    world.session(1, DATA, 1, UnitKind::Octets, &[10 * MB; 5]);
+    let (mut talk, _) = world.open(1, DATA, vec![report(1, None, true)]);
+    world.say(&mut talk, RequestKind::Update, vec![report(1, Some(used(UnitKind::Octets, 10 * MB, 0)), true)]);
+    assert_eq!(earned(&world.what_if(&double).total), [500_000, 500_000, 1_000_000]);
+    let mut told = 0;
+    let came = world.store.what_if(&ask(&double), &mut |_| {
+        told += 1;
+        if told == 1 {
+            let used = report(1, Some(used(UnitKind::Octets, 10 * MB, 0)), false);
+            assert_eq!(world.say(&mut talk, RequestKind::Termination, vec![used]).verdict, Verdict::Success);
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(earned(&came.unwrap().total), [500_000, 500_000, 1_000_000]);
+    assert_eq!(world.what_if(OLD).total[0].earned, 700_000, "it is in the records now");
+}
+
 #[test]
 fn products_are_bought_and_renewed_again_at_their_new_fees() {
     let mut world = World::new(OLD, true);

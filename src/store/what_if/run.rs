@@ -57,6 +57,7 @@ impl<D: Disk> Run<'_, D> {
     /// One time through the records, for those accounts that it is about.
     fn pass(&mut self) -> Result<(), WhatIfError> {
         let last = self.all_written()?;
+        self.told()?;
         let mut gathered = self.gather(last)?;
         let accounts: BTreeSet<u64> = gathered.accounts.keys().copied().collect();
         let mut copies = BTreeMap::new();

@@ -60,6 +60,24 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Reads what [`Display`](fmt::Display) writes and nothing else.
+    pub fn from_utc(text: &str) -> Option<Self> {
+        let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let secs = number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?;
+        // The reverse of what is done there.
+        let year_from_march = year.checked_sub(u64::from(month <= 2))?;
+        let month_from_march = (month + 9) % 12;
+        let day_of_year = (153 * month_from_march + 2) / 5 + day.checked_sub(1)?;
+        let (era, year_of_era) = (year_from_march / 400, year_from_march % 400);
+        let day_of_era = 365 * year_of_era + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+        let at = Self((days * 86_400 + secs) * 1_000 + number(20, 23)?);
+        (at.to_string() == text).then_some(at)
+    }
+}
+
 /// Writes UTC, `2026-01-01T00:00:00.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,5 +174,24 @@ mod tests {
         assert_eq!(Timestamp::EPOCH.to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_millis(951_782_400_123).to_string(), "2000-02-29T00:00:00.123Z");
         assert_eq!(Timestamp::from_secs(1_767_225_600).to_string(), "2026-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn what_is_written_in_utc_is_read_back() {
+        for day in (0..60_000u64).step_by(7) {
+            let at = Timestamp::from_millis(day * 86_400_000 + day * 12_345 % 86_400_000);
+            assert_eq!(Timestamp::from_utc(&at.to_string()), Some(at));
+        }
+        let bad =
+            ["", "2026-01-01", "2026-02-30T00:00:00.000Z", "2026-00-01T00:00:00.000Z", "2026-01-00T00:00:00.000Z"];
+        let worse = [
+            "1969-12-31T23:59:59.000Z",
+            "2026-01-01T00:00:00.000z",
+            "2026-01-01T24:00:00.000Z",
+            "é026-01-01T00:00:00.0Z",
+        ];
+        for text in bad.into_iter().chain(worse) {
+            assert_eq!(Timestamp::from_utc(text), None, "{text}");
+        }
     }
 }

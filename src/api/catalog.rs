@@ -10,6 +10,7 @@ use super::{
     convert::{REASON_CHARS_MAX, kind_of, millis, money_of, name, optional_reason, page_size, text},
     status::{answered, invalid, not_found, publish_refused},
     v1::{self, catalog_service_server::CatalogService, validate_catalog_response},
+    what_if::WhatIfStream,
 };
 use crate::{
     rating::{self, Catalog, Catalogs, Problem, Publication, Version},
@@ -26,6 +27,12 @@ const PAGE_SIZE: usize = 50;
 
 #[tonic::async_trait]
 impl CatalogService for Api {
+    type WhatIfStream = WhatIfStream;
+
+    async fn what_if(&self, request: Request<v1::WhatIfRequest>) -> Result<Response<WhatIfStream>, Status> {
+        answered("WhatIf", self.begin_what_if(request.into_inner())).await
+    }
+
     async fn validate_catalog(
         &self,
         request: Request<v1::ValidateCatalogRequest>,
@@ -115,9 +122,15 @@ impl CatalogService for Api {
 }
 
 /// Compiles a text. A large catalog takes a while, and this thread has other calls to serve.
-async fn compiled(toml: String) -> Result<Result<Catalog, Vec<Problem>>, Status> {
+pub(super) async fn compiled(toml: String) -> Result<Result<Catalog, Vec<Problem>>, Status> {
     let compiled = tokio::task::spawn_blocking(move || Catalog::from_toml(&toml)).await;
     compiled.map_err(|_| Status::internal("the catalog could not be checked"))
+}
+
+/// Every mistake, a line each.
+pub(super) fn no_catalog(problems: &[Problem]) -> Status {
+    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    invalid("toml", lines.join("\n"))
 }
 
 impl Api {
@@ -136,10 +149,7 @@ impl Api {
         let request_id = name("request_id", &request.request_id)?.into();
         let reason: Box<str> = text("reason", &request.reason, REASON_CHARS_MAX)?.into();
         let by = caller.name().into();
-        let catalog = compiled(request.toml).await?.map_err(|problems| {
-            let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-            invalid("toml", lines.join("\n"))
-        })?;
+        let catalog = compiled(request.toml).await?.map_err(|problems| no_catalog(&problems))?;
         self.fitness.check(&catalog).map_err(|why| Status::failed_precondition(format!("toml: {why}")))?;
         let publish = Publish { catalog: Arc::new(catalog), activates, sessions, by, reason, request_id };
         // A publication that drops old versions looks at every session.

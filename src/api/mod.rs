@@ -30,6 +30,7 @@ mod status;
 pub(crate) mod tests;
 mod throttle;
 mod vouchers;
+mod what_if;
 
 use std::sync::Arc;
 
@@ -86,6 +87,8 @@ pub struct Api {
     /// Cancelled when the server shuts down: open streams end.
     closing: CancellationToken,
     subscriptions: Arc<Semaphore>,
+    /// One reckoning at a time: each takes a core and some memory.
+    what_ifs: Arc<Semaphore>,
     /// Wrong voucher codes of accounts and callers.
     guesses: Arc<throttle::Throttle>,
     fitness: Fitness,
@@ -100,6 +103,7 @@ impl Api {
             health,
             closing: CancellationToken::new(),
             subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS_MAX)),
+            what_ifs: Arc::new(Semaphore::new(1)),
             guesses: Arc::default(),
             fitness: Fitness::default(),
             approval: Approval::default(),

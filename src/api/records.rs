@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     journal::FileDisk,
-    store::{Cursor, PartitionSums, ReconcileError, RecordFiles, RecordFilter, RecordLine},
+    store::{ConditionsLine, Cursor, PartitionSums, ReconcileError, RecordFiles, RecordFilter, RecordLine},
     time::Timestamp,
 };
 
@@ -135,6 +135,25 @@ pub fn record(line: RecordLine) -> v1::UsageRecord {
         partition: line.partition.into(),
         catalog_version: line.catalog.unwrap_or(0),
         detail: line.detail.unwrap_or_default(),
+        subscriber_id: line.subscriber.unwrap_or_default(),
+        identity: line.identity.unwrap_or_default(),
+        conditions: line.conditions.map(|told| conditions(*told)),
+    }
+}
+
+fn conditions(line: ConditionsLine) -> v1::UsageConditions {
+    v1::UsageConditions {
+        access: line.access.map(u32::from),
+        serving_network: line.serving_network.unwrap_or_default(),
+        area: line.area,
+        cell: line.cell,
+        apn: line.apn.unwrap_or_default(),
+        other_party: line.other_party.unwrap_or_default(),
+        role: line.role.unwrap_or_default(),
+        message_type: line.message_type,
+        size: line.size,
+        time_zone: line.time_zone.map(i32::from),
+        emergency: line.emergency,
     }
 }
 

@@ -144,6 +144,9 @@ pub struct ClientNeeds {
     pub announcements: bool,
     /// What the request wants to know of costs, if the client is told (AoC-Request-Type, spec G-85).
     pub advice: AdviceWanted,
+    /// It gets as many units as it asks for, as far as they can be paid: no slices. Nobody on the network is served so; it is
+    /// for trying prices out.
+    pub exact: bool,
 }
 
 impl Default for ClientNeeds {
@@ -158,6 +161,7 @@ impl Default for ClientNeeds {
             low_balance: false,
             announcements: false,
             advice: AdviceWanted::Nothing,
+            exact: false,
         }
     }
 }
@@ -372,6 +376,8 @@ pub struct EventRequest<'a> {
     pub action: EventAction,
     /// The service context in the catalog; `None` = unknown there.
     pub context: Option<ContextId>,
+    /// Service-Context-Id as received.
+    pub context_name: &'a str,
     /// The services; units are wanted, or one by default.
     pub services: Vec<ServiceRequest>,
     /// The units stood at command level, not in MSCCs.

@@ -10,7 +10,7 @@ use super::{
     quota::{Allocation, BALANCE_MAX, Ledger},
 };
 use crate::{
-    ids::BucketId,
+    ids::{AccountId, BucketId},
     rating::{Allowance, Catalog},
     time::Timestamp,
     units::Money,
@@ -74,6 +74,19 @@ pub(super) fn decide(state: &State, catalog: &Catalog, command: &CreditCommand<'
             Err(refusal) => Decided::refused(refusal),
         },
     }
+}
+
+/// What giving an allowance comes to that need not be as the catalog has it; `None` = it is refused.
+pub fn give_allowance(
+    state: &State,
+    account: AccountId,
+    allowance: &Allowance,
+    request_id: &str,
+    now: Timestamp,
+) -> Option<Event> {
+    let kind = CreditKind::Allowance(&allowance.name);
+    let command = CreditCommand { account, kind, currency: None, request_id };
+    grant_allowance(state, state.account(account)?, &command, allowance, MemberNo::SHARED, now).event
 }
 
 /// Grants what the catalog has under a name.

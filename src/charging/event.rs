@@ -305,6 +305,19 @@ pub struct EventCharged {
     pub reheld: Vec<Reheld>,
     /// The version of the catalog that it was rated by; 0 = it has no number.
     pub catalog: u32,
+    /// What it was about beside its services; only where usage records are kept.
+    pub conditions: Option<Box<Conditions>>,
+}
+
+/// What a one-time event was about beside its services: what rating it again needs. Of a session the session knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conditions {
+    /// Service-Context-Id as received.
+    pub context: Box<str>,
+    /// What else a price may depend on, as far as the client told.
+    pub attributes: Option<Arc<Attributes>>,
+    /// The member of a shared account that used it.
+    pub member: MemberNo,
 }
 
 /// Names a debit among the one-time events of an account.

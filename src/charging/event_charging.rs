@@ -5,8 +5,8 @@ mod enquiry;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountState, Answer, Decided, Event, EventAction, EventCharged, EventRequest, Facts, Grant, Measure,
-    MemberNo, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
+    Account, AccountState, Answer, Conditions, Decided, Event, EventAction, EventCharged, EventRequest, Facts, Grant,
+    Measure, MemberNo, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step, Verdict, Want,
     beside::{self, Beside, Reheld},
     contract::{Contract, Purpose},
     interrogate::extras::answer_extras,
@@ -127,8 +127,20 @@ pub(super) fn decide(state: &State, lists: PriceLists<'_>, request: &EventReques
         begun: ledger.begun(),
         reheld,
         catalog: 0,
+        conditions: conditions(state, request),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
+}
+
+/// What the records of an event need to be rated again, if records are made.
+pub(super) fn conditions(state: &State, request: &EventRequest<'_>) -> Option<Box<Conditions>> {
+    state.keeps_records.then(|| {
+        Box::new(Conditions {
+            context: request.context_name.into(),
+            attributes: request.attributes.as_deref().map(|told| Arc::new(told.clone())),
+            member: request.member,
+        })
+    })
 }
 
 /// What a service is rated by, and how many units it is about: one if nothing is said (spec C-131, G-124).

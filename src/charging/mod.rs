@@ -64,12 +64,13 @@ pub use command::{
     AccountSpec, AdviceWanted, ClientNeeds, Command, CreditCommand, CreditKind, EventAction, EventRequest,
     Interrogation, RequestKind, ServiceRequest, SplitUsage, SubscriberSpec, Used, Want, WantedUnits,
 };
+pub use credit::give_allowance;
 pub use cycles::CYCLE_COUNTER;
 pub use decide::{Decided, Outcome, Refusal, decide, decide_by};
 pub use detail::{Breakdown, Detail, PARTS_MAX, Paid, Part, Rest};
 pub use event::{
-    ClosingCause, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice, NoticeKind,
-    Opening, Origin, OrphanUsage, ProductStep, Step,
+    ClosingCause, Conditions, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice,
+    NoticeKind, Opening, Origin, OrphanUsage, ProductStep, Step,
 };
 pub use explain::{ExplainedPart, Explanation, Line, LineKind, Versions, explain};
 pub use facts::{Facts, Left, LimitFact};
@@ -81,7 +82,7 @@ pub use members::{ACCOUNT_MEMBERS_MAX, MEMBER_LIMITS_MAX};
 pub use price_lists::version_for;
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
 pub use quota::{Given, Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
-pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKind, UsageRecord, UsedService};
+pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKind, UsageRecord, UsedService, User};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};
 pub use transfer::receipt_id;

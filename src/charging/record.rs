@@ -8,11 +8,12 @@
 use std::sync::Arc;
 
 use super::{
-    AccountChanged, Breakdown, Bucket, BucketKind, ClosingCause, Credited, Detail, EventAction, EventCharged,
-    HistoryKind, Measure, OrphanUsage, Quota, Session, State, Step,
+    Account, AccountChanged, Breakdown, Bucket, BucketKind, ClosingCause, Credited, Detail, EventAction, EventCharged,
+    HistoryKind, Measure, MemberNo, OrphanUsage, Quota, Session, State, Step,
 };
 use crate::{
-    ids::{AccountId, BucketId, QuotaKey, SessionId},
+    ids::{AccountId, BucketId, Identity, QuotaKey, SessionId},
+    rating::Attributes,
     time::Timestamp,
     units::{Currency, Money},
 };
@@ -67,8 +68,21 @@ pub struct UsageRecord {
     pub opened: Timestamp,
     /// Why it ended.
     pub cause: ClosingCause,
+    /// Who used it, if that is known.
+    pub user: Option<User>,
+    /// What else a price may depend on, as the last request told.
+    pub attributes: Option<Arc<Attributes>>,
     /// What was used.
     pub service: UsedService,
+}
+
+/// The subscriber that used something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its id in the account.
+    pub subscriber: Box<str>,
+    /// The first identity that the network knows it by.
+    pub identity: Option<Identity>,
 }
 
 /// One service of a one-time event that was charged or given back.
@@ -82,6 +96,12 @@ pub struct EventRecord {
     pub number: u32,
     /// Debit or refund.
     pub action: EventAction,
+    /// Service-Context-Id; empty = from before it was kept.
+    pub context: Box<str>,
+    /// Who used it, if that is known.
+    pub user: Option<User>,
+    /// What else a price may depend on.
+    pub attributes: Option<Arc<Attributes>>,
     /// What was used, or given back.
     pub service: UsedService,
 }
@@ -242,6 +262,7 @@ impl State {
             return;
         }
         let payer = self.payer(session.account);
+        let user = self.user(session.account, session.member);
         for quota in &session.quotas {
             let usage = UsageRecord {
                 session_id: session.id.clone(),
@@ -250,6 +271,8 @@ impl State {
                 origin_host: Arc::clone(&session.origin_host),
                 opened: session.opened,
                 cause,
+                user: user.clone(),
+                attributes: session.attributes.clone(),
                 service: UsedService::of_quota(quota),
             };
             self.records.push(Record { at, payer, kind: RecordKind::Usage(Box::new(usage)) });
@@ -263,12 +286,17 @@ impl State {
             return;
         }
         let payer = self.payer(event.account);
+        let conditions = event.conditions.as_deref();
+        let user = self.user(event.account, conditions.map_or(MemberNo::SHARED, |told| told.member));
         for (step, charged) in event.steps.iter().zip(charged) {
             let record = EventRecord {
                 session_id: event.session_id.clone(),
                 sub_session: event.sub_session,
                 number: event.answer.number,
                 action: event.action,
+                context: conditions.map_or_else(|| "".into(), |told| told.context.clone()),
+                user: user.clone(),
+                attributes: conditions.and_then(|told| told.attributes.clone()),
                 service: UsedService::of_step(step, event.catalog, charged),
             };
             self.records.push(Record { at: event.at, payer, kind: RecordKind::Event(Box::new(record)) });
@@ -408,6 +436,18 @@ impl State {
             };
             self.records.push(Record { at, payer, kind: RecordKind::Account(Box::new(change)) });
         }
+    }
+
+    /// The member that used something, or the only subscriber that there is.
+    fn user(&self, account: AccountId, member: MemberNo) -> Option<User> {
+        let account: &Account = self.accounts.get(&account)?;
+        let member = account.profile.as_deref().and_then(|profile| profile.member(member));
+        let subscriber = match (member, account.subscribers.as_slice()) {
+            (Some(member), all) => all.iter().find(|subscriber| subscriber.id == member.subscriber)?,
+            (None, [only]) => only,
+            (None, _) => return None,
+        };
+        Some(User { subscriber: subscriber.id.clone(), identity: subscriber.identities.first().cloned() })
     }
 
     fn payer(&self, account: AccountId) -> Option<Payer> {

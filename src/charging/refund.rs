@@ -106,6 +106,7 @@ pub(super) fn decide(
         begun: Vec::new(),
         reheld: Vec::new(),
         catalog: 0,
+        conditions: event_charging::conditions(state, request),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
 }

@@ -1,6 +1,6 @@
 //! `catalog`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
@@ -12,8 +12,9 @@ use super::{
     json::short,
     output::{Output, moment},
     trail::pages,
+    what_if::{self, WhatIf},
 };
-use crate::api::v1;
+use crate::api::v1::{self, validate_catalog_response::Problem};
 
 /// What can be done with versions of the price list.
 #[derive(Debug, Subcommand)]
@@ -30,6 +31,8 @@ pub enum CatalogVerb {
     Withdraw(Withdraw),
     /// What two versions say differently
     Diff(Diff),
+    /// What recorded usage would have earned by other catalogs, and whom they would have refused; touches no balance
+    WhatIf(WhatIf),
 }
 
 /// Which file.
@@ -157,16 +160,37 @@ pub(super) async fn run(client: &Client, verb: CatalogVerb, out: &mut Output<'_>
             };
             Ok(out.object(json, text)?)
         }
+        CatalogVerb::WhatIf(ask) => {
+            for file in &ask.files {
+                let toml = read(file)?;
+                let problems = problems(client, &toml).await?;
+                if !problems.is_empty() {
+                    let lines: Vec<_> = problems.iter().map(|problem| line(file, problem)).collect();
+                    anyhow::bail!("{}\n{} is no catalog", lines.join("\n"), file.display());
+                }
+                let result = what_if::run(client, &ask, toml).await?;
+                what_if::tell(&file.display().to_string(), &result, out)?;
+            }
+            Ok(())
+        }
     }
 }
 
+async fn problems(client: &Client, toml: &str) -> anyhow::Result<Vec<Problem>> {
+    let request = v1::ValidateCatalogRequest { toml: toml.to_owned() };
+    Ok(answer(client.catalog().validate_catalog(request).await)?.problems)
+}
+
+/// A mistake, as compilers tell them.
+fn line(file: &Path, problem: &Problem) -> String {
+    format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message)
+}
+
 async fn validate(client: &Client, file: PathBuf, out: &mut Output<'_>) -> anyhow::Result<()> {
-    let toml = read(&file)?;
-    let problems = answer(client.catalog().validate_catalog(v1::ValidateCatalogRequest { toml }).await)?.problems;
-    let line = |problem: &v1::validate_catalog_response::Problem| {
-        format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message)
-    };
-    let list = |problem: &v1::validate_catalog_response::Problem| json!({ "line": problem.line, "column": problem.column, "message": problem.message });
+    let problems = problems(client, &read(&file)?).await?;
+    let line = |problem: &Problem| line(&file, problem);
+    let list =
+        |problem: &Problem| json!({ "line": problem.line, "column": problem.column, "message": problem.message });
     let text = || match problems.as_slice() {
         [] => format!("{}: valid", file.display()),
         problems => problems.iter().map(line).collect::<Vec<_>>().join("\n"),

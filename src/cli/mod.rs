@@ -25,6 +25,7 @@ mod session;
 mod tests;
 mod trail;
 mod voucher;
+mod what_if;
 mod who;
 
 use std::io;

@@ -245,6 +245,25 @@ fn record_json(record: &v1::UsageRecord) -> Value {
         "partition": record.partition,
         "catalog_version": record.catalog_version,
         "detail": record.detail,
+        "subscriber_id": record.subscriber_id,
+        "identity": record.identity,
+        "conditions": record.conditions.as_ref().map(conditions_json),
+    })
+}
+
+fn conditions_json(told: &v1::UsageConditions) -> Value {
+    json!({
+        "access": told.access,
+        "serving_network": told.serving_network,
+        "area": told.area,
+        "cell": told.cell,
+        "apn": told.apn,
+        "other_party": told.other_party,
+        "role": told.role,
+        "message_type": told.message_type,
+        "size": told.size,
+        "time_zone": told.time_zone,
+        "emergency": told.emergency,
     })
 }
 

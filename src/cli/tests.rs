@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::tests::{Node, open, soon},
+    api::tests::{CATALOG, Node, open, soon},
     charging::RequestKind,
 };
 
@@ -453,5 +453,45 @@ async fn codes_of_vouchers_go_to_a_file_that_was_not_there() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
     // Nor was a batch made whose codes would be nowhere.
     assert_eq!(json_of(&node, "voucher list").await["name"], json!("a"));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_another_catalog_would_have_earned_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    node.create(1, "1").await;
+    node.interrogate(1, "gw;1", RequestKind::Initial, 0, 0).await;
+    node.interrogate(1, "gw;1", RequestKind::Termination, 1, 10_000_000).await;
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let dear = write("dear.toml", &CATALOG.replace("price = \"0.01\"", "price = \"0.15\""));
+    let told = tollgate(&node, &format!("catalog what-if {dear}")).await.unwrap();
+    for line in [
+        &*format!("{dear}: 1 accounts, 2 sessions, events and credits done again\n"),
+        "          RECORDED  BASELINE  NEW       DIFFERENCE  CHARGES  REFUSED  UNITS REFUSED\n",
+        "internet  0.10 CNY  0.10 CNY  0.90 CNY  0.80 CNY    1        1        4000000 octets\n",
+        "total     0.10 CNY  0.10 CNY  0.90 CNY  0.80 CNY    1        1\n",
+        "accounts that would have been refused something: 1 (0 in the baseline)\n",
+        "1        8613900000001  1                0                0.10 CNY",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let same = write("same.toml", CATALOG);
+    let json =
+        tollgate(&node, &format!("catalog what-if {dear} {same} --account 1 --to 2999-01-01 --json")).await.unwrap();
+    let json: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&json[0]["file"], &json[1]["file"]), (&json!(dear), &json!(same)));
+    assert_eq!(json[0]["total"]["new"]["earned"]["amount"], json!("0.90"));
+    assert_eq!(json[1]["rows"][0]["difference"]["amount"], json!("0.00"));
+    assert_eq!((&json[0]["refused_accounts"], &json[1]["accounts"]), (&json!(1), &json!([])));
+
+    let bad = write("bad.toml", "currency = \"CNY\"\nprice = 1\n");
+    let error = tollgate(&node, &format!("catalog what-if {bad}")).await.unwrap_err();
+    assert!(error.contains(&format!("{bad}:2:1: ")), "{error}");
+    assert!(error.ends_with(&format!("{bad} is no catalog")), "{error}");
     node.stop().await;
 }

@@ -13,12 +13,8 @@ const PAGE_SIZE: u32 = 500;
 /// Which lines of a trail, and where they are read.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Part {
-    /// From this moment on, such as 2026-01-31 or 2026-01-31T12:00:00Z (UTC)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    from: Option<Timestamp>,
-    /// Before this moment
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    to: Option<Timestamp>,
+    #[command(flatten)]
+    span: Span,
     /// After this cursor
     #[arg(long, default_value = "", hide_default_value = true, value_name = "CURSOR")]
     after: String,
@@ -30,14 +26,32 @@ pub(super) struct Part {
     pub(super) directory: Option<PathBuf>,
 }
 
-impl Part {
-    /// The span as the messages have it: milliseconds, 0 = any.
+/// A span of time.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Span {
+    /// From this moment on, such as 2026-01-31 or 2026-01-31T12:00:00Z (UTC)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<Timestamp>,
+    /// Before this moment
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<Timestamp>,
+}
+
+impl Span {
+    /// As the messages have it: milliseconds, 0 = any.
     pub(super) fn millis(&self) -> [i64; 2] {
         [self.from, self.to].map(|at| at.map_or(0, |at| i64::try_from(at.millis()).unwrap_or(i64::MAX)))
     }
+}
+
+impl Part {
+    /// See [`Span::millis`].
+    pub(super) fn millis(&self) -> [i64; 2] {
+        self.span.millis()
+    }
 
     pub(super) fn ends(&self) -> [Option<Timestamp>; 2] {
-        [self.from, self.to]
+        [self.span.from, self.span.to]
     }
 
     pub(super) fn cursor(&self) -> anyhow::Result<Option<Cursor>> {

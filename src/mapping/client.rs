@@ -16,6 +16,8 @@ pub struct ClientTraits {
     pub failure: FailurePolicy,
 
     // How requests are understood.
+    /// All that a price may depend on is read, also where none does: for usage records, which may be rated by other prices.
+    pub all_conditions: bool,
     /// Its Destination-Host means nothing: it is served whatever stands there.
     pub any_destination: bool,
     /// Its Destination-Realm means nothing, where it is connected directly and names no other host (spec B-132, I-10).
@@ -76,6 +78,7 @@ impl Default for ClientTraits {
             strictness: Strictness::Tolerant,
             incarnation: 0,
             failure: FailurePolicy::default(),
+            all_conditions: false,
             any_destination: false,
             any_realm: true,
             grant_without_request: false,

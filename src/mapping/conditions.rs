@@ -12,15 +12,17 @@ use crate::{
     rating::{Attributes, Catalog, ContextId, Domain},
 };
 
-/// The conditions that a request tells of, if a price of the context depends on any; otherwise only an emergency counts.
+/// The conditions that a request tells of, if a price of the context depends on any, or `all` are wanted; otherwise only an
+/// emergency counts.
 pub(super) fn attributes(
     request: &CreditControlRequest<'_>,
     catalog: &Catalog,
     context: Option<ContextId>,
+    all: bool,
 ) -> Option<Box<Attributes>> {
-    let context = context.filter(|context| catalog.reads_attributes(*context))?;
+    let context = context.filter(|context| all || catalog.reads_attributes(*context))?;
     let domain = catalog.domain(context, request.service_context_id)?;
-    let told = match (catalog.prices_by_attributes(context), domain) {
+    let told = match (all || catalog.prices_by_attributes(context), domain) {
         (true, Domain::Ps) => ps::attributes(request),
         (true, Domain::Ims) => ims::attributes(request, catalog),
         (true, Domain::Sms) => sms::attributes(request, catalog),

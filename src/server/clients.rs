@@ -142,6 +142,7 @@ pub(super) fn traits_of(config: &config::Diameter, host: &str) -> Option<ClientT
     let switches = peer.switches();
     let strict = peer.strict_mandatory_avps.unwrap_or(config.strict_mandatory_avps);
     Some(ClientTraits {
+        all_conditions: false,
         strictness: if strict { Strictness::Strict } else { Strictness::Tolerant },
         incarnation: 0,
         failure: FailurePolicy::default(),

@@ -42,7 +42,8 @@ pub(super) fn credit_control(
     };
     let client = clients::restarted(shared, request.origin_host, client, request.origin_state_id.unwrap_or(0));
     let kind = telemetry_kind(request.request_type);
-    let client = ClientTraits { failure: failure_policy(shared, &request), ..client };
+    let (failure, all_conditions) = (failure_policy(shared, &request), shared.store.keeps_records());
+    let client = ClientTraits { failure, all_conditions, ..client };
     match decide(shared, &request, client, read_at) {
         Ok(answered) => Outgoing::Decision { request: frame.clone(), answered, client, kind, received },
         Err(error) => refusal(shared, frame, &error, kind, received),

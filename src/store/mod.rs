@@ -20,6 +20,7 @@ mod recovery;
 mod trails;
 mod transfer;
 mod voucher;
+mod what_if;
 
 use std::sync::{Arc, Mutex};
 
@@ -37,11 +38,13 @@ pub use self::{
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},
     trails::{
-        AuditFilter, AuditLine, AuditTrail, Broken, PartitionSums, Place, ReconcileError, Reconciliation, RecordFiles,
-        RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified, csv_cells,
+        AuditFilter, AuditLine, AuditTrail, Broken, ConditionsLine, PartitionSums, Place, ReconcileError,
+        Reconciliation, RecordFiles, RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
+        csv_cells,
     },
     transfer::{TransferFailed, TransferOrder},
     voucher::{BatchStatus, Redeemed},
+    what_if::{ACTS_AT_ONCE, Comparison, Item, Progress, RefusedAccount, Sums, Unrated, WhatIf, WhatIfError},
 };
 pub use crate::journal::lines::{Cursor, Rotation};
 use crate::{
@@ -132,6 +135,11 @@ impl<D: Disk> Store<D> {
     /// How many usage records, and lines of the audit trail, wait to be written.
     pub fn waiting_for_trails(&self) -> [usize; 2] {
         self.trails.waiting()
+    }
+
+    /// Whether usage records are kept.
+    pub fn keeps_records(&self) -> bool {
+        self.trails.keeps_records()
     }
 
     /// The files of usage records, if they are kept.

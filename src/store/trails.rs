@@ -8,6 +8,7 @@
 //! new sessions are refused.
 
 mod audit;
+mod conditions;
 mod facts;
 mod line;
 mod queue;
@@ -15,7 +16,6 @@ mod reconcile;
 mod records;
 mod table;
 
-pub(super) use self::facts::Facts;
 use self::{
     audit::AuditSink,
     queue::{Sink, Trail},
@@ -23,10 +23,12 @@ use self::{
 };
 pub use self::{
     audit::{AuditFilter, AuditLine, AuditTrail, Broken, Verified},
+    conditions::ConditionsLine,
     reconcile::{PartitionSums, ReconcileError, Reconciliation},
     records::{RecordFiles, RecordFilter, RecordLine, TariffUnits},
     table::cells as csv_cells,
 };
+pub(super) use self::{facts::Facts, records::micros};
 use crate::{
     charging::Record,
     ids::PartitionId,

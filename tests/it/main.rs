@@ -62,6 +62,7 @@ mod transfers;
 mod transport;
 mod two_connections;
 mod vouchers;
+mod what_if;
 mod wire;
 mod witness;
 mod worked_flows;

@@ -12,7 +12,7 @@ use tollgate::{
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
     journal::{Disk as _, MemoryDisk, Pending},
-    rating::Catalog,
+    rating::{Attributes, Catalog},
     store::{
         AuditFilter, Broken, By, Place, RecordFilter, RecordFormat, RecordLine, RecordsAt, RecoveryReport, Rotation,
         Settings, SilentObserver, Store,
@@ -120,9 +120,15 @@ fn ask(
             origin_host: "gw.example",
             origin_realm: "example",
             services: services(&[1, 2], used, kind != RequestKind::Termination),
+            attributes: told(),
             ..Interrogation::default()
         })
     })
+}
+
+fn told() -> Option<Box<Attributes>> {
+    let apn = Some("a \"strange\", name".into());
+    Some(Box::new(Attributes { access: Some(6), apn, time_zone: Some(-60), ..Attributes::default() }))
 }
 
 fn one_time(store: &Store<MemoryDisk>, account: u64, session: &str) -> Pending<Answered> {
@@ -134,7 +140,9 @@ fn one_time(store: &Store<MemoryDisk>, account: u64, session: &str) -> Pending<A
             account,
             action: EventAction::Debit,
             context: store.catalog().context("32251@3gpp.org"),
+            context_name: "32251@3gpp.org",
             services: services(&[1], None, true),
+            attributes: told(),
             ..EventRequest::default()
         })
     })
@@ -350,7 +358,21 @@ fn table_and_json_tell_the_same() {
     let as_table = all(&store);
     assert!(as_json.len() > 100);
     assert_eq!(as_json, as_table);
-    assert!(as_json.iter().any(|line| line.kind == "late") && as_json.iter().any(|line| line.kind == "session"));
+    for kind in ["late", "session", "event"] {
+        assert!(as_json.iter().any(|line| line.kind == kind), "{kind}");
+    }
+    // What rating it again needs is there, over crashes.
+    let expected = told().map(|told| Box::new((&*told).into()));
+    for line in as_json.iter().filter(|line| ["session", "event"].contains(&line.kind.as_str())) {
+        let account = line.account.unwrap();
+        assert_eq!(line.conditions, expected, "{line:?}");
+        assert_eq!(line.context.as_deref(), Some("32251@3gpp.org"), "{line:?}");
+        assert_eq!(
+            (line.subscriber.as_deref(), &line.identity),
+            (Some("1"), &Some(msisdn(account).text())),
+            "{line:?}"
+        );
+    }
 }
 
 /// Records that were not kept for a while: what was settled meanwhile is told in one line for each partition.

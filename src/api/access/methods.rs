@@ -59,6 +59,7 @@ pub(super) const METHODS: &[(&str, For)] = &[
     ("tollgate.v1.CatalogService/GetCatalog", READ),
     ("tollgate.v1.CatalogService/DiffCatalog", READ),
     ("tollgate.v1.CatalogService/Price", ALL),
+    ("tollgate.v1.CatalogService/WhatIf", OPERATE),
     //
     ("tollgate.v1.ProductService/ListProducts", ALL),
     ("tollgate.v1.ProductService/BuyProduct", SELL),

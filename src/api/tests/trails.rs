@@ -251,3 +251,94 @@ async fn reasons_are_in_the_trail_and_may_be_left_out() {
     assert_eq!(told, expected);
     node.stop().await;
 }
+
+/// All that is said, the result last.
+async fn what_if(node: &Node, request: v1::WhatIfRequest) -> Result<(usize, v1::WhatIfResult), Status> {
+    let mut client = v1::catalog_service_client::CatalogServiceClient::new(node.channel().await);
+    let mut said = client.what_if(request).await?.into_inner();
+    let mut told = 0;
+    while let Some(message) = soon(said.message()).await? {
+        match message.said.unwrap() {
+            v1::what_if_response::Said::Progress(_) => told += 1,
+            v1::what_if_response::Said::Result(result) => return Ok((told, result)),
+        }
+    }
+    panic!("no result");
+}
+
+#[tokio::test]
+async fn what_if_tells_what_another_catalog_would_have_earned() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    for account in [1, 2] {
+        node.create(account, &account.to_string()).await;
+        let session = format!("gw;{account}");
+        node.interrogate(account, &session, RequestKind::Initial, 0, 0).await;
+        node.interrogate(account, &session, RequestKind::Termination, 1, 10_000_000).await;
+    }
+    // 0.15 a MB: 10 MB are 1.50, and account 1 has 1.00: that is 6 MB, in blocks of 1 MB, for 0.90.
+    let toml = CATALOG.replace("price = \"0.01\"", "price = \"0.15\"");
+    let ask = |toml: &str| v1::WhatIfRequest { toml: toml.to_owned(), ..Default::default() };
+    let (told, result) = what_if(&node, ask(&toml)).await.unwrap();
+    assert!(told > 0);
+    let [row] = result.rows.as_slice() else { panic!("{result:#?}") };
+    assert_eq!(row.item, Some(v1::what_if_row::Item::Service("internet".into())));
+    let sums = |sums: &Option<v1::WhatIfSums>| {
+        let sums = sums.clone().unwrap();
+        (sums.charges, sums.units, sums.earned.unwrap().amount, sums.refused_charges, sums.refused_units)
+    };
+    assert_eq!(row.unit, "octets");
+    assert_eq!(sums(&row.recorded), (2, 20_000_000, "0.20".to_owned(), 0, 0));
+    assert_eq!(row.recorded, row.baseline);
+    assert_eq!(sums(&row.new), (2, 16_000_000, "2.40".to_owned(), 1, 4_000_000));
+    assert_eq!(row.difference, Some(cny("2.20")));
+    let total = result.total.as_ref().unwrap();
+    assert_eq!((total.new.clone().unwrap().earned, total.item.is_none()), (Some(cny("2.40")), true));
+    let [account] = result.accounts.as_slice() else { panic!("{result:#?}") };
+    assert_eq!((account.account_id, account.refused_charges, account.refused_charges_baseline), (1, 1, 0));
+    assert_eq!(account.identity.as_ref().unwrap().value, msisdn(1));
+    assert_eq!((result.refused_accounts, result.refused_accounts_baseline, result.accounts_read), (1, 0, 2));
+
+    let of_two = v1::WhatIfRequest { account: Some(by_msisdn(&msisdn(2))), ..ask(&toml) };
+    let (_, of_two) = what_if(&node, of_two).await.unwrap();
+    assert_eq!((of_two.refused_accounts, of_two.total.unwrap().recorded.unwrap().earned), (0, Some(cny("0.10"))));
+    let long_ago = v1::WhatIfRequest { to_ms: 1_000, ..ask(&toml) };
+    assert_eq!(what_if(&node, long_ago).await.unwrap().1.acts, 0);
+
+    // It is over when the caller has left: another one may run.
+    let mut client = v1::catalog_service_client::CatalogServiceClient::new(node.channel().await);
+    drop(client.what_if(ask(&toml)).await.unwrap());
+    let again = async {
+        loop {
+            match what_if(&node, ask(&toml)).await {
+                Err(status) if status.code() == Code::ResourceExhausted => tokio::task::yield_now().await,
+                other => return other,
+            }
+        }
+    };
+    soon(again).await.unwrap();
+
+    let bad = client.what_if(ask("currency = \"CNY\"\nprice = 1\n")).await.map(|_| Response::new(()));
+    refused(bad, Code::InvalidArgument, "toml: line 1, column 1: a catalog needs at least one");
+    let euro = client.what_if(ask(&CATALOG.replace("\"CNY\"", "\"EUR\""))).await.map(|_| Response::new(()));
+    refused(euro, Code::FailedPrecondition, "toml: the catalog is in EUR, but this store is in CNY");
+    let many = v1::WhatIfRequest { accounts_max: 10_001, ..ask(&toml) };
+    let many = client.what_if(many).await.map(|_| Response::new(()));
+    refused(many, Code::InvalidArgument, "accounts_max: must be at most 10000");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_if_needs_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings { partitions: 1, segment_bytes: 1 << 20, retention: Retention::default(), outbox_keep: 10 };
+    let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
+    let place = Place::from(FileDisk::open(directory.path()).unwrap());
+    let store = Store::open(place, settings, catalog, Arc::new(SystemClock), Arc::new(SilentObserver), |_| {}, |_| {});
+    let node = Node::with(Arc::new(store.unwrap().0)).await;
+    let status =
+        what_if(&node, v1::WhatIfRequest { toml: CATALOG.to_owned(), ..Default::default() }).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert_eq!(status.message(), "no usage records are kept: see [records] in the configuration");
+    node.stop().await;
+}

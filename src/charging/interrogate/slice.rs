@@ -38,7 +38,8 @@ impl<'a> Interrogator<'a> {
             (Some(Tariff::Money), _) => Err(Verdict::MoneyNotRated),
             (Some(Tariff::Service(service)), want) => {
                 let slice = self.slice(line, service, rate);
-                let units = wanted_of(service, want, slice).ok_or(Verdict::UnitNotRated)?;
+                let exact = self.request.client.exact;
+                let units = wanted_of(service, want, slice, exact).ok_or(Verdict::UnitNotRated)?;
                 Ok(Slice { units, grown: service.slice_max.map_or(0, |_| slice) })
             }
         }
@@ -76,10 +77,12 @@ impl<'a> Interrogator<'a> {
     }
 }
 
-/// How many units to grant at best; `None` if the service does not count in what was asked for (spec C-35).
-fn wanted_of(service: &Service, want: Want, slice: u64) -> Option<u64> {
+/// How many units to grant at best; `None` if the service does not count in what was asked for (spec C-35). `exact` = as many
+/// as are asked for.
+fn wanted_of(service: &Service, want: Want, slice: u64, exact: bool) -> Option<u64> {
     match want {
         Want::Any => Some(slice),
+        Want::Units(units) if exact => units.of(service.kind),
         Want::Units(units) => match (units.of(service.kind)?, service.kind) {
             // For volume the client's number is a hint that many clients never change (spec I-8).
             (_, UnitKind::Octets) | (0, _) => Some(slice),

@@ -430,10 +430,14 @@ fn event_charged() -> BoxedStrategy<Event> {
     let debits = (halves(), halves(), u32s())
         .prop_map(|(high, low, number)| DebitRef { key: SessionKey::from_halves(high, low), number });
     let begun = vec(account::counters(), 0..2);
-    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()), begun, u32s(), reheld());
+    let conditions = (boxed(), option::of(attributes()), u32s()).prop_map(|(context, attributes, member)| {
+        Box::new(Conditions { context, attributes, member: MemberNo(member) })
+    });
+    let rest = (u32s(), option::of(conditions));
+    let refund = (option::of(debits), vec(sessions(), 0..3), option::of(moments()), begun, rest, reheld());
     (moments(), accounts(), session, actions(), vec(steps(), 0..4), answers(), vec(notices(), 0..3), refund)
         .prop_map(|(at, account, (session_id, sub_session), action, steps, answer, notices, refund)| {
-            let (refund_of, reauthorise, untimely, begun, catalog, reheld) = refund;
+            let (refund_of, reauthorise, untimely, begun, (catalog, conditions), reheld) = refund;
             Event::EventCharged(Box::new(EventCharged {
                 at,
                 account,
@@ -449,6 +453,7 @@ fn event_charged() -> BoxedStrategy<Event> {
                 begun,
                 reheld,
                 catalog,
+                conditions,
             }))
         })
         .boxed()

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{RecordError, numbers::Numbered as _, proto, writer::Writer};
 use crate::{
-    charging::{Advice, AnswerExtras, Given, Measure, PoolShare, ReplyExtras, TariffAdvice, TariffChange, Terms},
+    charging::{
+        Advice, AnswerExtras, Conditions, Given, Measure, MemberNo, PoolShare, ReplyExtras, TariffAdvice, TariffChange,
+        Terms,
+    },
     rating::{Announcement, Attributes, EnvelopeReporting, Role, TimeMechanism},
     time::Timestamp,
     units::Money,
@@ -56,6 +59,22 @@ pub(in crate::journal) fn attributes(wire: proto::Attributes) -> Result<Arc<Attr
         time_zone,
         emergency: wire.emergency,
     }))
+}
+
+pub(super) fn write_conditions(w: &mut Writer<'_>, conditions: &Conditions) {
+    w.bytes(1, conditions.context.as_bytes());
+    if let Some(attributes) = &conditions.attributes {
+        w.message(2, |w| write_attributes(w, attributes));
+    }
+    w.uint(3, conditions.member.0);
+}
+
+pub(super) fn conditions(wire: proto::Conditions) -> Result<Conditions, RecordError> {
+    Ok(Conditions {
+        context: wire.context.into(),
+        attributes: wire.attributes.map(attributes).transpose()?,
+        member: MemberNo(wire.member),
+    })
 }
 
 pub(in crate::journal) fn write_terms(w: &mut Writer<'_>, terms: &Terms) {

@@ -136,6 +136,7 @@ fn event_charged(wire: proto::EventCharged, at: Timestamp) -> Result<EventCharge
         begun: all(wire.begun, account::read_counter)?,
         reheld: wire.reheld.into_iter().map(reheld).collect(),
         catalog: wire.catalog,
+        conditions: wire.conditions.map(rare::conditions).transpose()?.map(Box::new),
     })
 }
 

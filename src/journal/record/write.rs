@@ -166,6 +166,9 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
     w.uint(40, event.catalog);
     event.reheld.iter().for_each(|each| w.message(90, |w| reheld(w, each)));
+    if let Some(conditions) = &event.conditions {
+        w.message(80, |w| rare::write_conditions(w, conditions));
+    }
 }
 
 pub(in crate::journal) fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {

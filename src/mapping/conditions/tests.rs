@@ -66,6 +66,18 @@ fn with_command<T>(
     members: Option<&[u8]>,
     then: impl FnOnce(Command<'_>) -> T,
 ) -> T {
+    with_command_of(ClientTraits::default(), plain, kind, number, change, members, then)
+}
+
+fn with_command_of<T>(
+    client: ClientTraits,
+    plain: bool,
+    kind: RequestType,
+    number: &str,
+    change: impl FnOnce(&mut CreditControlRequest<'_>),
+    members: Option<&[u8]>,
+    then: impl FnOnce(Command<'_>) -> T,
+) -> T {
     let catalog = catalog(plain);
     let origin = Identity { host: "gw.example".into(), realm: "example".into() };
     let context = format!("{number}@3gpp.org");
@@ -77,7 +89,7 @@ fn with_command<T>(
     request.encode(&mut bytes);
     let frame = Frame::from_bytes(Bytes::from(bytes)).unwrap();
     let parsed = CreditControlRequest::parse(&frame, Strictness::Tolerant).unwrap();
-    then(charge(&parsed, &catalog, ClientTraits::default()).unwrap().into_command(None))
+    then(charge(&parsed, &catalog, client).unwrap().into_command(None))
 }
 
 fn told_by(plain: bool, number: &str, members: &[u8]) -> Option<Attributes> {
@@ -152,6 +164,34 @@ fn only_the_group_of_the_context_counts() {
     for number in ["32251", "32260", "32274", "32270", "32276"] {
         assert_eq!(told_by(true, number, &members), None, "{number}");
     }
+}
+
+/// Usage records may be rated by other prices one day.
+#[test]
+fn records_want_what_no_price_asks_for() {
+    let ps = ps(&LOCATION);
+    let members = groups(&[(&d::PS_INFORMATION, &|w| ps.write_members(w))]);
+    let client = ClientTraits { all_conditions: true, ..ClientTraits::default() };
+    let told_of = |kind| {
+        with_command_of(
+            client,
+            true,
+            kind,
+            "32251",
+            |_| {},
+            Some(&members),
+            |command| match command {
+                Command::Interrogate(Interrogation { attributes, context_name, .. })
+                | Command::ChargeEvent(EventRequest { attributes, context_name, .. }) => {
+                    assert_eq!(context_name, "32251@3gpp.org");
+                    attributes.map(|told| *told)
+                }
+                other => panic!("{other:?}"),
+            },
+        )
+    };
+    assert_eq!(told_of(RequestType::Initial), Some(told("32251", &members)));
+    assert_eq!(told_of(RequestType::Event), Some(told("32251", &members)));
 }
 
 // tests: G-95

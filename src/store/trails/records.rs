@@ -4,14 +4,15 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cursor, Disk, JournalError, LineKind, LineReader, RecordFormat, Rotation, Sink, table};
+use super::{ConditionsLine, Cursor, Disk, JournalError, LineKind, LineReader, RecordFormat, Rotation, Sink, table};
 use crate::{
-    charging::{ClosingCause, EventAction, HistoryKind, Measure, Record, RecordKind, UsedService},
-    ids::PartitionId,
+    charging::{ClosingCause, EventAction, HistoryKind, Measure, Record, RecordKind, UsedService, User},
+    ids::{Identity, PartitionId},
     journal::{
         FileDisk,
         lines::{Line, LineFiles},
     },
+    rating::Attributes,
     time::Timestamp,
     units::Money,
 };
@@ -120,6 +121,15 @@ pub struct RecordLine {
     /// digits. `tollgate explain --record CURSOR` reads it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
+    /// Who used it: the subscriber's id in the account.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub subscriber: Option<String>,
+    /// The first identity of that subscriber, such as its MSISDN.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub identity: Option<String>,
+    /// What a price may depend on, as far as it is known. In a table: the same JSON object.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub conditions: Option<Box<ConditionsLine>>,
 }
 
 /// Units that a tariff was charged for.
@@ -215,14 +225,17 @@ fn line_of(cursor: Cursor, item: &Item) -> RecordLine {
             origin_host: text(&usage.origin_host),
             opened: Some(usage.opened.to_string()),
             cause: Some(cause(usage.cause).into()),
-            ..with_service(line, &usage.service)
+            conditions: conditions(usage.attributes.as_deref()),
+            ..with_service(with_user(line, usage.user.as_ref()), &usage.service)
         },
         RecordKind::Event(event) => RecordLine {
             kind: if event.action == EventAction::Refund { "refund" } else { "event" }.into(),
             session_id: text(&event.session_id.to_string()),
             sub_session: some(event.sub_session),
             request_number: Some(event.number),
-            ..with_service(line, &event.service)
+            context: text(&event.context),
+            conditions: conditions(event.attributes.as_deref()),
+            ..with_service(with_user(line, event.user.as_ref()), &event.service)
         },
         RecordKind::Late(late) => RecordLine {
             kind: if late.charged { "late" } else { "orphan" }.into(),
@@ -284,6 +297,19 @@ fn with_service(line: RecordLine, used: &UsedService) -> RecordLine {
 
 fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn with_user(line: RecordLine, user: Option<&User>) -> RecordLine {
+    let identity = user.and_then(|user| user.identity.as_ref());
+    RecordLine {
+        subscriber: user.and_then(|user| text(&user.subscriber)),
+        identity: identity.map(Identity::text),
+        ..line
+    }
+}
+
+fn conditions(told: Option<&Attributes>) -> Option<Box<ConditionsLine>> {
+    told.map(|told| Box::new(told.into()))
 }
 
 fn some(number: u64) -> Option<u64> {
@@ -405,7 +431,7 @@ impl<D: Disk> RecordFiles<D> {
     }
 
     /// Visits all lines after a cursor. JSON is read where there is both.
-    pub(super) fn visit(
+    pub(in crate::store) fn visit(
         &self,
         after: Option<Cursor>,
         visit: &mut dyn FnMut(Cursor, RecordLine) -> ControlFlow<()>,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::records::{RecordLine, TariffUnits};
 
 /// The columns, in order: where they change, another file is begun. Those with `true` hold numbers.
-const COLUMNS: [(&str, bool); 29] = [
+const COLUMNS: [(&str, bool); 32] = [
     ("cursor", false),
     ("partition", true),
     ("at", false),
@@ -35,10 +35,12 @@ const COLUMNS: [(&str, bool); 29] = [
     ("reason", false),
     ("catalog", true),
     ("detail", false),
+    ("subscriber", false),
+    ("identity", false),
+    (CONDITIONS, false),
 ];
-/// Columns of the first form: what came later stands behind them.
-const FIRST_COLUMNS: usize = 27;
 const TARIFFS: &str = "tariffs";
+const CONDITIONS: &str = "conditions";
 
 /// The first line of a file.
 pub(super) fn head() -> String {
@@ -58,7 +60,7 @@ pub(super) fn row(line: &RecordLine) -> String {
         None => String::new(),
         Some(_) if name == TARIFFS => escaped(&tariffs),
         Some(Value::String(text)) => escaped(text),
-        Some(other) => other.to_string(),
+        Some(other) => escaped(&other.to_string()),
     };
     COLUMNS.map(cell).join(",")
 }
@@ -72,7 +74,7 @@ fn escaped(text: &str) -> String {
 /// A row as a line; `None` = it is no row of this table.
 pub(super) fn read(row: &str) -> Option<RecordLine> {
     let cells = cells(row)?;
-    if cells.len() != COLUMNS.len() && cells.len() != FIRST_COLUMNS {
+    if cells.len() != COLUMNS.len() {
         return None;
     }
     let mut members = Map::new();
@@ -80,6 +82,7 @@ pub(super) fn read(row: &str) -> Option<RecordLine> {
         let value = match name {
             _ if cell.is_empty() => continue,
             TARIFFS => cell.split(';').map(tariff).collect::<Option<Value>>()?,
+            CONDITIONS => serde_json::from_str(&cell).ok()?,
             _ if is_number => serde_json::from_str(&cell).ok().filter(Value::is_number)?,
             _ => Value::String(cell),
         };
@@ -119,23 +122,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_of_the_first_form_are_read_too() {
+    fn a_row_of_another_table_is_none() {
         let line = RecordLine {
-            cursor: "4711.0".into(),
-            partition: 3,
-            at: "2026-03-01T00:00:00.000Z".into(),
-            kind: "session".into(),
-            debited: "0.05".into(),
-            credited: "0.00".into(),
+            cursor: "7.0".into(),
+            at: "2026-01-01T00:00:00.000Z".into(),
+            kind: "event".into(),
+            debited: "1".into(),
+            credited: "0".into(),
             reason: Some("a, \"b\"".into()),
-            catalog: Some(2),
-            detail: Some("0100".into()),
             ..RecordLine::default()
         };
-        let now = row(&line);
-        assert_eq!(read(&now), Some(line.clone()));
-        let first = now.strip_suffix(",2,0100").unwrap();
-        assert_eq!(read(first), Some(RecordLine { catalog: None, detail: None, ..line }));
-        assert_eq!(read(&format!("{first},2")), None, "neither form");
+        let row = row(&line);
+        assert_eq!(read(&row).as_ref(), Some(&line));
+        assert_eq!(read(row.strip_suffix(',').unwrap()), None, "too few");
+        assert_eq!(read(&format!("{row},")), None, "too many");
     }
 }

@@ -14,6 +14,7 @@ mod list;
 mod meter;
 mod model;
 mod properties;
+mod what_if;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -225,7 +225,7 @@ async fn each_role_may_what_the_table_says_and_no_more() {
             count += 1;
         }
     }
-    assert_eq!(count, 29 * 5);
+    assert_eq!(count, 28 * 5);
     for channel in &channels {
         assert_eq!(code(channel, HEALTH).await, Code::Ok);
         assert_eq!(code(channel, REFLECTION).await, Code::Ok);

@@ -310,7 +310,6 @@ fn two_accounts() -> World {
     world.session(1, DATA, 2, UnitKind::Octets, &[20 * MB, 10 * MB]);
     world.event(1, SMS, report(0, None, true), None);
     world.event(1, SMS, report(0, None, true), None);
-    let catalog = world.store.catalog();
     world.credit(2, CreditKind::Allowance("data-5mb"));
     world.session(2, DATA, 1, UnitKind::Octets, &[5 * MB, 3 * MB]);
     world.session(2, VOICE, 0, UnitKind::Seconds, &[90]);
@@ -446,7 +445,6 @@ fn a_window_and_an_account_narrow_it() {
 fn balances_and_allowances_are_reckoned_back() {
     let mut world = World::new(OLD, true);
     world.account(1, 1_000_000);
-    let catalog = world.store.catalog();
     world.credit(1, CreditKind::Allowance("data-5mb"));
     world.session(1, DATA, 1, UnitKind::Octets, &[2 * MB]);
     world.clock.advance_secs(3_600);

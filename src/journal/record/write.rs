@@ -165,10 +165,10 @@ fn event_charged(w: &mut Writer<'_>, event: &EventCharged) {
     sessions(w, 21, &event.reauthorise);
     event.begun.iter().for_each(|each| w.message(22, |w| account::counter(w, each)));
     w.uint(40, event.catalog);
-    event.reheld.iter().for_each(|each| w.message(90, |w| reheld(w, each)));
     if let Some(conditions) = &event.conditions {
         w.message(80, |w| rare::write_conditions(w, conditions));
     }
+    event.reheld.iter().for_each(|each| w.message(90, |w| reheld(w, each)));
 }
 
 pub(in crate::journal) fn session_key(w: &mut Writer<'_>, field: u32, key: SessionKey) {

@@ -84,7 +84,6 @@ fn life(seed: u64, on: Features, secs: u64) -> (bool, i128) {
         match dice.number(0, 9) {
             0 | 1 if !list.allowances.is_empty() => {
                 let name = dice.one(&list.allowances).name;
-                let catalog = world.store.catalog();
                 world.credit(1, CreditKind::Allowance(&name));
             }
             2 => world.credit(1, CreditKind::TopUp(Money::from_micros(1 + dice.magnitude(5_000_000) as i64))),

@@ -71,11 +71,11 @@ pub(super) fn changed(w: &mut Writer<'_>, event: &AccountChanged) {
     sessions(w, 22, &event.reauthorise);
     event.notices.iter().for_each(|each| w.message(23, |w| write::notice(w, each)));
     w.optional(30, event.never_stop);
-    numbers(w, 90, event.spans_ended.iter().map(|counter| counter.0));
     w.uint(70, event.catalog);
     if let Some(period) = &event.period {
         w.message(71, |w| facts::write_period(w, period));
     }
+    numbers(w, 90, event.spans_ended.iter().map(|counter| counter.0));
 }
 
 pub(super) fn read_changed(wire: proto::AccountChanged, at: Timestamp) -> Result<AccountChanged> {

@@ -167,10 +167,10 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
         });
     }
     w.uint(40, quota.catalog);
-    w.bool(90, quota.without_terms);
     if let Some(breakdown) = &quota.breakdown {
         w.bytes(70, &breakdown.write());
     }
+    w.bool(90, quota.without_terms);
 }
 
 fn closed(w: &mut Writer<'_>, closed: &Closed) {

@@ -193,6 +193,10 @@ fn an_allowance_that_was_given_is_not_given_back_when_the_catalog_has_lost_it() 
         let small = VoucherBatch { value: VoucherValue::Allowance("small".into()), ..batch("a") };
         durable(&store, store.by(BY).create_vouchers(&small, false, &made)).unwrap();
         drop(store.by(BY).redeem_voucher(made[0], AccountId(1), "r1"));
+        // How much of it is on the disk otherwise, the committer's thread decides.
+        if seed % 2 == 0 {
+            store.mark().wait_for_blocking(store.last_position()).unwrap();
+        }
         let disk = disk.crash(seed);
         drop(store);
         let without = CATALOG.replace("\"small\"", "\"other\"");
@@ -205,5 +209,5 @@ fn an_allowance_that_was_given_is_not_given_back_when_the_catalog_has_lost_it() 
         seen[usize::from(given)] += 1;
         store.check().unwrap();
     }
-    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+    assert!(seen[1] >= 30, "{seen:?}");
 }

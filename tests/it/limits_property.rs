@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use proptest::{collection::vec, prelude::*};
 use tollgate::{
     charging::{
-        AccountChanged, AccountSpec, AccountState, Command, CreditCommand, CreditKind, Event, EventAction,
-        EventRequest, Interrogation, Measure, Member, MemberLimit, MemberNo, RequestKind, Retention, ServiceRequest,
-        State, Step as EventStep, Subscription, Used, Want, decide,
+        AccountChanged, AccountSpec, AccountState, Command, CreditCommand, CreditKind, DebitRef, Event, EventAction,
+        EventCharged, EventRequest, Interrogation, Measure, Member, MemberLimit, MemberNo, RequestKind, Retention,
+        ServiceRequest, State, Step as EventStep, Subscription, Used, Want, decide,
     },
     ids::{AccountId, BucketId, QuotaKey, SessionKey, SessionNo},
     rating::{Catalog, Period},
@@ -194,27 +194,49 @@ impl World {
             }
             _ => return,
         };
-        for step in steps {
-            let is_counted = self.catalog.service_by_name(&step.service).is_some_and(|service| service.counted);
-            if is_counted {
-                *self.charged.entry(account).or_default() += sign * step.charged.micros();
-            }
-        }
-        let profile = self.state.account(account).unwrap().profile.as_deref().unwrap();
-        for counter in &profile.counters {
-            assert!(counter.used >= 0 && counter.reserved >= 0, "{counter:?}");
-            self.counts.insert((account, counter.id), (counter.name.to_string(), counter.used));
-        }
         let limit = match account.0 {
             1 | 3 | 5 => "daily",
             2 => "each",
             4 => "fast",
             6 => "told",
-            _ => return,
+            _ => "",
         };
+        let profile = self.state.account(account).unwrap().profile.as_deref().unwrap();
+        // What is given back of a span that is over and forgotten is taken off nothing.
+        let is_gone = self.refunded(event).is_some_and(|debit| {
+            let counted_in = |id: &BucketId| self.counts.get(&(account, *id)).is_some_and(|(name, _)| name == limit);
+            let drawn = debit.steps.iter().flat_map(|step| &step.debits).map(|draw| draw.bucket);
+            drawn.filter(counted_in).any(|id| profile.counters.iter().all(|counter| counter.id != id))
+        });
+        for step in steps.iter().filter(|_| !is_gone) {
+            let is_counted = self.catalog.service_by_name(&step.service).is_some_and(|service| service.counted);
+            if is_counted {
+                *self.charged.entry(account).or_default() += sign * step.charged.micros();
+            }
+        }
+        for counter in &profile.counters {
+            assert!(counter.used >= 0 && counter.reserved >= 0, "{counter:?}");
+            self.counts.insert((account, counter.id), (counter.name.to_string(), counter.used));
+        }
+        if limit.is_empty() {
+            return;
+        }
         let of_limit = self.counts.iter().filter(|((id, _), (name, _))| *id == account && name == limit);
         let counted: i64 = of_limit.map(|(_, (_, used))| used).sum();
         assert_eq!(counted, self.charged.get(&account).copied().unwrap_or(0), "{account}: {limit}");
+    }
+
+    /// The debit that an event gives back.
+    fn refunded(&self, event: &Event) -> Option<&EventCharged> {
+        let Event::EventCharged(refund) = event else { return None };
+        let DebitRef { key, number } = refund.refund_of?;
+        self.events.iter().find_map(|event| match event {
+            Event::EventCharged(debit) if debit.action == EventAction::Debit => {
+                let of = SessionKey::of(debit.session_id.as_bytes());
+                (of == key && debit.answer.number == number).then_some(&**debit)
+            }
+            _ => None,
+        })
     }
 
     /// What is used and what is held never exceed what a limit that refuses allows, nor what is there.

@@ -11,7 +11,7 @@ use super::{
     client::{Client, answer},
     json::short,
     output::{Output, moment},
-    trail::pages,
+    trail::{self, pages},
     what_if::{self, WhatIf},
 };
 use crate::api::v1::{self, validate_catalog_response::Problem};
@@ -97,11 +97,9 @@ pub struct Diff {
     to: u32,
 }
 
-/// A moment as RFC 3339 writes it, in Unix milliseconds.
+/// A moment in Unix milliseconds.
 pub(super) fn moment_given(text: &str) -> Result<i64, String> {
-    let moment: jiff::Timestamp =
-        text.parse().map_err(|_| format!("`{text}` is no moment such as 2026-12-01T00:00:00+08:00"))?;
-    Ok(moment.as_millisecond())
+    trail::moment(text).map(|at| i64::try_from(at.millis()).unwrap_or(i64::MAX))
 }
 
 pub(super) async fn run(client: &Client, verb: CatalogVerb, out: &mut Output<'_>) -> anyhow::Result<()> {

@@ -1,7 +1,9 @@
 //! `backup`, `restore`: copies of a store, made without stopping it, and brought back whole or as of an earlier moment.
 
 use std::{
+    fs::DirBuilder,
     io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -10,16 +12,15 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    catalog::moment_given,
     check::{self, CheckReport},
     output::{Output, complain, unless_closed},
+    trail,
 };
 use crate::{
     app,
     config::SystemEnvironment,
-    journal::{FileDisk, Position},
-    store::{Copied, Directories, Until, copy, inspect},
-    time::Timestamp,
+    journal::{FileDisk, Meta, Position},
+    store::{Copied, Directories, Until, copy, inspect, must_be_empty},
 };
 
 /// Where to.
@@ -57,10 +58,7 @@ fn until(text: &str) -> Result<Until, String> {
     if let Ok(position) = text.parse() {
         return Ok(Until::Position(Position(position)));
     }
-    let millis = moment_given(text).map_err(|_| {
-        format!("`{text}` is neither the number of a record nor a moment such as 2026-12-01T00:00:00+08:00")
-    })?;
-    Ok(Until::Moment(Timestamp::from_millis(u64::try_from(millis).unwrap_or(0))))
+    trail::moment(text).map(Until::Moment).map_err(|error| format!("no number of a record, and {error}"))
 }
 
 /// Runs `backup`.
@@ -101,7 +99,19 @@ fn run(
 ) -> anyhow::Result<()> {
     let names = (from[0].display().to_string(), to[0].display().to_string());
     anyhow::ensure!(from[0].is_dir(), "{}: no directory, so no store", names.0);
+    let created = Meta::look(&FileDisk::look(&from[0])).with_context(|| names.0.clone())?.partitions;
+    let configured = checked.config.store.partitions;
+    anyhow::ensure!(created == configured, "{} has {created} partitions: `store.partitions` is {configured}", names.0);
+    // Before anything is made there; and a trail that is left over from another store would be taken for that of the copy.
+    for directory in to.iter().filter(|directory| directory.is_dir()) {
+        must_be_empty(&FileDisk::look(directory)).with_context(|| directory.display().to_string())?;
+    }
     let trails = [from[1].is_dir(), from[2].is_dir()];
+    for (is_there, what) in trails.into_iter().zip(["usage records", "audit trail"]) {
+        if !is_there {
+            complain(format_args!("{}: no {what} there", names.0));
+        }
+    }
     let [store, records, audit] = from;
     let looked = |is_there: bool, directory| is_there.then(|| FileDisk::look(directory));
     let from = Directories {
@@ -110,6 +120,8 @@ fn run(
         audit: looked(trails[1], audit),
     };
     let [store, records, audit] = to;
+    // What is in it is nobody else's to read: identities, and what codes of vouchers are known by.
+    DirBuilder::new().recursive(true).mode(0o700).create(&store).with_context(|| names.1.clone())?;
     let made = |is_there: bool, directory| is_there.then(|| FileDisk::open(directory)).transpose();
     let to = Directories {
         store: FileDisk::open(store)?,
@@ -119,7 +131,10 @@ fn run(
     let settings = app::settings(&checked.config);
     let progress = |records| complain(format_args!("{records} records"));
     let copied = copy(&from, &to, until, settings, progress).with_context(|| format!("{} to {}", names.0, names.1))?;
-    inspect(&to.store, settings, &checked.catalog, progress).with_context(|| names.1.clone())?;
+    if let Err(error) = inspect(&to.store, settings, &checked.catalog, progress) {
+        Meta::remove(&to.store)?;
+        return Err(anyhow::Error::new(error).context(names.1));
+    }
     unless_closed(told(&copied, &names.1, out))
 }
 

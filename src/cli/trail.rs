@@ -99,9 +99,11 @@ pub(super) fn day_or_second(text: &str) -> Result<(u64, u64), String> {
 }
 
 /// A moment as people write it: a date, or a date and time, UTC unless it says another offset.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     let date = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
     let at = text.parse::<jiff::Timestamp>().ok().or_else(|| date().map(|date| date.timestamp()));
     let millis = at.and_then(|at| u64::try_from(at.as_millisecond()).ok());
-    millis.map(Timestamp::from_millis).ok_or_else(|| "write 2026-01-31 or 2026-01-31T12:00:00Z".to_owned())
+    millis
+        .map(Timestamp::from_millis)
+        .ok_or_else(|| format!("`{text}` is no moment: write 2026-01-31 or 2026-01-31T12:00:00+08:00"))
 }

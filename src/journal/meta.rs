@@ -83,6 +83,14 @@ impl Meta {
         Self::decode(&stored, Origin { state_id: 0, secret: [0; 2] }).map(|(stored, _)| stored).ok_or_else(unreadable)
     }
 
+    /// Makes a copy no store any more: nothing opens it.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn remove(disk: &impl Disk) -> Result<(), JournalError> {
+        disk.remove(FILE).and_then(|()| disk.sync_dir()).map_err(JournalError::io(FILE))
+    }
+
     /// Makes a copy of the store, by this, whole: until then nothing opens it.
     ///
     /// # Errors

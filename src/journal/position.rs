@@ -14,6 +14,12 @@ impl Position {
         self.plus(1)
     }
 
+    /// The position before this one; before the first is [`ZERO`](Self::ZERO), as before that.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     pub(super) const fn plus(self, records: u64) -> Self {
         Self(self.0.saturating_add(records))
     }

@@ -26,7 +26,7 @@ use prost::Message as _;
 use self::writer::Writer;
 pub use self::{
     audit::Audit,
-    described::{Described, describe},
+    described::{Described, KINDS, describe},
 };
 use crate::{
     charging::{Bulk, BulkDecision, Event},

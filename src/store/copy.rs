@@ -47,7 +47,7 @@ pub struct Copied {
     pub checkpoint: Option<Position>,
     /// The last record.
     pub last: Position,
-    /// Records copied, those after the checkpoint.
+    /// Records copied, from the checkpoint's own on.
     pub records: u64,
     /// Lines of usage records and of the audit trail.
     pub lines: u64,
@@ -92,13 +92,7 @@ pub fn copy<D: Disk, T: Disk>(
     mut progress: impl FnMut(u64),
 ) -> Result<Copied, CopyError> {
     for directory in [Some(&to.store), to.records.as_ref(), to.audit.as_ref()].into_iter().flatten() {
-        let names =
-            directory.list().map_err(|source| JournalError::Io { file: "the copy's directory".into(), source })?;
-        // The directories of trails may be in that of the store, where its lock is too.
-        let found = names.into_iter().find(|name| !["lock", "records", "audit"].contains(&name.as_str()));
-        if let Some(name) = found {
-            return Err(CopyError::NotEmpty(name));
-        }
+        must_be_empty(directory)?;
     }
     let meta = Meta::look(&from.store)?;
     if meta.format != FORMAT {
@@ -117,8 +111,10 @@ pub fn copy<D: Disk, T: Disk>(
     let journal = Look::up_to(&from.store, last)?;
     let chosen = choose(from, &checkpoints, &journal, last, &settings)?;
     let checkpoint = chosen.map(|reader| copy_checkpoint(reader, &to.store)).transpose()?;
-    let after = checkpoint.unwrap_or_default();
-    let records = copy_journal(&journal, &to.store, after, &settings, &mut progress)?;
+    // With the checkpoint's own record, where it is still there: it says of when that is.
+    let checkpoint_at = checkpoint.unwrap_or_default();
+    let begin = if journal.oldest() <= checkpoint_at { checkpoint_at.before() } else { checkpoint_at };
+    let records = copy_journal(&journal, &to.store, begin, &settings, &mut progress)?;
     let mut lines = 0;
     if let (Some(from), Some(to)) = (&from.records, &to.records) {
         lines += copy_records(from, to, last)?;
@@ -128,6 +124,17 @@ pub fn copy<D: Disk, T: Disk>(
     }
     meta.store(&to.store)?;
     Ok(Copied { checkpoint, last, records, lines })
+}
+
+/// Whether there is nothing in a directory that a copy is to go to.
+///
+/// # Errors
+/// There is, or it cannot be read.
+pub fn must_be_empty(directory: &impl Disk) -> Result<(), CopyError> {
+    let names = directory.list().map_err(|source| JournalError::Io { file: "the copy's directory".into(), source })?;
+    // The directories of trails may be in that of the store, where its lock is too.
+    let found = names.into_iter().find(|name| !["lock", "records", "audit"].contains(&name.as_str()));
+    found.map_or(Ok(()), |name| Err(CopyError::NotEmpty(name)))
 }
 
 /// Ends a reading.
@@ -156,7 +163,9 @@ fn end_of<D: Disk>(journal: &Look<D>, until: Until) -> Result<Position, CopyErro
                 Err(JournalError::Rejected { source, .. }) if source.is::<Over>() => {}
                 done => done?,
             }
-            Ok(last)
+            // Without a record from before there is no telling how old the oldest state is.
+            let oldest = journal.oldest();
+            if last < oldest { Err(CopyError::TooEarly { oldest }) } else { Ok(last) }
         }
     }
 }
@@ -178,12 +187,10 @@ fn choose<D: Disk>(
         };
         match open().map_err(RecoveryError::from).and_then(load) {
             Ok(loaded) => {
-                // Each partition is in it as of a moment of its own.
-                let reach = loaded.partitions.iter().map(|partition| partition.last).fold(*position, Position::max);
-                if reach <= last {
+                if loaded.reach <= last {
                     return Ok(Some(open()?));
                 }
-                oldest = Some(reach);
+                oldest = Some(loaded.reach);
             }
             Err(error) => damage = Some(error),
         }

@@ -30,7 +30,7 @@ pub use self::{
     bulk::{BulkError, Submit, method_of, stage_name},
     catalogs::{PENDING_MAX, Publish, PublishError, Published},
     checkpoint::{CheckpointError, CheckpointReport},
-    copy::{Copied, CopyError, Directories, Until, copy},
+    copy::{Copied, CopyError, Directories, Until, copy, must_be_empty},
     execute::{CreateSubscriberError, Done, Observer, SilentObserver},
     index::IdentityIndex,
     inspect::{InspectError, Inspection, inspect},

@@ -223,6 +223,8 @@ pub(super) struct Loaded {
     pub(super) partitions: Vec<Partition>,
     /// After this position the journal is to be replayed; `None` = there is no checkpoint, and the partitions are empty.
     pub(super) position: Option<Position>,
+    /// The last record that any part of it may have in it: each is as of a moment of its own.
+    pub(super) reach: Position,
     records_kept: bool,
     audit: Option<AuditHead>,
 }
@@ -237,7 +239,7 @@ pub(super) fn load_checkpoint<F: DiskFile>(
     let Some(mut reader) = checkpoint else {
         let empty = || Partition::new(State::new(settings.retention), Position::ZERO);
         let partitions = (0..settings.partitions).map(|_| empty()).collect();
-        return Ok(Loaded { partitions, position: None, records_kept: true, audit: None });
+        return Ok(Loaded { partitions, position: None, reach: Position::ZERO, records_kept: true, audit: None });
     };
     let position = reader.position();
     let snapshot = |source| RecoveryError::Snapshot { position: position.0, source };
@@ -261,8 +263,11 @@ pub(super) fn load_checkpoint<F: DiskFile>(
         loader.load_chunk(&chunk).map_err(snapshot)?;
     }
     let restored = loader.finish().map_err(snapshot)?;
-    let loaded =
-        Loaded { partitions, position: Some(position), records_kept: restored.records_kept, audit: restored.audit };
+    let audited = restored.audit.as_ref().map_or(Position::ZERO, |head| head.position);
+    let reach = [position, Position(restored.position), audited].into_iter();
+    let reach = reach.chain(partitions.iter().map(|partition| partition.last)).fold(position, Position::max);
+    let (records_kept, audit) = (restored.records_kept, restored.audit);
+    let mut loaded = Loaded { partitions, position: Some(position), reach, records_kept, audit };
     outbox.restore(restored);
     // Checkpoints from before versions had numbers end here.
     let mut loader = CatalogsLoader::default();
@@ -277,7 +282,9 @@ pub(super) fn load_checkpoint<F: DiskFile>(
         is_there = true;
         loader.load_chunk(&chunk).map_err(snapshot)?;
     }
-    found.restore(loader.finish().map_err(snapshot)?);
+    let restored = loader.finish().map_err(snapshot)?;
+    loaded.reach = loaded.reach.max(Position(restored.position));
+    found.restore(restored);
     // Those from before bulk changes end here.
     let mut loader = BulksLoader::default();
     let mut is_there = false;
@@ -291,7 +298,9 @@ pub(super) fn load_checkpoint<F: DiskFile>(
         is_there = true;
         loader.load_chunk(&chunk).map_err(snapshot)?;
     }
-    bulks.restore(loader.finish().map_err(snapshot)?);
+    let restored = loader.finish().map_err(snapshot)?;
+    loaded.reach = loaded.reach.max(Position(restored.position));
+    bulks.restore(restored);
     Ok(loaded)
 }
 

@@ -197,6 +197,15 @@ fn a_copy_is_the_store_as_it_was_at_any_record_it_goes_back_to() {
     let moment = |secs| copied(&disk, Until::Moment(Timestamp::from_secs(secs)));
     assert_eq!(look(&moment(1_000_000).unwrap()).unwrap().credited, whole.credited);
     assert!(matches!(moment(999_999), Err(CopyError::TooEarly { .. })));
+
+    // Also when nothing came after the checkpoint, and of a copy of that.
+    let idle = used(1_000_000, &[10, 20, 0]);
+    let copy = copied(&idle, Until::End).unwrap();
+    for disk in [&idle, &copy] {
+        let moment = |secs| copied(disk, Until::Moment(Timestamp::from_secs(secs)));
+        assert_eq!(look(&moment(1_000_000).unwrap()).unwrap().credited, 90_000_000);
+        assert!(matches!(moment(999_999), Err(CopyError::TooEarly { .. })));
+    }
 }
 
 #[test]

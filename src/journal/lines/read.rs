@@ -65,7 +65,7 @@ impl<'d, D: Disk> LineReader<'d, D> {
     pub fn copy_to<T: Disk>(&self, to: &T, last: Position) -> Result<u64, JournalError> {
         let mut copied = 0;
         for name in self.names()? {
-            let mut text = self.kind.header.as_ref().map(|header| format!("{header}\n")).unwrap_or_default();
+            let mut text = self.header_of(&name)?;
             let mut lines = 0;
             let ended = self.visit_file(&name, None, &mut |_, cursor, line| {
                 if cursor.position > last {
@@ -91,6 +91,18 @@ impl<'d, D: Disk> LineReader<'d, D> {
         }
         to.sync_dir().map_err(JournalError::io(self.kind.stem))?;
         Ok(copied)
+    }
+
+    /// A file's own first line, with its end, if it has one: it may be from before there were more columns.
+    fn header_of(&self, name: &str) -> Result<String, JournalError> {
+        if self.kind.header.is_none() {
+            return Ok(String::new());
+        }
+        let mut piece = vec![0; PIECE];
+        let file = self.disk.open(name).map_err(JournalError::io(name))?;
+        let length = file.read_full_at(0, &mut piece).map_err(JournalError::io(name))?;
+        let end = piece[..length].iter().position(|octet| *octet == b'\n').map_or(length, |end| end + 1);
+        Ok(String::from_utf8_lossy(&piece[..end]).into_owned())
     }
 
     fn visit_file(

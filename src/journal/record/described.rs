@@ -25,41 +25,47 @@ pub struct Described {
 /// # Errors
 /// It is no protobuf message, or its event is of a later version.
 pub fn describe(bytes: &[u8]) -> Result<Described, RecordError> {
-    use proto::record::Event as E;
     let record = proto::Record::decode(bytes)?;
-    let event = record.event.ok_or(RecordError::UnknownEvent)?;
-    macro_rules! kinds {
-        ($($kind:ident),* $(,)?) => {
-            match &event {
-                $(E::$kind(fields) => (stringify!($kind), format!("{fields:?}")),)*
-            }
-        };
-    }
-    let (kind, fields) = kinds!(
-        AccountCreated,
-        SubscriberCreated,
-        StateChanged,
-        Interrogated,
-        EventCharged,
-        Credited,
-        OrphanUsage,
-        SessionClosed,
-        ReAuthorise,
-        Abort,
-        VouchersCreated,
-        VoucherMarked,
-        VouchersBlocked,
-        AccountChanged,
-        ClientState,
-        ConsumerAcknowledged,
-        CallRefused,
-        ConsumerForgotten,
-        CatalogPublished,
-        CatalogWithdrawn,
-        BulkSubmitted,
-        BulkDecided,
-        BulkItemEnded,
-    );
+    let (kind, fields) = kind_of(&record.event.ok_or(RecordError::UnknownEvent)?);
     let by = record.audit.map(|audit| format!("{audit:?}"));
     Ok(Described { at: Timestamp::from_millis(record.at_ms), partition: record.partition, kind, by, fields })
 }
+
+macro_rules! kinds {
+    ($($kind:ident),* $(,)?) => {
+        /// All kinds that there are.
+        pub const KINDS: &[&str] = &[$(stringify!($kind)),*];
+
+        fn kind_of(event: &proto::record::Event) -> (&'static str, String) {
+            match event {
+                $(proto::record::Event::$kind(fields) => (stringify!($kind), format!("{fields:?}")),)*
+            }
+        }
+    };
+}
+
+kinds!(
+    AccountCreated,
+    SubscriberCreated,
+    StateChanged,
+    Interrogated,
+    EventCharged,
+    Credited,
+    OrphanUsage,
+    SessionClosed,
+    ReAuthorise,
+    Abort,
+    VouchersCreated,
+    VoucherMarked,
+    VouchersBlocked,
+    AccountChanged,
+    ClientState,
+    ConsumerAcknowledged,
+    CallRefused,
+    ConsumerForgotten,
+    CatalogPublished,
+    CatalogWithdrawn,
+    BulkSubmitted,
+    BulkDecided,
+    BulkItemEnded,
+);

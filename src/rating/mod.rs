@@ -28,6 +28,7 @@ pub use price::{
     BasisPoints, PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceLine, PriceOverflow, TIERS_MAX, TierBasis,
     TierLine,
 };
+pub(crate) use price::{grouped, percent};
 pub use problem::Problem;
 pub use quantity::QUANTITY_MAX;
 pub use service::{

@@ -18,6 +18,7 @@ use self::{
 pub use self::{
     error::{PriceError, PriceOverflow},
     exact::BasisPoints,
+    explain::{grouped, percent},
     lines::{PriceLine, TierLine},
     tiers::{TIERS_MAX, TierBasis},
 };

@@ -3,7 +3,7 @@
 use super::{ExplainedPart, FeeKind, LineKind, Work, text::*};
 use crate::{
     charging::{HistoryKind, HistoryLine, PeriodPart, products},
-    rating::Product,
+    rating::{Product, percent},
     time::Timestamp,
     units::Money,
 };

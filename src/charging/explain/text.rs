@@ -4,7 +4,7 @@ use super::{ExplainedPart, Explanation, LineKind, Work};
 use crate::{
     charging::{BucketKind, Measure, MemberNo, Paid},
     ids::BucketId,
-    rating::Period,
+    rating::{Period, grouped},
     units::{Currency, Money, UnitKind},
 };
 
@@ -129,25 +129,6 @@ pub(super) fn amount(kind: UnitKind, units: u64) -> String {
 pub(super) fn amount_of(kind: UnitKind, units: i64) -> String {
     let sign = if units < 0 { "-" } else { "" };
     format!("{sign}{}", amount(kind, units.unsigned_abs()))
-}
-
-/// Hundredths of a percent as a percentage: `20`, `12.5`.
-pub(super) fn percent(hundredths: u16) -> String {
-    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-    text.trim_end_matches('0').trim_end_matches('.').into()
-}
-
-/// The number with commas between groups of three digits.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 pub(super) fn period_name(period: Period) -> String {

@@ -3,7 +3,7 @@
 use super::{ExplainedPart, Explanation, Line, LineKind, Work, text::*};
 use crate::{
     charging::{BucketKind, HistoryLine, Left, LimitFact, Measure, MemberNo, Part, Rest, detail::Breakdown, refund},
-    rating::{BasisPoints, Catalog, Price, PriceLine, TierBasis, TierLine},
+    rating::{BasisPoints, Catalog, Price, PriceLine, TierBasis, TierLine, grouped, percent},
     units::{Money, UnitKind},
 };
 

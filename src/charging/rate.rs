@@ -17,7 +17,7 @@ use crate::{
 
 /// Behind a tariff's name, the name under which a quota's uplink octets stand: by the service's own price it stands alone.
 /// No name in a catalog has a slash.
-const UPLINK: &str = "/up";
+pub(super) const UPLINK: &str = "/up";
 
 /// A price of a service by name.
 #[derive(Debug, Clone, Copy)]

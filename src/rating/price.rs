@@ -11,6 +11,7 @@ use std::{slice, sync::Arc};
 
 use rust_decimal::Decimal;
 
+pub(crate) use self::explain::{grouped, percent};
 use self::{
     curve::Curve,
     tiers::{Shape, Tier},
@@ -18,7 +19,6 @@ use self::{
 pub use self::{
     error::{PriceError, PriceOverflow},
     exact::BasisPoints,
-    explain::{grouped, percent},
     lines::{PriceLine, TierLine},
     tiers::{TIERS_MAX, TierBasis},
 };

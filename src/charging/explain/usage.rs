@@ -2,13 +2,13 @@
 
 use super::{ExplainedPart, Explanation, Line, LineKind, Work, text::*};
 use crate::{
-    charging::{BucketKind, HistoryLine, Left, LimitFact, Measure, MemberNo, Part, Rest, detail::Breakdown, refund},
+    charging::{
+        BucketKind, HistoryLine, Left, LimitFact, Measure, MemberNo, Part, Rest, detail::Breakdown, rate::UPLINK,
+        refund,
+    },
     rating::{BasisPoints, Catalog, Price, PriceLine, TierBasis, TierLine, grouped, percent},
     units::{Money, UnitKind},
 };
-
-/// What names of tariffs have behind them for octets from the user.
-const UPLINK: &str = "/up";
 
 impl<'c> Work<'_, 'c> {
     /// A charge, or what is given back of one.

@@ -142,13 +142,13 @@ fn micros(number: u128) -> Money {
 }
 
 /// Hundredths of a percent as a percentage: `20`, `12.5`.
-pub fn percent(hundredths: u16) -> String {
+pub(crate) fn percent(hundredths: u16) -> String {
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
     text.trim_end_matches('0').trim_end_matches('.').into()
 }
 
 /// The number with commas between groups of three digits.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    by::Caller,
+    by::{Caller, noted},
     convert::{REASON_CHARS_MAX, currency, identity, identity_of, kind_of, money_in, money_of, name, text},
     products::products_of,
     status::{answered, invalid, not_found, refused, subscriber_refused},
@@ -172,10 +172,18 @@ impl Api {
             .zip(&request.allowances)
             .map(|(index, name)| Self::allowance(&catalog, &format!("allowances[{index}]"), name));
         self.check_terms(request)?;
+        let balance = money_in("initial_balance", request.initial_balance.as_ref(), currency)?;
+        // A repetition is answered as the first one, whatever the limit was then.
+        if !self.store.has_account(id) {
+            let instead = "create the account with less, and adjust it by a bulk change";
+            let may = self.check_alone(caller, "initial_balance: an opening amount of", balance, instead);
+            let by = self.by(caller, "CreateAccount", "");
+            may.map_err(|refusal| noted(&by, &format!("account {id}"), refusal))?;
+        }
         let spec = AccountSpec {
             id,
             currency,
-            balance: money_in("initial_balance", request.initial_balance.as_ref(), currency)?,
+            balance,
             credit_limit: money_in("credit_limit", request.credit_limit.as_ref(), currency)?,
             never_stop: request.never_stop,
             allowances: allowances.collect::<Result<_, _>>()?,

@@ -75,14 +75,11 @@ impl BalanceService for Api {
             let request_id = name("request_id", &request.request_id)?;
             let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
             // A repetition is answered as the first one, whatever the limit was then.
-            if self.approval.is_needed(0, without_sign(amount)) && !self.store.remembers_request(account, request_id) {
-                let most = self.approval.money;
-                let why = format!(
-                    "amount: an adjustment by more than {most} (approval.money) needs a second person's approval: submit it \
-                     as a bulk change"
-                );
+            if !self.store.remembers_request(account, request_id) {
+                let (what, instead) = ("amount: an adjustment by", "submit it as a bulk change");
+                let may = self.check_alone(&caller, what, without_sign(amount), instead);
                 let by = self.by(&caller, "Adjust", reason);
-                return Err(noted(&by, &format!("account {account}"), Status::failed_precondition(why)));
+                may.map_err(|refusal| noted(&by, &format!("account {account}"), refusal))?;
             }
             let kind = CreditKind::Adjustment(amount, reason);
             let command = CreditCommand { account, kind, currency: Some(currency), request_id };
@@ -104,6 +101,12 @@ impl BalanceService for Api {
             let request_id = name("request_id", &request.request_id)?;
             let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
             self.check_journal()?;
+            if !self.store.remembers_request(from, request_id) {
+                let (what, instead) = ("amount: a transfer of", "adjust both accounts by a bulk change instead");
+                let may = self.check_alone(&caller, what, amount, instead);
+                let by = self.by(&caller, "Transfer", reason);
+                may.map_err(|refusal| noted(&by, &format!("account {from}"), refusal))?;
+            }
             let order = TransferOrder { from, to, amount, currency, request_id, reason };
             let sent = self.by(&caller, "Transfer", reason).send_transfer(order);
             let (balance, duplicate) = self.durable(sent).await?.map_err(|failed| transfer_failed(&failed))?;

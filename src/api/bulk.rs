@@ -2,6 +2,7 @@
 
 mod changes;
 
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use self::changes::Planned;
@@ -17,8 +18,7 @@ use crate::{
     charging::{Bulk, BulkStage, BulkVerdict, Change, PlannedChange, RefusedChange},
     journal::Pending,
     store::{BulkError, Submit},
-    time::Timestamp,
-    units::{Currency, Money},
+    units::Currency,
 };
 
 /// Changes of one page, and of one whose size is not said.
@@ -97,41 +97,18 @@ impl Api {
         let request_id = name("request_id", &request.request_id)?;
         let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
         let by = self.by(by, "SubmitBulk", reason);
-        // A repetition is answered as the first one, whatever the catalog and the limits are by now.
-        let known = self.store.knows_bulk(request_id);
-        let planned = self.planned(&request.changes, known)?;
-        let allowed = planned.allowed_to(caller).and_then(|()| {
-            let needed = self.approval.is_needed(planned.weight, planned.money);
-            self.can_be_approved(caller, needed && !known, planned.weight, planned.money).map(|()| needed)
-        });
-        let needed = allowed.map_err(|refusal| noted(&by, "bulk", refusal))?;
-        let Planned { changes, money, .. } = planned;
-        let expires = needed.then(|| self.approval_ends());
-        Ok(by.submit_bulk(Submit { request_id, changes, money, expires }))
-    }
-
-    /// When somebody must have approved what is submitted now.
-    pub(super) fn approval_ends(&self) -> Timestamp {
-        self.store.clock().now().plus_secs(self.approval.expires_hours.saturating_mul(3_600))
-    }
-
-    /// Whether there can be a second person, where one is needed.
-    pub(super) fn can_be_approved(
-        &self,
-        caller: &access::Caller,
-        needed: bool,
-        changes: u64,
-        money: Money,
-    ) -> Result<(), Status> {
-        if !needed || caller.is_known {
-            return Ok(());
+        let asked = request.encode_to_vec();
+        // A repetition is answered as the first one, whatever accounts, the catalog and the limits are by now.
+        if let Some(answer) = by.repeated_bulk(request_id, &asked) {
+            return Ok(answer);
         }
-        let most = &self.approval;
-        Err(Status::failed_precondition(format!(
-            "{changes} changes that move {money} need a second person's approval (approval.changes is {}, approval.money is \
-             {}), and without callers nobody is told apart: name them in `caller` of [grpc], or raise the limits",
-            most.changes, most.money
-        )))
+        let Planned { changes, weight, money } = self.planned(&request.changes)?;
+        let needed = self.approval.is_needed(weight, money);
+        let may = changes::allowed(caller, &changes);
+        let may = may.and_then(|()| self.can_be_approved(caller, needed, weight, money));
+        may.map_err(|refusal| noted(&by, "bulk", refusal))?;
+        let expires = needed.then(|| self.approval_ends());
+        Ok(by.submit_bulk(Submit { request_id, asked: &asked, changes, money, expires }))
     }
 
     async fn decide<T>(
@@ -151,7 +128,7 @@ impl Api {
         let by = self.by(&by, method, reason);
         let changes = self.store.look_at_bulks(|bulks| bulks.get(id).map(|bulk| bulk.changes.clone()));
         let changes = self.durable(changes).await?;
-        let may = changes.iter().flat_map(|changes| changes.iter()).try_for_each(|it| changes::allowed(caller, it));
+        let may = changes.map_or(Ok(()), |changes| changes::allowed(caller, &changes));
         let may = may.and_then(|()| {
             let why = "without callers nobody is told apart: name them in `caller` of [grpc]";
             if caller.is_known || !approved { Ok(()) } else { Err(Status::failed_precondition(why)) }

@@ -11,17 +11,22 @@ pub(super) struct Caller {
     name: String,
     role: String,
     address: String,
+    /// It was configured, and so is told apart from others.
+    is_known: bool,
 }
 
 impl Caller {
     /// The caller of a request.
     pub(super) fn of<T>(request: &Request<T>) -> Self {
         match access::caller(request) {
-            Ok(caller) => {
-                Self { name: caller.name.to_string(), role: caller.role_names(), address: caller.address.to_string() }
-            }
+            Ok(caller) => Self {
+                name: caller.name.to_string(),
+                role: caller.role_names(),
+                address: caller.address.to_string(),
+                is_known: caller.is_known,
+            },
             // It did not come through the door, which cannot be; if it did, the trail says that nobody knows.
-            Err(_) => Self { name: "unknown".to_owned(), role: String::new(), address: String::new() },
+            Err(_) => Self { name: "unknown".to_owned(), role: String::new(), address: String::new(), is_known: false },
         }
     }
 }
@@ -48,6 +53,11 @@ impl Caller {
     pub(super) fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether it is told apart from others.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
 }
 
 /// A call that was refused before the store came to see it, written down.
@@ -64,7 +74,7 @@ impl Api {
         method: &'static str,
         reason: &'a str,
     ) -> Audited<'a, crate::journal::FileDisk> {
-        let Caller { name, role, address } = caller;
+        let Caller { name, role, address, is_known: _ } = caller;
         self.store.by(By { name, role, address, method, reason })
     }
 }

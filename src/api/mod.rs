@@ -5,6 +5,7 @@
 
 pub mod access;
 mod accounts;
+mod approval;
 mod audit;
 mod backoff;
 mod balances;
@@ -32,7 +33,7 @@ mod throttle;
 mod vouchers;
 mod what_if;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -93,6 +94,8 @@ pub struct Api {
     guesses: Arc<throttle::Throttle>,
     fitness: Fitness,
     approval: Approval,
+    /// See `batches_alone`.
+    batches: Arc<Mutex<()>>,
 }
 
 impl Api {
@@ -107,6 +110,7 @@ impl Api {
             guesses: Arc::default(),
             fitness: Fitness::default(),
             approval: Approval::default(),
+            batches: Arc::default(),
         }
     }
 

@@ -47,10 +47,13 @@ impl VoucherService for Api {
             let (weight, money) = worth(&batch.value, request.count.into());
             let waits = self.approval.is_needed(weight, money);
             let by = self.by(&caller, "CreateVoucherBatch", reason);
-            let can = self.can_be_approved(known, waits, weight, money);
+            let can = self.can_be_approved(known, waits, weight.max(1), money);
             can.map_err(|refusal| noted(&by, &format!("voucher batch {}", batch.name), refusal))?;
             let codes = new_codes(request.count)?;
-            let created = by.create_vouchers(&batch, waits, &codes);
+            let created = {
+                let _alone = self.batches_alone();
+                by.create_vouchers(&batch, waits, &codes)
+            };
             self.durable(created).await?.map_err(|refusal| Status::already_exists(refusal.to_string()))?;
             let bulk_id = if waits { self.wait_for_approval(&caller, &batch.name, reason, money).await? } else { 0 };
             let codes = codes.iter().map(VoucherCode::written).collect();
@@ -106,12 +109,13 @@ impl VoucherService for Api {
             let batch = name("name", &request.name)?;
             let reason = text("reason", &request.reason, REASON_CHARS_MAX)?;
             self.check_journal()?;
-            if !request.blocked {
-                let by = self.by(&caller, "BlockVoucherBatch", reason);
-                let may = self.may_unblock(batch);
+            let by = self.by(&caller, "BlockVoucherBatch", reason);
+            let blocked = {
+                let _alone = self.batches_alone();
+                let may = if request.blocked { Ok(()) } else { self.may_unblock(batch) };
                 may.map_err(|refusal| noted(&by, &format!("voucher batch {batch}"), refusal))?;
-            }
-            let blocked = self.by(&caller, "BlockVoucherBatch", reason).block_vouchers(batch, request.blocked);
+                by.block_vouchers(batch, request.blocked)
+            };
             self.durable(blocked).await?.map_err(|refusal| refused(&refusal))?;
             Ok(v1::BlockVoucherBatchResponse {})
         })
@@ -177,7 +181,8 @@ impl Api {
         // No caller's request id has a control character.
         let request_id = format!("\u{1}voucher batch {batch}");
         let changes = vec![bulk::unblock(batch)];
-        let submit = Submit { request_id: &request_id, changes, money, expires: Some(self.approval_ends()) };
+        let expires = Some(self.approval_ends());
+        let submit = Submit { request_id: &request_id, asked: batch.as_bytes(), changes, money, expires };
         let submitted = self.by(caller, "SubmitBulk", reason).submit_bulk(submit);
         Ok(self.durable(submitted).await?.map_or(0, |(id, _)| id))
     }
@@ -185,7 +190,9 @@ impl Api {
     /// A batch that is worth more than the limits is only unblocked by a bulk change: else whoever made it could do that.
     fn may_unblock(&self, batch: &str) -> Result<(), Status> {
         let status = self.store.voucher_batches().into_iter().find(|status| *status.batch.name == *batch);
-        let (weight, money) = status.map_or((0, Money::ZERO), |status| worth(&status.batch.value, status.count));
+        let missing = || refused(&Refusal::NotThere(format!("there is no batch `{batch}`")));
+        let status = status.ok_or_else(missing)?;
+        let (weight, money) = worth(&status.batch.value, status.count);
         if !self.approval.is_needed(weight, money) {
             return Ok(());
         }

@@ -238,9 +238,12 @@ impl Bulks {
 
     /// Drops those that ended first, beyond what is kept; the newest stays whatever it is, for its number.
     fn forget(&mut self) {
-        let ended: Vec<u64> = self.0.values().filter(|bulk| !bulk.is_open()).map(|bulk| bulk.id).collect();
+        // Not by number: one that has waited long ends after many that were submitted later.
+        let mut ended: Vec<(Option<Timestamp>, u64)> =
+            self.0.values().filter(|bulk| !bulk.is_open()).map(|bulk| (bulk.ended, bulk.id)).collect();
+        ended.sort_unstable();
         let newest = self.0.keys().next_back().copied();
-        for id in ended.iter().take(ended.len().saturating_sub(BULKS_ENDED_KEPT)) {
+        for (_, id) in ended.iter().take(ended.len().saturating_sub(BULKS_ENDED_KEPT)) {
             if Some(*id) != newest {
                 self.0.remove(id);
             }
@@ -334,5 +337,20 @@ mod tests {
         }
         assert_eq!(bulks.iter().len(), BULKS_ENDED_KEPT + 1);
         assert!(bulks.get(1).is_some() && bulks.get(2).is_none() && bulks.get(last).is_some());
+    }
+
+    #[test]
+    fn one_that_has_waited_long_is_still_told_of_when_it_is_done() {
+        let mut bulks = Bulks::default();
+        bulks.submitted(bulk(1, BulkStage::Pending, 1));
+        let last = BULKS_ENDED_KEPT as u64 + 1;
+        for id in 2..=last {
+            bulks.submitted(bulk(id, BulkStage::Running, 1));
+            bulks.executed(&tick(id, 1), "", Timestamp::from_secs(id));
+        }
+        bulks.decided(1, &decision(BulkVerdict::Approved));
+        bulks.executed(&tick(1, 1), "", Timestamp::from_secs(last + 1));
+        assert_eq!(bulks.iter().len(), BULKS_ENDED_KEPT);
+        assert!(bulks.get(1).is_some() && bulks.get(2).is_none() && bulks.get(3).is_some());
     }
 }

@@ -247,7 +247,8 @@ impl Default for Audit {
 pub struct Approval {
     /// Changes of one bulk change, or vouchers of an allowance in one batch, that need no approval.
     pub changes: u64,
-    /// Money that one bulk change, adjustment or batch of vouchers may move without approval, in the catalog's currency.
+    /// Money that one bulk change, adjustment, transfer, opening of an account or batch of vouchers may move without approval, in
+    /// the catalog's currency.
     #[serde(serialize_with = "money_text", deserialize_with = "money")]
     pub money: Money,
     /// How long a bulk change waits for approval.

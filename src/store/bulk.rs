@@ -28,6 +28,8 @@ const SUBMISSION_OCTETS_MAX: usize = 8 << 20;
 pub struct Submit<'a> {
     /// The submitter's idempotency key.
     pub request_id: &'a str,
+    /// What was asked for, octet for octet: it is compared when the request comes again.
+    pub asked: &'a [u8],
     /// What is to be done, in order; not empty.
     pub changes: Vec<PlannedChange>,
     /// The sum of the amounts that it moves, without their signs.
@@ -144,11 +146,6 @@ impl<D: Disk> Store<D> {
         self.pending(seen)
     }
 
-    /// Whether a bulk change was submitted under a request id, as far as is remembered.
-    pub fn knows_bulk(&self, request_id: &str) -> bool {
-        self.desk.table().bulks.iter().any(|bulk| *bulk.request_id == *request_id)
-    }
-
     /// Ends those that nobody has approved in time. Returns how many.
     pub fn expire_bulks(&self) -> usize {
         let by = By::node("ExpireBulk", "nobody has approved it in time");
@@ -180,22 +177,47 @@ impl<D: Disk> Audited<'_, D> {
         store.pending(result)
     }
 
+    /// What has become of a request that was taken before: as [`Self::submit_bulk`] says of a repetition. `None` = it was not,
+    /// as far as is remembered.
+    pub fn repeated_bulk(&self, request_id: &str, asked: &[u8]) -> Option<Pending<Result<(u64, bool), BulkError>>> {
+        let result = self.repeated(request_id, &self.digest(asked))?;
+        if let Err(error) = &result {
+            self.refused("bulk", &error.to_string());
+        }
+        Some(self.store.pending(result))
+    }
+
+    fn repeated(&self, request_id: &str, digest: &[u8; 32]) -> Option<Result<(u64, bool), BulkError>> {
+        let bulks = &self.store.desk.table().bulks;
+        let known = bulks.iter().find(|known| *known.request_id == *request_id)?;
+        let same = known.digest == *digest;
+        Some(if same { Ok((known.id, true)) } else { Err(BulkError::RequestIdReused(request_id.into())) })
+    }
+
+    /// Of what is compared when a request comes again: what was asked for, why, and who; not when, and from where.
+    fn digest(&self, asked: &[u8]) -> [u8; 32] {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        for part in [self.by.name.as_bytes(), self.by.reason.as_bytes(), asked] {
+            // With its length, so that no two requests run together to the same octets.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        // SHA-256 has 32 octets.
+        context.finish().as_ref().try_into().unwrap_or([0; 32])
+    }
+
     fn submit(&self, submit: Submit<'_>) -> Result<(u64, bool), BulkError> {
         let store = self.store;
         let now = store.clock.now();
         let expires = submit.expires;
         let mut bulk = self.planned(submit);
+        if let Some(answer) = self.repeated(&bulk.request_id, &bulk.digest) {
+            return answer;
+        }
         let mut bytes = Vec::new();
         record::encode_bulk_submitted(&bulk, &mut bytes);
-        let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
-        // SHA-256 has 32 octets.
-        bulk.digest = digest.as_ref().try_into().unwrap_or([0; 32]);
         {
             let bulks = &store.desk.table().bulks;
-            if let Some(known) = bulks.iter().find(|known| known.request_id == bulk.request_id) {
-                let same = known.digest == bulk.digest;
-                return if same { Ok((known.id, true)) } else { Err(BulkError::RequestIdReused(bulk.request_id)) };
-            }
             if bulks.iter().filter(|bulk| bulk.is_open()).count() >= BULKS_OPEN_MAX {
                 return Err(BulkError::TooManyOpen);
             }
@@ -226,7 +248,6 @@ impl<D: Disk> Audited<'_, D> {
         Ok((id, false))
     }
 
-    /// What is compared when the request comes again: the changes, why, and who; not when, and from where.
     fn planned(&self, submit: Submit<'_>) -> Bulk {
         Bulk {
             id: 0,
@@ -235,7 +256,7 @@ impl<D: Disk> Audited<'_, D> {
             by: Person { name: self.by.name.into(), ..Person::default() },
             submitted: Timestamp::EPOCH,
             expires: None,
-            digest: [0; 32],
+            digest: self.digest(submit.asked),
             count: u32::try_from(submit.changes.len()).unwrap_or(u32::MAX),
             money: submit.money,
             changes: submit.changes.into(),

@@ -82,7 +82,8 @@ fn submit(
     waits: Option<u64>,
 ) -> Result<(u64, bool), BulkError> {
     let expires = waits.map(|secs| store.clock().now().plus_secs(secs));
-    let submit = Submit { request_id, changes: changes.to_vec(), money: Money::from_micros(7), expires };
+    let (asked, money) = (format!("{changes:?}"), Money::from_micros(7));
+    let submit = Submit { request_id, asked: asked.as_bytes(), changes: changes.to_vec(), money, expires };
     durable(store, store.by(ALICE).submit_bulk(submit))
 }
 
@@ -118,7 +119,8 @@ fn a_second_person_approves_and_both_are_in_the_trail() {
     let reused = Err(BulkError::RequestIdReused("r1".into()));
     assert_eq!(submit(&store, "r1", &changes[1..], None), reused);
     let other = By { name: "carol", ..ALICE };
-    let twice = Submit { request_id: "r1", changes: changes.to_vec(), money: Money::from_micros(7), expires: None };
+    let (asked, money) = (format!("{changes:?}"), Money::from_micros(7));
+    let twice = Submit { request_id: "r1", asked: asked.as_bytes(), changes: changes.to_vec(), money, expires: None };
     assert_eq!(durable(&store, store.by(other).submit_bulk(twice)), reused);
 
     assert_eq!(store.run_bulks(100), 0);

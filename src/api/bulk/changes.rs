@@ -1,6 +1,6 @@
 //! The changes of a bulk change: from messages, what they weigh, who may make them, and in words.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem::discriminant};
 
 use tonic::Status;
 
@@ -23,43 +23,48 @@ use crate::{
 /// What was asked for, and what it weighs against the limits of approval.
 pub(super) struct Planned {
     pub(super) changes: Vec<PlannedChange>,
-    /// How many: of a batch of vouchers that are worth an allowance, each one counts.
+    /// How many; of a batch of vouchers that are worth an allowance, each one counts.
     pub(super) weight: u64,
     /// The sum of the amounts, without their signs; vouchers of money count in full.
     pub(super) money: Money,
 }
 
-impl Planned {
-    /// Whether a caller may make each of them by itself.
-    pub(super) fn allowed_to(&self, caller: &Caller) -> Result<(), Status> {
-        self.changes.iter().try_for_each(|planned| allowed(caller, planned))
+/// Whether a caller may make each of the changes by a single call. Of each kind one is asked for: there may be very many.
+pub(super) fn allowed(caller: &Caller, changes: &[PlannedChange]) -> Result<(), Status> {
+    let mut asked = Vec::new();
+    for PlannedChange { change, .. } in changes {
+        let kind = discriminant(change);
+        if !asked.contains(&kind) {
+            asked.push(kind);
+            caller.may(&single_call(change))?;
+        }
     }
+    Ok(())
 }
 
-/// Whether a caller may make a change by a single call.
-pub(super) fn allowed(caller: &Caller, planned: &PlannedChange) -> Result<(), Status> {
-    let service = match planned.change {
+fn single_call(change: &Change) -> String {
+    let service = match change {
         Change::Adjust(_) | Change::TopUp(_) | Change::GrantAllowance(_) => "BalanceService",
         Change::SetPlan(_) | Change::SetState(_) => "AccountService",
         Change::Buy(..) | Change::Cancel(..) => "ProductService",
         Change::UnblockVouchers(_) => "VoucherService",
     };
-    caller.may(&format!("tollgate.v1.{service}/{}", method_of(&planned.change)))
+    format!("tollgate.v1.{service}/{}", method_of(change))
 }
 
 impl Api {
-    /// Reads the changes. `known` = they were submitted before: what they name need not be there any more.
-    pub(super) fn planned(&self, wire: &[v1::BulkChange], known: bool) -> Result<Planned, Status> {
+    /// Reads the changes.
+    pub(super) fn planned(&self, wire: &[v1::BulkChange]) -> Result<Planned, Status> {
         if !(1..=BULK_CHANGES_MAX).contains(&wire.len()) {
             return Err(invalid("changes", format_args!("are {}, must be 1 to {BULK_CHANGES_MAX}", wire.len())));
         }
         let catalog = self.store.catalog();
         let has_batches = wire.iter().any(|change| matches!(change.change, Some(Wire::UnblockVouchers(_))));
-        let batches = if has_batches { self.store.voucher_batches() } else { Vec::new() };
+        let batches = if has_batches { self.whole_batches() } else { Vec::new() };
         let batches = batches.into_iter().map(|status| (status.batch.name.to_string(), status)).collect();
         let mut planned = Planned { changes: Vec::with_capacity(wire.len()), weight: 0, money: Money::ZERO };
         for (index, change) in wire.iter().enumerate() {
-            self.plan(&mut planned, &format!("changes[{index}]"), change, (&catalog, &batches, known))?;
+            self.plan(&mut planned, &format!("changes[{index}]"), change, (&catalog, &batches))?;
         }
         Ok(planned)
     }
@@ -69,10 +74,10 @@ impl Api {
         planned: &mut Planned,
         field: &str,
         wire: &v1::BulkChange,
-        (catalog, batches, known): (&Catalog, &BTreeMap<String, BatchStatus>, bool),
+        (catalog, batches): (&Catalog, &BTreeMap<String, BatchStatus>),
     ) -> Result<(), Status> {
         let change = wire.change.as_ref().ok_or_else(|| invalid(field, "says nothing of what is to be done"))?;
-        let change = read(field, change, catalog, known)?;
+        let change = read(field, change, catalog)?;
         let account = match &change {
             Change::UnblockVouchers(_) if wire.account.is_some() => {
                 return Err(invalid(&format!("{field}.account"), "is not named where vouchers are unblocked"));
@@ -80,7 +85,7 @@ impl Api {
             Change::UnblockVouchers(_) => AccountId(0),
             _ => self.resolve(&format!("{field}.account"), wire.account.as_ref())?,
         };
-        if account != AccountId(0) && !known && !self.store.has_account(account) {
+        if account != AccountId(0) && !self.store.has_account(account) {
             return Err(not_found(&format!("{field}.account"), format_args!("{account} does not exist")));
         }
         let (weight, money) = match &change {
@@ -89,7 +94,9 @@ impl Api {
                 let status = batches.get(&**batch);
                 let missing = || not_found(&format!("{field}.unblock_vouchers"), no_batch(batch));
                 let status = status.ok_or_else(missing)?;
-                worth(&status.batch.value, status.count)
+                let (vouchers, money) = worth(&status.batch.value, status.count);
+                // It is one change itself.
+                (vouchers.max(1), money)
             }
             _ => (1, Money::ZERO),
         };
@@ -98,14 +105,19 @@ impl Api {
         planned.changes.push(PlannedChange { account, change });
         Ok(())
     }
+
+    fn whole_batches(&self) -> Vec<BatchStatus> {
+        let _alone = self.batches_alone();
+        self.store.voucher_batches()
+    }
 }
 
-/// What a batch of vouchers weighs: changes and money.
+/// What a batch of vouchers weighs: vouchers of an allowance, which have no price, are counted; those of money are summed.
 pub(in crate::api) fn worth(value: &VoucherValue, count: u64) -> (u64, Money) {
     match value {
         VoucherValue::Money(each) => {
             let all = i128::from(each.micros()) * i128::from(count);
-            (1, Money::from_micros(i64::try_from(all).unwrap_or(i64::MAX)))
+            (0, Money::from_micros(i64::try_from(all).unwrap_or(i64::MAX)))
         }
         VoucherValue::Allowance(_) => (count, Money::ZERO),
     }
@@ -120,11 +132,11 @@ fn no_batch(batch: &str) -> String {
     format!("there is no batch `{batch}`")
 }
 
-fn read(field: &str, change: &Wire, catalog: &Catalog, known: bool) -> Result<Change, Status> {
+fn read(field: &str, change: &Wire, catalog: &Catalog) -> Result<Change, Status> {
     let there = |what: &str, value: &str, is_there: bool| {
         let field = format!("{field}.{what}");
         let value = name(&field, value)?;
-        if is_there || known {
+        if is_there {
             Ok(Box::from(value))
         } else {
             Err(not_found(&field, format_args!("the catalog has no `{value}`")))
@@ -142,6 +154,7 @@ fn read(field: &str, change: &Wire, catalog: &Catalog, known: bool) -> Result<Ch
         }
         Ok(amount)
     };
+    let begin = |start: &Option<v1::Start>| when(start.as_ref()).map_err(|why| invalid(field, why.message()));
     Ok(match change {
         Wire::Adjust(wire) => Change::Adjust(amount("adjust", wire)?),
         Wire::TopUp(wire) => match amount("top_up", wire)? {
@@ -154,11 +167,11 @@ fn read(field: &str, change: &Wire, catalog: &Catalog, known: bool) -> Result<Ch
         Wire::SetPlan(plan) if plan.is_empty() => Change::SetPlan("".into()),
         Wire::SetPlan(plan) => Change::SetPlan(there("set_plan", plan, catalog.plan(plan).is_some())?),
         Wire::Buy(v1::BulkBuy { product, start }) => {
-            Change::Buy(there("buy.product", product, catalog.product(product).is_some())?, when(start.as_ref())?)
+            Change::Buy(there("buy.product", product, catalog.product(product).is_some())?, begin(start)?)
         }
         Wire::Cancel(v1::BulkCancel { subscription, start }) => {
             let subscription = number(*subscription).map_err(|why| invalid(field, why.message()))?;
-            Change::Cancel(subscription, when(start.as_ref())?)
+            Change::Cancel(subscription, begin(start)?)
         }
         Wire::SetState(state) => Change::SetState(match v1::AccountState::try_from(*state) {
             Ok(v1::AccountState::Active) => AccountState::Active,
@@ -192,5 +205,25 @@ pub(super) fn told(change: &Change) -> String {
         Change::SetState(AccountState::Suspended) => "set state suspended".to_owned(),
         Change::SetState(AccountState::Terminated) => "set state terminated".to_owned(),
         Change::UnblockVouchers(batch) => format!("unblock vouchers {batch}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Approval;
+
+    #[test]
+    fn vouchers_of_money_weigh_by_their_money_alone() {
+        let limits = Approval { changes: 0, money: Money::from_micros(100), ..Approval::default() };
+        let needed = |value: VoucherValue, count| {
+            let (weight, money) = worth(&value, count);
+            limits.is_needed(weight, money)
+        };
+        let each = VoucherValue::Money(Money::from_micros(10));
+        assert_eq!([needed(each.clone(), 10), needed(each, 11)], [false, true]);
+        assert!(needed(VoucherValue::Allowance("sms".into()), 1));
+        let all = VoucherValue::Money(Money::MAX_INPUT);
+        assert_eq!(worth(&all, u64::MAX), (0, Money::from_micros(i64::MAX)));
     }
 }

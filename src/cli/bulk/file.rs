@@ -44,6 +44,8 @@ struct Line {
 pub(super) fn read(file: &str, text: &str, currency: Option<&str>) -> anyhow::Result<Planned> {
     let mut planned = Planned { changes: Vec::new(), lines: Vec::new() };
     let mut problems = Vec::new();
+    // Spreadsheets begin their files with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') || line.starts_with("account,") {
@@ -203,6 +205,9 @@ mod tests {
         assert_eq!(table.changes, objects.changes);
         assert_eq!(table.lines, [3, 5, 6, 7, 8, 9, 10]);
         assert_eq!(table.changes.len(), 7);
+        let marked = read("m", "\u{feff}account,change,value\naccount:5,state,active\n", None).unwrap();
+        assert_eq!((marked.changes.len(), marked.lines), (1, vec![2]));
+        assert_eq!(read("m", "\u{feff}account:5,state,active", None).unwrap().changes, marked.changes);
         let five = v1::Money { amount: "-5.00".into(), currency: "CNY".into() };
         assert_eq!(table.changes[0].change, Some(Change::Adjust(five)));
     }

@@ -360,6 +360,7 @@ impl State {
                 self.remember_step(account, event.session_id.as_bytes(), step, units, line);
                 charged.push((units, detail));
             }
+            self.rehold(account, &event.reheld);
             self.apply_notices(account, &event.notices);
         }
         let key = SessionKey::of_sub_session(event.session_id.as_bytes(), event.sub_session);

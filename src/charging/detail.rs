@@ -15,6 +15,10 @@ use crate::{ids::BucketId, time::Timestamp, units::Money};
 /// only the sum is kept here, and the rest is in the journal.
 pub const PARTS_MAX: usize = 64;
 
+/// Buckets that are told apart in one charge: a long session may empty any number of small ones. Of more only the sum by
+/// kind is kept here, under [`Paid::OTHERS`].
+pub const PAID_MAX: usize = 64;
+
 /// What a line of the history is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detail {
@@ -46,7 +50,7 @@ pub struct Breakdown {
     pub member: MemberNo,
     /// In the order in which they were charged; at most [`PARTS_MAX`].
     pub parts: Vec<Part>,
-    /// Where it came from, each bucket once.
+    /// Where it came from, each bucket once; at most [`PAID_MAX`], and what all others paid once for each kind.
     pub paid: Vec<Paid>,
     /// The sum of what is not in `parts`.
     pub rest: Rest,
@@ -94,7 +98,7 @@ pub struct Part {
 /// What a bucket paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paid {
-    /// Its id in the account.
+    /// Its id in the account; [`Paid::OTHERS`] = several.
     pub bucket: BucketId,
     /// What it is called.
     pub name: Arc<str>,
@@ -104,6 +108,11 @@ pub struct Paid {
     pub owner: MemberNo,
     /// Micro-units or units.
     pub amount: i64,
+}
+
+impl Paid {
+    /// Stands for all buckets that are not told apart. No bucket has this id.
+    pub const OTHERS: BucketId = BucketId(0);
 }
 
 /// The sum of parts that are not told apart.
@@ -246,7 +255,11 @@ impl Breakdown {
         if amount == 0 {
             return;
         }
-        match self.paid.iter_mut().find(|paid| (paid.bucket, paid.kind) == (bucket, kind)) {
+        let known = |paid: &Paid, bucket| (paid.bucket, paid.kind) == (bucket, kind);
+        let is_named = self.paid.len() < PAID_MAX || self.paid.iter().any(|paid| known(paid, bucket));
+        let (bucket, name, owner) =
+            if is_named { (bucket, name, owner) } else { (Paid::OTHERS, "others".into(), MemberNo::SHARED) };
+        match self.paid.iter_mut().find(|paid| known(paid, bucket)) {
             Some(paid) => paid.amount = paid.amount.saturating_add(amount),
             None => self.paid.push(Paid { bucket, name, kind, owner, amount }),
         }

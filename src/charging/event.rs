@@ -391,6 +391,8 @@ pub struct OrphanUsage {
     pub begun: Vec<Counter>,
     /// The version of the catalog that `steps` were rated by; 0 = it has no number.
     pub catalog: u32,
+    /// Quotas that hold more from now on: `steps` have made their units dearer.
+    pub reheld: Vec<Reheld>,
 }
 
 /// Something that provisioning must hear of. Numbered by the store in journal order.

@@ -48,7 +48,7 @@ pub(super) fn decide(state: &State, lists: PriceLists<'_>, request: &EventReques
     }
     let emergency = request.attributes.as_ref().is_some_and(|told| told.emergency);
     if request.action == EventAction::Refund {
-        return refund::decide(state, catalog, request, account, now);
+        return refund::decide(state, lists, request, account, now);
     }
     if !enquiry && !emergency && matches!(account.state, AccountState::Suspended | AccountState::Terminated) {
         return bare(Verdict::ServiceDenied);

@@ -153,7 +153,7 @@ fn orphan(
             charged = late.charge_late();
         }
     }
-    let Late { steps, notices, begun } = charged;
+    let Late { steps, notices, begun, reheld } = charged;
     let event = Event::OrphanUsage(Box::new(OrphanUsage {
         at: now,
         account,
@@ -167,6 +167,7 @@ fn orphan(
         verdict,
         notices,
         begun,
+        reheld,
         catalog: 0,
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer) }
@@ -178,6 +179,7 @@ struct Late {
     steps: Vec<Step>,
     notices: Vec<Notice>,
     begun: Vec<Counter>,
+    reheld: Vec<Reheld>,
 }
 
 fn barred(account: &Account) -> bool {
@@ -293,8 +295,9 @@ impl<'a> Interrogator<'a> {
             self.debit(line);
         }
         self.ledger.settle();
+        self.secure_others();
         self.steps.retain(|step| step.used > 0);
-        Late { notices: self.notices(), begun: self.ledger.begun(), steps: self.steps }
+        Late { notices: self.notices(), begun: self.ledger.begun(), steps: self.steps, reheld: self.reheld }
     }
 
     /// What must be told after the debits.

@@ -67,7 +67,7 @@ pub use command::{
 pub use credit::give_allowance;
 pub use cycles::CYCLE_COUNTER;
 pub use decide::{Decided, Outcome, Refusal, decide, decide_by};
-pub use detail::{Breakdown, Detail, PARTS_MAX, Paid, Part, Rest};
+pub use detail::{Breakdown, Detail, PAID_MAX, PARTS_MAX, Paid, Part, Rest};
 pub use event::{
     ClosingCause, Conditions, Credited, DebitRef, Event, EventCharged, Interrogated, LifeStep, LimitStep, Notice,
     NoticeKind, Opening, Origin, OrphanUsage, ProductStep, Step,

@@ -12,9 +12,11 @@ use super::{
     Account, AccountState, Answer, BucketKind, DebitRef, Decided, Draw, Event, EventAction, EventCharged, EventRequest,
     Facts, Grant, Left, Measure, MemberNo, Notice, NoticeKind, Reply, RequestKind, ServiceRequest, State, Step,
     Verdict, Want,
+    beside::{self, Beside, Reheld},
     contract::Contract,
     event_charging, lifecycle,
     payer::Payer,
+    price_lists::PriceLists,
     quota::{Allocation, BALANCE_MAX, Given, Ledger, Tariff},
 };
 use crate::{
@@ -26,11 +28,13 @@ use crate::{
 
 pub(super) fn decide(
     state: &State,
-    catalog: &Catalog,
+    lists: PriceLists<'_>,
     request: &EventRequest<'_>,
     account: &Account,
     now: Timestamp,
 ) -> Decided {
+    let own = lists.in_force(now);
+    let catalog = own.catalog;
     let bare = |verdict| Decided::unchanged(Arc::new(Answer::bare(RequestKind::Event, request.number, verdict)));
     // Whoever is suspended gets back what is his; an account that has ended gets nothing any more.
     if account.state == AccountState::Terminated {
@@ -80,6 +84,9 @@ pub(super) fn decide(
         let draws = step.debits.iter().map(|draw| Draw { amount: -draw.amount, ..*draw }).collect();
         ledger.debit(&Allocation { draws, ..Allocation::default() });
     }
+    ledger.settle();
+    let (moment, _) = catalog.moment(request.happened, now);
+    let reheld = Beside { state, lists, own, account, moment }.after_refund(&mut ledger, &steps);
     let helps = !lifecycle::is_exhausted(account, &ledger);
     let mut notices = Vec::new();
     if account.credit_stopped && helps {
@@ -103,12 +110,27 @@ pub(super) fn decide(
         refund_of: left.map(|(debit, ..)| debit),
         reauthorise: if helps { lifecycle::waiting(state, account) } else { Vec::new() },
         untimely: None,
-        begun: Vec::new(),
-        reheld: Vec::new(),
+        begun: ledger.begun(),
+        reheld,
         catalog: 0,
         conditions: event_charging::conditions(state, request),
     }));
     Decided { event: Some(event), ..Decided::unchanged(answer).paid_by(account.id) }
+}
+
+impl<'a> Beside<'a> {
+    /// Where the first units are the dear ones, others' units are dearer again: what they hold is raised as far as it can be
+    /// paid. No refund is refused for that.
+    fn after_refund(&self, ledger: &mut Ledger<'a>, steps: &[Step]) -> Vec<Reheld> {
+        let given: Vec<Draw> = steps.iter().flat_map(|step| &step.debits).copied().collect();
+        let mut reheld = Vec::new();
+        if given.iter().any(|draw| ledger.moves_others(draw)) {
+            let mut open = self.open(&[]);
+            self.secure(ledger, &mut open, &given);
+            beside::note(&mut reheld, open);
+        }
+        reheld
+    }
 }
 
 /// What remains of a debit when these steps have been given back.

@@ -450,6 +450,7 @@ mod tests {
             notices: Vec::new(),
             begun: Vec::new(),
             catalog: 0,
+            reheld: Vec::new(),
         }
     }
 }

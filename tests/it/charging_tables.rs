@@ -6,6 +6,7 @@
 //! you keep it.
 
 mod change;
+mod many_payers;
 
 use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 

@@ -23,9 +23,6 @@ const GIFT: u64 = 5;
 /// By their numbers.
 const FEE_KINDS: [FeeKind; 4] = [FeeKind::Untold, FeeKind::Setup, FeeKind::Period, FeeKind::Floor];
 
-/// Items of a list at most: more than any charge has, and little to make room for.
-const LIST_MAX: usize = 1_000;
-
 /// What a part has, as bits.
 const SAME_CATALOG: u64 = 1;
 const SAME_SERVICE: u64 = 2;
@@ -264,8 +261,14 @@ impl In<'_> {
         })
     }
 
+    /// How many items follow. Each has an octet at least; whatever was written can be read.
+    fn length(&mut self) -> Option<usize> {
+        let length = self.narrow::<usize>()?;
+        (length <= self.0.len()).then_some(length)
+    }
+
     fn list<T>(&mut self, one: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let length = self.narrow::<usize>().filter(|length| *length <= LIST_MAX)?;
+        let length = self.length()?;
         (0..length).map(|_| one(self)).collect()
     }
 
@@ -281,7 +284,7 @@ impl In<'_> {
 
     fn breakdown(&mut self) -> Option<Breakdown> {
         let member = MemberNo(self.narrow()?);
-        let length = self.narrow::<usize>().filter(|length| *length <= LIST_MAX)?;
+        let length = self.length()?;
         let (mut parts, mut before) = (Vec::new(), Part::default());
         for _ in 0..length {
             let part = self.part(&before)?;

@@ -54,11 +54,14 @@ impl Explanation {
     fn paid_text(&self, paid: &Paid, currency: Currency, whose: &dyn Fn(MemberNo) -> String) -> String {
         let Paid { bucket, name, kind, owner, amount: value } = paid;
         let what = match kind {
+            BucketKind::Money if *bucket == Paid::OTHERS => "other balances together".to_owned(),
+            BucketKind::Units(_) if *bucket == Paid::OTHERS => "other allowances together".to_owned(),
             BucketKind::Money if *bucket == BucketId::MAIN => "main balance".to_owned(),
             BucketKind::Money => format!("balance `{name}` (bucket {})", bucket.0),
             BucketKind::Units(_) => format!("allowance `{name}` (bucket {})", bucket.0),
         };
         let owner = match (*owner, self.member) {
+            _ if *bucket == Paid::OTHERS => String::new(),
             (MemberNo::SHARED, MemberNo::SHARED) => String::new(),
             (MemberNo::SHARED, _) => ", which is shared".to_owned(),
             (owner, _) => format!(" of {}", whose(owner)),

@@ -4,7 +4,7 @@
 use super::Interrogator;
 use crate::{
     charging::{
-        Draw,
+        Draw, RequestKind,
         beside::{self, Beside, OpenQuota},
         price_lists::PriceList,
         quota::{Allocation, Demand, Ledger},
@@ -29,9 +29,18 @@ impl<'a> Interrogator<'a> {
         self.note_raised(open);
     }
 
-    /// Reserves at most `units`: as many as can be paid, together with what they may make dearer for others.
-    pub(super) fn reserve_beside_others(&mut self, rate: &Rate<'a>, units: u64) -> Result<Allocation, PriceOverflow> {
+    /// Reserves at most `units`: as many as can be paid, together with what they may make dearer for others. Fewer than
+    /// `least` are none, and nobody holds more for them.
+    pub(super) fn reserve_beside_others(
+        &mut self,
+        rate: &Rate<'a>,
+        units: u64,
+        least: u64,
+    ) -> Result<Allocation, PriceOverflow> {
         let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
+        if allocation.units < least {
+            return Ok(Allocation { limited: allocation.limited, ..Allocation::default() });
+        }
         if !allocation.draws.iter().any(|draw| self.ledger.moves_others(draw)) {
             self.ledger.hold(&allocation.draws);
             return Ok(allocation);
@@ -50,7 +59,9 @@ impl<'a> Interrogator<'a> {
                 None => above = middle,
             }
         }
-        let Some((fewer, secured)) = best else { return Ok(Allocation::default()) };
+        let Some((fewer, secured)) = best.filter(|(fewer, _)| fewer.units >= least) else {
+            return Ok(Allocation::default());
+        };
         self.settle_beside(secured);
         Ok(fewer)
     }
@@ -86,7 +97,10 @@ impl<'a> Interrogator<'a> {
     fn open_quotas(&self) -> Vec<OpenQuota<'a>> {
         let mut open = self.beside().open(&self.reheld);
         let own = self.session.map(|session| session.no);
-        open.retain(|one| one.session != own || self.steps.iter().all(|step| step.key != one.quota.key));
+        // What a session holds is released as it ends.
+        let ends = self.request.kind == RequestKind::Termination;
+        let is_changed = |key| ends || self.steps.iter().any(|step| step.key == key);
+        open.retain(|one| one.session != own || !is_changed(one.quota.key));
         for step in self.steps.iter().filter(|step| step.granted > 0 && step.pool.is_none()) {
             let mut quota = self.quota(step.key).cloned().unwrap_or_default();
             for other in self.steps.iter().filter(|other| other.key == step.key && other.measure == step.measure) {

@@ -150,13 +150,7 @@ impl<'a> Interrogator<'a> {
         if let Some(pool) = self.pool_of(line, rate) {
             return self.reserve_in_pool(pool, &rate.at_zero(), units, least);
         }
-        let allocation = self.reserve_beside_others(rate, units)?;
-        if allocation.units < least {
-            self.ledger.release(&allocation.draws);
-            self.ledger.settle();
-            return Ok(Reserved { limited: allocation.limited, ..Reserved::default() });
-        }
-        let Allocation { units, draws, limited, .. } = allocation;
+        let Allocation { units, draws, limited, .. } = self.reserve_beside_others(rate, units, least)?;
         Ok(Reserved { units, holds: draws, pool: None, limited })
     }
 

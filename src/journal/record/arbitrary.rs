@@ -500,11 +500,11 @@ fn orphan_usage() -> BoxedStrategy<Event> {
     });
     let usage = vec((keys(), used), 0..4);
     let refused = verdicts().prop_filter("orphan usage is never a success", |verdict| *verdict != Verdict::Success);
-    let charged = (vec(steps(), 0..3), vec(notices(), 0..2), refused, vec(account::counters(), 0..2), u32s());
+    let charged = (vec(steps(), 0..3), vec(notices(), 0..2), refused, vec(account::counters(), 0..2), u32s(), reheld());
     let session = (session_ids(), u64s());
     (moments(), option::of(accounts()), session, boxed(), request_kinds(), u32s(), usage, charged)
         .prop_map(|(at, account, (session_id, sub_session), context, kind, number, usage, charged)| {
-            let (steps, notices, verdict, begun, catalog) = charged;
+            let (steps, notices, verdict, begun, catalog, reheld) = charged;
             Event::OrphanUsage(Box::new(OrphanUsage {
                 at,
                 account,
@@ -519,6 +519,7 @@ fn orphan_usage() -> BoxedStrategy<Event> {
                 notices,
                 begun,
                 catalog,
+                reheld,
             }))
         })
         .boxed()

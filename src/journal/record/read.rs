@@ -201,6 +201,7 @@ fn orphan_usage(wire: proto::OrphanUsage, at: Timestamp) -> Result<OrphanUsage> 
         notices: all(wire.notices, notice)?,
         begun: all(wire.begun, account::read_counter)?,
         catalog: wire.catalog,
+        reheld: wire.reheld.into_iter().map(reheld).collect(),
     })
 }
 

@@ -224,6 +224,7 @@ fn orphan_usage(w: &mut Writer<'_>, event: &OrphanUsage) {
     event.notices.iter().for_each(|each| w.message(23, |w| notice(w, each)));
     event.begun.iter().for_each(|each| w.message(24, |w| account::counter(w, each)));
     w.uint(40, event.catalog);
+    event.reheld.iter().for_each(|each| w.message(90, |w| reheld(w, each)));
 }
 
 #[inline]

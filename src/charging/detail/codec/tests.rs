@@ -120,6 +120,29 @@ proptest! {
 }
 
 #[test]
+fn lists_of_any_length_come_back() {
+    let name: Arc<str> = "bundle".into();
+    let (kind, owner) = (BucketKind::Units(UnitKind::Octets), MemberNo::SHARED);
+    let payer = |id| Paid { bucket: BucketId(id), name: name.clone(), kind, owner, amount: 1 };
+    let limits = vec![
+        LimitFact {
+            name: "l".into(),
+            member: MemberNo::SHARED,
+            measure: Measure::Money,
+            used: 0,
+            added: 0,
+            amount: 0,
+            part: None,
+        };
+        1_001
+    ];
+    let parts = vec![Part { limits, ..Part::default() }; 1_001];
+    let paid = (1..=1_001).map(payer).collect();
+    let detail = Detail::Charge(Breakdown { parts, paid, ..Breakdown::default() });
+    assert_eq!(Detail::read(&detail.write()), Some(detail));
+}
+
+#[test]
 fn a_charge_from_an_allowance_takes_few_octets() {
     let part = Part {
         catalog: 3,

@@ -11,8 +11,8 @@
 //!   shrinks. A quota that ends without a report takes from `g` alone. Neither needs anything to be held anew, and nothing
 //!   is asked of the order of the tiers, nor whether the prices that share a counter are alike.
 //! - A new grant adds to the `g` of all others, and a one-time event to their `p`: what they hold is raised in the same event,
-//!   and if that cannot be paid, the newcomer gets fewer units, or none. What limits a member alone stops nobody else: what he
-//!   was granted may come to cost more than that.
+//!   and if that cannot be paid, or would exceed a limit of whoever holds it, the newcomer gets fewer units, or none until the
+//!   other has reported.
 //! - Usage that nobody was granted, late usage, and a refund, which takes from `p`, cannot be refused. What others hold is
 //!   raised as far as it can be paid, before anything is granted.
 //!
@@ -107,7 +107,7 @@ impl<'a> Beside<'a> {
         for one in open.iter_mut() {
             if one.quota.holds.iter().any(|hold| moved(ledger, hold)) {
                 ledger.turn_to(one.member);
-                all &= self.raise(ledger, one, payer).unwrap_or(true);
+                all &= self.raise(ledger, one).unwrap_or(true);
             }
         }
         ledger.turn_to(payer);
@@ -115,26 +115,17 @@ impl<'a> Beside<'a> {
     }
 
     /// Whether a quota holds what it may cost; `None` = nobody knows its price any more.
-    fn raise(&self, ledger: &mut Ledger<'a>, one: &mut OpenQuota<'a>, payer: MemberNo) -> Option<bool> {
-        let mut rate = self.rate(ledger, one)?;
+    fn raise(&self, ledger: &mut Ledger<'a>, one: &mut OpenQuota<'a>) -> Option<bool> {
+        let rate = self.rate(ledger, one)?;
         let counted = one.quota.holds.iter().find(|hold| ledger.is_tier_counter(hold.bucket))?.amount;
         let needed = rate.dearest_share(counted.unsigned_abs()).ok()?;
         if needed.micros() <= ledger.money_of(&one.quota.holds) {
             return Some(true);
         }
         ledger.release(&one.quota.holds);
-        let whole = |rate: &Rate<'_>| {
-            let found = ledger.allocate(rate, one.quota.granted, Demand::Affordable).ok();
-            found.filter(|found| found.units == one.quota.granted)
-        };
-        let found = whole(&rate).or_else(|| {
-            // What a member was granted he may use, whatever it comes to cost: his limits stop nobody else.
-            let is_own = |place| ledger.counter_at(place).member != MemberNo::SHARED;
-            (one.member != payer).then(|| rate.counted.let_money_pass(is_own))?;
-            whole(&rate)
-        });
+        let found = ledger.allocate(&rate, one.quota.granted, Demand::Affordable).ok();
         ledger.settle();
-        match found {
+        match found.filter(|found| found.units == one.quota.granted) {
             Some(found) => {
                 ledger.hold(&found.draws);
                 one.quota.holds = found.draws;

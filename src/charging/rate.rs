@@ -298,13 +298,6 @@ impl Counted {
         self.ends_within(near.until_secs);
     }
 
-    /// Has limits and shares of money count what they would not let pass, where they are counted in such a place.
-    pub(super) fn let_money_pass(&mut self, is_meant: impl Fn(Place) -> bool) {
-        let shares = self.shares.iter_mut().filter(|share| share.measure == Measure::Money);
-        let meters = self.limits.iter_mut().chain(shares.map(|share| &mut share.meter));
-        meters.filter(|meter| is_meant(meter.place)).for_each(|meter| meter.cuts = false);
-    }
-
     fn ends_within(&mut self, secs: Option<u32>) {
         self.until_secs = [self.until_secs, secs].into_iter().flatten().min();
     }

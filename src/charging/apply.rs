@@ -28,6 +28,39 @@ const FORGET_AT_ONCE: usize = 64;
 impl State {
     /// Makes an event true.
     pub fn apply(&mut self, event: &Event) {
+        // No event moves anything of two accounts. What is due for the one is looked for once, whatever has moved.
+        let account = self.account_of(event);
+        let next_due = |state: &Self| state.accounts.get(&account?).and_then(Account::next_due);
+        let before = next_due(self);
+        self.make_true(event);
+        let after = next_due(self);
+        if let Some(account) = account {
+            self.queue_account(account, before, after);
+        }
+    }
+
+    /// The account that an event is about, if it is about one.
+    fn account_of(&self, event: &Event) -> Option<AccountId> {
+        match event {
+            Event::AccountCreated { account, .. }
+            | Event::SubscriberCreated { account, .. }
+            | Event::StateChanged { account, .. } => Some(*account),
+            Event::AccountChanged(event) => Some(event.account),
+            Event::Interrogated(event) => Some(event.account),
+            Event::EventCharged(event) => Some(event.account),
+            Event::Credited(event) => Some(event.account),
+            Event::OrphanUsage(event) => event.account,
+            Event::SessionClosed { session, .. }
+            | Event::ReAuthorise { session, .. }
+            | Event::Abort { session, .. } => self.sessions.get(session).map(|session| session.account),
+            Event::VouchersCreated { .. }
+            | Event::VoucherMarked { .. }
+            | Event::VouchersBlocked { .. }
+            | Event::ClientState { .. } => None,
+        }
+    }
+
+    fn make_true(&mut self, event: &Event) {
         match event {
             Event::AccountCreated { account, currency, credit_limit, never_stop, buckets, at } => {
                 let opening =
@@ -234,7 +267,6 @@ impl State {
             return;
         }
         let Some(account) = self.accounts.get_mut(&account) else { return };
-        let before = account.next_due();
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
                 bucket.reserved += sign * draw.amount;
@@ -245,9 +277,6 @@ impl State {
                 counter.reserved += sign * draw.amount;
             }
         }
-        // What is given back to a bucket that has run out is due to go.
-        let (id, after) = (account.id, account.next_due());
-        self.queue_account(id, before, after);
     }
 
     /// Has other quotas hold something else than before.
@@ -265,20 +294,16 @@ impl State {
     /// Limits have refused something: at the end of their span sessions are to be asked again.
     fn mark_refused(&mut self, account: AccountId, reached: &[BucketId]) {
         let Some(account) = self.accounts.get_mut(&account).filter(|_| !reached.is_empty()) else { return };
-        let before = account.next_due();
         for id in reached {
             if let Some(counter) = account.counter_mut(*id) {
                 counter.refused = true;
             }
         }
-        let (id, after) = (account.id, account.next_due());
-        self.queue_account(id, before, after);
     }
 
     /// Takes from buckets, and tells how many units came from allowances.
     fn debit(&mut self, account: AccountId, draws: &[Draw], charged: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
-        let before = account.next_due();
         let mut units = 0u64;
         for draw in draws {
             if let Some(bucket) = account.bucket_mut(draw.bucket) {
@@ -294,8 +319,6 @@ impl State {
         }
         account.debited = account.debited.saturating_add(charged);
         self.debited += i128::from(charged.micros());
-        let (id, after) = (account.id, account.next_due());
-        self.queue_account(id, before, after);
         units
     }
 
@@ -323,10 +346,7 @@ impl State {
             charged.push((units, detail));
         }
         if refund && let Some(account) = self.accounts.get_mut(&event.account) {
-            let before = account.next_due();
             account.retry_products(event.at);
-            let after = account.next_due();
-            self.queue_account(event.account, before, after);
         }
         self.rehold(event.account, &event.reheld);
         self.record_event(event, charged);
@@ -399,7 +419,6 @@ impl State {
     /// Puts back into buckets what was taken out of them, and tells how many units went to allowances.
     fn give_back(&mut self, account: AccountId, draws: &[Draw], money: Money) -> u64 {
         let Some(account) = self.accounts.get_mut(&account) else { return 0 };
-        let before = account.next_due();
         // What no open cycle takes off its usage has come in during the one that runs, or a statement would not add up.
         let mut credited = money;
         let mut units = 0u64;
@@ -426,15 +445,12 @@ impl State {
         account.count_in_cycle(HistoryKind::Refund, credited);
         account.credited = account.credited.saturating_add(money);
         self.credited += i128::from(money.micros());
-        let (id, after) = (account.id, account.next_due());
-        self.queue_account(id, before, after);
         units
     }
 
     fn apply_credit(&mut self, event: &Credited) {
         let keep = self.retention.history_entries;
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
-        let before = account.next_due();
         let is_money = event.kind != HistoryKind::Allowance;
         if let Some(bucket) = &event.new_bucket {
             // What a product has given goes with its period, or rolls over.
@@ -475,8 +491,6 @@ impl State {
         if is_money && event.amount > 0 || was_lapsed && !account.is_lapsed() {
             account.retry_products(event.at);
         }
-        let after = account.next_due();
-        self.queue_account(event.account, before, after);
         self.record_credit(event);
         self.apply_notices(event.account, &event.notices);
         for session in &event.reauthorise {
@@ -524,16 +538,13 @@ impl State {
     /// Sets an account's state, and what follows for its sessions.
     fn set_state(&mut self, account: AccountId, state: AccountState) {
         let Some(account) = self.accounts.get_mut(&account) else { return };
-        let before = account.next_due();
         // An operator lifts a suspension, not a credit stop: only a credit does.
         let stopped = state == AccountState::Active && account.credit_stopped;
         account.state = if stopped { AccountState::Stopped } else { state };
-        let (id, after) = (account.id, account.next_due());
         // Whoever may not be served is not served on (spec C-106); and an abort that is no longer wanted is none.
         let abort = matches!(state, AccountState::Suspended | AccountState::Terminated);
         let sessions = account.sessions.clone();
         sessions.into_iter().for_each(|no| self.mark_abort(no, abort));
-        self.queue_account(id, before, after);
     }
 
     fn mark_reauthorise(&mut self, no: SessionNo, wanted: bool, group: Option<u32>) {

@@ -31,7 +31,6 @@ impl State {
     pub(super) fn apply_change(&mut self, event: &AccountChanged) {
         let keep = self.retention.history_entries;
         let Some(account) = self.accounts.get_mut(&event.account) else { return };
-        let before = account.next_due();
         let (mut moved, mut opened) = (Moved::default(), Vec::new());
         for bucket in &event.buckets {
             if put_bucket(account, bucket) {
@@ -96,16 +95,13 @@ impl State {
                 bucket: BucketId::MAIN,
             });
         }
-        // The account's place in the queue, whatever came of it on the way.
         if let Some(account) = self.accounts.get(&event.account) {
-            let after = account.next_due();
             let sends = account.profile.as_deref().is_some_and(|profile| !profile.transfers.is_empty());
             if sends {
                 self.senders.insert(event.account);
             } else {
                 self.senders.remove(&event.account);
             }
-            self.queue_account(event.account, before, after);
         }
         self.forget(event.at);
     }

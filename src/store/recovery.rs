@@ -244,24 +244,27 @@ pub(super) fn load_checkpoint<F: DiskFile>(
     let position = reader.position();
     let snapshot = |source| RecoveryError::Snapshot { position: position.0, source };
     let (mut partitions, mut chunk) = (Vec::new(), Vec::new());
+    // Whether a part is there; if it is, it is there to its end.
+    let mut part = |load: &mut dyn FnMut(&[u8]) -> Result<bool, SnapshotError>| {
+        for number in 0u64.. {
+            match reader.next_chunk(&mut chunk)? {
+                true if load(&chunk).map_err(snapshot)? => break,
+                true => {}
+                false if number == 0 => return Ok(false),
+                false => return Err(RecoveryError::Incomplete(position.0)),
+            }
+        }
+        Ok(true)
+    };
+    let needed = |is_there: bool| if is_there { Ok(()) } else { Err(RecoveryError::Incomplete(position.0)) };
     while partitions.len() < usize::from(settings.partitions) {
         let mut loader = PartitionLoader::new(settings.retention);
-        while !loader.is_complete() {
-            if !reader.next_chunk(&mut chunk)? {
-                return Err(RecoveryError::Incomplete(position.0));
-            }
-            loader.load_chunk(&chunk).map_err(snapshot)?;
-        }
+        needed(part(&mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?)?;
         let (header, state) = loader.finish().map_err(snapshot)?;
         partitions.push(Partition::new(state, Position(header.position)));
     }
     let mut loader = OutboxLoader::default();
-    while !loader.is_complete() {
-        if !reader.next_chunk(&mut chunk)? {
-            return Err(RecoveryError::Incomplete(position.0));
-        }
-        loader.load_chunk(&chunk).map_err(snapshot)?;
-    }
+    needed(part(&mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?)?;
     let restored = loader.finish().map_err(snapshot)?;
     let audited = restored.audit.as_ref().map_or(Position::ZERO, |head| head.position);
     let reach = [position, Position(restored.position), audited].into_iter();
@@ -271,32 +274,16 @@ pub(super) fn load_checkpoint<F: DiskFile>(
     outbox.restore(restored);
     // Checkpoints from before versions had numbers end here.
     let mut loader = CatalogsLoader::default();
-    let mut is_there = false;
-    while !loader.is_complete() {
-        if !reader.next_chunk(&mut chunk)? {
-            if is_there {
-                return Err(RecoveryError::Incomplete(position.0));
-            }
-            return Ok(loaded);
-        }
-        is_there = true;
-        loader.load_chunk(&chunk).map_err(snapshot)?;
+    if !part(&mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))? {
+        return Ok(loaded);
     }
     let restored = loader.finish().map_err(snapshot)?;
     loaded.reach = loaded.reach.max(Position(restored.position));
     found.restore(restored);
     // Those from before bulk changes end here.
     let mut loader = BulksLoader::default();
-    let mut is_there = false;
-    while !loader.is_complete() {
-        if !reader.next_chunk(&mut chunk)? {
-            if is_there {
-                return Err(RecoveryError::Incomplete(position.0));
-            }
-            return Ok(loaded);
-        }
-        is_there = true;
-        loader.load_chunk(&chunk).map_err(snapshot)?;
+    if !part(&mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))? {
+        return Ok(loaded);
     }
     let restored = loader.finish().map_err(snapshot)?;
     loaded.reach = loaded.reach.max(Position(restored.position));

@@ -18,7 +18,7 @@ use crate::{
     app,
     config::SystemEnvironment,
     journal::{FileDisk, JournalError, Look, Meta, Position, SegmentFile, TornTail, checkpoint, record},
-    store::{Inspection, inspect},
+    store::{Inspection, hex, inspect},
     time::Timestamp,
     units::{Currency, Money},
 };
@@ -366,13 +366,4 @@ fn micros_of(micros: i128) -> String {
         Ok(micros) => Money::from_micros(micros).to_string(),
         Err(_) => format!("{micros} micro-units"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

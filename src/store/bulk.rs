@@ -11,6 +11,7 @@ pub use self::run::method_of;
 use super::{
     Store,
     audited::{Audited, By},
+    hex,
 };
 use crate::{
     charging::{BULKS_OPEN_MAX, Bulk, BulkDecision, BulkItem, BulkStage, BulkVerdict, Bulks, Person, PlannedChange},
@@ -237,7 +238,7 @@ impl<D: Disk> Audited<'_, D> {
             "changes": bulk.count,
             "money": bulk.money.to_string(),
             "stage": stage_name(bulk.stage),
-            "digest": bulk.digest.iter().map(|octet| format!("{octet:02x}")).collect::<String>(),
+            "digest": hex(&bulk.digest),
         });
         let audit = self.audit(now, &target(id), ("{}".into(), after.to_string().into()), "");
         record::encode_audit(&audit, &mut bytes);

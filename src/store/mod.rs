@@ -24,6 +24,7 @@ mod what_if;
 
 use std::sync::{Arc, Mutex};
 
+pub(crate) use self::trails::hex;
 use self::{audited::Refusals, clients::ClientIndex, index::SessionIndex, partition::Partition, trails::Trails};
 pub use self::{
     audited::{Audited, By},
@@ -156,7 +157,7 @@ impl<D: Disk> Store<D> {
     pub fn audit_head(&self) -> (u64, String) {
         let head = self.trails.audit_head();
         let hash = head.map_or([0; 32], |head| head.hash);
-        (head.map_or(0, |head| head.lines), hash.iter().map(|octet| format!("{octet:02x}")).collect())
+        (head.map_or(0, |head| head.lines), hex(&hash))
     }
 
     /// Reads journal records that are durable.

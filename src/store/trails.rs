@@ -93,6 +93,11 @@ pub(super) fn copy_audit<D: Disk, T: Disk>(from: &D, to: &T, last: Position) -> 
     LineReader::new(from, audit::kind()).copy_to(to, last)
 }
 
+/// Octets as hexadecimal digits.
+pub(crate) fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
 /// The trails of a store.
 pub(super) struct Trails<D: Disk> {
     records: Option<(D, Trail<Item, RecordSink<D>>)>,

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AuditHead, Cursor, Disk, JournalError, LineKind, LineReader, Rotation, Sink};
+use super::{AuditHead, Cursor, Disk, JournalError, LineKind, LineReader, Rotation, Sink, hex};
 use crate::{
     journal::{
         FileDisk,
@@ -108,10 +108,6 @@ fn hash_of(text: &str) -> [u8; 32] {
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     // SHA-256 has 32 octets.
     digest.as_ref().try_into().unwrap_or([0; 32])
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConditionsLine, Cursor, Disk, JournalError, LineKind, LineReader, RecordFormat, Rotation, Sink, table};
+use super::{
+    ConditionsLine, Cursor, Disk, JournalError, LineKind, LineReader, RecordFormat, Rotation, Sink, hex, table,
+};
 use crate::{
     charging::{ClosingCause, EventAction, HistoryKind, Measure, Record, RecordKind, UsedService, User},
     ids::{Identity, PartitionId},
@@ -269,7 +271,7 @@ fn line_of(cursor: Cursor, item: &Item) -> RecordLine {
             request_id: text(&change.request_id),
             reason: text(&change.reason),
             catalog: Some(change.catalog).filter(|number| *number != 0),
-            detail: change.detail.as_ref().map(|detail| hexadecimal(&detail.write())),
+            detail: change.detail.as_ref().map(|detail| hex(&detail.write())),
             ..line
         },
     }
@@ -290,13 +292,9 @@ fn with_service(line: RecordLine, used: &UsedService) -> RecordLine {
         from_allowance: some(used.from_allowance),
         tariffs: used.rated.iter().map(tariff).collect(),
         catalog: Some(used.catalog).filter(|number| *number != 0),
-        detail: used.breakdown.as_ref().map(|breakdown| hexadecimal(&breakdown.write())),
+        detail: used.breakdown.as_ref().map(|breakdown| hex(&breakdown.write())),
         ..line
     }
-}
-
-fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn with_user(line: RecordLine, user: Option<&User>) -> RecordLine {

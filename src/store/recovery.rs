@@ -195,6 +195,7 @@ impl<D: Disk> Store<D> {
             observer,
             appender: committer.appender(),
             reader: committer.reader(),
+            room: committer.room().clone(),
             committer: Mutex::new(Some(committer)),
             disk,
             checkpointing: Mutex::new(()),

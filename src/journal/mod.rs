@@ -86,6 +86,8 @@ pub trait Journal: Send {
     /// A reader that works beside the writer.
     fn reader(&self) -> Arc<dyn ReadJournal>;
 
-    /// What there is room for.
-    fn room(&self) -> Room;
+    /// What there is room for; without a limit that it knows of, for everything.
+    fn room(&self) -> Room {
+        Room::default()
+    }
 }

@@ -88,6 +88,12 @@ impl Room {
         self.0.left.store(bytes, Ordering::Relaxed);
     }
 
+    /// Whether a batch waits for room.
+    #[cfg(test)]
+    pub(super) fn is_stuck(&self) -> bool {
+        self.0.stuck.load(Ordering::Relaxed)
+    }
+
     /// A batch found no room; `false` = it has been written after all.
     pub(super) fn set_stuck(&self, stuck: bool) {
         self.0.stuck.store(stuck, Ordering::Relaxed);

@@ -96,8 +96,12 @@ impl<D: Disk> Stock<D> {
         Ok(Segment { first, name: own, file, length })
     }
 
-    /// Has one made if there is none; with a thread, that is ahead of need.
+    /// Has one made if there is none, ahead of need: so that it is known in time when there is no room for it.
     pub(super) fn look_ahead(&mut self) {
+        if self.thread.is_none() && self.ready.is_empty() {
+            // Tried again when one is needed, as the thread's are.
+            self.ready.extend(self.workshop.prepare_next().ok());
+        }
         self.stock_up(1);
     }
 
@@ -109,13 +113,7 @@ impl<D: Disk> Stock<D> {
 
     fn stock_up(&mut self, wanted: usize) {
         self.collect();
-        let Some(thread) = &self.thread else {
-            if self.ready.is_empty() {
-                // Tried again when one is needed, as below.
-                self.ready.extend(self.workshop.prepare_next().ok());
-            }
-            return;
-        };
+        let Some(thread) = &self.thread else { return };
         while self.ready.len() + self.outstanding < wanted && thread.jobs.send(Job::Prepare).is_ok() {
             self.outstanding += 1;
         }

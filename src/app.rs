@@ -537,7 +537,9 @@ fn start_background(
     let checkpoints = every(CHECKPOINT_LOOK_EVERY, stopped.clone(), move || {
         let written = WRITTEN.load(std::sync::atomic::Ordering::Relaxed);
         metrics::gauge!(names::JOURNAL_SINCE_CHECKPOINT).set((written - done) as f64);
-        if written - done >= limit && Instant::now() >= not_before {
+        // It may free segments: worth trying where there is no room for more of them.
+        let helps = written > done && checkpointed.room().space() > Space::Enough;
+        if (written - done >= limit || helps) && Instant::now() >= not_before {
             if checkpoint(&checkpointed) {
                 done = written;
             } else {

@@ -56,6 +56,16 @@ impl Room {
         if is_low { Space::Reserved } else { Space::Short }
     }
 
+    /// Room that is told to be like that.
+    #[cfg(test)]
+    pub(crate) fn of(space: Space) -> Self {
+        let room = Self::default();
+        room.0.short.store(space == Space::Short, Ordering::Relaxed);
+        room.set_left(1);
+        room.set_stuck(space == Space::Reserved);
+        room
+    }
+
     /// Room that is never short, of segments of a size.
     pub(super) fn of_segments(bytes: u64) -> Self {
         let room = Self::default();

@@ -324,6 +324,27 @@ mod tests {
     }
 
     #[test]
+    fn for_want_of_room_what_is_new_is_refused_before_anybody_looks() {
+        use RequestType::{Initial, Termination, Update};
+        for (space, expected) in
+            [(Space::Enough, [false; 3]), (Space::Short, [true, false, false]), (Space::Reserved, [true; 3])]
+        {
+            let overload = Overload::new(1_000, Room::of(space), Timestamp::from_millis(1_700_000_000_000));
+            let refused = |kind| overload.refusal(&request(kind, true), false);
+            assert_eq!([Initial, Update, Termination].map(|kind| refused(kind).is_some()), expected, "{space:?}");
+            if let Some((error, _)) = refused(Initial) {
+                assert_eq!((error.result_code, &*error.to_string()), (ResultCode::TOO_BUSY, "the disk has no room"));
+            }
+            // The journal is not behind for that: a crowded connection has to wait for no disk.
+            overload.look(overload.start, || (Position(5), Position(5)));
+            assert_eq!((overload.is_on(), overload.level() > Level::Nothing), (false, expected[0]));
+            // Where it is behind as well, the worse of the two counts.
+            overload.look(overload.start + LOOK_EVERY, || (Position(4_005), Position(0)));
+            assert_eq!((overload.level(), overload.is_on()), (Level::Reports, true), "{space:?}");
+        }
+    }
+
+    #[test]
     fn looks_are_rare() {
         let overload = overload();
         let mut looks = 0;

@@ -49,7 +49,8 @@ impl Mounted {
         for mut command in commands(image.to_str().unwrap(), at.to_str().unwrap()) {
             let done = command.output().map(|output| (output.status.success(), output.stderr));
             if !matches!(done, Ok((true, _))) {
-                let why = done.map_or_else(|error| error.to_string(), |(_, told)| String::from_utf8_lossy(&told).into());
+                let why =
+                    done.map_or_else(|error| error.to_string(), |(_, told)| String::from_utf8_lossy(&told).into());
                 assert!(!required(), "TOLLGATE_INTEROP=required, but {command:?} fails: {why}");
                 eprintln!("skipped: {command:?} fails here: {why}");
                 return None;
@@ -119,7 +120,8 @@ async fn fills_up_and_goes_on(mounted: &Mounted, seed: u64) {
     let (answered, _count) = watch::channel(0);
     let (stop, stopped) = watch::channel(false);
     let filling = async {
-        let all_kinds = || [&refusals.begins, &refusals.top_ups].into_iter().all(|count| count.load(Ordering::Relaxed) > 50);
+        let all_kinds =
+            || [&refusals.begins, &refusals.top_ups].into_iter().all(|count| count.load(Ordering::Relaxed) > 50);
         until("refused for want of room", &server, all_kinds).await;
         until("told for want of room", &server, || {
             let failed = ["tollgate_checkpoint_failures_total", "tollgate_trail_failures_total"];

@@ -55,7 +55,10 @@ fn the_next_segment_tells_that_the_disk_is_full_and_that_it_has_room_again() {
             }
         }
         assert!(last.0 - told.0 >= 2, "{told} to {last}");
-        assert!(spaces.is_sorted() && spaces[0] == Space::Short && spaces.last() == Some(&Space::Reserved), "{spaces:?}");
+        assert!(
+            spaces.is_sorted() && spaces[0] == Space::Short && spaces.last() == Some(&Space::Reserved),
+            "{spaces:?}"
+        );
         // What waits is gone on with, and so is everything after it.
         let after = appender.append(&record(last.next().0), |_| {});
         disk.hold_at_most(u64::MAX);

@@ -333,7 +333,10 @@ mod tests {
             let refused = |kind| overload.refusal(&request(kind, true), false);
             assert_eq!([Initial, Update, Termination].map(|kind| refused(kind).is_some()), expected, "{space:?}");
             if let Some((error, _)) = refused(Initial) {
-                assert_eq!((error.result_code, &*error.to_string()), (ResultCode::TOO_BUSY, "the disk has no room"));
+                assert_eq!(
+                    (error.result_code, &*error.to_string()),
+                    (ResultCode::TOO_BUSY, "3004 TOO_BUSY: the disk has no room")
+                );
             }
             // The journal is not behind for that: a crowded connection has to wait for no disk.
             overload.look(overload.start, || (Position(5), Position(5)));

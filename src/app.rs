@@ -10,13 +10,15 @@ use std::{
 use anyhow::Context as _;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+mod space;
+
 use crate::{
     api,
     charging::{AccountSpec, Command, Retention, Subscriber, SubscriberSpec},
     cli,
     config::{self, Config},
     ids::{AccountId, Identity, IdentityKind},
-    journal::{Commit, FileDisk},
+    journal::{Commit, FileDisk, Space},
     rating::{CATALOG_OCTETS_MAX, Catalog, Publication, Version},
     server::Server,
     store::{Place, RecordFormat, RecordsAt, RecoveryReport, Rotation, Settings, Store},
@@ -44,8 +46,12 @@ const EXPIRY_GRACE: Duration = Duration::from_secs(60);
 const GAUGES_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked whether a checkpoint is due.
 const CHECKPOINT_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After a failed one, how long until the next is tried: it reads the whole state and writes until the disk is full.
+const CHECKPOINT_RETRY_AFTER: Duration = Duration::from_secs(10);
 /// How often usage records and the audit trail are written: each time costs a sync of their files.
 const TRAILS_EVERY: Duration = Duration::from_millis(250);
+/// After a failure, how long until they are tried again.
+const TRAILS_RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How long background work may take to end when the node stops.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -146,8 +152,8 @@ impl Node {
                 }
             }));
         }
-        background.extend(start_background(&store, &config.store, &stopped));
         health.set(HealthState::Ready);
+        background.extend(start_background(&store, &config.store, &health, &stopped));
         Ok(Self {
             diameter,
             diameter_tls,
@@ -196,8 +202,10 @@ impl Node {
         end_all(self.api).await;
         let store = Arc::clone(&self.store);
         let last = tokio::task::spawn_blocking(move || {
-            // A failed checkpoint loses nothing: the journal is whole.
-            if let Err(error) = store.checkpoint() {
+            // Without one nothing is lost: the journal is whole. Where there is no room, it would wait for what may never be.
+            if store.room().space() > Space::Enough {
+                tracing::warn!("no checkpoint at the end: there is no room on the disk");
+            } else if let Err(error) = store.checkpoint() {
                 tracing::warn!(%error, "no checkpoint at the end");
             }
             store.shutdown()
@@ -465,12 +473,13 @@ async fn seed(store: &Arc<Store>, seed: &config::Seed) -> anyhow::Result<()> {
 fn start_background(
     store: &Arc<Store>,
     config: &config::Store,
+    health: &Health,
     stopped: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 8] {
+) -> [JoinHandle<()>; 9] {
     let expiring = Arc::clone(store);
     let started = Instant::now();
     let expiry = every(EXPIRY_EVERY, stopped.clone(), move || {
-        if started.elapsed() < EXPIRY_GRACE {
+        if started.elapsed() < EXPIRY_GRACE || has_reserve_only(&expiring) {
             return;
         }
         let ended = expiring.expire_sessions();
@@ -480,6 +489,9 @@ fn start_background(
     });
     let swept = Arc::clone(store);
     let sweeps = every(EXPIRY_EVERY, stopped.clone(), move || {
+        if has_reserve_only(&swept) {
+            return;
+        }
         let closed = swept.close_left_behind();
         if closed > 0 {
             tracing::info!(sessions = closed, "closed: their clients have restarted without them");
@@ -487,11 +499,18 @@ fn start_background(
     });
     let late = Arc::clone(store);
     let turns = every(CATCH_UP_EVERY, stopped.clone(), move || {
+        // An account that is used is caught up with before.
+        if late.room().space() > Space::Enough {
+            return;
+        }
         let done = late.catch_up_accounts(CATCH_UP_AT_ONCE);
         metrics::counter!(names::ACCOUNTS_CAUGHT_UP).increment(done as u64);
     });
     let sent = Arc::clone(store);
     let transfers = every(TRANSFERS_EVERY, stopped.clone(), move || {
+        if has_reserve_only(&sent) {
+            return;
+        }
         let vouchers = sent.resume_vouchers();
         if vouchers > 0 {
             tracing::info!(vouchers, "vouchers that were being redeemed were taken up again");
@@ -514,18 +533,32 @@ fn start_background(
     });
     let (checkpointed, limit) = (Arc::clone(store), config.checkpoint_journal_mb << 20);
     let mut done = WRITTEN.load(std::sync::atomic::Ordering::Relaxed);
+    let mut not_before = Instant::now();
     let checkpoints = every(CHECKPOINT_LOOK_EVERY, stopped.clone(), move || {
         let written = WRITTEN.load(std::sync::atomic::Ordering::Relaxed);
         metrics::gauge!(names::JOURNAL_SINCE_CHECKPOINT).set((written - done) as f64);
-        if written - done >= limit {
-            checkpoint(&checkpointed);
-            done = written;
+        // It may free segments: worth trying where there is no room for more of them.
+        let helps = written > done && checkpointed.room().space() > Space::Enough;
+        if (written - done >= limit || helps) && Instant::now() >= not_before {
+            if checkpoint(&checkpointed) {
+                done = written;
+            } else {
+                not_before = Instant::now() + CHECKPOINT_RETRY_AFTER;
+            }
         }
     });
     let written = Arc::clone(store);
-    let trails = every(TRAILS_EVERY, stopped.clone(), move || write_trails(&written));
+    let mut not_before = Instant::now();
+    let trails = every(TRAILS_EVERY, stopped.clone(), move || {
+        if Instant::now() >= not_before && !write_trails(&written) {
+            not_before = Instant::now() + TRAILS_RETRY_AFTER;
+        }
+    });
     let changed = Arc::clone(store);
     let bulks = every(BULKS_EVERY, stopped.clone(), move || {
+        if changed.room().space() > Space::Enough {
+            return;
+        }
         let expired = changed.expire_bulks();
         if expired > 0 {
             tracing::warn!(bulks = expired, "bulk changes that nobody has approved in time are dropped");
@@ -533,7 +566,13 @@ fn start_background(
         let executed = changed.run_bulks(BULK_CHANGES_AT_ONCE);
         metrics::counter!(names::BULK_CHANGES).increment(executed as u64);
     });
-    [expiry, sweeps, turns, transfers, gauges, checkpoints, trails, bulks]
+    let room = every(space::LOOK_EVERY, stopped.clone(), space::watch(store, health.clone()));
+    [expiry, sweeps, turns, transfers, gauges, checkpoints, trails, bulks, room]
+}
+
+/// Whether what room there is belongs to what has been taken on: what happens by itself can wait.
+fn has_reserve_only(store: &Store) -> bool {
+    store.room().space() == Space::Reserved
 }
 
 fn tell_version(version: &Version) {
@@ -541,18 +580,25 @@ fn tell_version(version: &Version) {
     tracing::info!(version = number, since = %activates, %by, %reason, "catalog in force");
 }
 
-fn write_trails(store: &Store) {
-    match store.write_trails() {
+/// Whether they are written.
+fn write_trails(store: &Store) -> bool {
+    let written = store.write_trails();
+    let done = written.is_ok();
+    match written {
         Ok(lines) => metrics::counter!(names::TRAIL_LINES).increment(lines as u64),
         Err(error) => {
             metrics::counter!(names::TRAIL_FAILURES).increment(1);
             tracing::error!(%error, "usage records or the audit trail could not be written; they wait");
         }
     }
+    done
 }
 
-fn checkpoint(store: &Store) {
-    match store.checkpoint_beside_traffic() {
+/// Whether there is one more.
+fn checkpoint(store: &Store) -> bool {
+    let written = store.checkpoint_beside_traffic();
+    let done = written.is_ok();
+    match written {
         Ok(report) => {
             metrics::gauge!(names::CHECKPOINT_SECONDS).set(report.took.as_secs_f64());
             metrics::gauge!(names::CHECKPOINT_BYTES).set(report.bytes as f64);
@@ -570,6 +616,7 @@ fn checkpoint(store: &Store) {
             tracing::error!(%error, "a checkpoint failed; the journal goes on");
         }
     }
+    done
 }
 
 /// Calls something that may block, again and again, until the node stops.

@@ -108,6 +108,10 @@ pub enum AppendError {
         /// The last record there is.
         last: Position,
     },
+    /// The disk has no room for the batch. Nothing of it is durable, and no sync has failed: the same batch may be appended
+    /// again.
+    #[error(transparent)]
+    NoRoom(JournalError),
     /// The batch may or may not have reached the disk; the journal is poisoned.
     #[error(transparent)]
     Io(#[from] JournalError),

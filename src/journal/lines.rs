@@ -56,7 +56,7 @@ pub struct LineFiles<D: Disk> {
     current: Option<Current<D::File>>,
     /// The last line that is durable.
     last: Option<(Cursor, String)>,
-    /// A write has failed: nobody knows what the newest file holds after the last durable line.
+    /// A sync has failed: nobody knows what the newest file holds after the last durable line.
     is_unsure: bool,
 }
 
@@ -102,12 +102,11 @@ impl<D: Disk> LineFiles<D> {
         let done = lines.partition_point(|line| Some(line.cursor) <= self.last());
         let mut rest = &lines[done..];
         while let Some(first) = rest.first() {
-            // Until the new end is durable, nothing is sure.
-            self.is_unsure = true;
-            let mut current = match self.current.take() {
-                Some(current) if self.fits(&current, current.length, first) => current,
-                _ => self.begin(first)?,
-            };
+            if self.current.as_ref().is_none_or(|current| !self.fits(current, current.length, first)) {
+                self.current = Some(self.begin(first)?);
+            }
+            // It has one by now, taken so that the rest of this can be asked.
+            let Some(mut current) = self.current.take() else { break };
             let (mut text, mut count) = (String::new(), 0);
             for line in rest {
                 if count > 0 && !self.fits(&current, current.length + text.len() as u64, line) {
@@ -117,14 +116,21 @@ impl<D: Disk> LineFiles<D> {
                 text.push('\n');
                 count += 1;
             }
-            let io = || JournalError::io(&current.name);
-            current.file.write_all_at(current.length, &mut [IoSlice::new(text.as_bytes())]).map_err(io())?;
-            current.file.sync_data().map_err(io())?;
-            current.length += text.len() as u64;
+            let text = text.as_bytes();
+            let written = current.file.write_all_at(current.length, &mut [IoSlice::new(text)]).and_then(|()| {
+                // Until the new end is durable, nothing is sure.
+                self.is_unsure = true;
+                current.file.sync_data()?;
+                self.is_unsure = false;
+                current.length += text.len() as u64;
+                Ok(())
+            });
+            let written = written.map_err(JournalError::io(&current.name));
+            // What was not written is written again at the same place, such as when the disk has room again.
             self.current = Some(current);
+            written?;
             let (written, left) = rest.split_at(count);
             self.last = written.last().map(|line| (line.cursor, line.text.clone()));
-            self.is_unsure = false;
             rest = left;
         }
         Ok(())
@@ -141,11 +147,13 @@ impl<D: Disk> LineFiles<D> {
     }
 
     /// A new file, for this line and those that follow.
-    fn begin(&self, line: &Line) -> Result<Current<D::File>, JournalError> {
+    fn begin(&mut self, line: &Line) -> Result<Current<D::File>, JournalError> {
         let name = read::name_of(&self.kind, line.cursor, line.at);
         let io = || JournalError::io(&name);
         let file = self.disk.create(&name).map_err(io())?;
+        self.is_unsure = true;
         self.disk.sync_dir().map_err(io())?;
+        self.is_unsure = false;
         let mut length = 0;
         if let Some(header) = &self.kind.header {
             let header = format!("{header}\n");
@@ -173,8 +181,12 @@ impl<D: Disk> LineFiles<D> {
             let draft = format!("{name}.tmp");
             let file = self.disk.create(&draft).map_err(io())?;
             let kept = bytes.get(..whole.length).unwrap_or_default();
-            file.write_all_at(0, &mut [IoSlice::new(kept)]).map_err(io())?;
-            file.sync_data().map_err(io())?;
+            let written = file.write_all_at(0, &mut [IoSlice::new(kept)]).and_then(|()| file.sync_data());
+            if let Err(error) = written {
+                // Where the disk is full, others need the room; the next try begins anew.
+                let _ = self.disk.remove(&draft);
+                return Err(io()(error));
+            }
             self.disk.rename(&draft, &name).map_err(io())?;
             self.disk.sync_dir().map_err(io())?;
             self.last = Some(last);

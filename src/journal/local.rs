@@ -9,6 +9,7 @@ use super::{
     epoch,
     read::Segments,
     recovery,
+    room::{Room, of_sync},
     scan::space,
     segment::{self, Segment},
     stock::Stock,
@@ -43,6 +44,7 @@ pub struct LocalJournal<D: Disk> {
     /// The epoch is that of a takeover of this process.
     taken: bool,
     stock: Stock<D>,
+    room: Room,
     poisoned: Option<String>,
     torn: Option<TornTail>,
 }
@@ -52,7 +54,9 @@ impl<D: Disk> LocalJournal<D> {
     pub fn open(disk: D, options: Options) -> Result<Self, JournalError> {
         let segment_bytes = options.segment_bytes.next_multiple_of(SECTOR);
         let in_directory = || JournalError::io("the journal's directory");
-        let mut stock = Stock::new(disk.clone(), segment_bytes, options.prepare_ahead).map_err(in_directory())?;
+        let room = Room::of_segments(segment_bytes);
+        let stock = Stock::new(disk.clone(), segment_bytes, options.prepare_ahead, room.clone());
+        let mut stock = stock.map_err(in_directory())?;
         let epoch = epoch::load(&disk)?;
         let mut segments = segment::open_all(&disk)?;
         let mut active = match segments.pop() {
@@ -68,6 +72,7 @@ impl<D: Disk> LocalJournal<D> {
             fill_with_zeros(&active.file, active.length, segment_bytes).map_err(JournalError::io(&active.name))?;
             active.length = segment_bytes;
         }
+        room.set_left(active.length - end.offset);
         let active = Arc::new(active);
         let list = segments.into_iter().map(Arc::new).chain([active.clone()]).collect();
         Ok(Self {
@@ -79,6 +84,7 @@ impl<D: Disk> LocalJournal<D> {
             epoch,
             taken: false,
             stock,
+            room,
             poisoned: None,
             torn: end.torn,
         })
@@ -90,7 +96,7 @@ impl<D: Disk> LocalJournal<D> {
     /// The disk refused.
     pub fn begin(disk: D, first: Position, options: Options) -> Result<Self, JournalError> {
         let bytes = options.segment_bytes.next_multiple_of(SECTOR);
-        let take = || Stock::new(disk.clone(), bytes, false)?.take(first, bytes);
+        let take = || Stock::new(disk.clone(), bytes, false, Room::default())?.take(first, bytes);
         take().map_err(JournalError::io(&segment::name_of(first)))?;
         Self::open(disk, options)
     }
@@ -111,10 +117,12 @@ impl<D: Disk> LocalJournal<D> {
         // Zeros up to the next sector, and one sector more where there is room: the clean end.
         let behind = (active.length - self.offset).min(space + SECTOR) - size as u64;
         let mut parts = [IoSlice::new(&header), IoSlice::new(batch.payload()), IoSlice::new(zeros(behind))];
-        let written = active.file.write_all_at(self.offset, &mut parts).and_then(|()| active.file.sync_data());
+        let written = active.file.write_all_at(self.offset, &mut parts);
+        let written = written.and_then(|()| active.file.sync_data().map_err(of_sync));
         written.map_err(JournalError::io(&active.name))?;
         self.offset += space;
         self.last = self.last.plus(u64::from(batch.records()));
+        self.room.set_left(active.length - self.offset);
         if self.offset > active.length / 2 {
             self.stock.look_ahead();
         }
@@ -165,7 +173,12 @@ impl<D: Disk> Journal for LocalJournal<D> {
         }
         if !batch.is_empty() {
             let written = self.write(batch);
-            self.poisoning(written)?;
+            self.room.set_stuck(written.as_ref().is_err_and(JournalError::is_want_of_room));
+            match written {
+                // Whatever of it was written is written again, at the same place, or nobody ever sees it.
+                Err(full) if full.is_want_of_room() => return Err(AppendError::NoRoom(full)),
+                written => self.poisoning(written)?,
+            }
         }
         Ok(self.last)
     }
@@ -192,6 +205,10 @@ impl<D: Disk> Journal for LocalJournal<D> {
 
     fn reader(&self) -> Arc<dyn ReadJournal> {
         Arc::new(self.segments.clone())
+    }
+
+    fn room(&self) -> Room {
+        self.room.clone()
     }
 }
 

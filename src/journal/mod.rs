@@ -39,6 +39,7 @@ mod position;
 mod read;
 pub mod record;
 mod recovery;
+mod room;
 mod scan;
 mod segment;
 pub mod snapshot;
@@ -59,6 +60,7 @@ pub use self::{
     position::{Epoch, Position},
     read::{JournalReader, ReadJournal},
     recovery::TornTail,
+    room::{Room, Space},
 };
 
 /// What is done with a record read back: it may refuse, which ends the reading.
@@ -71,7 +73,8 @@ pub trait Journal: Send {
     fn takeover(&mut self) -> Result<(Epoch, Position), JournalError>;
 
     /// Appends a batch whose first record follows `expected`. Returns the position of its last record, and only when it is
-    /// durable. A failure other than [`AppendError::Fenced`] poisons: nobody knows what reached the disk.
+    /// durable. After [`AppendError::NoRoom`] the same batch may be appended again, and no other. A failure other than that
+    /// and [`AppendError::Fenced`] poisons: nobody knows what reached the disk.
     fn append(&mut self, epoch: Epoch, expected: Position, batch: &Batch) -> Result<Position, AppendError>;
 
     /// Visits every record after the given position, in order. Returns the last position.
@@ -82,4 +85,9 @@ pub trait Journal: Send {
 
     /// A reader that works beside the writer.
     fn reader(&self) -> Arc<dyn ReadJournal>;
+
+    /// What there is room for; without a limit that it knows of, for everything.
+    fn room(&self) -> Room {
+        Room::default()
+    }
 }

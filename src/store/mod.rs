@@ -50,7 +50,7 @@ pub use self::{
 pub use crate::journal::lines::{Cursor, Rotation};
 use crate::{
     charging::Retention,
-    journal::{Committer, Disk, DurableMark, FileDisk, JournalError, JournalReader, Origin, Pending, Position},
+    journal::{Committer, Disk, DurableMark, FileDisk, JournalError, JournalReader, Origin, Pending, Position, Room},
     rating::Catalog,
     time::Clock,
 };
@@ -88,6 +88,7 @@ pub struct Store<D: Disk = FileDisk> {
     committer: Mutex<Option<Committer>>,
     appender: crate::journal::Appender,
     reader: JournalReader,
+    room: Room,
     disk: D,
     /// One checkpoint at a time.
     checkpointing: Mutex<()>,
@@ -160,6 +161,18 @@ impl<D: Disk> Store<D> {
         let head = self.trails.audit_head();
         let hash = head.map_or([0; 32], |head| head.hash);
         (head.map_or(0, |head| head.lines), hex(&hash))
+    }
+
+    /// What the journal has room for.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Bytes free where the store, its usage records and its audit trail are, by the name of the directory; without those that
+    /// are not written or that nobody can tell of.
+    pub fn free_bytes(&self) -> Vec<(&'static str, u64)> {
+        let disks = [("store", Some(&self.disk))].into_iter().chain(self.trails.disks());
+        disks.filter_map(|(name, disk)| Some((name, disk?.free().ok()??))).collect()
     }
 
     /// Reads journal records that are durable.

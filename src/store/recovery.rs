@@ -196,6 +196,7 @@ impl<D: Disk> Store<D> {
             catching_up: AtomicUsize::new(0),
             appender: committer.appender(),
             reader: committer.reader(),
+            room: committer.room().clone(),
             committer: Mutex::new(Some(committer)),
             disk,
             checkpointing: Mutex::new(()),

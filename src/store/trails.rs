@@ -188,6 +188,12 @@ impl<D: Disk> Trails<D> {
         self.audit.as_ref().and_then(|(_, trail)| trail.look(AuditSink::head))
     }
 
+    /// Where their files are.
+    pub(super) fn disks(&self) -> [(&'static str, Option<&D>); 2] {
+        let (records, audit) = (self.records.as_ref(), self.audit.as_ref());
+        [("records", records.map(|(disk, _)| disk)), ("audit", audit.map(|(disk, _)| disk))]
+    }
+
     /// The files of usage records, to be read.
     pub(super) fn record_files(&self) -> Option<RecordFiles<D>> {
         self.records.as_ref().map(|(disk, _)| RecordFiles::new(disk.clone()))

@@ -64,8 +64,8 @@ metrics! {
     REQUESTS = Counter "tollgate_requests_total", "Requests answered, by {command}, {type}, command level {result_code} and {peer}";
     REQUEST_DURATION = Histogram "tollgate_request_duration_seconds", "From request read to durable answer handed to the connection, by {type}";
     REQUESTS_IN_FLIGHT = Gauge "tollgate_requests_in_flight", "Requests being worked on";
-    REQUESTS_REFUSED = Counter "tollgate_requests_refused_total", "Requests answered DIAMETER_TOO_BUSY without work, by {reason} and {type}";
-    OVERLOAD_LEVEL = Gauge "tollgate_overload_level", "What is refused because the journal is behind: 0 nothing, 1 new sessions and events, 2 also updates that ask for units, 3 everything";
+    REQUESTS_REFUSED = Counter "tollgate_requests_refused_total", "Requests answered DIAMETER_TOO_BUSY without work, by {reason} (backlog, delay or space) and {type}";
+    OVERLOAD_LEVEL = Gauge "tollgate_overload_level", "What is refused because the journal is behind or short of room: 0 nothing, 1 new sessions and events, 2 also updates that ask for units, 3 everything";
     BOUNDS_HIT = Counter "tollgate_bounds_hit_total", "Requests that were larger or more than a setting allows, by {bound}: the setting's name";
     RETRANSMISSIONS = Counter "tollgate_retransmissions_total", "Requests seen before and answered as before";
     QUOTAS_REFUSED = Counter "tollgate_quotas_refused_total", "Rating groups refused inside an accepted request, by {result_code}";
@@ -115,6 +115,8 @@ metrics! {
     JOURNAL_POSITION = Gauge "tollgate_journal_position", "Position up to which the journal is durable";
     JOURNAL_SINCE_CHECKPOINT = Gauge "tollgate_journal_since_checkpoint_bytes", "Journal that the next start would replay";
     JOURNAL_FAILURES = Counter "tollgate_journal_failures_total", "Writes or syncs that failed; the process stops answering at the first";
+    STORE_FREE_BYTES = Gauge "tollgate_store_free_bytes", "Octets free on the file systems of the store, its usage records and its audit trail, by {directory}: store, records or audit";
+    STORE_SHORT_OF_SPACE = Gauge "tollgate_store_short_of_space", "1 while the disk has no room for the next segment of the journal, so that new sessions and events and changes over the API are refused, else 0";
     CHECKPOINT_SECONDS = Gauge "tollgate_checkpoint_seconds", "How long the last checkpoint took";
     CHECKPOINT_BYTES = Gauge "tollgate_checkpoint_bytes", "Size of the last checkpoint";
     CHECKPOINT_TIMESTAMP = Gauge "tollgate_checkpoint_timestamp_seconds", "Unix time of the last finished checkpoint";

@@ -25,6 +25,7 @@ mod event_rules;
 mod explained;
 mod external;
 mod freediameter;
+mod full_disk;
 mod fuzz;
 mod inspect;
 mod interop_rules;

@@ -1,6 +1,9 @@
 //! The batch that fills while another is written: the one place where appenders and the thread meet.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use super::PENDING_MAX;
 use crate::journal::{Batch, DurableMark, Position};
@@ -58,6 +61,18 @@ impl Shared {
             self.room.notify_all();
         }
         Some(trim)
+    }
+
+    /// Waits, but not when a trim is asked for, which is returned. `None` = closed.
+    pub(super) fn pause(&self, at_most: Duration) -> Option<Option<Position>> {
+        let mut filling = self.lock();
+        filling.idle = true;
+        let waits = |filling: &mut Filling| filling.open && !filling.trim_asked;
+        let woken = self.work.wait_timeout_while(filling, at_most, waits);
+        let mut filling = woken.unwrap_or_else(PoisonError::into_inner).0;
+        filling.idle = false;
+        let trim = std::mem::take(&mut filling.trim_asked).then_some(filling.trim);
+        filling.open.then_some(trim)
     }
 
     pub(super) fn close(&self) {

@@ -11,7 +11,7 @@ use self::{
     filling::{Filling, Shared},
     run::{EndOfThread, Run},
 };
-use super::{DurableMark, Epoch, Fatal, Journal, JournalReader, Position};
+use super::{DurableMark, Epoch, Fatal, Journal, JournalReader, Position, Room};
 
 mod filling;
 mod run;
@@ -33,6 +33,7 @@ pub struct Appender {
 pub struct Committer {
     shared: Arc<Shared>,
     reader: JournalReader,
+    room: Room,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -104,6 +105,7 @@ impl Committer {
     ) -> io::Result<Self> {
         let mark = DurableMark::new(last);
         let reader = JournalReader::new(journal.reader(), mark.clone());
+        let room = journal.room();
         let shared = Arc::new(Shared {
             filling: Mutex::new(Filling { last, open: true, ..Filling::default() }),
             work: Condvar::new(),
@@ -112,7 +114,7 @@ impl Committer {
         });
         let run = Run { journal, epoch, durable: last, observe, shared: EndOfThread(shared.clone()) };
         let thread = thread::Builder::new().name("journal-commit".to_owned()).spawn(|| run.until_closed())?;
-        Ok(Self { shared, reader, thread: Some(thread) })
+        Ok(Self { shared, reader, room, thread: Some(thread) })
     }
 
     /// Where records enter.
@@ -128,6 +130,11 @@ impl Committer {
     /// Reads what is durable, beside the thread.
     pub fn reader(&self) -> JournalReader {
         self.reader.clone()
+    }
+
+    /// What the journal has room for.
+    pub fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Writes and syncs all that was appended, ends the thread and closes the journal. Returns the last durable position,

@@ -1,10 +1,16 @@
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Commit, filling::Shared};
 use crate::journal::{AppendError, Batch, Epoch, Fatal, Journal, JournalError, Position};
 
 /// Memory a buffer keeps from one batch to the next.
 const BUFFER_KEEP: usize = 4 << 20;
+
+/// How often a batch that the disk has no room for is tried again: clients wait for it.
+const RETRY_EVERY: Duration = Duration::from_millis(250);
 
 /// The committer's thread.
 pub(super) struct Run<J, O> {
@@ -30,15 +36,29 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
         self.shared.0.mark.fail(Fatal::ShutDown);
     }
 
-    fn commit(&mut self, batch: &Batch, trim: Option<Position>) -> Result<(), Fatal> {
-        if !batch.is_empty() {
+    fn commit(&mut self, batch: &Batch, mut trim: Option<Position>) -> Result<(), Fatal> {
+        while !batch.is_empty() {
             let begun = Instant::now();
-            self.durable = self.journal.append(self.epoch, self.durable, batch)?;
-            let took = begun.elapsed();
-            self.shared.0.mark.advance(self.durable);
-            (self.observe)(&Commit { records: batch.records(), bytes: batch.bytes(), took });
+            let full = match self.journal.append(self.epoch, self.durable, batch) {
+                Ok(durable) => {
+                    self.durable = durable;
+                    self.shared.0.mark.advance(durable);
+                    let took = begun.elapsed();
+                    (self.observe)(&Commit { records: batch.records(), bytes: batch.bytes(), took });
+                    break;
+                }
+                Err(AppendError::NoRoom(full)) => full,
+                Err(error) => return Err(error.into()),
+            };
+            // What the journal gives up may be all the room that there is.
+            self.trim(trim.take())?;
+            trim = self.shared.0.pause(RETRY_EVERY).ok_or_else(|| Fatal::Failed(full.to_string().into()))?;
         }
-        match trim {
+        self.trim(trim)
+    }
+
+    fn trim(&mut self, up_to: Option<Position>) -> Result<(), Fatal> {
+        match up_to {
             // What is not durable is not in a checkpoint either, whatever the caller says.
             Some(up_to) => Ok(self.journal.trim(up_to.min(self.durable))?),
             None => Ok(()),
@@ -62,7 +82,7 @@ impl From<AppendError> for Fatal {
         let why = error.to_string().into();
         match error {
             AppendError::Fenced { .. } => Self::Fenced(why),
-            AppendError::OutOfOrder { .. } | AppendError::Io(_) => Self::Failed(why),
+            AppendError::OutOfOrder { .. } | AppendError::NoRoom(_) | AppendError::Io(_) => Self::Failed(why),
         }
     }
 }

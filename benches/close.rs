@@ -34,9 +34,9 @@ use tollgate::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The server's timer: this many accounts of each partition, this often.
-const AT_ONCE: usize = 16;
-const EVERY: Duration = Duration::from_millis(100);
+/// The server's timer: this many accounts, this often.
+const AT_ONCE: usize = 64;
+const EVERY: Duration = Duration::from_millis(16);
 /// One-time events a second, from so many threads.
 const RATE: u64 = 4_000;
 const CALLERS: u64 = 64;

@@ -22,7 +22,7 @@ mod transfer;
 mod voucher;
 mod what_if;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, atomic::AtomicUsize};
 
 pub(crate) use self::trails::hex;
 use self::{audited::Refusals, clients::ClientIndex, index::SessionIndex, partition::Partition, trails::Trails};
@@ -83,6 +83,8 @@ pub struct Store<D: Disk = FileDisk> {
     desk: bulk::Desk,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    /// Counts the partitions that were asked what is due: whose turn it is.
+    catching_up: AtomicUsize,
     committer: Mutex<Option<Committer>>,
     appender: crate::journal::Appender,
     reader: JournalReader,

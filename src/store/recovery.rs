@@ -1,7 +1,7 @@
 //! Opening a store: the latest checkpoint, the journal after it, then the indexes.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
@@ -193,6 +193,7 @@ impl<D: Disk> Store<D> {
             desk: Desk::new(bulks),
             clock,
             observer,
+            catching_up: AtomicUsize::new(0),
             appender: committer.appender(),
             reader: committer.reader(),
             committer: Mutex::new(Some(committer)),

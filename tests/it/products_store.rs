@@ -82,7 +82,7 @@ fn the_background_does_what_is_due_a_bounded_part_at_a_time() {
         if now == 0 {
             break;
         }
-        assert!(now <= 4 * 16, "at most 16 in each of 4 partitions");
+        assert!(now <= 16);
         (done, rounds) = (done + now, rounds + 1);
     }
     assert!(done == ACCOUNTS as usize && rounds >= 2, "{done} accounts in {rounds} rounds");

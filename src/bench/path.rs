@@ -94,12 +94,21 @@ impl Path {
     fn turn(&self, inbox: &mut BytesMut) -> anyhow::Result<u64> {
         let mut decisions = Vec::with_capacity(SESSIONS as usize);
         self.decide(inbox, &mut decisions)?;
-        self.store.mark().wait_for_blocking(self.store.last_position())?;
+        self.settle()?;
         let (count, mut out) = (decisions.len() as u64, Vec::with_capacity(SESSIONS as usize * 512));
         self.encode(decisions, &mut out);
         let granted = granted(&out)?;
         anyhow::ensure!(granted == count, "{granted} of {count} requests were granted");
         Ok(count)
+    }
+
+    /// Waits until all that was decided is durable.
+    ///
+    /// # Errors
+    /// The journal has failed.
+    pub fn settle(&self) -> anyhow::Result<()> {
+        self.store.mark().wait_for_blocking(self.store.last_position())?;
+        Ok(())
     }
 
     /// Splits requests off, reads them, and has them decided.
@@ -113,12 +122,12 @@ impl Path {
             glance::origin_host(&frame).context("an origin")?;
             let client = ClientTraits::default();
             let request = CreditControlRequest::parse_within(&frame, client.strictness, &self.limits)?;
-            let charge = mapping::charge(&request, &store.catalog(), client)?;
+            let charge = mapping::charge(&request, &store.catalog_at(Still.now()), client)?;
             let (key, kind, number) = (charge.key, charge.kind(), charge.number());
             let (identities, charge) = charge.split();
             let answered =
                 store.charge_in_time(Still.now(), &identities, key, kind, number, |to, _| charge.into_command(to));
-            decisions.push((frame.clone(), answered));
+            decisions.push((frame, answered));
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ use crate::{
     charging::Retention,
     journal::{Committer, Disk, DurableMark, FileDisk, JournalError, JournalReader, Origin, Pending, Position, Room},
     rating::Catalog,
-    time::Clock,
+    time::{Clock, Timestamp},
 };
 
 /// How a store is set up.
@@ -109,7 +109,12 @@ impl<D: Disk> Store<D> {
 
     /// The price list in force.
     pub fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.catalogs_now().at(self.clock.now()).catalog)
+        self.catalog_at(self.clock.now())
+    }
+
+    /// The price list in force at a moment.
+    pub fn catalog_at(&self, now: Timestamp) -> Arc<Catalog> {
+        Arc::clone(&self.catalogs_now().at(now).catalog)
     }
 
     /// Our Origin-State-Id: as long as the store lives, no session is lost (spec B-192).

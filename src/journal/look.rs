@@ -6,6 +6,7 @@ use super::{
     Disk, JournalError, Position, ReadJournal as _, TornTail, Visit, epoch,
     read::Segments,
     recovery::look_for_end,
+    sealed,
     segment::{self, Segment},
 };
 
@@ -35,9 +36,11 @@ impl<D: Disk> Look<D> {
     /// # Errors
     /// There is no journal, or its last segment is damaged.
     pub fn open(disk: &D) -> Result<Self, JournalError> {
+        // Before the end is looked for: whoever writes beside us notes later positions.
+        let sealed = sealed::load(disk)?;
         let look = Self::up_to(disk, Position::ZERO)?;
         let Some(segment) = look.segments.last() else { return Ok(look) };
-        let end = look_for_end(segment)?;
+        let end = look_for_end(segment, sealed)?;
         // It is stored before anything of it is written.
         if end.epoch > epoch::load(disk)? {
             return Err(epoch::behind(end.epoch));

@@ -1,6 +1,9 @@
 //! The batch that fills while another is written: the one place where appenders and the thread meet.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use super::PENDING_MAX;
 use crate::journal::{Batch, DurableMark, Position};
@@ -58,6 +61,21 @@ impl Shared {
             self.room.notify_all();
         }
         Some(trim)
+    }
+
+    /// Waits for work, but no longer than this. Whether none came.
+    pub(super) fn is_idle_for(&self, longest: Duration) -> bool {
+        let begun = Instant::now();
+        let mut filling = self.lock();
+        while filling.batch.is_empty() && !filling.trim_asked && filling.open {
+            let left = longest.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            filling.idle = true;
+            (filling, _) = self.work.wait_timeout(filling, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        false
     }
 
     pub(super) fn close(&self) {

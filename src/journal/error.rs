@@ -80,6 +80,16 @@ impl JournalError {
         Self::Rejected { position, source: source.into() }
     }
 
+    /// Whether files are damaged or missing, as opposed to a disk, another process or a configuration that is in the way.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Trimmed { .. } | Self::Missing { .. } | Self::Rejected { .. })
+    }
+
+    /// The file that is damaged, where it is one.
+    pub fn damaged_file(&self) -> Option<&str> {
+        if let Self::Corrupt { file, .. } = self { Some(file) } else { None }
+    }
+
     pub(super) fn io(file: &str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { file: file.to_owned(), source }
     }

@@ -16,6 +16,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `meta` | format version and number of partitions, fixed when the store is created |
+//! | `meta.copy` | the same |
 //! | `epoch` | the epoch of the last takeover |
 //! | `sealed` | how far the journal was durable when there last was time to note it |
 //! | `journal-<first position>.log` | a segment: batches, then zeros or remains of the segment's former life |

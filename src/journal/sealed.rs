@@ -17,7 +17,8 @@ const FILE: &str = "sealed";
 /// The position noted last; 0 if none was.
 pub(super) fn load(disk: &impl Disk) -> Result<Position, JournalError> {
     let Some(bytes) = read_small(disk, FILE).map_err(JournalError::io(FILE))? else { return Ok(Position::ZERO) };
-    let whole = bytes.split_first_chunk::<8>().filter(|(position, crc)| *crc == crc32c::crc32c(*position).to_le_bytes());
+    let whole =
+        bytes.split_first_chunk::<8>().filter(|(position, crc)| *crc == crc32c::crc32c(*position).to_le_bytes());
     let corrupt = || JournalError::corrupt(FILE, 0, "8 bytes of position and their checksum");
     whole.map(|(position, _)| Position(u64::from_le_bytes(*position))).ok_or_else(corrupt)
 }
@@ -32,5 +33,9 @@ pub(super) fn store(disk: &impl Disk, position: Position) -> Result<(), JournalE
 /// For a journal that ends at a place although it was durable up to here.
 pub(super) fn lost(file: &str, offset: u64, last: Position, sealed: Position) -> JournalError {
     let next = last.next();
-    JournalError::corrupt(file, offset, format!("a batch that begins with record {next}: records up to {sealed} were durable"))
+    JournalError::corrupt(
+        file,
+        offset,
+        format!("a batch that begins with record {next}: records up to {sealed} were durable"),
+    )
 }

@@ -129,6 +129,13 @@ impl<D: Disk> Trails<D> {
         Ok(Self { records, audit, audit_missing, queue_max })
     }
 
+    /// The last journal record that a line is of.
+    pub(super) fn last(&self) -> Option<Position> {
+        let records = self.records.as_ref().and_then(|(_, trail)| trail.last());
+        let audit = self.audit.as_ref().and_then(|(_, trail)| trail.last());
+        records.max(audit).map(|cursor| cursor.position)
+    }
+
     /// Whether usage records are kept.
     pub(super) fn keeps_records(&self) -> bool {
         self.records.is_some()

@@ -22,7 +22,13 @@ const ACCOUNTS: u64 = 6;
 static PRICES: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::from_toml(CATALOG).unwrap()));
 
 fn settings() -> Settings {
-    Settings { partitions: 2, segment_bytes: 4 << 10, retention: Retention::default(), outbox_keep: 1_000 }
+    Settings {
+        partitions: 2,
+        segment_bytes: 4 << 10,
+        retention: Retention::default(),
+        outbox_keep: 1_000,
+        outbox_keep_max: 1_000_000,
+    }
 }
 
 fn open(disk: &MemoryDisk) -> Store<MemoryDisk> {

@@ -57,7 +57,14 @@ pub enum JournalError {
         configured: u16,
     },
     /// The store was written by a version with another format.
-    #[error("the store has format {stored}, this version reads and writes format {supported}")]
+    #[error(
+        "the store has format {stored}, this version reads and writes format {supported}{}",
+        if stored > supported {
+            ": it was written by a later version of tollgate; start that one, or restore a backup from before"
+        } else {
+            ""
+        }
+    )]
     Format {
         /// As created.
         stored: u32,

@@ -161,7 +161,7 @@ fn recover<D: Disk>(
     progress: &mut impl FnMut(u64),
 ) -> Result<(Vec<Partition>, Position), RecoveryError> {
     let outbox = Outbox::new(settings.outbox_keep, settings.outbox_keep_max);
-    let trails = Trails::open(&Place::from(disk.clone()), None)?;
+    let trails = Trails::open(&Place::from(disk.clone()), None, Position::ZERO)?;
     let (mut found, mut bulks) = (Found::default(), Table::default());
     let Loaded { mut partitions, position, reach, .. } =
         load_checkpoint(checkpoint, settings, &outbox, &mut found, &mut bulks)?;

@@ -166,7 +166,8 @@ impl<D: Disk> Store<D> {
         if last < loaded.reach {
             return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: loaded.reach.0 });
         }
-        let trails = Trails::open(&place, loaded.audit)?;
+        let recorded = from.filter(|_| loaded.records_kept).unwrap_or_default();
+        let trails = Trails::open(&place, loaded.audit, recorded)?;
         if let Some(after) = trails.last().filter(|written| last < *written) {
             // Lines are written only of what is durable; with other records at these positions they would be taken for theirs.
             return Err(JournalError::Missing { after, last }.into());
@@ -314,6 +315,10 @@ pub(super) fn load_checkpoint<F: DiskFile>(
     let restored = loader.finish().map_err(snapshot)?;
     loaded.reach = loaded.reach.max(Position(restored.position));
     bulks.restore(restored);
+    // Only at its end is a checkpoint known to be whole; and parts of a later version would be lost.
+    if reader.next_chunk(&mut chunk)? {
+        return Err(snapshot(SnapshotError::Unknown));
+    }
     Ok(loaded)
 }
 

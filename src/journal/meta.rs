@@ -21,7 +21,8 @@ const MAGIC: [u8; 4] = *b"TGM1";
 /// Constants of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
-    /// The version of everything on disk.
+    /// The version of everything on disk. It is raised when an earlier version would read wrongly what a later one writes;
+    /// what is only added, with field numbers of its own, needs no other. Later formats are refused.
     pub format: u32,
     /// The number of partitions: where an account lives follows from it.
     pub partitions: u16,

@@ -187,8 +187,11 @@ pub(super) fn whole_lines(kind: &LineKind, bytes: &[u8], known: Option<Cursor>) 
 /// records after those whose lines are known to have been durable.
 pub(super) fn is_damage(kind: &LineKind, rest: &[u8], durable: Position) -> bool {
     rest.split_inclusive(|octet| *octet == b'\n').any(|line| {
-        let cursor = cursor_of(kind, &String::from_utf8_lossy(line));
-        cursor.is_some_and(|cursor| cursor.position <= durable) || line.ends_with(b"\n") && !line.contains(&0)
+        let text = String::from_utf8_lossy(line);
+        let cursor = cursor_of(kind, &text);
+        // A whole line may come behind a torn one: sectors are written in any order.
+        let is_torn = || text.strip_suffix('\n').is_none_or(|text| text.contains('\0') || (kind.is_whole)(text));
+        cursor.is_some_and(|cursor| cursor.position <= durable) || !is_torn()
     })
 }
 

@@ -44,7 +44,8 @@ fn settings() -> Settings {
 }
 
 /// Store, usage records, audit trail: names and contents.
-type Files = [BTreeMap<String, Vec<u8>>; 3];
+type Files = [Directory; 3];
+type Directory = BTreeMap<String, Vec<u8>>;
 
 fn disks(files: &Files) -> [MemoryDisk; 3] {
     files.each_ref().map(|files| {
@@ -377,7 +378,7 @@ fn files_that_are_missing_cut_swapped_or_doubled_are_told_or_change_nothing() {
     let mut damages: Vec<(String, Files)> = Vec::new();
     for directory in 0..3 {
         for (name, bytes) in &sound.files[directory] {
-            let mut with = |what: &str, change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+            let mut with = |what: &str, change: &dyn Fn(&mut Directory)| {
                 let mut damaged = sound.files.clone();
                 change(&mut damaged[directory]);
                 damages.push((format!("{name} {what}"), damaged));
@@ -411,4 +412,49 @@ fn files_that_are_missing_cut_swapped_or_doubled_are_told_or_change_nothing() {
     }
     println!("{} damages: {refused} refused, {trail_told} told of trails, {same} without effect", damages.len());
     assert!(refused > 10 && trail_told > 3 && same > 3);
+}
+
+/// The same with the binary: the command in the message is run as it stands there.
+#[test]
+fn the_command_in_the_message_brings_back_what_is_whole() {
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-v1");
+    let scratch = tempfile::tempdir().unwrap();
+    let damaged = scratch.path().join("damaged");
+    crate::formats::copy(&fixture.join("data"), &damaged);
+    let journal = damaged.join("journal-00000000000000000001.log");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let middle = bytes.len() / 2;
+    let at = (middle..).find(|at| bytes[*at] != 0).unwrap();
+    bytes[at] ^= 4;
+    std::fs::write(&journal, bytes).unwrap();
+    let config = |name: &str| {
+        let (catalog, path) = (fixture.join("catalog.toml"), scratch.path().join(format!("{name}.toml")));
+        let text = format!(
+            "[catalog]\nfile = {catalog:?}\n[store]\ndirectory = {:?}\npartitions = 4\nsegment_mb = 1\n\
+             [records]\nenabled = true\n[audit]\nenabled = true\n\
+             [diameter]\nlisten = \"127.0.0.1:0\"\n[grpc]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n",
+            scratch.path().join(name)
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (old, new) = (config("damaged"), config("back"));
+    let tollgate = |words: &[&str], config: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        let output = command.args(words).arg("--config").arg(config).output().unwrap();
+        let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
+        (output.status.success(), text(output.stdout) + &text(output.stderr))
+    };
+    for verb in [&["serve"][..], &["verify"], &["journal", "verify"]] {
+        let (done, told) = tollgate(verb, &old);
+        assert!(!done && told.contains("journal-00000000000000000001.log is corrupt at byte "), "{verb:?}: {told}");
+        let (_, command) =
+            told.split_once("they come back by: tollgate ").unwrap_or_else(|| panic!("{verb:?}: {told}"));
+        let command: Vec<&str> = command.split('"').next().unwrap().split_whitespace().take(5).collect();
+        let _ = std::fs::remove_dir_all(scratch.path().join("back"));
+        let (done, told) = tollgate(&command, &new);
+        assert!(done, "{command:?}: {told}");
+        let (done, told) = tollgate(&["verify"], &new);
+        assert!(done && told.starts_with("consistent: 12 accounts, "), "{told}");
+    }
 }

@@ -151,8 +151,13 @@ impl Clock for Moved {
 }
 
 fn open(directory: &tempfile::TempDir, clock: &Arc<Moved>) -> Store {
-    let settings =
-        Settings { partitions: 64, segment_bytes: 64 << 20, retention: Default::default(), outbox_keep: 1_000_000 };
+    let settings = Settings {
+        partitions: 64,
+        segment_bytes: 64 << 20,
+        retention: Default::default(),
+        outbox_keep: 1_000_000,
+        outbox_keep_max: 1_000_000,
+    };
     let disk = FileDisk::open(directory.path()).unwrap();
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let (clock, observer) = (Arc::<Moved>::clone(clock), Arc::new(SilentObserver));

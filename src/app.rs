@@ -21,7 +21,7 @@ use crate::{
     journal::{Commit, FileDisk, Space},
     rating::{CATALOG_OCTETS_MAX, Catalog, Publication, Version},
     server::Server,
-    store::{Place, RecordFormat, RecordsAt, RecoveryReport, Rotation, Settings, Store},
+    store::{Place, RecordFormat, RecordsAt, RecoveryReport, Rotation, Settings, Store, way_out},
     telemetry::{self, Health, HealthState, MetricsObserver, names},
     time::{Clock, SystemClock},
 };
@@ -303,7 +303,17 @@ async fn open_store(
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let observer = Arc::new(MetricsObserver::new(&catalog));
         let progress = |records: u64| tracing::info!(records, "recovering");
-        Ok(Store::open(place, settings, catalog, clock, observer, CommitMetrics::new().into_observer(), progress)?)
+        let on_commit = CommitMetrics::new().into_observer();
+        Store::open(place, settings, catalog, clock, observer, on_commit, progress).map_err(|error| {
+            let directory = named.store_directory();
+            match error.is_damage() {
+                true => {
+                    let way = way_out(error.damaged_file(), &FileDisk::look(&directory), settings, &directory);
+                    anyhow::anyhow!("{error}\n{way}")
+                }
+                false => error.into(),
+            }
+        })
     });
     let directory = config.store_directory();
     let (store, report) =
@@ -378,6 +388,7 @@ pub fn settings(config: &Config) -> Settings {
             session_secs: store.session_memory_secs,
             event_secs: store.event_memory_hours.saturating_mul(3_600),
             request_id_secs: store.request_id_days.saturating_mul(86_400),
+            remembered_max: store.remembered_max.div_ceil(usize::from(store.partitions).max(1)),
             history_entries: store.history_entries,
             session_default_secs: store.default_session_secs,
             account_sessions_max: store.account_sessions_max,
@@ -387,6 +398,7 @@ pub fn settings(config: &Config) -> Settings {
             ..Retention::default()
         },
         outbox_keep: config.events.keep,
+        outbox_keep_max: config.events.keep_max,
     }
 }
 
@@ -521,7 +533,7 @@ fn start_background(
         }
     });
     let gauged = Arc::clone(store);
-    let mut told = std::collections::BTreeSet::new();
+    let mut told = telemetry::observer::Told::default();
     let mut in_force = store.version().number();
     let gauges = every(GAUGES_EVERY, stopped.clone(), move || {
         telemetry::observer::gauges(&gauged, &mut told);

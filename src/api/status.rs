@@ -51,6 +51,7 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         | Refusal::NotByOperator => Code::FailedPrecondition,
         Refusal::BadAmount(_) | Refusal::Invalid(_) => Code::InvalidArgument,
         Refusal::OutOfRange => Code::OutOfRange,
+        Refusal::RemembersEnough => Code::ResourceExhausted,
     };
     Status::new(code, refusal.to_string())
 }

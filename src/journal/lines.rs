@@ -6,7 +6,7 @@
 
 use std::io::IoSlice;
 
-use super::{Disk, DiskFile, JournalError};
+use super::{Disk, DiskFile, JournalError, Position};
 use crate::time::Timestamp;
 
 mod cursor;
@@ -25,6 +25,8 @@ pub struct LineKind {
     pub extension: &'static str,
     /// The first line of each file, if it has one: without a cursor and without its end.
     pub header: Option<String>,
+    /// Whether a line is as it was written, as far as it tells by itself.
+    pub is_whole: fn(&str) -> bool,
 }
 
 /// When the next file begins.
@@ -70,13 +72,14 @@ struct Current<F> {
 }
 
 impl<D: Disk> LineFiles<D> {
-    /// Finds the end of what was written; a torn end is cut off.
+    /// Finds the end of what was written; a torn end is cut off. Lines of records up to `durable` were all there once: they
+    /// will not be made again.
     ///
     /// # Errors
-    /// The disk refused, or a line in the middle is not one of these.
-    pub fn open(disk: D, kind: LineKind, rotation: Rotation) -> Result<Self, JournalError> {
+    /// The disk refused, or the newest file is damaged in another way than a crash does it: nothing of it is changed.
+    pub fn open(disk: D, kind: LineKind, rotation: Rotation, durable: Position) -> Result<Self, JournalError> {
         let mut files = Self { disk, kind, rotation, current: None, last: None, is_unsure: false };
-        files.find_end(None)?;
+        files.find_end(None, durable)?;
         Ok(files)
     }
 
@@ -96,7 +99,7 @@ impl<D: Disk> LineFiles<D> {
     /// The disk refused. Some of the lines may be durable: asking again with the same ones goes on where that ended.
     pub fn write(&mut self, lines: &[Line]) -> Result<(), JournalError> {
         if self.is_unsure {
-            self.find_end(self.last())?;
+            self.find_end(self.last(), Position::ZERO)?;
             self.is_unsure = false;
         }
         let done = lines.partition_point(|line| Some(line.cursor) <= self.last());
@@ -166,13 +169,18 @@ impl<D: Disk> LineFiles<D> {
     /// Finds the newest file with a whole line, up to a cursor where that is known, and puts what is whole of it in place
     /// of it. Files without one go. Everything is written anew: what is read may be in the system's memory only, and a
     /// sync that has failed once says nothing the second time.
-    fn find_end(&mut self, known: Option<Cursor>) -> Result<(), JournalError> {
+    fn find_end(&mut self, known: Option<Cursor>, durable: Position) -> Result<(), JournalError> {
         self.current = None;
         let reader = LineReader::new(&self.disk, self.kind.clone());
         while let Some(name) = reader.names()?.pop() {
             let io = || JournalError::io(&name);
             let (bytes, span) = (read::all_of(&self.disk, &name)?, read::at_of(&self.kind, &name));
             let whole = read::whole_lines(&self.kind, &bytes, known);
+            let rest = bytes.get(whole.length..).unwrap_or_default();
+            if known.is_none() && read::is_damage(&self.kind, rest, durable) {
+                let expected = "a whole line, and this is no unfinished write";
+                return Err(JournalError::corrupt(&name, whole.length as u64, expected));
+            }
             let Some((last, is_ours)) = whole.last else {
                 self.disk.remove(&name).map_err(io())?;
                 self.disk.sync_dir().map_err(io())?;

@@ -11,6 +11,7 @@ use super::{
     recovery,
     room::{Room, of_sync},
     scan::space,
+    sealed,
     segment::{self, Segment},
     stock::Stock,
 };
@@ -45,12 +46,14 @@ pub struct LocalJournal<D: Disk> {
     taken: bool,
     stock: Stock<D>,
     room: Room,
+    /// What the file of that name says.
+    sealed: Position,
     poisoned: Option<String>,
     torn: Option<TornTail>,
 }
 
 impl<D: Disk> LocalJournal<D> {
-    /// Opens the journal of a disk, or begins one. Cuts off a torn tail; refuses any other damage.
+    /// Opens the journal of a disk, or begins one. Cuts off a torn tail; refuses any other damage, and changes nothing then.
     pub fn open(disk: D, options: Options) -> Result<Self, JournalError> {
         let segment_bytes = options.segment_bytes.next_multiple_of(SECTOR);
         let in_directory = || JournalError::io("the journal's directory");
@@ -64,7 +67,8 @@ impl<D: Disk> LocalJournal<D> {
             None if epoch == Epoch(0) => stock.take(Position(1), segment_bytes).map_err(in_directory())?,
             None => return Err(no_segments()),
         };
-        let end = recovery::find_end(&active)?;
+        let sealed = sealed::load(&disk)?;
+        let end = recovery::find_end(&active, sealed)?;
         if end.epoch > epoch {
             return Err(epoch::behind(end.epoch));
         }
@@ -85,6 +89,7 @@ impl<D: Disk> LocalJournal<D> {
             taken: false,
             stock,
             room,
+            sealed,
             poisoned: None,
             torn: end.torn,
         })
@@ -159,6 +164,7 @@ impl<D: Disk> Journal for LocalJournal<D> {
         let stored = epoch::store(&self.disk, next);
         self.poisoning(stored)?;
         (self.epoch, self.taken) = (next, true);
+        self.seal()?;
         self.stock.fill();
         Ok((next, self.last))
     }
@@ -199,6 +205,15 @@ impl<D: Disk> Journal for LocalJournal<D> {
             let name = segment.name.clone();
             let retired = self.stock.retire(segment).map_err(JournalError::io(&name));
             self.poisoning(retired)?;
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<(), JournalError> {
+        self.usable()?;
+        if self.sealed != self.last {
+            sealed::store(&self.disk, self.last)?;
+            self.sealed = self.last;
         }
         Ok(())
     }

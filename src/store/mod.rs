@@ -17,6 +17,7 @@ mod outbox;
 mod partition;
 mod query;
 mod recovery;
+mod salvage;
 mod trails;
 mod transfer;
 mod voucher;
@@ -38,6 +39,7 @@ pub use self::{
     outbox::{Consumer, CursorTooOld, Outbox},
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},
+    salvage::{Salvage, salvage, way_out},
     trails::{
         AuditFilter, AuditLine, AuditTrail, Broken, ConditionsLine, PartitionSums, Place, ReconcileError,
         Reconciliation, RecordFiles, RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
@@ -66,6 +68,8 @@ pub struct Settings {
     pub retention: Retention,
     /// Business events kept for late subscribers.
     pub outbox_keep: usize,
+    /// Business events kept at most, also for consumers that have not acknowledged them.
+    pub outbox_keep_max: usize,
 }
 
 /// All balances, sessions and business events of this node.

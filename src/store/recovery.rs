@@ -71,7 +71,9 @@ pub enum RecoveryError {
     #[error("the checkpoint at position {0} ends before all partitions are there")]
     Incomplete(u64),
     /// The journal ends before the checkpoint: files have been removed.
-    #[error("the journal ends at position {journal}, before the checkpoint at {checkpoint}: files are missing")]
+    #[error(
+        "the journal ends at position {journal}, but the checkpoint has records up to {checkpoint}: files are missing"
+    )]
     JournalTooShort {
         /// Last position of the journal.
         journal: u64,
@@ -107,6 +109,26 @@ pub enum RecoveryError {
     Thread(std::io::Error),
 }
 
+impl RecoveryError {
+    /// The file that is damaged, where it is one.
+    pub fn damaged_file(&self) -> Option<&str> {
+        if let Self::Journal(error) = self { error.damaged_file() } else { None }
+    }
+
+    /// Whether files are damaged or missing: something else than what this node or its configuration can do about.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.is_damage(),
+            Self::Snapshot { .. }
+            | Self::Incomplete(_)
+            | Self::JournalTooShort { .. }
+            | Self::Violation(_)
+            | Self::Identity(..) => true,
+            Self::Currency { .. } | Self::Catalog { .. } | Self::Thread(_) => false,
+        }
+    }
+}
+
 fn told(problems: &[Problem]) -> String {
     let line = |problem: &Problem| format!("line {}, column {}: {}", problem.line, problem.column, problem.message);
     problems.iter().map(line).collect::<Vec<_>>().join("; ")
@@ -137,14 +159,19 @@ impl<D: Disk> Store<D> {
             LocalJournal::open(disk.clone(), Options { segment_bytes: settings.segment_bytes, ..Options::default() })?;
         let torn_tail = journal.torn_tail().cloned();
         let (epoch, last) = journal.takeover()?;
-        let outbox = Outbox::new(settings.outbox_keep);
+        let outbox = Outbox::new(settings.outbox_keep, settings.outbox_keep_max);
         let (mut found, mut bulks) = (Found::default(), Table::default());
         let loaded = load_checkpoint(checkpoint::latest(&disk)?, &settings, &outbox, &mut found, &mut bulks)?;
         let (mut partitions, from) = (loaded.partitions, loaded.position);
-        if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
-            return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
+        if last < loaded.reach {
+            return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: loaded.reach.0 });
         }
-        let trails = Trails::open(&place, loaded.audit)?;
+        let recorded = from.filter(|_| loaded.records_kept).unwrap_or_default();
+        let trails = Trails::open(&place, loaded.audit, recorded)?;
+        if let Some(after) = trails.last().filter(|written| last < *written) {
+            // Lines are written only of what is durable; with other records at these positions they would be taken for theirs.
+            return Err(JournalError::Missing { after, last }.into());
+        }
         if trails.keeps_records() {
             if let Some(from) = from.filter(|_| !loaded.records_kept) {
                 let recorded = |(index, partition): (u16, &Partition)| {
@@ -290,6 +317,10 @@ pub(super) fn load_checkpoint<F: DiskFile>(
     let restored = loader.finish().map_err(snapshot)?;
     loaded.reach = loaded.reach.max(Position(restored.position));
     bulks.restore(restored);
+    // Only at its end is a checkpoint known to be whole; and parts of a later version would be lost.
+    if reader.next_chunk(&mut chunk)? {
+        return Err(snapshot(SnapshotError::Unknown));
+    }
     Ok(loaded)
 }
 

@@ -100,6 +100,10 @@ metrics! {
     SESSIONS_CLOSED = Counter "tollgate_sessions_closed_total", "Sessions closed, by {cause}: terminated, refused, expired, lost, main_ended or client_restarted";
     IDENTITY_CONFLICTS = Counter "tollgate_identity_conflicts_total", "Requests refused because their identities name two accounts";
     RESERVED_MONEY = Gauge "tollgate_reserved_money_micros", "Money reserved for running sessions, by {currency}";
+    OLDEST_RESERVATION = Gauge "tollgate_oldest_reservation_seconds", "How long nothing has been heard of the session that still holds money or units and has been silent for longest; a round over all sessions takes up to a minute";
+    REMEMBERED = Gauge "tollgate_remembered", "What is remembered of requests, so that none counts twice, in the partition that has most, by {what}: sessions, events or credits";
+    REMEMBERED_MAX = Gauge "tollgate_remembered_max", "How much of each may be remembered in a partition, by store.remembered_max; then new sessions, events and credits are refused";
+    CLOCK_HELD_BACK = Gauge "tollgate_clock_held_back_seconds", "How far this node keeps behind the system's clock, which has jumped ahead: it follows by a sixteenth of the time that passes; a restart takes the new time at once";
     BALANCE_IDENTITY_VIOLATIONS = Gauge "tollgate_balance_identity_violations", "Accounts whose credits less debits differ from what they hold; anything but 0 is a defect";
     PARTITION_ACCOUNTS_MAX = Gauge "tollgate_partition_accounts_max", "Accounts in the fullest partition";
     PARTITION_SESSIONS_MAX = Gauge "tollgate_partition_sessions_max", "Open sessions in the partition that has most";
@@ -131,6 +135,7 @@ metrics! {
 
     // Business events and the API.
     EVENT_BACKLOG = Gauge "tollgate_event_backlog_events", "Events kept for delivery";
+    EVENTS_GIVEN_UP = Counter "tollgate_events_given_up_total", "Events that a consumer has not acknowledged and that were dropped because there were more than events.keep_max; the consumer is told at its next subscription";
     EVENT_LAG_EVENTS = Gauge "tollgate_event_lag_events", "Events that {consumer} has not acknowledged";
     EVENT_LAG_SECONDS = Gauge "tollgate_event_lag_seconds", "Age of the oldest event that {consumer} has not acknowledged";
     EVENT_PUSH_FAILURES = Counter "tollgate_event_push_failures_total", "Pushed batches that the sink did not accept; each is sent again";

@@ -41,8 +41,13 @@ fn retention() -> Retention {
 
 fn open<D: Disk>(disk: D, clock: &Arc<ManualClock>) -> Arc<Store<D>> {
     // Large enough for all of a test: nothing is trimmed away, and the whole journal can be replayed.
-    let settings =
-        Settings { partitions: PARTITIONS, segment_bytes: 4 << 20, retention: retention(), outbox_keep: 1_000_000 };
+    let settings = Settings {
+        partitions: PARTITIONS,
+        segment_bytes: 4 << 20,
+        retention: retention(),
+        outbox_keep: 1_000_000,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     Arc::new(Store::open(disk, settings, catalog, clock, Arc::new(SilentObserver), |_| {}, |_| {}).unwrap().0)

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::PENDING_MAX;
@@ -73,6 +73,21 @@ impl Shared {
         filling.idle = false;
         let trim = std::mem::take(&mut filling.trim_asked).then_some(filling.trim);
         filling.open.then_some(trim)
+    }
+
+    /// Waits for work, but no longer than this. Whether none came.
+    pub(super) fn is_idle_for(&self, longest: Duration) -> bool {
+        let begun = Instant::now();
+        let mut filling = self.lock();
+        while filling.batch.is_empty() && !filling.trim_asked && filling.open {
+            let left = longest.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            filling.idle = true;
+            (filling, _) = self.work.wait_timeout(filling, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        false
     }
 
     pub(super) fn close(&self) {

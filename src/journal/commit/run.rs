@@ -11,6 +11,9 @@ const BUFFER_KEEP: usize = 4 << 20;
 
 /// How often a batch that the disk has no room for is tried again: clients wait for it.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
+/// After nothing has come for so long, what is durable is sealed: long enough that it costs a busy journal nothing, and
+/// short enough that what was answered a while ago is never taken for a torn write.
+const SEAL_AFTER: Duration = Duration::from_secs(1);
 
 /// The committer's thread.
 pub(super) struct Run<J, O> {
@@ -24,15 +27,23 @@ pub(super) struct Run<J, O> {
 impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
     pub(super) fn until_closed(mut self) {
         let mut batch = Batch::new();
-        while let Some(trim) = self.shared.0.take(&mut batch) {
+        let mut is_sealed = true;
+        loop {
+            if !is_sealed && self.shared.0.is_idle_for(SEAL_AFTER) {
+                // Nothing depends on it: where it fails, the next time makes up for it.
+                is_sealed = self.journal.seal().is_ok();
+            }
+            let Some(trim) = self.shared.0.take(&mut batch) else { break };
             if self.shared.0.mark.fatal().is_some() {
                 return;
             }
             if let Err(fatal) = self.commit(&batch, trim) {
                 return self.shared.0.mark.fail(fatal);
             }
+            is_sealed &= batch.is_empty();
             batch.clear(BUFFER_KEEP);
         }
+        let _ = self.journal.seal();
         self.shared.0.mark.fail(Fatal::ShutDown);
     }
 

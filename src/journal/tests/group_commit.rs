@@ -50,6 +50,40 @@ fn shutdown_drains_and_ends_all_waiting() {
     assert_eq!(open(&disk).read(0).unwrap(), records(1..=200));
 }
 
+/// The position that is sealed on a disk.
+fn sealed(disk: &MemoryDisk) -> u64 {
+    disk.contents("sealed").map_or(0, |bytes| u64::from_le_bytes(*bytes.first_chunk().unwrap()))
+}
+
+#[test]
+fn what_is_durable_is_sealed_at_a_stop_and_when_nothing_more_comes() {
+    let disk = MemoryDisk::new();
+    let committer = start(&disk);
+    let (appender, mark) = (committer.appender(), committer.mark());
+    for position in 1..=3 {
+        mark.wait_for_blocking(appender.append(&record(position), |_| {})).unwrap();
+    }
+    while sealed(&disk) < 3 {
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+    appender.append(b"more", |_| {});
+    committer.shutdown().unwrap();
+    assert_eq!(sealed(&disk), 4);
+}
+
+#[test]
+fn a_seal_that_fails_harms_nothing() {
+    let disk = MemoryDisk::new();
+    let mut first = open(&disk);
+    first.append(&[b"one"]).unwrap();
+    disk.fail_sync(1);
+    assert!(first.journal.seal().is_err());
+    first.append(&[b"two"]).unwrap();
+    first.journal.seal().unwrap();
+    assert_eq!(sealed(&disk), 2);
+    assert_eq!(open(&disk.crash(3)).last, Position(2));
+}
+
 #[test]
 fn a_failure_is_final() {
     type Fault = fn(&MemoryDisk);

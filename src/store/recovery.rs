@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    IdentityIndex, Observer, Outbox, Place, Settings, Store,
+    IdentityIndex, Observer, Outbox, Place, Settings, SilentObserver, Store,
     audited::Refusals,
     bulk::{Desk, Table},
     catalogs::Found,
@@ -19,7 +19,7 @@ use crate::{
     charging::{State, Violation},
     ids::{AccountId, PartitionId},
     journal::{
-        CheckpointReader, Commit, Committer, Disk, DiskFile, Journal, JournalError, LocalJournal, Meta, Options,
+        CheckpointReader, Commit, Committer, Disk, DiskFile, Epoch, Journal, JournalError, LocalJournal, Meta, Options,
         Origin, Position, TornTail, checkpoint,
         record::{self, Entry},
         snapshot::{AuditHead, BulksLoader, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
@@ -124,17 +124,48 @@ impl<D: Disk> Store<D> {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
         on_commit: impl FnMut(&Commit) + Send + 'static,
+        progress: impl FnMut(u64),
+    ) -> Result<(Self, RecoveryReport), RecoveryError> {
+        let start = |journal, epoch, last| Committer::start(journal, epoch, last, on_commit);
+        let options = Options { segment_bytes: settings.segment_bytes, ..Options::default() };
+        Self::recover(place.into(), settings, options, catalog, clock, observer, start, progress)
+    }
+
+    /// As [`open`](Self::open), without any thread: what is done becomes durable by [`commit_by_hand`](Self::commit_by_hand)
+    /// only. For simulations, where everything happens in an order that a seed decides.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_by_hand(
+        place: impl Into<Place<D>>,
+        settings: Settings,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, RecoveryReport), RecoveryError> {
+        let start = |journal, epoch, last| Ok(Committer::by_hand(journal, epoch, last));
+        let options = Options { segment_bytes: settings.segment_bytes, prepare_ahead: false };
+        let observer = Arc::new(SilentObserver);
+        Self::recover(place.into(), settings, options, catalog, clock, observer, start, |_| {})
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "two callers above, which have less to say")]
+    fn recover(
+        place: Place<D>,
+        settings: Settings,
+        options: Options,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+        start: impl FnOnce(LocalJournal<D>, Epoch, Position) -> std::io::Result<Committer>,
         mut progress: impl FnMut(u64),
     ) -> Result<(Self, RecoveryReport), RecoveryError> {
         let started = Instant::now();
-        let place: Place<D> = place.into();
         let disk = place.disk.clone();
         let wanted = Meta { format: FORMAT, partitions: settings.partitions, origin: Origin::new(clock.now()) };
         let origin = Meta::open_or_create(&disk, wanted)?.origin;
         let mut settings = settings;
         settings.retention.secret = origin.secret;
-        let mut journal =
-            LocalJournal::open(disk.clone(), Options { segment_bytes: settings.segment_bytes, ..Options::default() })?;
+        let mut journal = LocalJournal::open(disk.clone(), options)?;
         let torn_tail = journal.torn_tail().cloned();
         let (epoch, last) = journal.takeover()?;
         let outbox = Outbox::new(settings.outbox_keep);
@@ -179,7 +210,7 @@ impl<D: Disk> Store<D> {
         let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
         let shelved = found.shelve(catalog, clock.now());
         let (shelf, configured) = shelved.map_err(|(number, problems)| RecoveryError::Catalog { number, problems })?;
-        let committer = Committer::start(journal, epoch, last, on_commit).map_err(RecoveryError::Thread)?;
+        let committer = start(journal, epoch, last).map_err(RecoveryError::Thread)?;
         let store = Self {
             partitions: partitions.into_iter().map(Mutex::new).collect(),
             identities,

@@ -6,28 +6,33 @@ use crate::journal::{AppendError, Batch, Epoch, Fatal, Journal, JournalError, Po
 /// Memory a buffer keeps from one batch to the next.
 const BUFFER_KEEP: usize = 4 << 20;
 
-/// The committer's thread.
+/// What writes and syncs: the committer's thread, or whoever asks for a step.
 pub(super) struct Run<J, O> {
     pub(super) journal: J,
     pub(super) epoch: Epoch,
     pub(super) durable: Position,
     pub(super) observe: O,
-    pub(super) shared: EndOfThread,
+    pub(super) batch: Batch,
+    pub(super) shared: EndOfRun,
 }
 
 impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
     pub(super) fn until_closed(mut self) {
-        let mut batch = Batch::new();
-        while let Some(trim) = self.shared.0.take(&mut batch) {
-            if self.shared.0.mark.fatal().is_some() {
-                return;
-            }
-            if let Err(fatal) = self.commit(&batch, trim) {
-                return self.shared.0.mark.fail(fatal);
-            }
-            batch.clear(BUFFER_KEEP);
-        }
+        while self.shared.0.wait() && self.step() {}
         self.shared.0.mark.fail(Fatal::ShutDown);
+    }
+
+    /// Commits what has gathered, in one batch. Returns whether there was something and it is durable now.
+    pub(super) fn step(&mut self) -> bool {
+        let mut batch = std::mem::take(&mut self.batch);
+        let Some(trim) = self.shared.0.take(&mut batch) else { return false };
+        if self.shared.0.mark.fatal().is_some() {
+            return false;
+        }
+        let committed = self.commit(&batch, trim);
+        batch.clear(BUFFER_KEEP);
+        self.batch = batch;
+        committed.map_err(|fatal| self.shared.0.mark.fail(fatal)).is_ok()
     }
 
     fn commit(&mut self, batch: &Batch, trim: Option<Position>) -> Result<(), Fatal> {
@@ -46,13 +51,13 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
     }
 }
 
-/// However the thread ends, nobody waits for it any more.
-pub(super) struct EndOfThread(pub(super) Arc<Shared>);
+/// However it ends, nobody waits for it any more.
+pub(super) struct EndOfRun(pub(super) Arc<Shared>);
 
-impl Drop for EndOfThread {
+impl Drop for EndOfRun {
     fn drop(&mut self) {
         // The first reason stays: this one is seen after a panic only.
-        self.0.mark.fail(Fatal::Failed("the committer's thread has ended".into()));
+        self.0.mark.fail(Fatal::Failed("the committer has ended".into()));
         self.0.close();
     }
 }

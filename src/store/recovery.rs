@@ -70,13 +70,15 @@ pub enum RecoveryError {
     /// The checkpoint ends early.
     #[error("the checkpoint at position {0} ends before all partitions are there")]
     Incomplete(u64),
-    /// The journal ends before the checkpoint: files have been removed.
-    #[error("the journal ends at position {journal}, before the checkpoint at {checkpoint}: files are missing")]
+    /// The journal ends before the checkpoint: files have been removed, or what seems torn was durable once.
+    #[error("the journal ends at position {journal}, before the checkpoint at {checkpoint}: {}", missing(torn.as_ref()))]
     JournalTooShort {
         /// Last position of the journal.
         journal: u64,
         /// Position of the checkpoint.
         checkpoint: u64,
+        /// What was cut off at its end.
+        torn: Option<TornTail>,
     },
     /// The state that came out is not consistent.
     #[error("after recovery: {0}")]
@@ -105,6 +107,13 @@ pub enum RecoveryError {
     /// The committer's thread could not be started.
     #[error("the journal's thread: {0}")]
     Thread(std::io::Error),
+}
+
+fn missing(torn: Option<&TornTail>) -> String {
+    match torn {
+        Some(TornTail { file, offset, .. }) => format!("{file} is damaged at byte {offset}"),
+        None => "files are missing".to_owned(),
+    }
 }
 
 fn told(problems: &[Problem]) -> String {
@@ -173,7 +182,7 @@ impl<D: Disk> Store<D> {
         let loaded = load_checkpoint(checkpoint::latest(&disk)?, &settings, &outbox, &mut found, &mut bulks)?;
         let (mut partitions, from) = (loaded.partitions, loaded.position);
         if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
-            return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
+            return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0, torn: torn_tail });
         }
         let trails = Trails::open(&place, loaded.audit)?;
         if trails.keeps_records() {

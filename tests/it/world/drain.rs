@@ -61,7 +61,8 @@ impl World {
         }
         let newest = self.store.outbox().newest();
         let told = self.consumer.last() == newest && self.consumer.acknowledged == newest;
-        let answered = self.ledger.asks.iter().all(|ask| ask.arrived) && self.ledger.top_ups.iter().all(|it| it.arrived);
+        let answered =
+            self.ledger.asks.iter().all(|ask| ask.arrived) && self.ledger.top_ups.iter().all(|it| it.arrived);
         told && answered && self.ledger.sessions.iter().all(|session| session.over)
     }
 

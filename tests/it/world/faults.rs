@@ -1,7 +1,7 @@
 //! What breaks, and what is held against the node when it has come back.
 
 use tollgate::{
-    journal::MemoryDisk,
+    journal::{Disk as _, MemoryDisk},
     store::{RecoveryReport, Store},
 };
 
@@ -20,7 +20,7 @@ impl World {
             0..=4 => self.restart(),
             5 | 6 => {
                 self.trace.count("halts in the middle of something");
-                disk.halt_after(self.dice.below(12));
+                disk.halt_after(self.dice.below(5));
             }
             7 | 8 => {
                 self.trace.count("syncs failed");
@@ -105,6 +105,9 @@ impl World {
         if self.dice.once_in(2) {
             self.is_a_replay();
         }
+        if self.dice.once_in(4) {
+            self.falls_back();
+        }
         let acknowledged = self.store.outbox().acknowledged(CONSUMER);
         assert!(acknowledged >= Some(self.consumer.acknowledged), "an acknowledgement is gone");
         assert!(acknowledged <= Some(self.consumer.last()), "what was never delivered is acknowledged");
@@ -128,6 +131,17 @@ impl World {
         if let Some(difference) = Known::of(&self.store).differs(&Known::of(&replayed)) {
             panic!("a recovery and a whole replay differ: {difference}");
         }
+    }
+
+    /// The checkpoint before the newest, with the journal after it, makes the same: an operator may have to fall back on it.
+    fn falls_back(&mut self) {
+        let disk = copy_of(&self.machine.disk);
+        let checkpoints: Vec<_> = names(&disk).into_iter().filter(|name| name.ends_with(".tgc")).collect();
+        let [.., _, newest] = &checkpoints[..] else { return };
+        disk.remove(newest).unwrap();
+        self.trace.count("recoveries from the checkpoint before the newest");
+        let (older, _) = self.machine.open_copy(disk).unwrap_or_else(|error| panic!("without {newest}: {error}"));
+        assert_eq!(Known::of(&self.store).differs(&Known::of(&older)), None, "without {newest}");
     }
 
     /// Some of what was answered is asked again: it gets its answer, and nothing changes.
@@ -182,7 +196,13 @@ impl World {
         }
     }
 
-    fn harmless(&self, rotten: &Store<MemoryDisk>, report: &RecoveryReport, sound: &Known, where_: &str) -> &'static str {
+    fn harmless(
+        &self,
+        rotten: &Store<MemoryDisk>,
+        report: &RecoveryReport,
+        sound: &Known,
+        where_: &str,
+    ) -> &'static str {
         let difference = sound.differs(&Known::of(rotten));
         // The last batch of all looks like one that a crash has torn: it is cut off, and said to be.
         if difference.is_some() && report.torn_tail.is_some() {

@@ -166,7 +166,10 @@ impl Ledger {
                 });
                 let final_one = known.kind == RequestType::Termination;
                 let (kind, number) = (known.kind, known.number);
-                assert!(may_be_gone && is_gone(result) && !final_one, "request {ask} ({kind:?} {number}) gets another answer: {received:?}");
+                assert!(
+                    may_be_gone && is_gone(result) && !final_one,
+                    "request {ask} ({kind:?} {number}) gets another answer: {received:?}"
+                );
             }
             None => self.first_answer(ask, &received.answer, told),
         }
@@ -190,7 +193,10 @@ impl Ledger {
             session.held = GROUPS.map(|group| granted(answer, group));
             session.over |= kind == RequestType::Termination;
         } else {
-            assert!(session.expired && is_gone(result), "request {ask} ({kind:?}) of a session that runs gets {result:?}");
+            assert!(
+                session.expired && is_gone(result),
+                "request {ask} ({kind:?}) of a session that runs gets {result:?}"
+            );
             session.perhaps = plus(session.perhaps, used);
             (session.held, session.over, session.ends) = ([0; 2], true, true);
         }
@@ -217,7 +223,13 @@ impl Ledger {
     }
 
     pub(super) fn credited(&self, account: u64) -> i64 {
-        OPENING + self.top_ups.iter().filter(|it| it.account == account && it.answer.is_some()).map(|it| it.micros).sum::<i64>()
+        OPENING
+            + self
+                .top_ups
+                .iter()
+                .filter(|it| it.account == account && it.answer.is_some())
+                .map(|it| it.micros)
+                .sum::<i64>()
     }
 
     /// An answer to a top-up leaves the node.
@@ -231,7 +243,8 @@ impl Ledger {
     pub(super) fn repeatable(&self) -> Vec<usize> {
         let repeatable = |ask: &Ask| {
             let Some(session) = ask.session.map(|session| &self.sessions[session]) else { return true };
-            ask.kind == RequestType::Termination || !session.ends && !session.expired && session.open.is_none() && ask.number == session.last_number
+            ask.kind == RequestType::Termination
+                || !session.ends && !session.expired && session.open.is_none() && ask.number == session.last_number
         };
         let answered = self.asks.iter().enumerate().filter(|(_, ask)| ask.answer.is_some() && repeatable(ask));
         answered.map(|(number, _)| number).collect()
@@ -242,7 +255,8 @@ impl Ledger {
     }
 
     fn events_of(&self, account: u64) -> i64 {
-        let charged = |ask: &&Ask| ask.session.is_none() && ask.answer.is_some() && account_of(ask.subscriber) == account;
+        let charged =
+            |ask: &&Ask| ask.session.is_none() && ask.answer.is_some() && account_of(ask.subscriber) == account;
         self.asks.iter().filter(charged).map(|ask| cost([ask.event_octets, 0])).sum()
     }
 }

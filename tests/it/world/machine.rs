@@ -134,7 +134,8 @@ pub(super) fn serve(store: &Store<MemoryDisk>, octets: bytes::Bytes, late_by_sec
     let (key, kind, number) = (charge.key, charge.kind(), charge.number());
     let (identities, charge) = charge.split();
     let received = Timestamp::from_millis(store.now().millis() - late_by_secs * 1_000);
-    let answered = store.charge_in_time(received, &identities, key, kind, number, |account, _| charge.into_command(account));
+    let answered =
+        store.charge_in_time(received, &identities, key, kind, number, |account, _| charge.into_command(account));
     (frame, answered)
 }
 

@@ -8,13 +8,21 @@ use crate::dice::Dice;
 #[derive(Debug, Clone)]
 pub(super) enum Packet {
     /// A request of a gateway, by its number in the ledger.
-    Ccr { ask: usize, octets: Bytes },
+    Ccr {
+        ask: usize,
+        octets: Bytes,
+    },
     /// Its answer.
-    Cca { ask: usize },
+    Cca {
+        ask: usize,
+    },
     TopUp(usize),
     TopUpDone(usize),
     /// Events after a cursor, each with its own.
-    Events { after: u64, events: Vec<(u64, String)> },
+    Events {
+        after: u64,
+        events: Vec<(u64, String)>,
+    },
     Acknowledge(u64),
     Acknowledged(u64),
 }

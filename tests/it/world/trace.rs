@@ -52,7 +52,8 @@ impl Drop for Trace {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let (seed, from) = (self.seed, self.lines - self.last.len() as u64);
-            let shown: Vec<_> = (from + 1..).zip(&self.last).map(|(number, line)| format!("{number:5} {line}\n")).collect();
+            let shown: Vec<_> =
+                (from + 1..).zip(&self.last).map(|(number, line)| format!("{number:5} {line}\n")).collect();
             eprintln!("{}seed {seed} failed here. The same again, from its beginning:", shown.concat());
             eprintln!("    TOLLGATE_SIM_SEED={seed} cargo test --test it world::one -- --nocapture");
         }

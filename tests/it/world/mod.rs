@@ -4,6 +4,7 @@
 //! `TOLLGATE_SIM_SEEDS=100000` runs more worlds than the ordinary tests do, `TOLLGATE_SIM_SEED=17` one of them, told line by
 //! line.
 
+mod clients;
 mod clock;
 mod drain;
 mod faults;
@@ -30,6 +31,17 @@ const THREADS: usize = 2;
 /// Worlds between two lines of progress.
 const PROGRESS_EVERY: u64 = 5_000;
 
+/// A failure is told at once, and not after all other worlds.
+struct StopOthers<'a>(&'a AtomicU64);
+
+impl Drop for StopOthers<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(u64::MAX / 2, Ordering::Relaxed);
+        }
+    }
+}
+
 fn live(seed: u64, verbose: bool) -> (u64, Counts) {
     let mut world = World::new(seed, verbose);
     world.live();
@@ -48,6 +60,7 @@ fn nothing_answered_is_lost_or_repeated() {
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
+                let _stop = StopOthers(&next);
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed > seeds {

@@ -81,6 +81,11 @@ impl World {
             true => End::Power(self.dice.below(u64::MAX)),
             false => End::Kill,
         };
+        if self.network.bad && self.dice.once_in(2) {
+            self.trace.count("ends in the middle of a commit");
+            self.machine.disk.halt_after(self.dice.below(2));
+            self.store.commit_by_hand();
+        }
         self.trace.count(match end {
             End::Power(_) => "losses of power",
             End::Kill => "kills",

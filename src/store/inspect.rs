@@ -167,7 +167,11 @@ fn recover<D: Disk>(
         load_checkpoint(checkpoint, settings, &outbox, &mut found, &mut bulks)?;
     let from = position.unwrap_or_default();
     if journal.last() < reach {
-        return Err(RecoveryError::JournalTooShort { journal: journal.last().0, checkpoint: reach.0 });
+        return Err(RecoveryError::JournalTooShort {
+            journal: journal.last().0,
+            checkpoint: reach.0,
+            torn: journal.torn_tail().cloned(),
+        });
     }
     let mut replay =
         Replay { partitions: &mut partitions, outbox: &outbox, trails: &trails, found: &mut found, bulks: &mut bulks };

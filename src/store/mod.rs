@@ -202,6 +202,20 @@ impl<D: Disk> Store<D> {
         ended
     }
 
+    /// Commits what has gathered, as one batch, in a store [opened by hand](Self::open_by_hand). Returns whether there was
+    /// something and it is durable now; always `false` in any other store, whose committer does that by itself.
+    pub fn commit_by_hand(&self) -> bool {
+        let mut committer = self.committer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        committer.as_mut().is_some_and(Committer::step)
+    }
+
+    /// Waits until all that was done so far is durable. Blocks for as long as the disk needs.
+    fn settle(&self) -> Result<Position, crate::journal::Fatal> {
+        let last = self.appender.last();
+        while self.commit_by_hand() {}
+        self.mark().wait_for_blocking(last)
+    }
+
     /// A value read from state as it is now: it may leave when all that it rests on is durable.
     fn pending<T>(&self, value: T) -> Pending<T> {
         Pending::new(value, self.appender.last())

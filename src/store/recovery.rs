@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    IdentityIndex, Observer, Outbox, Place, Settings, Store,
+    IdentityIndex, Observer, Outbox, Place, Settings, SilentObserver, Store,
     audited::Refusals,
     bulk::{Desk, Table},
     catalogs::Found,
@@ -19,7 +19,7 @@ use crate::{
     charging::{State, Violation},
     ids::{AccountId, PartitionId},
     journal::{
-        CheckpointReader, Commit, Committer, Disk, DiskFile, Journal, JournalError, LocalJournal, Meta, Options,
+        CheckpointReader, Commit, Committer, Disk, DiskFile, Epoch, Journal, JournalError, LocalJournal, Meta, Options,
         Origin, Position, TornTail, checkpoint,
         record::{self, Entry},
         snapshot::{AuditHead, BulksLoader, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
@@ -70,15 +70,18 @@ pub enum RecoveryError {
     /// The checkpoint ends early.
     #[error("the checkpoint at position {0} ends before all partitions are there")]
     Incomplete(u64),
-    /// The journal ends before the checkpoint: files have been removed.
+    /// The journal ends before the checkpoint: files have been removed, or what seems torn was durable once.
     #[error(
-        "the journal ends at position {journal}, but the checkpoint has records up to {checkpoint}: files are missing"
+        "the journal ends at position {journal}, but the checkpoint has records up to {checkpoint}: {}",
+        missing(torn.as_ref())
     )]
     JournalTooShort {
         /// Last position of the journal.
         journal: u64,
         /// Position of the checkpoint.
         checkpoint: u64,
+        /// What was cut off at its end.
+        torn: Option<TornTail>,
     },
     /// The state that came out is not consistent.
     #[error("after recovery: {0}")]
@@ -129,6 +132,13 @@ impl RecoveryError {
     }
 }
 
+fn missing(torn: Option<&TornTail>) -> String {
+    match torn {
+        Some(TornTail { file, offset, .. }) => format!("{file} is damaged at byte {offset}"),
+        None => "files are missing".to_owned(),
+    }
+}
+
 fn told(problems: &[Problem]) -> String {
     let line = |problem: &Problem| format!("line {}, column {}: {}", problem.line, problem.column, problem.message);
     problems.iter().map(line).collect::<Vec<_>>().join("; ")
@@ -146,17 +156,48 @@ impl<D: Disk> Store<D> {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
         on_commit: impl FnMut(&Commit) + Send + 'static,
+        progress: impl FnMut(u64),
+    ) -> Result<(Self, RecoveryReport), RecoveryError> {
+        let start = |journal, epoch, last| Committer::start(journal, epoch, last, on_commit);
+        let options = Options { segment_bytes: settings.segment_bytes, ..Options::default() };
+        Self::recover(place.into(), settings, options, catalog, clock, observer, start, progress)
+    }
+
+    /// As [`open`](Self::open), without any thread: what is done becomes durable by [`commit_by_hand`](Self::commit_by_hand)
+    /// only. For simulations, where everything happens in an order that a seed decides.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_by_hand(
+        place: impl Into<Place<D>>,
+        settings: Settings,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, RecoveryReport), RecoveryError> {
+        let start = |journal, epoch, last| Ok(Committer::by_hand(journal, epoch, last));
+        let options = Options { segment_bytes: settings.segment_bytes, prepare_ahead: false };
+        let observer = Arc::new(SilentObserver);
+        Self::recover(place.into(), settings, options, catalog, clock, observer, start, |_| {})
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "two callers above, which have less to say")]
+    fn recover(
+        place: Place<D>,
+        settings: Settings,
+        options: Options,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+        start: impl FnOnce(LocalJournal<D>, Epoch, Position) -> std::io::Result<Committer>,
         mut progress: impl FnMut(u64),
     ) -> Result<(Self, RecoveryReport), RecoveryError> {
         let started = Instant::now();
-        let place: Place<D> = place.into();
         let disk = place.disk.clone();
         let wanted = Meta { format: FORMAT, partitions: settings.partitions, origin: Origin::new(clock.now()) };
         let origin = Meta::open_or_create(&disk, wanted)?.origin;
         let mut settings = settings;
         settings.retention.secret = origin.secret;
-        let mut journal =
-            LocalJournal::open(disk.clone(), Options { segment_bytes: settings.segment_bytes, ..Options::default() })?;
+        let mut journal = LocalJournal::open(disk.clone(), options)?;
         let torn_tail = journal.torn_tail().cloned();
         let (epoch, last) = journal.takeover()?;
         let outbox = Outbox::new(settings.outbox_keep, settings.outbox_keep_max);
@@ -164,7 +205,11 @@ impl<D: Disk> Store<D> {
         let loaded = load_checkpoint(checkpoint::latest(&disk)?, &settings, &outbox, &mut found, &mut bulks)?;
         let (mut partitions, from) = (loaded.partitions, loaded.position);
         if last < loaded.reach {
-            return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: loaded.reach.0 });
+            return Err(RecoveryError::JournalTooShort {
+                journal: last.0,
+                checkpoint: loaded.reach.0,
+                torn: torn_tail,
+            });
         }
         let recorded = from.filter(|_| loaded.records_kept).unwrap_or_default();
         let trails = Trails::open(&place, loaded.audit, recorded)?;
@@ -206,7 +251,7 @@ impl<D: Disk> Store<D> {
         let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
         let shelved = found.shelve(catalog, clock.now());
         let (shelf, configured) = shelved.map_err(|(number, problems)| RecoveryError::Catalog { number, problems })?;
-        let committer = Committer::start(journal, epoch, last, on_commit).map_err(RecoveryError::Thread)?;
+        let committer = start(journal, epoch, last).map_err(RecoveryError::Thread)?;
         let store = Self {
             partitions: partitions.into_iter().map(Mutex::new).collect(),
             identities,

@@ -10,8 +10,8 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    dice::Dice,
     process::{PATIENCE, Process, configure},
-    store_crash::Dice,
     witness::{ACCOUNTS, OPENING, Witness},
 };
 

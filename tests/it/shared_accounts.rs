@@ -17,7 +17,7 @@ use tollgate::{
     units::{Money, UnitKind},
 };
 
-use crate::{charging_property::CATALOG, explained, store_crash::Dice, survival};
+use crate::{charging_property::CATALOG, dice::Dice, explained, survival};
 
 const ACCOUNT: AccountId = AccountId(1);
 const DAY_SECS: u64 = 86_400;

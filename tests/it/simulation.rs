@@ -27,7 +27,7 @@ use tollgate::{
     units::{Money, Units},
 };
 
-use crate::{charging_property::CATALOG, store_crash::Dice};
+use crate::{charging_property::CATALOG, dice::Dice};
 
 const PARTITIONS: u16 = 4;
 const ACCOUNTS: u64 = 12;

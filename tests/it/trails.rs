@@ -21,7 +21,7 @@ use tollgate::{
     units::Money,
 };
 
-use crate::{charging_property::CATALOG, store_crash::Dice};
+use crate::{charging_property::CATALOG, dice::Dice};
 
 const ACCOUNTS: u64 = 10;
 const ROTATION: Rotation = Rotation { bytes: 20_000, secs: 600 };

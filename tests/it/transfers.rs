@@ -14,7 +14,7 @@ use tollgate::{
     units::Money,
 };
 
-use crate::{charging_property::CATALOG, store_crash::Dice};
+use crate::{charging_property::CATALOG, dice::Dice};
 
 const ACCOUNTS: u64 = 8;
 const OPENING: i64 = 10_000_000;

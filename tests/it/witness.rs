@@ -27,8 +27,8 @@ use tollgate::{
 use tonic::transport::Channel;
 
 use crate::{
+    dice::Dice,
     process::{Addresses, PATIENCE},
-    store_crash::Dice,
 };
 
 /// Subscribers that the load is about: account i + 1 has MSISDN 8613900000000 + i.

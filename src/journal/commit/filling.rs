@@ -44,14 +44,20 @@ impl Shared {
         }
     }
 
-    /// Swaps an empty batch for the one that has filled, once there is work. `None` when closed and nothing is left.
-    pub(super) fn take(&self, batch: &mut Batch) -> Option<Option<Position>> {
+    /// Waits for work. `false` when closed and nothing is left.
+    pub(super) fn wait(&self) -> bool {
         let mut filling = self.lock();
-        while filling.batch.is_empty() && !filling.trim_asked && filling.open {
+        while !filling.has_work() && filling.open {
             filling.idle = true;
             filling = self.work.wait(filling).unwrap_or_else(PoisonError::into_inner);
         }
-        if filling.batch.is_empty() && !filling.trim_asked {
+        filling.has_work()
+    }
+
+    /// Swaps an empty batch for the one that has filled. `None` when there is no work.
+    pub(super) fn take(&self, batch: &mut Batch) -> Option<Option<Position>> {
+        let mut filling = self.lock();
+        if !filling.has_work() {
             return None;
         }
         std::mem::swap(&mut filling.batch, batch);
@@ -96,5 +102,11 @@ impl Shared {
         filling.batch = Batch::new();
         drop(filling);
         self.room.notify_all();
+    }
+}
+
+impl Filling {
+    fn has_work(&self) -> bool {
+        !self.batch.is_empty() || self.trim_asked
     }
 }

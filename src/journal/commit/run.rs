@@ -15,35 +15,51 @@ const RETRY_EVERY: Duration = Duration::from_millis(250);
 /// short enough that what was answered a while ago is never taken for a torn write.
 const SEAL_AFTER: Duration = Duration::from_secs(1);
 
-/// The committer's thread.
+/// What writes and syncs: the committer's thread, or whoever asks for a step.
 pub(super) struct Run<J, O> {
     pub(super) journal: J,
     pub(super) epoch: Epoch,
     pub(super) durable: Position,
     pub(super) observe: O,
-    pub(super) shared: EndOfThread,
+    pub(super) batch: Batch,
+    pub(super) shared: EndOfRun,
 }
 
 impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
     pub(super) fn until_closed(mut self) {
-        let mut batch = Batch::new();
         let mut is_sealed = true;
         loop {
             if !is_sealed && self.shared.0.is_idle_for(SEAL_AFTER) {
                 // Nothing depends on it: where it fails, the next time makes up for it.
                 is_sealed = self.journal.seal().is_ok();
             }
-            let Some(trim) = self.shared.0.take(&mut batch) else { break };
-            if self.shared.0.mark.fatal().is_some() {
-                return;
+            let before = self.durable;
+            if !self.shared.0.wait() || !self.step() {
+                break;
             }
-            if let Err(fatal) = self.commit(&batch, trim) {
-                return self.shared.0.mark.fail(fatal);
-            }
-            is_sealed &= batch.is_empty();
-            batch.clear(BUFFER_KEEP);
+            is_sealed &= self.durable == before;
         }
-        let _ = self.journal.seal();
+        self.end();
+    }
+
+    /// Commits what has gathered, in one batch. Returns whether there was something and it is durable now.
+    pub(super) fn step(&mut self) -> bool {
+        let mut batch = std::mem::take(&mut self.batch);
+        let Some(trim) = self.shared.0.take(&mut batch) else { return false };
+        if self.shared.0.mark.fatal().is_some() {
+            return false;
+        }
+        let committed = self.commit(&batch, trim);
+        batch.clear(BUFFER_KEEP);
+        self.batch = batch;
+        committed.map_err(|fatal| self.shared.0.mark.fail(fatal)).is_ok()
+    }
+
+    /// Seals what is durable: after this nothing is committed any more.
+    pub(super) fn end(&mut self) {
+        if self.shared.0.mark.fatal().is_none() {
+            let _ = self.journal.seal();
+        }
         self.shared.0.mark.fail(Fatal::ShutDown);
     }
 
@@ -77,13 +93,13 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
     }
 }
 
-/// However the thread ends, nobody waits for it any more.
-pub(super) struct EndOfThread(pub(super) Arc<Shared>);
+/// However it ends, nobody waits for it any more.
+pub(super) struct EndOfRun(pub(super) Arc<Shared>);
 
-impl Drop for EndOfThread {
+impl Drop for EndOfRun {
     fn drop(&mut self) {
         // The first reason stays: this one is seen after a panic only.
-        self.0.mark.fail(Fatal::Failed("the committer's thread has ended".into()));
+        self.0.mark.fail(Fatal::Failed("the committer has ended".into()));
         self.0.close();
     }
 }

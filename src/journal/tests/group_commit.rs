@@ -85,6 +85,41 @@ fn a_seal_that_fails_harms_nothing() {
 }
 
 #[test]
+fn by_hand_nothing_is_durable_before_its_step() {
+    let disk = MemoryDisk::new();
+    let Open { journal, epoch, last } = open(&disk);
+    let mut committer = Committer::by_hand(journal, epoch, last);
+    let (appender, mark) = (committer.appender(), committer.mark());
+    assert!(!committer.step(), "there was nothing");
+    (1..=3).for_each(|position| {
+        appender.append(&record(position), |_| {});
+    });
+    assert_eq!(mark.current(), Position::ZERO);
+    assert!(committer.step());
+    assert_eq!(mark.current(), Position(3));
+    (4..=5).for_each(|position| {
+        appender.append(&record(position), |_| {});
+    });
+    assert_eq!(committer.shutdown(), Ok(Position(5)));
+    assert_eq!(open(&disk.crash(3)).read(0).unwrap(), records(1..=5));
+    let late = appender.append(b"late", |_| {});
+    assert_eq!(mark.wait_for_blocking(late), Err(Fatal::ShutDown));
+}
+
+#[test]
+fn by_hand_a_failed_step_is_the_last() {
+    let disk = MemoryDisk::new();
+    let Open { journal, epoch, last } = open(&disk);
+    let mut committer = Committer::by_hand(journal, epoch, last);
+    disk.fail_sync(1);
+    committer.appender().append(&record(1), |_| {});
+    assert!(!committer.step());
+    committer.appender().append(&record(2), |_| {});
+    assert!(!committer.step());
+    assert!(matches!(committer.shutdown(), Err(Fatal::Failed(_))));
+}
+
+#[test]
 fn a_failure_is_final() {
     type Fault = fn(&MemoryDisk);
     let faults: [Fault; 2] = [|disk| disk.fail_sync(1), |disk| disk.halt_after(1)];

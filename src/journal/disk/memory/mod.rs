@@ -92,6 +92,11 @@ impl MemoryDisk {
         lock(&self.machine).operations_left = Some(operations);
     }
 
+    /// Whether the machine of this handle is down, whatever put it down.
+    pub fn is_down(&self) -> bool {
+        lock(&self.machine).down
+    }
+
     /// How many changes were asked for so far.
     pub fn operations(&self) -> u64 {
         lock(&self.machine).operations

@@ -39,6 +39,15 @@ pub(super) enum End {
     Kill,
 }
 
+impl End {
+    fn survives(self, disk: &MemoryDisk) -> MemoryDisk {
+        match self {
+            Self::Power(seed) => disk.crash(seed),
+            Self::Kill => disk.kill(),
+        }
+    }
+}
+
 impl Machine {
     pub(super) fn new(segment_bytes: u64, outbox_keep: usize, records: bool) -> Self {
         let clock = Arc::new(WorldClock::new(1_000_000));
@@ -70,12 +79,8 @@ impl Machine {
 
     /// Ends the process that has the disks open. The next one finds what is left.
     pub(super) fn end(&mut self, end: End) {
-        let survives = |disk: &MemoryDisk| match end {
-            End::Power(seed) => disk.crash(seed),
-            End::Kill => disk.kill(),
-        };
-        self.disk = survives(&self.disk);
-        self.records = self.records.as_ref().map(survives);
+        self.disk = end.survives(&self.disk);
+        self.records = self.records.as_ref().map(|disk| end.survives(disk));
         self.clock.forget();
     }
 

@@ -102,7 +102,7 @@ impl World {
             let subscriber = Subscriber { id: subscriber.to_string().into(), identities };
             drop(store.create_subscriber(SubscriberSpec { account, subscriber }));
         }
-        drop(store.acknowledge(CONSUMER, 0));
+        let _ = store.acknowledge(CONSUMER, 0);
         self.commit();
     }
 

@@ -113,10 +113,11 @@ impl Committer {
         Ok(committer)
     }
 
-    /// As [`start`](Self::start), without a thread: nothing is committed but by [`step`](Self::step). A simulation decides so
-    /// when a commit comes.
+    /// As [`start`](Self::start), without a thread: nothing is committed but by [`step`](Self::step), and a full disk is a
+    /// failure. A simulation decides so when a commit comes.
     pub fn by_hand(journal: impl Journal + 'static, epoch: Epoch, last: Position) -> Self {
         let (mut committer, mut run) = Self::idle(journal, epoch, last, |_| {});
+        run.waits = false;
         committer.by_hand = Some(Box::new(move || run.step()));
         committer
     }
@@ -138,7 +139,7 @@ impl Committer {
             mark,
         });
         let ends = EndOfRun(shared.clone());
-        let run = Run { journal, epoch, durable: last, observe, batch: Batch::new(), shared: ends };
+        let run = Run { journal, epoch, durable: last, observe, batch: Batch::new(), waits: true, shared: ends };
         (Self { shared, reader, room, thread: None, by_hand: None }, run)
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Run<J, O> {
     pub(super) durable: Position,
     pub(super) observe: O,
     pub(super) batch: Batch,
+    /// Whether it may wait until there is room on the disk. By hand nobody would make any meanwhile: then it fails.
+    pub(super) waits: bool,
     pub(super) shared: EndOfRun,
 }
 
@@ -74,7 +76,7 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
                     (self.observe)(&Commit { records: batch.records(), bytes: batch.bytes(), took });
                     break;
                 }
-                Err(AppendError::NoRoom(full)) => full,
+                Err(AppendError::NoRoom(full)) if self.waits => full,
                 Err(error) => return Err(error.into()),
             };
             // What the journal gives up may be all the room that there is.

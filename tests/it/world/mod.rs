@@ -26,7 +26,7 @@ use std::{
 use self::{run::World, trace::Counts};
 
 /// Worlds in an ordinary run of the tests.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 1_000;
 const THREADS: usize = 2;
 /// Worlds between two lines of progress.
 const PROGRESS_EVERY: u64 = 5_000;

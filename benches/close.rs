@@ -156,7 +156,7 @@ fn open(directory: &tempfile::TempDir, clock: &Arc<Moved>) -> Store {
         segment_bytes: 64 << 20,
         retention: Default::default(),
         outbox_keep: 1_000_000,
-        outbox_keep_max: 1_000_000,
+        ..Settings::default()
     };
     let disk = FileDisk::open(directory.path()).unwrap();
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());

@@ -7,7 +7,7 @@ use anyhow::Context;
 use bytes::BytesMut;
 
 use crate::{
-    charging::{AccountSpec, Answered, Command, Retention, Subscriber, SubscriberSpec},
+    charging::{AccountSpec, Answered, Command, Subscriber, SubscriberSpec},
     diameter::{
         CreditControlAnswer, CreditControlRequest, Frame, Identity, Limits,
         credit_control::{MultipleServices, RequestType, ServiceUnits, SubscriptionId, UsedUnits, glance},
@@ -62,13 +62,7 @@ impl Path {
             Catalog::from_toml(include_str!("../../config/demo/catalog.toml"))
                 .map_err(|problems| anyhow::anyhow!("{problems:?}"))?,
         );
-        let settings = Settings {
-            partitions: 64,
-            segment_bytes: 16 << 20,
-            retention: Retention::default(),
-            outbox_keep: 1_000,
-            outbox_keep_max: 1_000_000,
-        };
+        let settings = Settings { partitions: 64, segment_bytes: 16 << 20, outbox_keep: 1_000, ..Settings::default() };
         let observer = Arc::new(MetricsObserver::new(&catalog));
         let clock = Arc::new(Still);
         let store = Store::open(MemoryDisk::new(), settings, catalog, clock, observer, |_| {}, |_| {})?.0;

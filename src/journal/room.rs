@@ -98,6 +98,14 @@ impl Room {
         self.0.left.store(bytes, Ordering::Relaxed);
     }
 
+    /// Whether the next segment is ready, or known to have no room, or not yet looked for: the present one is less than half
+    /// full.
+    #[cfg(test)]
+    pub(super) fn has_looked_ahead(&self, segment_bytes: u64) -> bool {
+        let is_early = self.0.left.load(Ordering::Relaxed) >= segment_bytes / 2;
+        is_early || self.is_short() || self.0.spares.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether a batch waits for room.
     #[cfg(test)]
     pub(super) fn is_stuck(&self) -> bool {

@@ -1,5 +1,6 @@
-//! Early refusal: when the journal falls behind, or the disk has no room for more of it, new work is turned away before it is read, so that the work already begun
-//! still gets its answers in time. A client that hears 3004 can go elsewhere; one that hears nothing waits (spec I-6).
+//! Early refusal: when the journal falls behind, or the disk has no room for more of it, new work is turned away before
+//! it is read, so that the work already begun still gets its answers in time. A client that hears 3004 can go
+//! elsewhere; one that hears nothing waits (spec I-6).
 //!
 //! What begins something is refused first, what asks for more next, and what only reports or ends last: it says what was
 //! used, and gives back what was reserved. A client that takes part in overload control (RFC 7683) is told to ask less

@@ -72,6 +72,19 @@ pub struct Settings {
     pub outbox_keep_max: usize,
 }
 
+impl Default for Settings {
+    /// Those of a configuration that says nothing else.
+    fn default() -> Self {
+        Self {
+            partitions: 64,
+            segment_bytes: 64 << 20,
+            retention: Retention::default(),
+            outbox_keep: 100_000,
+            outbox_keep_max: 1_000_000,
+        }
+    }
+}
+
 /// All balances, sessions and business events of this node.
 pub struct Store<D: Disk = FileDisk> {
     partitions: Box<[Mutex<Partition>]>,

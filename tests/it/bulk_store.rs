@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tollgate::{
     charging::{
-        AccountSpec, AccountState, BULKS_OPEN_MAX, Bulk, BulkStage, Change, Command, PlannedChange, Retention,
-        VoucherBatch, VoucherMark, VoucherValue,
+        AccountSpec, AccountState, BULKS_OPEN_MAX, Bulk, BulkStage, Change, Command, PlannedChange, VoucherBatch,
+        VoucherMark, VoucherValue,
     },
     ids::{AccountId, VoucherCode},
     journal::{MemoryDisk, Pending},
@@ -48,13 +48,7 @@ impl World {
     }
 
     fn open(&self) -> Store<MemoryDisk> {
-        let settings = Settings {
-            partitions: 4,
-            segment_bytes: 64 << 10,
-            retention: Retention::default(),
-            outbox_keep: 1_000,
-            outbox_keep_max: 1_000_000,
-        };
+        let settings = Settings { partitions: 4, segment_bytes: 64 << 10, outbox_keep: 1_000, ..Settings::default() };
         let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
         let rotation = Rotation { bytes: 20_000, secs: 0 };
         let place = Place { disk: self.disk.clone(), records: None, audit: Some((self.disk.clone(), rotation)) };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tollgate::{
     charging::{
-        AccountSpec, Answered, Command, Interrogation, RequestKind, Retention, ServiceRequest, Subscriber,
-        SubscriberSpec, Used, Want,
+        AccountSpec, Answered, Command, Interrogation, RequestKind, ServiceRequest, Subscriber, SubscriberSpec, Used,
+        Want,
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
     journal::MemoryDisk,
@@ -44,13 +44,7 @@ fn clock() -> Arc<ManualClock> {
 }
 
 fn open(disk: &MemoryDisk, clock: &Arc<ManualClock>, configured: &str) -> Store<MemoryDisk> {
-    let settings = Settings {
-        partitions: 2,
-        segment_bytes: 64 << 10,
-        retention: Retention::default(),
-        outbox_keep: 1_000,
-        outbox_keep_max: 1_000_000,
-    };
+    let settings = Settings { partitions: 2, segment_bytes: 64 << 10, outbox_keep: 1_000, ..Settings::default() };
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk.clone(), settings, compiled(configured), clock, observer, |_| {}, |_| {}).unwrap().0
 }

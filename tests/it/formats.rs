@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use tollgate::{
-    charging::{CreditCommand, CreditKind, Retention},
+    charging::{CreditCommand, CreditKind},
     ids::AccountId,
     journal::FileDisk,
     rating::Catalog,
@@ -15,13 +15,7 @@ use tollgate::{
 const ROTATION: Rotation = Rotation { bytes: 1 << 20, secs: 0 };
 
 fn settings() -> Settings {
-    Settings {
-        partitions: 4,
-        segment_bytes: 1 << 20,
-        retention: Retention::default(),
-        outbox_keep: 100_000,
-        outbox_keep_max: 1_000_000,
-    }
+    Settings { partitions: 4, segment_bytes: 1 << 20, outbox_keep: 100_000, ..Settings::default() }
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {

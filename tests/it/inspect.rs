@@ -6,7 +6,7 @@ use std::{
 };
 
 use tollgate::{
-    charging::{AccountSpec, Command, CreditCommand, CreditKind, Retention},
+    charging::{AccountSpec, Command, CreditCommand, CreditKind},
     ids::AccountId,
     journal::{Disk as _, MemoryDisk, Position},
     rating::Catalog,
@@ -22,13 +22,7 @@ const ACCOUNTS: u64 = 6;
 static PRICES: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::from_toml(CATALOG).unwrap()));
 
 fn settings() -> Settings {
-    Settings {
-        partitions: 2,
-        segment_bytes: 4 << 10,
-        retention: Retention::default(),
-        outbox_keep: 1_000,
-        outbox_keep_max: 1_000_000,
-    }
+    Settings { partitions: 2, segment_bytes: 4 << 10, outbox_keep: 1_000, ..Settings::default() }
 }
 
 fn open(disk: &MemoryDisk) -> Store<MemoryDisk> {

@@ -33,6 +33,7 @@ mod fuzz;
 mod inspect;
 mod interop_rules;
 mod kill9;
+mod known;
 mod life_property;
 mod limits_property;
 mod lives;

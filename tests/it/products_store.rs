@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tollgate::{
     charging::{
         Account, AccountSpec, Command, CreditCommand, CreditKind, Manage, ManageCommand, MemberNo, Notice, NoticeKind,
-        ProductStep, Retention, When,
+        ProductStep, When,
     },
     ids::AccountId,
     journal::{MemoryDisk, Pending},
@@ -23,13 +23,7 @@ const START: Timestamp = Timestamp::from_secs(1_774_137_600);
 const ACCOUNTS: u64 = 100;
 
 fn open(disk: &MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
-    let settings = Settings {
-        partitions: 4,
-        segment_bytes: 256 << 10,
-        retention: Retention::default(),
-        outbox_keep: 10_000,
-        outbox_keep_max: 1_000_000,
-    };
+    let settings = Settings { partitions: 4, segment_bytes: 256 << 10, outbox_keep: 10_000, ..Settings::default() };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk.clone(), settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0

@@ -2,7 +2,6 @@
 //! what a whole replay makes; after a failure of the disk nothing is promised any more.
 
 use std::{
-    convert::Infallible,
     io::{self, IoSlice},
     sync::{
         Arc, Mutex, OnceLock, Weak,
@@ -13,21 +12,18 @@ use std::{
 
 use tollgate::{
     charging::{
-        AccountSpec, Answered, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation, Notice,
-        RequestKind, Retention, ServiceRequest, State, Subscriber, SubscriberSpec, Used, Want, WantedUnits,
+        AccountSpec, Answered, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation,
+        RequestKind, Retention, ServiceRequest, Subscriber, SubscriberSpec, Used, Want, WantedUnits,
     },
-    ids::{AccountId, Identity, IdentityKind, PartitionId, QuotaKey, SessionKey},
-    journal::{
-        Disk, DiskFile, MemoryDisk, Pending, Position, Space,
-        snapshot::{PartitionHeader, PartitionLoader, write_partition},
-    },
+    ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
+    journal::{Disk, DiskFile, MemoryDisk, Pending, Position, Space},
     rating::Catalog,
     store::{Done, Settings, SilentObserver, Store},
     time::{Clock, ManualClock, Timestamp},
     units::{Money, Units},
 };
 
-use crate::{charging_property::CATALOG, dice::Dice};
+use crate::{charging_property::CATALOG, dice::Dice, known::Known};
 
 const PARTITIONS: u16 = 4;
 const ACCOUNTS: u64 = 12;
@@ -46,7 +42,7 @@ fn open<D: Disk>(disk: D, clock: &Arc<ManualClock>) -> Arc<Store<D>> {
         segment_bytes: 4 << 20,
         retention: retention(),
         outbox_keep: 1_000_000,
-        outbox_keep_max: 1_000_000,
+        ..Settings::default()
     };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
@@ -186,42 +182,14 @@ impl Traffic {
     }
 }
 
-/// All that a store knows, to be compared when the store is gone.
-struct Known {
-    partitions: Vec<State>,
-    events: Vec<(u64, Arc<Notice>)>,
-    consumers: Vec<(Box<str>, u64)>,
-}
-
 fn known<D: Disk>(store: &Store<D>) -> Known {
     store.check().unwrap();
-    let mut partitions = Vec::new();
-    store.for_each_state(|state| {
-        let partition = PartitionId(partitions.len() as u16);
-        let header = PartitionHeader { partition, partitions: PARTITIONS, position: 0 };
-        let mut loader = PartitionLoader::new(retention());
-        let Ok(()) = write_partition(state, &header, &mut |chunk| {
-            loader.load_chunk(chunk).unwrap();
-            Ok::<(), Infallible>(())
-        });
-        let copy = loader.finish().unwrap().1;
-        state.same_as(&copy).unwrap();
-        partitions.push(copy);
-    });
-    let events = store.outbox().after(0, usize::MAX, store.mark()).unwrap();
-    let consumers = store.outbox().consumers().into_iter().map(|one| (one.name, one.cursor)).collect();
-    Known { partitions, events, consumers }
+    Known::of(store, retention(), store.outbox().after(0, usize::MAX, store.mark()).unwrap())
 }
 
-impl Known {
-    #[track_caller]
-    fn assert_same(&self, other: &Self, what: &str) {
-        for (number, (one, other)) in self.partitions.iter().zip(&other.partitions).enumerate() {
-            one.same_as(other).unwrap_or_else(|difference| panic!("{what}, partition {number}: {difference}"));
-        }
-        assert_eq!(self.events, other.events, "{what}");
-        assert_eq!(self.consumers, other.consumers, "{what}");
-    }
+#[track_caller]
+fn assert_same(one: &Known, other: &Known, what: &str) {
+    assert_eq!(one.differs(other), None, "{what}");
 }
 
 /// What is on a disk, without its checkpoints: the journal alone, from its beginning.
@@ -235,9 +203,9 @@ fn without_checkpoints(disk: MemoryDisk) -> MemoryDisk {
 /// Compares what lives with what recovery makes of checkpoint and journal, and with what it makes of the journal alone.
 fn recovers(live: &Known, disk: &MemoryDisk, clock: &Arc<ManualClock>, what: &str) {
     let recovered = open(disk.crash(1), clock);
-    live.assert_same(&known(&recovered), &format!("{what}: from the checkpoint"));
+    assert_same(live, &known(&recovered), &format!("{what}: from the checkpoint"));
     let replayed = open(without_checkpoints(disk.crash(2)), clock);
-    live.assert_same(&known(&replayed), &format!("{what}: from the beginning"));
+    assert_same(live, &known(&replayed), &format!("{what}: from the beginning"));
 }
 
 #[test]
@@ -449,7 +417,7 @@ fn after_a_failure_of_the_disk_nothing_is_admitted() {
         (0..30).for_each(|number| drop(top_up(&store, number % ACCOUNTS + 1, 5, &format!("again{number}"))));
         store.mark().wait_for_blocking(store.last_position()).unwrap();
         let live = known(&store);
-        live.assert_same(&known(&open(survived.crash(seed), &clock)), &format!("{fault:?}"));
+        assert_same(&live, &known(&open(survived.crash(seed), &clock)), &format!("{fault:?}"));
     }
 }
 
@@ -479,7 +447,7 @@ fn on_a_full_disk_nothing_fails_for_good_and_nothing_is_lost() {
         store.mark().wait_for_blocking(last).unwrap();
         store.checkpoint().unwrap();
         let live = known(&store);
-        live.assert_same(&known(&open(disk.crash(step), &clock)), &format!("step {step}"));
+        assert_same(&live, &known(&open(disk.crash(step), &clock)), &format!("step {step}"));
     }
     assert!(held_up > 6, "only {held_up} were held up: the test tests nothing");
 }

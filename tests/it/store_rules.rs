@@ -18,13 +18,7 @@ use tollgate::{
 use crate::charging_property::CATALOG;
 
 fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
-    let settings = Settings {
-        partitions: 4,
-        segment_bytes: 256 << 10,
-        retention: Retention::default(),
-        outbox_keep: 1_000,
-        outbox_keep_max: 1_000_000,
-    };
+    let settings = Settings { partitions: 4, segment_bytes: 256 << 10, outbox_keep: 1_000, ..Settings::default() };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0

@@ -46,13 +46,8 @@ impl World {
 
     fn open(&self) -> (Store<MemoryDisk>, RecoveryReport) {
         let retention = Retention { charge_late_usage: true, ..Retention::default() };
-        let settings = Settings {
-            partitions: 3,
-            segment_bytes: 256 << 10,
-            retention,
-            outbox_keep: 1_000,
-            outbox_keep_max: 1_000_000,
-        };
+        let settings =
+            Settings { partitions: 3, segment_bytes: 256 << 10, retention, outbox_keep: 1_000, ..Settings::default() };
         let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
         let place = Place {
             disk: self.disk.clone(),
@@ -430,13 +425,7 @@ fn a_checkpoint_waits_for_the_trails_and_charging_does_not() {
         records: Some(RecordsAt { queue_max: 5, ..records_at(&records, RecordFormat::Json) }),
         audit: None,
     };
-    let settings = Settings {
-        partitions: 3,
-        segment_bytes: 256 << 10,
-        retention: Retention::default(),
-        outbox_keep: 1_000,
-        outbox_keep_max: 1_000_000,
-    };
+    let settings = Settings { partitions: 3, segment_bytes: 256 << 10, outbox_keep: 1_000, ..Settings::default() };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let store = Store::open(place, settings, catalog, world.clock.clone(), Arc::new(SilentObserver), |_| {}, |_| {});
     let store = store.unwrap().0;

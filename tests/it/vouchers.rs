@@ -28,13 +28,7 @@ fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
 }
 
 fn open_with(disk: MemoryDisk, clock: &Arc<ManualClock>, catalog: &str) -> Store<MemoryDisk> {
-    let settings = Settings {
-        partitions: 4,
-        segment_bytes: 64 << 10,
-        retention: Retention::default(),
-        outbox_keep: 10_000,
-        outbox_keep_max: 1_000_000,
-    };
+    let settings = Settings { partitions: 4, segment_bytes: 64 << 10, outbox_keep: 10_000, ..Settings::default() };
     let catalog = Arc::new(Catalog::from_toml(catalog).unwrap());
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0

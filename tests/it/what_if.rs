@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use tollgate::{
     charging::{
         AccountSpec, Answer, Command, CreditCommand, CreditKind, EventAction, EventRequest, Interrogation, Manage,
-        ManageCommand, Measure, MemberLimit, MemberNo, PayOrder, RequestKind, Retention, ServiceRequest, Subscriber,
+        ManageCommand, Measure, MemberLimit, MemberNo, PayOrder, RequestKind, ServiceRequest, Subscriber,
         SubscriberSpec, Used, Verdict, Want, When,
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
@@ -122,13 +122,7 @@ impl World {
             queue_max: 1_000_000,
         });
         let place = Place { disk, records, audit: None };
-        let settings = Settings {
-            partitions: 3,
-            segment_bytes: 1 << 20,
-            retention: Retention::default(),
-            outbox_keep: 1_000,
-            outbox_keep_max: 1_000_000,
-        };
+        let settings = Settings { partitions: 3, segment_bytes: 1 << 20, outbox_keep: 1_000, ..Settings::default() };
         let clock = Arc::new(ManualClock::new(START));
         let catalog = Catalog::from_toml(catalog).unwrap_or_else(|problems| panic!("{problems:?}\n{catalog}"));
         let (shared, observer) = (Arc::clone(&clock), Arc::new(SilentObserver));

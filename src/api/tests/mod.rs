@@ -52,7 +52,7 @@ pub(crate) fn open(directory: &Path, catalog: &str, keep: usize) -> Arc<Store> {
     };
     let retention = Retention { history_entries: 100, ..Retention::default() };
     let settings =
-        Settings { partitions: 4, segment_bytes: 1 << 20, retention, outbox_keep: keep, outbox_keep_max: 1_000_000 };
+        Settings { partitions: 4, segment_bytes: 1 << 20, retention, outbox_keep: keep, ..Settings::default() };
     let catalog = Arc::new(Catalog::from_toml(catalog).unwrap());
     let (clock, observer) = (Arc::new(SystemClock), Arc::new(SilentObserver));
     Arc::new(Store::open(place, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0)

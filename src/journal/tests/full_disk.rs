@@ -22,12 +22,15 @@ fn held(disk: &MemoryDisk) -> u64 {
     disk.list().unwrap().iter().map(|name| disk.contents(name).unwrap().len() as u64).sum()
 }
 
-/// Appends one record after the other, each alone, until there is no room for everything any more.
-fn append_while_enough(committer: &Committer) -> Position {
+/// Appends one record after the other, each alone, until there is no room for everything any more. Where another thread
+/// prepares the next segment, it is waited for: it would hear of the lack of room as late as it is given the processor.
+fn append_while_enough(committer: &Committer, prepare_ahead: bool) -> Position {
+    let room = committer.room();
     let mut last = committer.mark().current();
-    while committer.room().space() == Space::Enough {
+    while room.space() == Space::Enough {
         last = committer.appender().append(&record(last.next().0), |_| {});
         committer.mark().wait_for_blocking(last).unwrap();
+        until("prepared", || !prepare_ahead || room.has_looked_ahead(SEGMENT));
     }
     last
 }
@@ -40,7 +43,7 @@ fn the_next_segment_tells_that_the_disk_is_full_and_that_it_has_room_again() {
         disk.hold_at_most(2 * SEGMENT + SEGMENT / 2);
         let committer = committer(&disk, prepare_ahead);
         let (appender, mark, room) = (committer.appender(), committer.mark(), committer.room().clone());
-        let told = append_while_enough(&committer);
+        let told = append_while_enough(&committer, prepare_ahead);
         assert!(names(&disk).len() == 2, "{:?}", names(&disk));
         assert!(held(&disk) <= 2 * SEGMENT + SMALL_FILES, "a piece of a segment is left: {}", held(&disk));
         // Half a segment is left: it goes on, down to the reserve and to the last sector.
@@ -78,7 +81,7 @@ fn room_is_found_while_nothing_happens() {
     let disk = MemoryDisk::new();
     disk.hold_at_most(2 * SEGMENT + SEGMENT / 2);
     let committer = committer(&disk, true);
-    append_while_enough(&committer);
+    append_while_enough(&committer, true);
     disk.hold_at_most(4 * SEGMENT);
     until("room", || committer.room().space() == Space::Enough);
 }
@@ -90,7 +93,7 @@ fn what_a_checkpoint_makes_superfluous_is_room() {
         disk.hold_at_most(3 * SEGMENT + SEGMENT / 2);
         let committer = committer(&disk, true);
         let (appender, mark) = (committer.appender(), committer.mark());
-        let mut last = append_while_enough(&committer);
+        let mut last = append_while_enough(&committer, true);
         while stuck && !committer.room().is_stuck() {
             last = appender.append(&record(last.next().0), |_| {});
             until("durable or stuck", || mark.current() == last || committer.room().is_stuck());

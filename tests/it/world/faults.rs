@@ -6,9 +6,10 @@ use tollgate::{
 };
 
 use super::{
-    machine::{self, End, Known, copy_of, names},
+    machine::{self, End, copy_of, known, names},
     run::{CONSUMER, World},
 };
+use crate::known::Known;
 
 /// Requests that are sent again after each recovery.
 const PROBES: usize = 12;
@@ -133,7 +134,7 @@ impl World {
     pub(super) fn is_a_replay(&mut self) {
         self.trace.count("recoveries compared with a whole replay");
         let replayed = self.machine.replay(&self.archive);
-        if let Some(difference) = Known::of(&self.store).differs(&Known::of(&replayed)) {
+        if let Some(difference) = known(&self.store).differs(&known(&replayed)) {
             panic!("a recovery and a whole replay differ: {difference}");
         }
     }
@@ -146,7 +147,7 @@ impl World {
         disk.remove(newest).unwrap();
         self.trace.count("recoveries from the checkpoint before the newest");
         let (older, _) = self.machine.open_copy(disk).unwrap_or_else(|error| panic!("without {newest}: {error}"));
-        assert_eq!(Known::of(&self.store).differs(&Known::of(&older)), None, "without {newest}");
+        assert_eq!(known(&self.store).differs(&known(&older)), None, "without {newest}");
     }
 
     /// Some of what was answered is asked again: it gets its answer, and nothing changes.
@@ -170,7 +171,7 @@ impl World {
 
     /// A bit of a durable file changes. A recovery says so, or it makes no difference.
     fn rot(&mut self) {
-        let sound = Known::of(&self.store);
+        let sound = known(&self.store);
         for _ in 0..3 {
             let disk = copy_of(&self.machine.disk);
             let all = names(&disk);
@@ -210,7 +211,7 @@ impl World {
         sound: &Known,
         where_: &str,
     ) -> &'static str {
-        let difference = sound.differs(&Known::of(rotten));
+        let difference = sound.differs(&known(rotten));
         // The last batch of all looks like one that a crash has torn: it is cut off, and said to be. No other is.
         let torn = report.torn_tail.as_ref().map(|torn| torn.offset as usize);
         if difference.is_some() && torn.is_some() && torn == last_batch {

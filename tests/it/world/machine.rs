@@ -1,21 +1,18 @@
 //! The node's machine: its disks and the real store on them, driven by hand.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use tollgate::{
-    charging::{Notice, Retention, State},
+    charging::Retention,
     diameter::{CreditControlRequest, Frame, Identity, Limits},
-    ids::PartitionId,
-    journal::{
-        Batch, Disk, Journal, JournalError, LocalJournal, MemoryDisk, Meta, Options, Origin, Pending, Position,
-        snapshot::{PartitionHeader, PartitionLoader, write_partition},
-    },
+    journal::{Batch, Disk, Journal, JournalError, LocalJournal, MemoryDisk, Meta, Options, Origin, Pending, Position},
     mapping::{self, ClientTraits},
     store::{Place, RecordFormat, RecordsAt, RecoveryError, RecoveryReport, Rotation, Settings, Store},
     time::Timestamp,
 };
 
 use super::{clock::WorldClock, prices};
+use crate::known::{Known, consumers};
 
 pub(super) const PARTITIONS: u16 = 2;
 /// Nothing that the world compares is forgotten within its time.
@@ -106,13 +103,7 @@ impl Machine {
 
     fn settings(&self) -> Settings {
         let (segment_bytes, outbox_keep) = (self.segment_bytes, self.outbox_keep);
-        Settings {
-            partitions: PARTITIONS,
-            segment_bytes,
-            retention: retention(),
-            outbox_keep,
-            outbox_keep_max: 1_000_000,
-        }
+        Settings { partitions: PARTITIONS, segment_bytes, retention: retention(), outbox_keep, ..Settings::default() }
     }
 }
 
@@ -175,44 +166,10 @@ pub(super) fn records_after(store: &Store<MemoryDisk>, after: u64) -> (u64, Vec<
     }
 }
 
-/// All that a store knows, to be compared with what another knows.
-pub(super) struct Known {
-    partitions: Vec<State>,
-    events: Vec<(u64, Arc<Notice>)>,
-    consumers: Vec<(Box<str>, u64)>,
-}
-
-impl Known {
-    pub(super) fn of(store: &Store<MemoryDisk>) -> Self {
-        let mut partitions = Vec::new();
-        store.for_each_state(|state| {
-            let partition = PartitionId(partitions.len() as u16);
-            let header = PartitionHeader { partition, partitions: PARTITIONS, position: 0 };
-            let mut loader = PartitionLoader::new(retention());
-            let Ok(()) = write_partition(state, &header, &mut |chunk| {
-                loader.load_chunk(chunk).unwrap();
-                Ok::<(), Infallible>(())
-            });
-            let copy = loader.finish().unwrap().1;
-            state.same_as(&copy).unwrap();
-            partitions.push(copy);
-        });
-        let outbox = store.outbox();
-        let consumers: Vec<_> = outbox.consumers().into_iter().map(|one| (one.name, one.cursor)).collect();
-        // What is kept beyond the slowest consumer depends on when it was dropped, and nobody may rely on it.
-        let from = consumers.iter().map(|(_, cursor)| *cursor).min().unwrap_or(0);
-        let events = outbox.after(from, usize::MAX, store.mark()).unwrap_or_default();
-        Self { partitions, events, consumers }
-    }
-
-    /// How two stores differ.
-    pub(super) fn differs(&self, other: &Self) -> Option<String> {
-        for (one, other) in self.partitions.iter().zip(&other.partitions) {
-            if let Err(difference) = one.same_as(other) {
-                return Some(difference.to_string());
-            }
-        }
-        let differ = |what: &str, differ: bool| differ.then(|| format!("other {what}"));
-        differ("events", self.events != other.events).or_else(|| differ("consumers", self.consumers != other.consumers))
-    }
+/// What a store knows. Events that are kept beyond the slowest consumer depend on when it was dropped, and nobody may rely
+/// on them.
+pub(super) fn known(store: &Store<MemoryDisk>) -> Known {
+    let slowest = consumers(store).iter().map(|(_, cursor)| *cursor).min();
+    let events = store.outbox().after(slowest.unwrap_or(0), usize::MAX, store.mark());
+    Known::of(store, retention(), events.unwrap_or_default())
 }

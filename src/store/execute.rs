@@ -439,7 +439,10 @@ impl<D: Disk> Store<D> {
 
     pub(super) fn lock(&self, partition: PartitionId) -> MutexGuard<'_, Partition> {
         // A panic under this lock ends the process (the release profile aborts), so a poisoned lock is a test's.
-        self.partitions[usize::from(partition.0)].lock().unwrap_or_else(PoisonError::into_inner)
+        let mut cell = self.partitions[usize::from(partition.0)].lock().unwrap_or_else(PoisonError::into_inner);
+        // What was only looked at under the lock before was woken, too.
+        cell.state.rest();
+        cell
     }
 
     pub(super) fn partition_of(&self, account: AccountId) -> PartitionId {

@@ -101,7 +101,7 @@ fn run_all(arguments: &[String]) {
 }
 
 fn partitions() -> u16 {
-    std::env::var("PARTITIONS").map_or(4096, |number| number.parse().unwrap())
+    std::env::var("PARTITIONS").map_or(Settings::PARTITIONS, |number| number.parse().unwrap())
 }
 
 fn open(directory: &Path) -> (Store, RecoveryReport) {

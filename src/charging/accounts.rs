@@ -197,6 +197,8 @@ impl Accounts {
 
 /// Neighbours become numbers that have little in common.
 fn hash(id: AccountId) -> u64 {
-    let product = u128::from(id.0 ^ 0x5851_f42d_4c95_7f2d) * 0x9e37_79b9_7f4a_7c15_d1b5_4a32_d192_ed03;
-    (product >> 64) as u64 ^ product as u64
+    // Not the multiplication that chooses the partition: in one partition, much of its product is the same.
+    let mixed = (id.0 ^ id.0 >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let mixed = (mixed ^ mixed >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    mixed ^ mixed >> 33
 }

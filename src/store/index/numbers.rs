@@ -5,7 +5,6 @@
 //! entries are neighbours in memory, so that probing a few more costs little.
 
 use std::{
-    hash::BuildHasher as _,
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 

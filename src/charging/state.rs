@@ -88,9 +88,7 @@ impl RememberedEvent {
             steps.len() <= 1 && steps.iter().flat_map(|step| &step.debits).all(|draw| draw.bucket == BucketId::MAIN);
         let mut kept = Kept::new(answer);
         if action == EventAction::Debit && !steps.is_empty() && !(ordinary && matches!(kept, Kept::Short(_))) {
-            // How it was charged is told elsewhere.
-            let bare = |step: &Step| Step { facts: None, ..step.clone() };
-            kept = Kept::Itemised(Box::new((Arc::clone(answer), steps.iter().map(bare).collect())));
+            kept = Kept::itemised(answer, steps.to_vec());
         }
         Self { key, account, at, answer: kept }
     }
@@ -107,7 +105,7 @@ impl RememberedEvent {
         let answer = match (is_refunded, left.is_empty()) {
             (true, _) => Kept::refunded(answer),
             (false, true) => Kept::new(answer),
-            (false, false) => Kept::Itemised(Box::new((Arc::clone(answer), left))),
+            (false, false) => Kept::itemised(answer, left),
         };
         Self { key, account, at, answer }
     }

@@ -354,18 +354,23 @@ pub(super) fn build_indexes(
 ) -> Result<(IdentityIndex, SessionIndex), RecoveryError> {
     let (identities, sessions) = (IdentityIndex::default(), SessionIndex::default());
     let indexed = parallel::for_each(partitions.iter_mut().zip(0..), |(partition, index)| {
-        partition.state.check()?;
-        // The index is made from what runs now; what has ended on the way never got into it.
-        drop(partition.state.take_ended());
-        for account in partition.state.accounts() {
+        let mut problem = None;
+        partition.state.check_with(|account| {
             if account.currency != catalog {
-                return Err(RecoveryError::Currency { account: account.id, found: account.currency, catalog });
+                let (account, found) = (account.id, account.currency);
+                problem.get_or_insert(RecoveryError::Currency { account, found, catalog });
             }
             for identity in account.identities() {
-                let claim = identities.claim(identity, account.id);
-                claim.map_err(|owner| RecoveryError::Identity(owner, account.id))?;
+                if let Err(owner) = identities.claim(identity, account.id) {
+                    problem.get_or_insert(RecoveryError::Identity(owner, account.id));
+                }
             }
+        })?;
+        if let Some(problem) = problem {
+            return Err(problem);
         }
+        // The index is made from what runs now; what has ended on the way never got into it.
+        drop(partition.state.take_ended());
         for key in partition.state.session_keys() {
             sessions.insert(key, PartitionId(index));
         }

@@ -27,6 +27,11 @@ impl Packed {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    #[cfg(test)]
+    pub(super) fn octets(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// What buckets of the same offer have in common.

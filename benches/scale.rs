@@ -87,8 +87,19 @@ fn run_all(arguments: &[String]) {
     println!("{} partitions", partitions());
     println!(
         "{:>11} {:>9} {:>9} {:>8} | {:>10} {:>8} {:>9} | {:>9} {:>6} | {:>18} {:>18} | {:>8} {:>9}",
-        "subscribers", "B/subscr.", "loaded in", "a second", "checkpoint", "MB", "longest", "CPU/charge", "ratio",
-        "p50/p99 quiet", "p50/p99 checkpoint", "restart", "B/subscr."
+        "subscribers",
+        "B/subscr.",
+        "loaded in",
+        "a second",
+        "checkpoint",
+        "MB",
+        "longest",
+        "CPU/charge",
+        "ratio",
+        "p50/p99 quiet",
+        "p50/p99 checkpoint",
+        "restart",
+        "B/subscr."
     );
     for size in sizes {
         let directory = place.map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();

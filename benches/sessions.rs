@@ -159,7 +159,13 @@ fn mass(store: &Arc<Store>, count: u64, clock: &Moved) {
         let mut all: Vec<Duration> = times.iter().flat_map(|times| times[pick].iter().copied()).collect();
         all.sort_unstable();
         let at = |permille: usize| all[(all.len() - 1) * permille / 1_000];
-        println!("requests {when}: {}, durable: p50 {:.2?}, p99 {:.2?}, max {:.2?}", all.len(), at(500), at(990), at(1_000));
+        println!(
+            "requests {when}: {}, durable: p50 {:.2?}, p99 {:.2?}, max {:.2?}",
+            all.len(),
+            at(500),
+            at(990),
+            at(1_000)
+        );
     }
 }
 

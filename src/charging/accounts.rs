@@ -133,7 +133,8 @@ impl Accounts {
                 return;
             }
             let Some(place) = queue.pop_front() else { return };
-            let slot = self.chunks.get_mut(place as usize / CHUNK).and_then(|chunk| chunk.get_mut(place as usize % CHUNK));
+            let slot =
+                self.chunks.get_mut(place as usize / CHUNK).and_then(|chunk| chunk.get_mut(place as usize % CHUNK));
             let Some(slot) = slot else { return };
             let Some(awake) = slot.awake.take() else { continue };
             if slot.packed.is_empty() {
@@ -323,7 +324,8 @@ mod tests {
     }
 
     fn plain(id: u64) -> Account {
-        let line = |kind| HistoryLine::money(Timestamp::from_secs(1_790_000_000), kind, Money::from_micros(100_000_000));
+        let line =
+            |kind| HistoryLine::money(Timestamp::from_secs(1_790_000_000), kind, Money::from_micros(100_000_000));
         let allowance = HistoryLine { service: "data-10gb".into(), ..line(HistoryKind::Allowance) };
         let bucket = |number, kind, name: &str| Bucket {
             id: BucketId(number),

@@ -26,7 +26,8 @@ pub(super) fn for_each<T: Send, R: Send>(
     let mut done = thread::scope(|scope| {
         let others: Vec<_> = (0..others).map(|_| scope.spawn(worker)).collect();
         let own = worker();
-        let theirs = others.into_iter().flat_map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let theirs =
+            others.into_iter().flat_map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         own.into_iter().chain(theirs).collect::<Vec<_>>()
     });
     done.sort_unstable_by_key(|(number, _)| *number);

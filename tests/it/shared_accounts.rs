@@ -438,7 +438,8 @@ fn lines_that_move_between_accounts_are_never_in_two_whenever_the_power_fails() 
             store.check().unwrap();
             let mut known = BTreeMap::new();
             store.for_each_state(|state| {
-                let of = |account: &Account| account.identities().map(|it| (it.clone(), account.id)).collect::<Vec<_>>();
+                let of =
+                    |account: &Account| account.identities().map(|it| (it.clone(), account.id)).collect::<Vec<_>>();
                 let all = state.accounts().flat_map(|account| of(&account));
                 known.extend(all);
             });

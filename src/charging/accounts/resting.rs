@@ -104,7 +104,10 @@ impl Shared {
     }
 
     /// The account that was packed.
-    #[allow(clippy::expect_used, reason = "what is read is what `pack` wrote; going on with another account would be worse")]
+    #[allow(
+        clippy::expect_used,
+        reason = "what is read is what `pack` wrote; going on with another account would be worse"
+    )]
     pub(super) fn unpack(&self, id: AccountId, packed: &Packed) -> Account {
         self.read(id, &mut In(&packed.0)).expect("an account that rests is as it was packed")
     }

@@ -4,9 +4,7 @@
 //! quarters full but when it is small, and grows by a sixth: what is copied at once is small, and so is what lies idle. Their
 //! entries are neighbours in memory, so that probing a few more costs little.
 
-use std::{
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::ids::AccountId;
 
@@ -115,7 +113,9 @@ impl Table {
         if (self.taken + 1) * 8 > self.entries.len() * 7 {
             let more = vec![FREE; (self.entries.len() + self.entries.len() / 6).max(PLACES_MIN)];
             let old = std::mem::replace(&mut self.entries, more);
-            old.into_iter().filter(|(number, _)| *number != 0).for_each(|(number, account)| self.put(number, account, hasher));
+            old.into_iter()
+                .filter(|(number, _)| *number != 0)
+                .for_each(|(number, account)| self.put(number, account, hasher));
         }
         self.put(number, account, hasher);
         self.taken += 1;
@@ -191,7 +191,10 @@ mod tests {
     fn numbers_are_claimed_once() {
         let numbers = Numbers::default();
         let (one, other) = (AccountId(1), AccountId(2));
-        assert_eq!((numbers.claim(7, one), numbers.claim(7, one), numbers.claim(7, other)), (Ok(true), Ok(false), Err(one)));
+        assert_eq!(
+            (numbers.claim(7, one), numbers.claim(7, one), numbers.claim(7, other)),
+            (Ok(true), Ok(false), Err(one))
+        );
         numbers.remove(8);
         numbers.remove(7);
         assert_eq!((numbers.get(7), numbers.len(), numbers.claim(7, other)), (None, 0, Ok(true)));

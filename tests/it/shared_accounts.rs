@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tollgate::{
     charging::{
-        AccountSpec, BucketKind, Command, CreditCommand, CreditKind, Event, Interrogation, Manage, ManageCommand,
-        Measure, MemberLimit, MemberNo, Outcome, PayOrder, Refusal, RequestKind, Retention, ServiceRequest, State,
-        Subscriber, SubscriberSpec, Used, Verdict, Want, decide,
+        Account, AccountSpec, BucketKind, Command, CreditCommand, CreditKind, Event, Interrogation, Manage,
+        ManageCommand, Measure, MemberLimit, MemberNo, Outcome, PayOrder, Refusal, RequestKind, Retention,
+        ServiceRequest, State, Subscriber, SubscriberSpec, Used, Verdict, Want, decide,
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
     journal::{MemoryDisk, Pending},

@@ -44,7 +44,7 @@ impl<'r, F: DiskFile> Parts<'r, F> {
     ///
     /// # Errors
     /// The checkpoint is damaged.
-    pub fn next(&mut self) -> Result<Vec<Vec<u8>>, JournalError> {
+    pub fn next_part(&mut self) -> Result<Vec<Vec<u8>>, JournalError> {
         let mut chunks = Vec::new();
         if !self.ahead.is_empty() {
             chunks.push(std::mem::take(&mut self.ahead));

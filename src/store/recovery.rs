@@ -246,7 +246,7 @@ pub(super) fn load_checkpoint<F: DiskFile>(
     let damaged = |source| RecoveryError::Snapshot { position: position.0, source };
     let mut parts = Parts::of(&mut reader);
     // Read one after the other, taken apart by all processors.
-    let of_partitions = (0..settings.partitions).map(|_| parts.next());
+    let of_partitions = (0..settings.partitions).map(|_| parts.next_part());
     let loaded = parallel::for_each(of_partitions, |chunks| {
         let mut loader = PartitionLoader::new(settings.retention);
         take_in(position, chunks?, &mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?;
@@ -255,7 +255,7 @@ pub(super) fn load_checkpoint<F: DiskFile>(
     });
     let partitions = loaded.into_iter().collect::<Result<Vec<_>, RecoveryError>>()?;
     let mut loader = OutboxLoader::default();
-    take_in(position, parts.next()?, &mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?;
+    take_in(position, parts.next_part()?, &mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?;
     let restored = loader.finish().map_err(damaged)?;
     let audited = restored.audit.as_ref().map_or(Position::ZERO, |head| head.position);
     let reach = [position, Position(restored.position), audited].into_iter();
@@ -264,7 +264,7 @@ pub(super) fn load_checkpoint<F: DiskFile>(
     let mut loaded = Loaded { partitions, position: Some(position), reach, records_kept, audit };
     outbox.restore(restored);
     // Checkpoints from before versions had numbers end here, those from before bulk changes after the next.
-    let chunks = parts.next()?;
+    let chunks = parts.next_part()?;
     if !chunks.is_empty() {
         let mut loader = CatalogsLoader::default();
         take_in(position, chunks, &mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?;
@@ -272,7 +272,7 @@ pub(super) fn load_checkpoint<F: DiskFile>(
         loaded.reach = loaded.reach.max(Position(restored.position));
         found.restore(restored);
     }
-    let chunks = parts.next()?;
+    let chunks = parts.next_part()?;
     if !chunks.is_empty() {
         let mut loader = BulksLoader::default();
         take_in(position, chunks, &mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?;

@@ -79,7 +79,7 @@ impl Shared {
     fn write(&mut self, account: &Account, out: &mut Out) -> Option<()> {
         let state = STATES.iter().position(|state| *state == account.state)? as u64;
         let stopped = u64::from(account.credit_stopped) * CREDIT_STOPPED;
-        out.number(state | stopped | u64::from(account.never_stop) * NEVER_STOP);
+        out.number(state | stopped | (u64::from(account.never_stop) * NEVER_STOP));
         out.number(self.currency(account.currency) as u64);
         out.signed(account.credit_limit.micros());
         out.signed(account.credited.micros());

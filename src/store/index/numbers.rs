@@ -86,7 +86,7 @@ struct Table {
 impl Table {
     /// Where a number with this half of a hash belongs: hashes are spread evenly over any number of entries.
     fn home(&self, half: u32) -> usize {
-        (u64::from(half) * self.entries.len() as u64 >> 32) as usize
+        ((u64::from(half) * self.entries.len() as u64) >> 32) as usize
     }
 
     fn next(&self, index: usize) -> usize {

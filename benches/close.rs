@@ -34,9 +34,9 @@ use tollgate::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The server's timer: this many accounts of each partition, this often.
-const AT_ONCE: usize = 16;
-const EVERY: Duration = Duration::from_millis(100);
+/// The server's timer: this many accounts, this often.
+const AT_ONCE: usize = 64;
+const EVERY: Duration = Duration::from_millis(16);
 /// One-time events a second, from so many threads.
 const RATE: u64 = 4_000;
 const CALLERS: u64 = 64;
@@ -151,8 +151,13 @@ impl Clock for Moved {
 }
 
 fn open(directory: &tempfile::TempDir, clock: &Arc<Moved>) -> Store {
-    let settings =
-        Settings { partitions: 64, segment_bytes: 64 << 20, retention: Default::default(), outbox_keep: 1_000_000 };
+    let settings = Settings {
+        partitions: 64,
+        segment_bytes: 64 << 20,
+        retention: Default::default(),
+        outbox_keep: 1_000_000,
+        outbox_keep_max: 1_000_000,
+    };
     let disk = FileDisk::open(directory.path()).unwrap();
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let (clock, observer) = (Arc::<Moved>::clone(clock), Arc::new(SilentObserver));

@@ -121,6 +121,7 @@ fn open(directory: &Path) -> (Store, RecoveryReport) {
         segment_bytes: 64 << 20,
         retention: Default::default(),
         outbox_keep: 100_000,
+        outbox_keep_max: 1_000_000,
     };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let disk = FileDisk::open(directory).unwrap();

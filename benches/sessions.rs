@@ -70,6 +70,7 @@ fn main() {
         segment_bytes: 64 << 20,
         retention: Retention { account_sessions_max: 2 * SHARING as usize, ..Retention::default() },
         outbox_keep: 100_000,
+        outbox_keep_max: 1_000_000,
     };
     let disk = FileDisk::open(directory.path()).unwrap();
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tollgate::{
-    app,
+    app, bench,
     cli::{self, AdminCommand, demo},
     config::{Config, LogFormat, SystemEnvironment},
     load,
@@ -46,6 +46,11 @@ enum Command {
     },
     /// Generates load and measures answers.
     Load(load::LoadOptions),
+    /// Measures what Tollgate can do on this machine: a server of its own, in turns with the cheapest correct responder.
+    Bench(bench::BenchOptions),
+    /// The cheapest correct responder: says where it listens, and answers until it is ended.
+    #[command(hide = true)]
+    Echo,
     /// Copies the store, in use or not, to a new directory, and verifies the copy.
     Backup(cli::copy::Backup),
     /// Brings a store back from a backup, or what is whole of a damaged one: all of it, or up to a moment or a record.
@@ -104,6 +109,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Load(options) => {
             let json = options.json;
             let (text, clean) = match options.neighbours {
+                None if options.against.is_some() => {
+                    let report = load::run_against_echo(&options).await?;
+                    (if json { serde_json::to_string(&report)? } else { report.to_string() }, report.is_clean())
+                }
                 None => {
                     let report = load::run(options).await?;
                     (if json { serde_json::to_string(&report)? } else { report.to_string() }, report.is_clean())
@@ -115,6 +124,18 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             };
             unless_closed(cli::say(text))?;
             return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Bench(options) => {
+            let json = options.json;
+            let Some(table) = bench::run(options).await? else { return Ok(ExitCode::SUCCESS) };
+            let text = if json { serde_json::to_string(&table)? } else { table.to_string() };
+            unless_closed(cli::say(text))?;
+            return Ok(if table.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Echo => {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+            cli::say(listener.local_addr()?)?;
+            load::echo::serve(listener).await;
         }
         Command::Backup(verb) => cli::copy::backup(&verb, &mut io::stdout().lock())?,
         Command::Restore(verb) => cli::copy::restore(&verb, &mut io::stdout().lock())?,

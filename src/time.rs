@@ -2,8 +2,11 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{
+        OnceLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// Seconds from 1900-01-01 (the epoch of Diameter's Time type) to 1970-01-01.
@@ -100,10 +103,19 @@ impl fmt::Display for Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// The current moment.
     fn now(&self) -> Timestamp;
+
+    /// How far it is kept behind the clock that it follows, because that has jumped.
+    fn held_back(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
-/// The operating system's clock, except that it never goes back: when someone sets the system's clock back, this one stands
-/// still until that has caught up. Else what has expired would live again.
+/// The operating system's clock, except that it neither goes back nor jumps ahead.
+///
+/// When someone sets the system's clock back, this one stands still until that has caught up: else what has expired would
+/// live again. When that jumps ahead (a mistake of NTP, a machine that was suspended), this one follows only slowly: else
+/// request ids would be forgotten while clients still repeat, and sessions ended while clients still use them. Who knows that
+/// the new time is right restarts the node: then it begins with the system's clock as it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -112,8 +124,73 @@ static LATEST: AtomicU64 = AtomicU64::new(0);
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(never_back(&LATEST, u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+        let (elapsed, ahead) = system_ahead();
+        let told = PACE.follow(elapsed, ahead);
+        Timestamp(never_back(
+            &LATEST,
+            START_AT.load(Ordering::Relaxed).saturating_add(elapsed).saturating_add_signed(told),
+        ))
+    }
+
+    fn held_back(&self) -> Duration {
+        let (elapsed, ahead) = system_ahead();
+        let held = ahead.saturating_sub(PACE.follow(elapsed, ahead));
+        Duration::from_millis(u64::try_from(held).unwrap_or(0))
+    }
+}
+
+static START: OnceLock<Instant> = OnceLock::new();
+/// The system's clock at that moment, in milliseconds.
+static START_AT: AtomicU64 = AtomicU64::new(0);
+static PACE: Pace = Pace::new();
+
+/// Milliseconds since the clock was first asked, and how much more than that the system's clock has advanced.
+fn system_ahead() -> (u64, i64) {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let wall = || millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+    let start = START.get_or_init(|| {
+        START_AT.store(wall(), Ordering::Relaxed);
+        Instant::now()
+    });
+    let elapsed = millis(start.elapsed());
+    let ahead = i128::from(wall()) - i128::from(START_AT.load(Ordering::Relaxed)) - i128::from(elapsed);
+    // A clock that is off by 292 million years is followed no further.
+    (elapsed, i64::try_from(ahead).unwrap_or(if ahead < 0 { i64::MIN } else { i64::MAX }))
+}
+
+/// A step of the system's clock that is followed at once: what NTP does in ordinary life.
+const STEP_MAX: i64 = 5_000;
+/// Of a larger one, this part of the time that really passes: what is kept for 255 s, which is the least with some to spare
+/// (B-96: 240), is kept for 240 s even then.
+const CATCH_UP: u64 = 16;
+
+/// How fast a clock may be followed that runs ahead of real time.
+struct Pace {
+    /// How far ahead of real time that clock was when it was last followed, in milliseconds.
+    accepted: AtomicI64,
+    /// When that was, in milliseconds.
+    at: AtomicU64,
+}
+
+impl Pace {
+    const fn new() -> Self {
+        Self { accepted: AtomicI64::new(0), at: AtomicU64::new(0) }
+    }
+
+    /// How far ahead of real time it is now, as far as it is followed. Between two threads, one may see the new half of what
+    /// the other writes: the difference is less than what they may differ by anyway.
+    fn follow(&self, elapsed: u64, ahead: i64) -> i64 {
+        let (accepted, at) = (self.accepted.load(Ordering::Relaxed), self.at.load(Ordering::Relaxed));
+        let slow = i64::try_from(elapsed.saturating_sub(at) / CATCH_UP).unwrap_or(i64::MAX);
+        let allowed = accepted.saturating_add(STEP_MAX).saturating_add(slow);
+        if ahead > allowed {
+            return allowed;
+        }
+        if ahead != accepted || elapsed > at.saturating_add(1_000) {
+            self.accepted.store(ahead, Ordering::Relaxed);
+            self.at.store(elapsed, Ordering::Relaxed);
+        }
+        ahead
     }
 }
 
@@ -167,6 +244,39 @@ mod tests {
         let latest = AtomicU64::new(0);
         let told = [5, 7, 3, 7, 8].map(|now| never_back(&latest, now));
         assert_eq!(told, [5, 7, 7, 7, 8]);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_is_followed_slowly() {
+        const HOUR: i64 = 3_600_000;
+        let pace = Pace::new();
+        assert_eq!(
+            [(10, 0), (1_000, 3), (2_000, STEP_MAX)].map(|(at, ahead)| pace.follow(at, ahead)),
+            [0, 3, STEP_MAX]
+        );
+        // An hour at once: a step, and then a sixteenth of what passes.
+        let told = [3_000, 19_000, 3_000 + HOUR as u64].map(|at| pace.follow(at, HOUR));
+        assert_eq!(told, [2 * STEP_MAX + 62, 2 * STEP_MAX + 1_062, 2 * STEP_MAX + 62 + HOUR / 16]);
+        // It was a mistake, and is mended.
+        assert_eq!(pace.follow(4_000_000, 7), 7);
+        assert_eq!(pace.follow(4_000_100, HOUR), 7 + STEP_MAX + 6);
+        // In the end it is caught up.
+        let (mut at, mut told) = (4_000_100, 0);
+        while told < HOUR {
+            at += 60_000;
+            told = pace.follow(at, HOUR);
+        }
+        assert!((15 * HOUR..17 * HOUR).contains(&(at as i64 - 4_000_000)), "{at}");
+        assert_eq!(pace.follow(at + 1_000, HOUR), HOUR);
+    }
+
+    #[test]
+    fn the_system_s_clock_is_told_as_it_is() {
+        let wall = |_| u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        let (before, told, after) = (wall(()), SystemClock.now().millis(), wall(()));
+        // Both clocks are read one after the other, and cut off to milliseconds.
+        assert!(before <= told + 2 && told <= after + 2, "{before} {told} {after}");
+        assert_eq!(SystemClock.held_back(), Duration::ZERO);
     }
 
     #[test]

@@ -91,7 +91,9 @@ struct Subscription {
 
 impl Api {
     fn subscription(&self, request: &v1::SubscribeRequest) -> Result<Subscription, Status> {
-        self.check_journal()?;
+        if let Some(fatal) = self.store.mark().fatal() {
+            return Err(unavailable(&fatal));
+        }
         let consumer = match request.consumer.as_str() {
             "" => None,
             consumer => Some(name("consumer", consumer)?),

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     charging::{Detail, FeeKind, HistoryKind, HistoryLine},
-    rating::{Catalog, Catalogs, TierBasis, Version},
+    rating::{Catalog, Catalogs, TierBasis, Version, units_text},
     time::Timestamp,
     units::{Currency, Money, UnitKind, Units},
 };
@@ -64,20 +64,20 @@ fn explain(
     currency: Currency,
     (catalogs, version): (&Catalogs, &Version),
 ) -> String {
-    let amount = Said(line.amount, currency);
+    let money = Said(line.amount, currency);
     match line.kind {
-        HistoryKind::Opening => format!("Opening balance of {amount}."),
-        HistoryKind::TopUp => format!("Top-up of {amount}."),
+        HistoryKind::Opening => format!("Opening balance of {money}."),
+        HistoryKind::TopUp => format!("Top-up of {money}."),
         HistoryKind::Adjustment if line.amount.is_negative() => {
             format!("{} taken by an operator: {}.", Said(-line.amount, currency), line.service)
         }
-        HistoryKind::Adjustment => format!("{amount} given by an operator: {}.", line.service),
+        HistoryKind::Adjustment => format!("{money} given by an operator: {}.", line.service),
         HistoryKind::Allowance => {
-            let units = line.unit_kind.map(|kind| Units { kind, amount: line.units });
-            let units = units.map_or_else(|| "units".to_owned(), |units| units.to_string());
+            let units = line.unit_kind.map(|kind| units_text(kind, line.units));
+            let units = units.unwrap_or_else(|| "units".to_owned());
             format!("Allowance {} of {units} given.", line.service)
         }
-        HistoryKind::Refund => format!("{amount} given back for {}.", line.service),
+        HistoryKind::Refund => format!("{money} given back for {}.", line.service),
         HistoryKind::Fee => {
             let part = match line.read_detail() {
                 Some(Detail::Fee(FeeKind::Setup, _)) => ", to set it up".to_owned(),
@@ -121,7 +121,7 @@ fn explain(
 /// What moved, without its sign.
 fn moved(line: &HistoryLine<'_>, currency: Currency) -> String {
     match line.unit_kind {
-        Some(kind) => Units { kind, amount: line.units }.to_string(),
+        Some(kind) => units_text(kind, line.units),
         None if line.amount.is_negative() => Said(-line.amount, currency).to_string(),
         None => Said(line.amount, currency).to_string(),
     }
@@ -133,7 +133,7 @@ fn explain_usage(line: &HistoryLine<'_>, currency: Currency, catalog: &Catalog) 
     let Some(kind) = line.unit_kind else {
         return format!("The network element rated this itself: {charged}.");
     };
-    let used = Units { kind, amount: line.units };
+    let used = units_text(kind, line.units);
     if service.is_empty() {
         return format!("{used} of rating group {}, which has no price: recorded, not charged.", line.rating_group);
     }
@@ -141,7 +141,7 @@ fn explain_usage(line: &HistoryLine<'_>, currency: Currency, catalog: &Catalog) 
         return format!("{} given back for {used} of {service}.", Said(line.amount, currency));
     }
     let rated = line.units.saturating_sub(line.units_from_allowance);
-    let allowance = Units { kind, amount: line.units_from_allowance };
+    let allowance = units_text(kind, line.units_from_allowance);
     let paid_ahead = match (line.units_from_allowance, rated) {
         (0, _) => String::new(),
         (_, 0) if line.amount == Money::ZERO => return format!("{service}: {allowance}, all paid by an allowance."),
@@ -152,7 +152,7 @@ fn explain_usage(line: &HistoryLine<'_>, currency: Currency, catalog: &Catalog) 
 
 /// The part that was charged to money. The arithmetic is told only if it gives what was charged.
 fn explain_rated(line: &HistoryLine<'_>, kind: UnitKind, rated: u64, currency: Currency, catalog: &Catalog) -> String {
-    let units = Units { kind, amount: rated };
+    let units = units_text(kind, rated);
     let charged = Said(-line.amount, currency);
     let Some(service) = catalog.service_by_name(&line.service).filter(|service| service.kind == kind) else {
         return format!("{units} charged {charged} by a catalog that has been replaced: this one has no such service");
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(told("0.02"), "internet: 2,000,000 octets = 2 blocks of 1 MB at 0.01 EUR per MB: 0.02 EUR.");
         let night = "internet: 2,000,000 octets = 2 blocks of 1 MB at 0.005 EUR per MB: 0.01 EUR, by tariff night.";
         assert_eq!(told("0.01"), night);
-        let both = "internet: 2000000 octets charged 0.015 EUR by the tariffs that applied when they were used.";
+        let both = "internet: 2,000,000 octets charged 0.015 EUR by the tariffs that applied when they were used.";
         assert_eq!(told("0.015"), both);
     }
 }

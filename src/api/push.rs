@@ -107,7 +107,7 @@ impl Pusher {
         let batch = match self.store.outbox().after(cursor, self.config.batch_max, self.store.mark()) {
             Ok(batch) => batch,
             Err(CursorTooOld { kept_after }) => {
-                // Events of the time before the sink was configured; all since then are kept for it.
+                // Events of the time before the sink was configured, or more than `events.keep_max` that it did not take.
                 tracing::warn!(cursor, kept_after, "the first events for the sink are no longer kept");
                 return self.acknowledge(kept_after).await;
             }

@@ -7,10 +7,14 @@ use tonic::{Code, Response, Status};
 use super::Api;
 use crate::{
     charging::Refusal,
-    journal::{Durable, Fatal, Pending},
+    journal::{Durable, Fatal, Pending, Space},
     store::{BulkError, CreateSubscriberError, CursorTooOld, PublishError, TransferFailed},
     telemetry::names,
 };
+
+/// Why a change is refused that could be made any other time.
+pub(super) const NO_ROOM: &str =
+    "the disk of this node is full: nothing was changed, and changes are refused until there is room; try again later";
 
 /// A field of the request is not what it must be.
 pub(super) fn invalid(field: &str, why: impl Display) -> Status {
@@ -47,6 +51,7 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         | Refusal::NotByOperator => Code::FailedPrecondition,
         Refusal::BadAmount(_) | Refusal::Invalid(_) => Code::InvalidArgument,
         Refusal::OutOfRange => Code::OutOfRange,
+        Refusal::RemembersEnough => Code::ResourceExhausted,
     };
     Status::new(code, refusal.to_string())
 }
@@ -100,9 +105,15 @@ impl Api {
         durable.map(Durable::into_inner).map_err(|fatal| unavailable(&fatal))
     }
 
-    /// Refuses early when nothing can become durable any more.
+    /// Refuses a change early when nothing can become durable any more, or when there is no room for it.
     pub(super) fn check_journal(&self) -> Result<(), Status> {
-        self.store.mark().fatal().map_or(Ok(()), |fatal| Err(unavailable(&fatal)))
+        if let Some(fatal) = self.store.mark().fatal() {
+            return Err(unavailable(&fatal));
+        }
+        match self.store.room().space() {
+            Space::Enough => Ok(()),
+            Space::Short | Space::Reserved => Err(Status::resource_exhausted(NO_ROOM)),
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, MemberNo, Session,
-    State, Subscriber, SubscriberSpec, credit, event_charging, interrogate, lifecycle, manage, price_lists::PriceLists,
-    turn, voucher,
+    Account, AccountSpec, AccountState, Answer, Bucket, BucketKind, ClosingCause, Command, Event, MemberNo,
+    RequestKind, Session, State, Subscriber, SubscriberSpec, Verdict, credit, event_charging, interrogate, lifecycle,
+    manage, price_lists::PriceLists, turn, voucher,
 };
 use crate::{
     ids::{AccountId, BucketId, SessionNo},
@@ -100,6 +100,9 @@ pub enum Refusal {
     /// What the command wants does not fit what is there.
     #[error("{0}")]
     NotPossible(String),
+    /// What would be done would have to be remembered, and there is no room.
+    #[error("as much is remembered as may be (`store.remembered_max`): try again later")]
+    RemembersEnough,
     /// The balance would be more than can be counted.
     #[error("the balance would be out of range")]
     OutOfRange,
@@ -149,6 +152,17 @@ pub fn decide_by(state: &State, catalogs: &Catalogs, command: &Command<'_>, now:
 fn decided(state: &State, lists: PriceLists<'_>, command: &Command<'_>, now: Timestamp) -> Decided {
     let in_force = lists.in_force(now);
     let mut decided = of_command(state, lists, in_force.catalog, command, now);
+    if decided.event.is_some() && state.remembers_enough(now) {
+        // Rather refused than forgotten early: a repetition of what is forgotten is charged again. What runs, and what people
+        // do one by one, goes on.
+        let bare = |kind, number| Decided::unchanged(Arc::new(Answer::bare(kind, number, Verdict::TooBusy)));
+        match command {
+            Command::Interrogate(it) if it.kind == RequestKind::Initial => return bare(it.kind, it.number),
+            Command::ChargeEvent(it) => return bare(RequestKind::Event, it.number),
+            Command::Credit(_) => return Decided::refused(Refusal::RemembersEnough),
+            _ => {}
+        }
+    }
     // A request of a session says for itself by what it was rated.
     match &mut decided.event {
         Some(Event::EventCharged(event)) => event.catalog = in_force.number,

@@ -28,6 +28,9 @@ pub struct Retention {
     pub event_secs: u64,
     /// Request ids of credits, in seconds.
     pub request_id_secs: u64,
+    /// Ended sessions, one-time events and request ids that one partition may remember, of each so many. Nothing is forgotten
+    /// early for that: whoever executes asks before ([`State::remembers_enough`]).
+    pub remembered_max: usize,
     /// History lines per account.
     pub history_entries: usize,
     /// Supervision of sessions that hold no quota with a Validity-Time, in seconds (spec C-72).
@@ -51,6 +54,7 @@ impl Default for Retention {
             session_secs: 300,
             event_secs: 86_400,
             request_id_secs: 30 * 86_400,
+            remembered_max: 1_000_000,
             history_entries: 8,
             session_default_secs: 86_400,
             restart_grace_secs: 30,
@@ -328,8 +332,44 @@ impl State {
     }
 
     /// How many ended sessions, one-time events and credits are remembered.
-    pub(crate) fn remembered(&self) -> [usize; 3] {
+    pub fn remembered(&self) -> [usize; 3] {
         [self.closed.len(), self.events.len(), self.credits.len()]
+    }
+
+    /// How much of each may be remembered.
+    pub fn remembered_max(&self) -> usize {
+        self.retention.remembered_max
+    }
+
+    /// Whether so much is remembered that nothing should be done that would have to be remembered as well. What can be
+    /// forgotten is forgotten with whatever is done: so in an hour without anything there may seem to be too much, but never
+    /// where the oldest is old enough.
+    pub fn remembers_enough(&self, now: Timestamp) -> bool {
+        let Retention { session_secs, event_secs, request_id_secs, remembered_max, .. } = self.retention;
+        let is_full = |count: usize, oldest: Option<Timestamp>, secs| {
+            count >= remembered_max && oldest.is_some_and(|at: Timestamp| at.plus_secs(secs) >= now)
+        };
+        is_full(self.closed.len(), self.closed.oldest().map(|it| it.at), session_secs)
+            || is_full(self.events.len(), self.events.oldest().map(|it| it.at), event_secs)
+            || is_full(self.credits.len(), self.credits.oldest().map(|it| it.at), request_id_secs)
+    }
+
+    /// Of the sessions after a place in the queue of supervision, at most `limit`: when that one was last heard of which holds
+    /// something and was silent for longest. And where to go on; `None` = all have been seen.
+    pub fn silent_since(
+        &self,
+        after: Option<(Timestamp, SessionNo)>,
+        limit: usize,
+    ) -> (Option<Timestamp>, Option<(Timestamp, SessionNo)>) {
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut oldest, mut seen, mut last) = (None::<Timestamp>, 0, None);
+        for place in self.supervision.range((begin, Bound::Unbounded)).take(limit) {
+            (seen, last) = (seen + 1, Some(*place));
+            if let Some(session) = self.sessions.get(&place.1).filter(|session| session.holds_anything()) {
+                oldest = Some(oldest.map_or(session.last_request, |at| at.min(session.last_request)));
+            }
+        }
+        (oldest, last.filter(|_| seen == limit))
     }
 
     /// The ended session with this Session-Id, if it is remembered.

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{
     check::{self, CheckReport},
+    journal::with_way_out,
     output::{Output, complain, unless_closed},
     trail,
 };
@@ -99,7 +100,7 @@ fn run(
 ) -> anyhow::Result<()> {
     let names = (from[0].display().to_string(), to[0].display().to_string());
     anyhow::ensure!(from[0].is_dir(), "{}: no directory, so no store", names.0);
-    let created = Meta::look(&FileDisk::look(&from[0])).with_context(|| names.0.clone())?.partitions;
+    let created = Meta::look_at_either(&FileDisk::look(&from[0])).with_context(|| names.0.clone())?.partitions;
     let configured = checked.config.store.partitions;
     anyhow::ensure!(
         [0, created].contains(&configured),
@@ -134,7 +135,9 @@ fn run(
     };
     let settings = app::settings(&checked.config);
     let progress = |records| complain(format_args!("{records} records"));
-    let copied = copy(&from, &to, until, settings, progress).with_context(|| format!("{} to {}", names.0, names.1))?;
+    let copied = copy(&from, &to, until, settings, progress)
+        .with_context(|| format!("{} to {}", names.0, names.1))
+        .map_err(|error| with_way_out(error, Path::new(&names.0), settings))?;
     if let Err(error) = inspect(&to.store, settings, &checked.catalog, progress) {
         Meta::remove(&to.store)?;
         return Err(anyhow::Error::new(error).context(names.1));

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     app,
-    config::SystemEnvironment,
+    config::{Config, SystemEnvironment},
     journal::{FileDisk, JournalError, Look, Meta, Position, SegmentFile, TornTail, checkpoint, record},
-    store::{Inspection, hex, inspect},
+    store::{CopyError, InspectError, Inspection, RecoveryError, Settings, hex, inspect, way_out},
     time::Timestamp,
     units::{Currency, Money},
 };
@@ -94,20 +94,24 @@ pub fn run(files: &Files, verb: &JournalVerb, out: &mut dyn io::Write) -> anyhow
         JournalVerb::Dump(which) => dump(&disk, which, out),
         JournalVerb::Stats => stats(&disk, out),
     });
-    done.with_context(|| directory.display().to_string()).map_err(|error| with_way_out(error, &directory, &disk))
+    let settings = app::settings(&Config::default());
+    done.with_context(|| directory.display().to_string()).map_err(|error| with_way_out(error, &directory, settings))
 }
 
-/// Damage of the journal is told with what is whole, and how that comes back.
-fn with_way_out(error: anyhow::Error, directory: &Path, disk: &FileDisk) -> anyhow::Error {
-    let is_damage = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(JournalError::Corrupt { file, .. }) if file.starts_with("journal-")));
-    match Look::whole(disk) {
-        Ok(last) if is_damage => anyhow::anyhow!(
-            "{error:#}\nrecords up to {last} are whole; with another `store.directory`, they come back by: tollgate restore \
-             --from {} --until {last}",
-            directory.display()
-        ),
-        _ => error,
+/// Damage is told with what is whole, and how that comes back.
+pub(super) fn with_way_out(error: anyhow::Error, directory: &Path, settings: Settings) -> anyhow::Error {
+    let recovery = match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(InspectError::Recovery(error)), _) | (_, Some(CopyError::Recovery(error))) => Some(error),
+        _ => None,
+    };
+    let read: Option<&JournalError> = error.downcast_ref();
+    let is_damage = recovery.is_some_and(RecoveryError::is_damage) || read.is_some_and(JournalError::is_damage);
+    if !is_damage {
+        return error;
     }
+    let damaged = recovery.map_or_else(|| read.and_then(JournalError::damaged_file), RecoveryError::damaged_file);
+    let way = way_out(damaged, &FileDisk::look(directory), settings, directory);
+    anyhow::anyhow!("{error:#}\n{way}")
 }
 
 /// Runs `verify`: recovers the store in memory, by two ways where there are two, and checks all invariants.
@@ -118,9 +122,10 @@ pub fn verify(files: &Files, out: &mut dyn io::Write) -> anyhow::Result<()> {
     let checked = files.checked()?;
     let (directory, disk) = files.look()?;
     let progress = |records| complain(format_args!("{records} records applied"));
-    let found = inspect(&disk, app::settings(&checked.config), &checked.catalog, progress)
+    let settings = app::settings(&checked.config);
+    let found = inspect(&disk, settings, &checked.catalog, progress)
         .with_context(|| directory.display().to_string())
-        .map_err(|error| with_way_out(error, &directory, &disk))?;
+        .map_err(|error| with_way_out(error, &directory, settings))?;
     let currency = checked.catalog.currency();
     Output::new(out, files.json).object(|| inspection_json(&found, currency), || inspection_text(&found, currency))?;
     Ok(())

@@ -1,6 +1,6 @@
 //! `product`: what is sold, and what accounts have of it.
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -71,7 +71,7 @@ pub struct Cancel {
 /// What all of them say.
 #[derive(Debug, Args)]
 struct Order {
-    /// When: an RFC 3339 moment in the future, such as 2026-02-01T00:00:00Z; now if not given
+    /// When: a day or a moment in the future, such as 2026-02-01 (UTC) or 2026-02-01T00:00:00+08:00; now if not given
     #[arg(long, value_name = "TIME", conflicts_with = "next")]
     at: Option<String>,
     /// When the next period begins; for a purchase the next billing cycle
@@ -88,11 +88,7 @@ impl Order {
     fn start(&self) -> anyhow::Result<Option<v1::Start>> {
         use v1::start::At;
         let at = match &self.at {
-            Some(text) => {
-                let parsed = text.parse::<jiff::Timestamp>();
-                let at = parsed.with_context(|| format!("--at {text}: write it as 2026-02-01T00:00:00Z"))?;
-                At::AtMs(at.as_millisecond())
-            }
+            Some(text) => At::AtMs(super::catalog::moment_given(text).map_err(|error| anyhow!("--at: {error}"))?),
             None if self.next => At::NextPeriod(true),
             None => return Ok(None),
         };

@@ -137,6 +137,9 @@ pub struct Store {
     pub event_memory_hours: u64,
     /// How long request ids of top-ups and adjustments are remembered.
     pub request_id_days: u64,
+    /// Ended sessions, events and credits that may be remembered, of each so many in all partitions together. With more in a
+    /// partition, new ones are refused there: what is forgotten early could be charged twice.
+    pub remembered_max: usize,
     /// Lines of history kept per account.
     pub history_entries: usize,
     /// Supervision time of a session in which no Validity-Time was granted (Tcc, C-72).
@@ -158,6 +161,7 @@ impl Default for Store {
             late_usage: LateUsage::Record,
             event_memory_hours: 24,
             request_id_days: 30,
+            remembered_max: 20_000_000,
             history_entries: 8,
             default_session_secs: 86_400,
             account_sessions_max: 256,
@@ -301,6 +305,8 @@ pub struct Events {
     pub batch_max: usize,
     /// Events kept for subscribers that resume.
     pub keep: usize,
+    /// Events kept at most, also those that a consumer has not acknowledged: beyond that the oldest are given up.
+    pub keep_max: usize,
 }
 
 impl Default for Events {
@@ -313,6 +319,7 @@ impl Default for Events {
             retry_max_secs: 60,
             batch_max: 100,
             keep: 100_000,
+            keep_max: 1_000_000,
         }
     }
 }

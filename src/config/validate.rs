@@ -234,6 +234,7 @@ impl Rules {
         self.within("store.session_memory_secs", store.session_memory_secs, SESSION_MEMORY_SECS);
         self.within("store.event_memory_hours", store.event_memory_hours, 24..=8_784);
         self.within("store.request_id_days", store.request_id_days, 1..=3_660);
+        self.within("store.remembered_max", store.remembered_max as u64, 10_000..=2_000_000_000);
         self.within("store.history_entries", store.history_entries as u64, 1..=1_000);
         self.within("store.account_sessions_max", store.account_sessions_max as u64, 1..=100_000);
         // Usage is still counted in 4,096 quotas of a session.
@@ -280,6 +281,7 @@ impl Rules {
         self.within("events.retry_max_secs", events.retry_max_secs, SECS);
         self.within("events.batch_max", events.batch_max as u64, 1..=10_000);
         self.within("events.keep", events.keep as u64, 1..=100_000_000);
+        self.within("events.keep_max", events.keep_max as u64, events.keep as u64..=100_000_000);
     }
 
     fn seed(&mut self, config: &Config) {

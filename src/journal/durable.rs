@@ -104,6 +104,12 @@ impl DurableMark {
         }
     }
 
+    /// For tests of those who look at one.
+    #[cfg(test)]
+    pub(crate) fn at(durable: Position) -> Self {
+        Self::new(durable)
+    }
+
     pub(super) fn new(durable: Position) -> Self {
         let (state, _) = watch::channel(State { durable, fatal: None });
         let inner = Inner {

@@ -57,7 +57,14 @@ pub enum JournalError {
         configured: u16,
     },
     /// The store was written by a version with another format.
-    #[error("the store has format {stored}, this version reads and writes format {supported}")]
+    #[error(
+        "the store has format {stored}, this version reads and writes format {supported}{}",
+        if stored > supported {
+            ": it was written by a later version of tollgate; start that one, or restore a backup from before"
+        } else {
+            ""
+        }
+    )]
     Format {
         /// As created.
         stored: u32,
@@ -78,6 +85,16 @@ impl JournalError {
     /// For visitors: this record can't be used.
     pub fn rejected(position: Position, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Rejected { position, source: source.into() }
+    }
+
+    /// Whether files are damaged or missing, as opposed to a disk, another process or a configuration that is in the way.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Trimmed { .. } | Self::Missing { .. } | Self::Rejected { .. })
+    }
+
+    /// The file that is damaged, where it is one.
+    pub fn damaged_file(&self) -> Option<&str> {
+        if let Self::Corrupt { file, .. } = self { Some(file) } else { None }
     }
 
     pub(super) fn io(file: &str) -> impl FnOnce(io::Error) -> Self {
@@ -108,6 +125,10 @@ pub enum AppendError {
         /// The last record there is.
         last: Position,
     },
+    /// The disk has no room for the batch. Nothing of it is durable, and no sync has failed: the same batch may be appended
+    /// again.
+    #[error(transparent)]
+    NoRoom(JournalError),
     /// The batch may or may not have reached the disk; the journal is poisoned.
     #[error(transparent)]
     Io(#[from] JournalError),

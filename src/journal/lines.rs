@@ -6,7 +6,7 @@
 
 use std::io::IoSlice;
 
-use super::{Disk, DiskFile, JournalError};
+use super::{Disk, DiskFile, JournalError, Position};
 use crate::time::Timestamp;
 
 mod cursor;
@@ -25,6 +25,8 @@ pub struct LineKind {
     pub extension: &'static str,
     /// The first line of each file, if it has one: without a cursor and without its end.
     pub header: Option<String>,
+    /// Whether a line is as it was written, as far as it tells by itself.
+    pub is_whole: fn(&str) -> bool,
 }
 
 /// When the next file begins.
@@ -56,7 +58,7 @@ pub struct LineFiles<D: Disk> {
     current: Option<Current<D::File>>,
     /// The last line that is durable.
     last: Option<(Cursor, String)>,
-    /// A write has failed: nobody knows what the newest file holds after the last durable line.
+    /// A sync has failed: nobody knows what the newest file holds after the last durable line.
     is_unsure: bool,
 }
 
@@ -70,13 +72,14 @@ struct Current<F> {
 }
 
 impl<D: Disk> LineFiles<D> {
-    /// Finds the end of what was written; a torn end is cut off.
+    /// Finds the end of what was written; a torn end is cut off. Lines of records up to `durable` were all there once: they
+    /// will not be made again.
     ///
     /// # Errors
-    /// The disk refused, or a line in the middle is not one of these.
-    pub fn open(disk: D, kind: LineKind, rotation: Rotation) -> Result<Self, JournalError> {
+    /// The disk refused, or the newest file is damaged in another way than a crash does it: nothing of it is changed.
+    pub fn open(disk: D, kind: LineKind, rotation: Rotation, durable: Position) -> Result<Self, JournalError> {
         let mut files = Self { disk, kind, rotation, current: None, last: None, is_unsure: false };
-        files.find_end(None)?;
+        files.find_end(None, durable)?;
         Ok(files)
     }
 
@@ -96,18 +99,17 @@ impl<D: Disk> LineFiles<D> {
     /// The disk refused. Some of the lines may be durable: asking again with the same ones goes on where that ended.
     pub fn write(&mut self, lines: &[Line]) -> Result<(), JournalError> {
         if self.is_unsure {
-            self.find_end(self.last())?;
+            self.find_end(self.last(), Position::ZERO)?;
             self.is_unsure = false;
         }
         let done = lines.partition_point(|line| Some(line.cursor) <= self.last());
         let mut rest = &lines[done..];
         while let Some(first) = rest.first() {
-            // Until the new end is durable, nothing is sure.
-            self.is_unsure = true;
-            let mut current = match self.current.take() {
-                Some(current) if self.fits(&current, current.length, first) => current,
-                _ => self.begin(first)?,
-            };
+            if self.current.as_ref().is_none_or(|current| !self.fits(current, current.length, first)) {
+                self.current = Some(self.begin(first)?);
+            }
+            // It has one by now, taken so that the rest of this can be asked.
+            let Some(mut current) = self.current.take() else { break };
             let (mut text, mut count) = (String::new(), 0);
             for line in rest {
                 if count > 0 && !self.fits(&current, current.length + text.len() as u64, line) {
@@ -117,14 +119,21 @@ impl<D: Disk> LineFiles<D> {
                 text.push('\n');
                 count += 1;
             }
-            let io = || JournalError::io(&current.name);
-            current.file.write_all_at(current.length, &mut [IoSlice::new(text.as_bytes())]).map_err(io())?;
-            current.file.sync_data().map_err(io())?;
-            current.length += text.len() as u64;
+            let text = text.as_bytes();
+            let written = current.file.write_all_at(current.length, &mut [IoSlice::new(text)]).and_then(|()| {
+                // Until the new end is durable, nothing is sure.
+                self.is_unsure = true;
+                current.file.sync_data()?;
+                self.is_unsure = false;
+                current.length += text.len() as u64;
+                Ok(())
+            });
+            let written = written.map_err(JournalError::io(&current.name));
+            // What was not written is written again at the same place, such as when the disk has room again.
             self.current = Some(current);
+            written?;
             let (written, left) = rest.split_at(count);
             self.last = written.last().map(|line| (line.cursor, line.text.clone()));
-            self.is_unsure = false;
             rest = left;
         }
         Ok(())
@@ -141,11 +150,13 @@ impl<D: Disk> LineFiles<D> {
     }
 
     /// A new file, for this line and those that follow.
-    fn begin(&self, line: &Line) -> Result<Current<D::File>, JournalError> {
+    fn begin(&mut self, line: &Line) -> Result<Current<D::File>, JournalError> {
         let name = read::name_of(&self.kind, line.cursor, line.at);
         let io = || JournalError::io(&name);
         let file = self.disk.create(&name).map_err(io())?;
+        self.is_unsure = true;
         self.disk.sync_dir().map_err(io())?;
+        self.is_unsure = false;
         let mut length = 0;
         if let Some(header) = &self.kind.header {
             let header = format!("{header}\n");
@@ -158,13 +169,18 @@ impl<D: Disk> LineFiles<D> {
     /// Finds the newest file with a whole line, up to a cursor where that is known, and puts what is whole of it in place
     /// of it. Files without one go. Everything is written anew: what is read may be in the system's memory only, and a
     /// sync that has failed once says nothing the second time.
-    fn find_end(&mut self, known: Option<Cursor>) -> Result<(), JournalError> {
+    fn find_end(&mut self, known: Option<Cursor>, durable: Position) -> Result<(), JournalError> {
         self.current = None;
         let reader = LineReader::new(&self.disk, self.kind.clone());
         while let Some(name) = reader.names()?.pop() {
             let io = || JournalError::io(&name);
             let (bytes, span) = (read::all_of(&self.disk, &name)?, read::at_of(&self.kind, &name));
             let whole = read::whole_lines(&self.kind, &bytes, known);
+            let rest = bytes.get(whole.length..).unwrap_or_default();
+            if known.is_none() && read::is_damage(&self.kind, rest, durable) {
+                let expected = "a whole line, and this is no unfinished write";
+                return Err(JournalError::corrupt(&name, whole.length as u64, expected));
+            }
             let Some((last, is_ours)) = whole.last else {
                 self.disk.remove(&name).map_err(io())?;
                 self.disk.sync_dir().map_err(io())?;
@@ -173,8 +189,12 @@ impl<D: Disk> LineFiles<D> {
             let draft = format!("{name}.tmp");
             let file = self.disk.create(&draft).map_err(io())?;
             let kept = bytes.get(..whole.length).unwrap_or_default();
-            file.write_all_at(0, &mut [IoSlice::new(kept)]).map_err(io())?;
-            file.sync_data().map_err(io())?;
+            let written = file.write_all_at(0, &mut [IoSlice::new(kept)]).and_then(|()| file.sync_data());
+            if let Err(error) = written {
+                // Where the disk is full, others need the room; the next try begins anew.
+                let _ = self.disk.remove(&draft);
+                return Err(io()(error));
+            }
             self.disk.rename(&draft, &name).map_err(io())?;
             self.disk.sync_dir().map_err(io())?;
             self.last = Some(last);

@@ -9,7 +9,9 @@ use super::{
     epoch,
     read::Segments,
     recovery,
+    room::{Room, of_sync},
     scan::space,
+    sealed,
     segment::{self, Segment},
     stock::Stock,
 };
@@ -43,16 +45,21 @@ pub struct LocalJournal<D: Disk> {
     /// The epoch is that of a takeover of this process.
     taken: bool,
     stock: Stock<D>,
+    room: Room,
+    /// What the file of that name says.
+    sealed: Position,
     poisoned: Option<String>,
     torn: Option<TornTail>,
 }
 
 impl<D: Disk> LocalJournal<D> {
-    /// Opens the journal of a disk, or begins one. Cuts off a torn tail; refuses any other damage.
+    /// Opens the journal of a disk, or begins one. Cuts off a torn tail; refuses any other damage, and changes nothing then.
     pub fn open(disk: D, options: Options) -> Result<Self, JournalError> {
         let segment_bytes = options.segment_bytes.next_multiple_of(SECTOR);
         let in_directory = || JournalError::io("the journal's directory");
-        let mut stock = Stock::new(disk.clone(), segment_bytes, options.prepare_ahead).map_err(in_directory())?;
+        let room = Room::of_segments(segment_bytes);
+        let stock = Stock::new(disk.clone(), segment_bytes, options.prepare_ahead, room.clone());
+        let mut stock = stock.map_err(in_directory())?;
         let epoch = epoch::load(&disk)?;
         let mut segments = segment::open_all(&disk)?;
         let mut active = match segments.pop() {
@@ -60,7 +67,8 @@ impl<D: Disk> LocalJournal<D> {
             None if epoch == Epoch(0) => stock.take(Position(1), segment_bytes).map_err(in_directory())?,
             None => return Err(no_segments()),
         };
-        let end = recovery::find_end(&active)?;
+        let sealed = sealed::load(&disk)?;
+        let end = recovery::find_end(&active, sealed)?;
         if end.epoch > epoch {
             return Err(epoch::behind(end.epoch));
         }
@@ -68,6 +76,7 @@ impl<D: Disk> LocalJournal<D> {
             fill_with_zeros(&active.file, active.length, segment_bytes).map_err(JournalError::io(&active.name))?;
             active.length = segment_bytes;
         }
+        room.set_left(active.length - end.offset);
         let active = Arc::new(active);
         let list = segments.into_iter().map(Arc::new).chain([active.clone()]).collect();
         Ok(Self {
@@ -79,6 +88,8 @@ impl<D: Disk> LocalJournal<D> {
             epoch,
             taken: false,
             stock,
+            room,
+            sealed,
             poisoned: None,
             torn: end.torn,
         })
@@ -90,7 +101,7 @@ impl<D: Disk> LocalJournal<D> {
     /// The disk refused.
     pub fn begin(disk: D, first: Position, options: Options) -> Result<Self, JournalError> {
         let bytes = options.segment_bytes.next_multiple_of(SECTOR);
-        let take = || Stock::new(disk.clone(), bytes, false)?.take(first, bytes);
+        let take = || Stock::new(disk.clone(), bytes, false, Room::default())?.take(first, bytes);
         take().map_err(JournalError::io(&segment::name_of(first)))?;
         Self::open(disk, options)
     }
@@ -111,10 +122,12 @@ impl<D: Disk> LocalJournal<D> {
         // Zeros up to the next sector, and one sector more where there is room: the clean end.
         let behind = (active.length - self.offset).min(space + SECTOR) - size as u64;
         let mut parts = [IoSlice::new(&header), IoSlice::new(batch.payload()), IoSlice::new(zeros(behind))];
-        let written = active.file.write_all_at(self.offset, &mut parts).and_then(|()| active.file.sync_data());
+        let written = active.file.write_all_at(self.offset, &mut parts);
+        let written = written.and_then(|()| active.file.sync_data().map_err(of_sync));
         written.map_err(JournalError::io(&active.name))?;
         self.offset += space;
         self.last = self.last.plus(u64::from(batch.records()));
+        self.room.set_left(active.length - self.offset);
         if self.offset > active.length / 2 {
             self.stock.look_ahead();
         }
@@ -151,6 +164,7 @@ impl<D: Disk> Journal for LocalJournal<D> {
         let stored = epoch::store(&self.disk, next);
         self.poisoning(stored)?;
         (self.epoch, self.taken) = (next, true);
+        self.seal()?;
         self.stock.fill();
         Ok((next, self.last))
     }
@@ -165,7 +179,12 @@ impl<D: Disk> Journal for LocalJournal<D> {
         }
         if !batch.is_empty() {
             let written = self.write(batch);
-            self.poisoning(written)?;
+            self.room.set_stuck(written.as_ref().is_err_and(JournalError::is_want_of_room));
+            match written {
+                // Whatever of it was written is written again, at the same place, or nobody ever sees it.
+                Err(full) if full.is_want_of_room() => return Err(AppendError::NoRoom(full)),
+                written => self.poisoning(written)?,
+            }
         }
         Ok(self.last)
     }
@@ -190,8 +209,21 @@ impl<D: Disk> Journal for LocalJournal<D> {
         Ok(())
     }
 
+    fn seal(&mut self) -> Result<(), JournalError> {
+        self.usable()?;
+        if self.sealed != self.last {
+            sealed::store(&self.disk, self.last)?;
+            self.sealed = self.last;
+        }
+        Ok(())
+    }
+
     fn reader(&self) -> Arc<dyn ReadJournal> {
         Arc::new(self.segments.clone())
+    }
+
+    fn room(&self) -> Room {
+        self.room.clone()
     }
 }
 

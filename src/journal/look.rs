@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    Disk, JournalError, Position, ReadJournal as _, TornTail, Visit, epoch,
+    Disk, JournalError, Position, TornTail, Visit, epoch,
     read::Segments,
     recovery::look_for_end,
+    sealed,
     segment::{self, Segment},
 };
 
@@ -16,6 +17,8 @@ pub struct Look<D: Disk> {
     oldest: Position,
     last: Position,
     torn: Option<TornTail>,
+    /// Damage in records before those that are wanted is passed over.
+    past_damage: bool,
 }
 
 /// One file of a journal.
@@ -35,18 +38,20 @@ impl<D: Disk> Look<D> {
     /// # Errors
     /// There is no journal, or its last segment is damaged.
     pub fn open(disk: &D) -> Result<Self, JournalError> {
+        // Before the end is looked for: whoever writes beside us notes later positions.
+        let sealed = sealed::load(disk)?;
         let look = Self::up_to(disk, Position::ZERO)?;
         let Some(segment) = look.segments.last() else { return Ok(look) };
-        let end = look_for_end(segment)?;
+        let end = look_for_end(segment, sealed)?;
         // It is stored before anything of it is written.
         if end.epoch > epoch::load(disk)? {
             return Err(epoch::behind(end.epoch));
         }
         let (last, torn) = (end.last, end.torn);
-        Ok(Self { last, torn, ..look })
+        Ok(Self { last, torn, past_damage: false, ..look })
     }
 
-    /// Only up to a record: whether what follows is damaged does not count.
+    /// Only up to a record: whether what follows is damaged does not count, nor is what comes before those that are read.
     ///
     /// # Errors
     /// There is no journal.
@@ -57,22 +62,30 @@ impl<D: Disk> Look<D> {
             return Err(JournalError::io(what)(std::io::ErrorKind::NotFound.into()));
         };
         let oldest = first.first;
-        Ok(Self { segments: segments.into_iter().map(Arc::new).collect(), oldest, last, torn: None })
+        Ok(Self { segments: segments.into_iter().map(Arc::new).collect(), oldest, last, torn: None, past_damage: true })
     }
 
-    /// The last record before the first damage, if there is any; of a sound journal its last.
+    /// The last record that can be read after this one, before damage or the end; this one, if there is none.
     ///
     /// # Errors
     /// There is no journal.
-    pub fn whole(disk: &D) -> Result<Position, JournalError> {
+    pub fn whole_after(disk: &D, after: Position) -> Result<Position, JournalError> {
         let everything = Self::up_to(disk, Position(u64::MAX))?;
-        let mut last = Position(everything.oldest.0.saturating_sub(1));
+        let mut last = after;
         // It ends in an error in any case: there are not so many records.
         let _ = everything.read(last, &mut |position, _| {
             last = position;
             Ok(())
         });
         Ok(last)
+    }
+
+    /// The last record that is known to have been durable, whether it can be read or not.
+    pub fn known_end(disk: &D) -> Position {
+        let sealed = sealed::load(disk).unwrap_or_default();
+        let segments = segment::open_all(disk).unwrap_or_default();
+        let end = segments.last().and_then(|last| look_for_end(last, Position::ZERO).ok());
+        end.map_or(sealed, |end| end.last.max(sealed))
     }
 
     /// The oldest record that is there.
@@ -100,6 +113,6 @@ impl<D: Disk> Look<D> {
     /// # Errors
     /// Records are missing or damaged, or the visitor refuses one.
     pub fn read(&self, after: Position, visit: Visit<'_>) -> Result<(), JournalError> {
-        Segments::new(self.segments.clone()).read(after, self.last, visit)
+        Segments::new(self.segments.clone()).read_with(self.past_damage, after, self.last, visit)
     }
 }

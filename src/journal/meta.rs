@@ -14,12 +14,15 @@ use super::{
 use crate::time::Timestamp;
 
 const FILE: &str = "meta";
+/// The same once more: nothing else in a store says the same, so that without it nothing could be brought back.
+const COPY: &str = "meta.copy";
 const MAGIC: [u8; 4] = *b"TGM1";
 
 /// Constants of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
-    /// The version of everything on disk.
+    /// The version of everything on disk. It is raised when an earlier version would read wrongly what a later one writes;
+    /// what is only added, with field numbers of its own, needs no other. Later formats are refused.
     pub format: u32,
     /// The number of partitions: where an account lives follows from it.
     pub partitions: u16,
@@ -57,7 +60,7 @@ impl Meta {
             if names.iter().any(|name| segment::first_of(name).is_some() || checkpoint::position_of(name).is_some()) {
                 return Err(JournalError::corrupt(FILE, 0, "a file, since there is a journal or a checkpoint"));
             }
-            replace_small(disk, FILE, &wanted.encode()).map_err(io())?;
+            wanted.store(disk)?;
             return Ok(wanted);
         };
         let (stored, is_whole) = Self::decode(&bytes, wanted.origin).ok_or_else(unreadable)?;
@@ -67,8 +70,8 @@ impl Meta {
         if stored.partitions != wanted.partitions {
             return Err(JournalError::Partitions { stored: stored.partitions, configured: wanted.partitions });
         }
-        if !is_whole {
-            replace_small(disk, FILE, &stored.encode()).map_err(io())?;
+        if !is_whole || read_small(disk, COPY).map_err(JournalError::io(COPY))?.is_none_or(|copy| copy != bytes) {
+            stored.store(disk)?;
         }
         Ok(stored)
     }
@@ -83,12 +86,27 @@ impl Meta {
         Self::decode(&stored, Origin { state_id: 0, secret: [0; 2] }).map(|(stored, _)| stored).ok_or_else(unreadable)
     }
 
+    /// As [`look`](Self::look); where the file is missing or damaged, by its copy. For bringing back what there is.
+    ///
+    /// # Errors
+    /// Those of the file, if the copy is of no use either.
+    pub fn look_at_either(disk: &impl Disk) -> Result<Self, JournalError> {
+        Self::look(disk).or_else(|error| {
+            let copy = read_small(disk, COPY).ok().flatten();
+            let decoded = copy.and_then(|copy| Self::decode(&copy, Origin { state_id: 0, secret: [0; 2] }));
+            decoded.map(|(stored, _)| stored).ok_or(error)
+        })
+    }
+
     /// Makes a copy no store any more: nothing opens it.
     ///
     /// # Errors
     /// The disk refused.
     pub fn remove(disk: &impl Disk) -> Result<(), JournalError> {
-        disk.remove(FILE).and_then(|()| disk.sync_dir()).map_err(JournalError::io(FILE))
+        for name in [FILE, COPY] {
+            disk.remove(name).and_then(|()| disk.sync_dir()).map_err(JournalError::io(name))?;
+        }
+        Ok(())
     }
 
     /// Makes a copy of the store, by this, whole: until then nothing opens it.
@@ -96,7 +114,10 @@ impl Meta {
     /// # Errors
     /// The disk refused.
     pub fn store(self, disk: &impl Disk) -> Result<(), JournalError> {
-        replace_small(disk, FILE, &self.encode()).map_err(JournalError::io(FILE))
+        for name in [COPY, FILE] {
+            replace_small(disk, name, &self.encode()).map_err(JournalError::io(name))?;
+        }
+        Ok(())
     }
 
     fn encode(self) -> Vec<u8> {

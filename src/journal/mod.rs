@@ -10,12 +10,15 @@
 //! position, [`Committer::start`].
 //!
 //! What is trusted of a disk: a sector of 512 bytes is written whole or not at all, and what a successful sync covered
-//! stays. Everything else is checked: a torn batch at the very end is cut off, any other damage refuses to start.
+//! stays. Everything else is checked: a torn batch at the very end, beyond what is `sealed`, is cut off; any other damage
+//! refuses to start.
 //!
 //! | file | holds |
 //! | --- | --- |
 //! | `meta` | format version and number of partitions, fixed when the store is created |
+//! | `meta.copy` | the same |
 //! | `epoch` | the epoch of the last takeover |
+//! | `sealed` | how far the journal was durable when there last was time to note it |
 //! | `journal-<first position>.log` | a segment: batches, then zeros or remains of the segment's former life |
 //! | `spare-<n>.log` | a segment made ready before it is needed |
 //! | `checkpoint-<position>.tgc` | a checkpoint: state as of that position |
@@ -39,7 +42,9 @@ mod position;
 mod read;
 pub mod record;
 mod recovery;
+mod room;
 mod scan;
+mod sealed;
 mod segment;
 pub mod snapshot;
 mod stock;
@@ -59,6 +64,7 @@ pub use self::{
     position::{Epoch, Position},
     read::{JournalReader, ReadJournal},
     recovery::TornTail,
+    room::{Room, Space},
 };
 
 /// What is done with a record read back: it may refuse, which ends the reading.
@@ -71,7 +77,8 @@ pub trait Journal: Send {
     fn takeover(&mut self) -> Result<(Epoch, Position), JournalError>;
 
     /// Appends a batch whose first record follows `expected`. Returns the position of its last record, and only when it is
-    /// durable. A failure other than [`AppendError::Fenced`] poisons: nobody knows what reached the disk.
+    /// durable. After [`AppendError::NoRoom`] the same batch may be appended again, and no other. A failure other than that
+    /// and [`AppendError::Fenced`] poisons: nobody knows what reached the disk.
     fn append(&mut self, epoch: Epoch, expected: Position, batch: &Batch) -> Result<Position, AppendError>;
 
     /// Visits every record after the given position, in order. Returns the last position.
@@ -80,6 +87,17 @@ pub trait Journal: Send {
     /// Gives up records up to and including this position, as far as that frees whole segments.
     fn trim(&mut self, up_to: Position) -> Result<(), JournalError>;
 
+    /// Notes durably how far the journal is durable, so that damage up to here is never taken for a torn write. To be called
+    /// when there is time: a failure changes nothing, and the next call makes up for it.
+    fn seal(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     /// A reader that works beside the writer.
     fn reader(&self) -> Arc<dyn ReadJournal>;
+
+    /// What there is room for; without a limit that it knows of, for everything.
+    fn room(&self) -> Room {
+        Room::default()
+    }
 }

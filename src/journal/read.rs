@@ -71,6 +71,19 @@ impl<F> Segments<F> {
 
 impl<F: DiskFile> ReadJournal for Segments<F> {
     fn read(&self, after: Position, up_to: Position, visit: Visit<'_>) -> Result<(), JournalError> {
+        self.read_with(false, after, up_to, visit)
+    }
+}
+
+impl<F: DiskFile> Segments<F> {
+    /// As [`read`](ReadJournal::read); `past_damage` = what is damaged in records before those that are wanted is passed over.
+    pub(super) fn read_with(
+        &self,
+        past_damage: bool,
+        after: Position,
+        up_to: Position,
+        visit: Visit<'_>,
+    ) -> Result<(), JournalError> {
         if after > up_to {
             return Err(JournalError::Missing { after, last: up_to });
         }
@@ -84,7 +97,12 @@ impl<F: DiskFile> ReadJournal for Segments<F> {
             let expected = loop {
                 match scan.step()? {
                     Step::Batch { first, payload } => visit_batch(first, payload, after, up_to, visit)?,
-                    Step::End { expected, .. } => break expected,
+                    Step::End { expected, .. } => {
+                        if past_damage && scan.next <= after && scan.pass_over(after.next())? {
+                            continue;
+                        }
+                        break expected;
+                    }
                 }
                 if scan.next > up_to {
                     return Ok(());

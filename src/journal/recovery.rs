@@ -1,7 +1,8 @@
 //! Finds the end of the log, and makes it a clean one.
 //!
 //! A batch is written only after the one before is durable. So a bad batch with no valid one behind it is a torn write,
-//! was never promised to anybody, and is cut off. A bad batch with a valid one behind it was durable once: corruption.
+//! was never promised to anybody, and is cut off. A bad batch with a valid one behind it was durable once: corruption. So
+//! was all that is sealed, whatever comes behind it.
 
 use std::io::{self, IoSlice};
 
@@ -9,6 +10,7 @@ use super::{
     DiskFile, Epoch, JournalError, Position,
     disk::zeros,
     scan::{Scan, Step},
+    sealed,
     segment::Segment,
 };
 
@@ -35,8 +37,8 @@ pub(super) struct End {
 }
 
 /// Walks the last segment to its end and erases what is behind it, so that nothing there can come back to life.
-pub(super) fn find_end<F: DiskFile>(segment: &Segment<F>) -> Result<End, JournalError> {
-    let end = look_for_end(segment)?;
+pub(super) fn find_end<F: DiskFile>(segment: &Segment<F>, sealed: Position) -> Result<End, JournalError> {
+    let end = look_for_end(segment, sealed)?;
     let settle = || {
         write_again(segment, end.last_batch, end.offset)?;
         remains(segment, end.offset, |offset, length| {
@@ -50,7 +52,7 @@ pub(super) fn find_end<F: DiskFile>(segment: &Segment<F>) -> Result<End, Journal
 
 /// Walks the last segment to its end and leaves everything as it is. Somebody may write meanwhile: then the end is where it
 /// was at some moment.
-pub(super) fn look_for_end<F: DiskFile>(segment: &Segment<F>) -> Result<End, JournalError> {
+pub(super) fn look_for_end<F: DiskFile>(segment: &Segment<F>, sealed: Position) -> Result<End, JournalError> {
     let mut scan = Scan::new(segment, Epoch(0));
     let mut last_batch = 0;
     // Where a batch was found behind the place where the walk ended.
@@ -75,12 +77,15 @@ pub(super) fn look_for_end<F: DiskFile>(segment: &Segment<F>) -> Result<End, Jou
         }
         scan.look_again();
     };
+    let last = Position(scan.next.0.saturating_sub(1));
+    if last < sealed {
+        return Err(sealed::lost(&segment.name, scan.offset, last, sealed));
+    }
     let torn = || {
         let bytes = remains(segment, scan.offset, |_, _| Ok(())).map_err(JournalError::io(&segment.name))?;
         Ok(TornTail { file: segment.name.clone(), offset: scan.offset, bytes })
     };
     let torn = (!clean).then(torn).transpose()?;
-    let last = Position(scan.next.0.saturating_sub(1));
     Ok(End { offset: scan.offset, last, epoch: scan.epoch, torn, last_batch })
 }
 

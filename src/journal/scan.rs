@@ -90,6 +90,18 @@ impl<'s, F: DiskFile> Scan<'s, F> {
         Ok(None)
     }
 
+    /// Goes on behind damage, if what lies there begins with this record or an earlier one: the records in between are not
+    /// what is wanted. Whether it does.
+    pub(super) fn pass_over(&mut self, wanted: Position) -> Result<bool, JournalError> {
+        let Some(offset) = self.later_batch()? else { return Ok(false) };
+        let Ok(header) = self.header(offset)? else { return Ok(false) };
+        if header.first > wanted {
+            return Ok(false);
+        }
+        (self.offset, self.next) = (offset, header.first);
+        Ok(true)
+    }
+
     /// Forgets what was read: somebody may have written since.
     pub(super) fn look_again(&mut self) {
         self.window = Window::default();

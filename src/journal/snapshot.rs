@@ -98,6 +98,9 @@ pub enum SnapshotError {
     /// A chunk of an outbox where a partition's is read, or the other way round.
     #[error("chunk {0} belongs to another kind of snapshot")]
     Foreign(u64),
+    /// There is a part more than this version knows.
+    #[error("after all known parts another follows, which a later version wrote")]
+    Unknown,
     /// The same account twice.
     #[error("account {0} is there twice")]
     AccountTwice(AccountId),

@@ -3,25 +3,34 @@
 //! A new segment is filled with zeros, a piece at a time. A trimmed one is used again as it is, which spares the disk that
 //! work: only its first sector is cleared. What it still holds is harmless, because a batch's checksum begins with the
 //! first position of its segment, and because every batch is written with a sector of zeros behind it.
+//!
+//! That the disk is full is met here first: while no segment is ready and none can be made, the journal is short of room, and
+//! it is tried again and again.
 
 use std::{
     collections::VecDeque,
     io,
     sync::{
         Arc,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use super::{
     Disk, Position,
     disk::{SECTOR, fill_with_zeros},
+    room::{Room, is_want_of_room, of_sync},
     segment::{Segment, name_of, numbered},
 };
 
 /// Trimmed segments kept for use: enough for the time between two checkpoints of a busy store, at 64 MiB each.
 const SPARES_MAX: usize = 4;
+
+/// How often it is looked whether a disk that was full has room for a segment again: soon enough for whoever waits for it, and
+/// it costs one question to the file system.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// A segment without a position.
 #[derive(Debug)]
@@ -62,13 +71,13 @@ type Keep = bool;
 
 impl<D: Disk> Stock<D> {
     /// Clears away what an earlier process had in stock. With a thread of its own, work is done ahead; else when needed.
-    pub(super) fn new(disk: D, segment_bytes: u64, ahead: bool) -> io::Result<Self> {
+    pub(super) fn new(disk: D, segment_bytes: u64, ahead: bool, room: Room) -> io::Result<Self> {
         for name in disk.list()? {
             if numbered(&name, "spare-", ".log").is_some() {
                 disk.remove(&name)?;
             }
         }
-        let workshop = Workshop { disk, segment_bytes, made: 0 };
+        let workshop = Workshop { disk, segment_bytes, made: 0, room };
         let thread = if ahead { Some(Thread::spawn(workshop.clone())?) } else { None };
         Ok(Self { ready: VecDeque::new(), outstanding: 0, trouble: None, workshop, thread })
     }
@@ -78,13 +87,21 @@ impl<D: Disk> Stock<D> {
         let Spare { name, file, length } = self.find(bytes)?;
         let disk = &self.workshop.disk;
         let own = name_of(first);
-        disk.rename(&name, &own)?;
-        disk.sync_dir()?;
+        if let Err(error) = disk.rename(&name, &own) {
+            self.workshop.room.spare_made();
+            self.ready.push_front(Spare { name, file, length });
+            return Err(error);
+        }
+        disk.sync_dir().map_err(of_sync)?;
         Ok(Segment { first, name: own, file, length })
     }
 
-    /// Has one made if there is none; with a thread, that is ahead of need.
+    /// Has one made if there is none, ahead of need: so that it is known in time when there is no room for it.
     pub(super) fn look_ahead(&mut self) {
+        if self.thread.is_none() && self.ready.is_empty() {
+            // Tried again when one is needed, as the thread's are.
+            self.ready.extend(self.workshop.prepare_next().ok());
+        }
         self.stock_up(1);
     }
 
@@ -127,17 +144,25 @@ impl<D: Disk> Stock<D> {
         loop {
             self.collect();
             if let Some(spare) = self.ready.pop_front() {
+                self.workshop.room.spare_taken();
                 return Ok(spare);
             }
-            self.look_ahead();
-            let done = match &self.thread {
-                Some(thread) => thread.done.recv().map_err(|_| thread_gone())?,
-                None => Done::Prepared(self.workshop.prepare_next()),
+            let Some(thread) = &self.thread else {
+                self.ready.push_back(self.workshop.prepare_next()?);
+                continue;
             };
+            if self.workshop.room.is_short() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            if self.outstanding == 0 {
+                thread.jobs.send(Job::Prepare).map_err(|_| thread_gone())?;
+                self.outstanding += 1;
+            }
+            let done = thread.done.recv().map_err(|_| thread_gone())?;
             self.outstanding = self.outstanding.saturating_sub(1);
             match done {
-                Done::Prepared(spare) => return spare,
-                retired @ Done::Retired(_) => self.put_away(retired),
+                Done::Prepared(Err(error)) => return Err(error),
+                done => self.put_away(done),
             }
         }
     }
@@ -174,10 +199,17 @@ impl<D: Disk> Thread<D> {
         let (jobs, work) = channel();
         let (results, done) = channel();
         let handle = thread::Builder::new().name("journal-stock".to_owned()).spawn(move || {
-            for job in work {
-                let result = match job {
-                    Job::Prepare => Done::Prepared(workshop.prepare_next()),
-                    Job::Retire(segment, keep) => Done::Retired(workshop.retire(segment, keep)),
+            loop {
+                let wait = if workshop.room.is_short() { RETRY_EVERY } else { Duration::MAX };
+                let result = match work.recv_timeout(wait) {
+                    // Nobody asks while nothing is taken on.
+                    Err(RecvTimeoutError::Timeout) => match workshop.prepare_next() {
+                        made @ Ok(_) => Done::Prepared(made),
+                        Err(_) => continue,
+                    },
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Ok(Job::Prepare) => Done::Prepared(workshop.prepare_next()),
+                    Ok(Job::Retire(segment, keep)) => Done::Retired(workshop.retire(segment, keep)),
                 };
                 // Oldest first, without a gap: after a failure no younger segment may go.
                 let failed = matches!(result, Done::Retired(Err(_)));
@@ -195,17 +227,32 @@ struct Workshop<D> {
     disk: D,
     segment_bytes: u64,
     made: u64,
+    room: Room,
 }
 
 impl<D: Disk> Workshop<D> {
     fn prepare_next(&mut self) -> io::Result<Spare<D::File>> {
         let name = self.next_name();
-        self.prepare(name, self.segment_bytes)
+        let made = self.prepare(name, self.segment_bytes);
+        match &made {
+            Ok(_) => self.room.spare_made(),
+            Err(error) if is_want_of_room(error) => self.room.spare_lacks(),
+            Err(_) => {}
+        }
+        made
     }
 
     fn prepare(&self, name: String, length: u64) -> io::Result<Spare<D::File>> {
+        // Asked first: what is tried in vain takes meanwhile what checkpoints and trails need.
+        if self.disk.free()?.is_some_and(|free| free < length) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let file = self.disk.create(&name)?;
-        fill_with_zeros(&file, 0, length)?;
+        if let Err(error) = fill_with_zeros(&file, 0, length) {
+            // Best effort, as at the next start.
+            let _ = self.disk.remove(&name);
+            return Err(error);
+        }
         Ok(Spare { name, file, length })
     }
 
@@ -221,7 +268,12 @@ impl<D: Disk> Workshop<D> {
         let spare = self.next_name();
         self.disk.rename(&name, &spare)?;
         self.disk.sync_dir()?;
-        fill_with_zeros(&file, 0, SECTOR)?;
+        match fill_with_zeros(&file, 0, SECTOR) {
+            // Some file systems need room also to write over what is there: the file itself is what they can have.
+            Err(error) if is_want_of_room(&error) => return self.remove(&spare),
+            filled => filled?,
+        }
+        self.room.spare_made();
         Ok(Some(Spare { name: spare, file, length }))
     }
 

@@ -16,7 +16,11 @@
 //! | `neighbours` | connections beside the load that are idle, slow or broken |
 //! | `pace` | the clock of an open loop |
 //! | `report` | what came out |
+//! | `echo` | the cheapest correct responder: what the machine can do at all |
+//! | `against` | rounds against it and against the server, in turns |
 
+mod against;
+pub mod echo;
 mod link;
 mod neighbours;
 mod pace;
@@ -28,6 +32,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use against::{Against, AgainstReport, Child, cpu_seconds, median, run_against_echo};
 pub use neighbours::Neighbours;
 pub use report::{NeighbourReport, Report};
 
@@ -38,6 +43,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use clap::Parser as _;
 use tokio::task::JoinSet;
 
 use self::{
@@ -107,9 +113,32 @@ pub struct LoadOptions {
     /// so must `ulimit -n` of both processes.
     #[arg(long, value_name = "IDLE")]
     pub neighbours: Option<usize>,
+    /// Measure in turns against the server and against what this names, on the same machine: `echo` is the cheapest
+    /// responder whose answers are correct, a process of its own that charges and keeps nothing.
+    #[arg(long, value_name = "WHAT", conflicts_with_all = ["rate", "neighbours"])]
+    pub against: Option<Against>,
+    /// Rounds against each, of which the medians are told.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// The server's process, on this machine: its processor time per answer is told, too.
+    #[arg(long, value_name = "PID")]
+    pub server_pid: Option<u32>,
     /// Write the report as JSON, and no progress.
     #[arg(long)]
     pub json: bool,
+}
+
+impl LoadOptions {
+    /// The defaults of the command line.
+    pub fn new(target: String) -> Self {
+        Defaults::parse_from(["load", "--target", &target]).options
+    }
+}
+
+#[derive(clap::Parser)]
+struct Defaults {
+    #[command(flatten)]
+    options: LoadOptions,
 }
 
 /// The most requests in flight on one connection: the slot's number is half of the hop-by-hop id.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;
-use clap::{Args, Command, FromArgMatches};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -23,8 +22,6 @@ use crate::{
 
 /// The defaults of the command line, and hardly any time.
 pub(super) fn options() -> LoadOptions {
-    let matches = LoadOptions::augment_args(Command::new("load")).get_matches_from(["load"]);
-    let defaults = LoadOptions::from_arg_matches(&matches).unwrap();
     LoadOptions {
         connections: 2,
         in_flight: 8,
@@ -33,7 +30,7 @@ pub(super) fn options() -> LoadOptions {
         drain: 0.5,
         updates: 2,
         json: true,
-        ..defaults
+        ..LoadOptions::new(String::new())
     }
 }
 
@@ -49,6 +46,17 @@ enum Mood {
     Breaks,
     /// Gives every hundredth the wrong number.
     Confuses,
+}
+
+#[tokio::test]
+async fn the_responder_beside_a_load_answers_as_it_should() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let echo = tokio::spawn(echo::serve(listener));
+    let report = run(LoadOptions { target, ..options() }).await.unwrap();
+    assert!(report.is_clean() && report.by_type.update > 0, "{report}");
+    assert_eq!(report.result_codes.keys().collect::<Vec<_>>(), [&2001]);
+    echo.abort();
 }
 
 async fn responder(mood: Mood) -> LoadOptions {

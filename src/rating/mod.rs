@@ -28,7 +28,7 @@ pub use price::{
     BasisPoints, PRICE_MAX, PRICE_SCALE_MAX, Price, PriceError, PriceLine, PriceOverflow, TIERS_MAX, TierBasis,
     TierLine,
 };
-pub(crate) use price::{grouped, percent};
+pub(crate) use price::{grouped, percent, units_text};
 pub use problem::Problem;
 pub use quantity::QUANTITY_MAX;
 pub use service::{

@@ -11,7 +11,7 @@ use std::{slice, sync::Arc};
 
 use rust_decimal::Decimal;
 
-pub(crate) use self::explain::{grouped, percent};
+pub(crate) use self::explain::{grouped, percent, units_text};
 use self::{
     curve::Curve,
     tiers::{Shape, Tier},

@@ -225,14 +225,14 @@ impl Connection {
         self.look(received);
         while self.closing.is_none() {
             match split(buffer, self.shared.config.message_octets_max) {
-                Ok(Some(frame)) => self.message(&frame, received, now),
+                Ok(Some(frame)) => self.message(frame, received, now),
                 Ok(None) => return,
                 Err(error) => self.not_diameter(&error),
             }
         }
     }
 
-    fn message(&mut self, frame: &Frame, received: Instant, now: Timestamp) {
+    fn message(&mut self, frame: Frame, received: Instant, now: Timestamp) {
         let header = frame.header();
         let is_ccr = header.command == command::CREDIT_CONTROL
             && header.application == application::CREDIT_CONTROL
@@ -245,11 +245,11 @@ impl Connection {
             }
             self.credit_control(frame, received, now);
         } else {
-            self.act(Input::Message(frame), now);
+            self.act(Input::Message(&frame), now);
         }
     }
 
-    fn credit_control(&mut self, frame: &Frame, received: Instant, now: Timestamp) {
+    fn credit_control(&mut self, frame: Frame, received: Instant, now: Timestamp) {
         // While the connection is being ended its requests are answered still, but it leads nowhere (spec B-172, B-173).
         let open = self.peer.may_ask();
         let (shared, clients) = (&self.shared, &mut self.clients);

@@ -96,6 +96,7 @@ impl Server {
             ..LocalNode::credit_control(identity, addresses)
         };
         let now = store.clock().now();
+        let overload = Overload::new(config.overload_backlog, store.room().clone(), now);
         Self(Arc::new(Shared {
             store,
             local: Arc::new(local),
@@ -115,7 +116,7 @@ impl Server {
             tls,
             peers: Peers::new(&config.origin_host, config.connections_per_peer),
             registry: Registry::default(),
-            overload: Overload::new(config.overload_backlog, now),
+            overload,
             stopping: watch::Sender::new(false),
             seeds: AtomicU64::new(now.millis()),
             end_to_end: AtomicU32::new(end_to_end_start(now, now.millis().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32)),

@@ -147,7 +147,8 @@ pub(super) async fn write<W: AsyncWrite + Unpin>(
     mut socket: W,
     metrics: Arc<std::sync::OnceLock<Arc<RequestMetrics>>>,
 ) -> WriterEnd {
-    let mut writer = Writer { shared, metrics, ready: Vec::with_capacity(WRITE_SIZE), closing: false, sent: 0 };
+    let mut writer =
+        Writer { shared, metrics, ready: Vec::with_capacity(WRITE_SIZE), closing: false, sent: 0, now: Instant::now() };
     let end = writer.run(&queue, &mut socket).await;
     queue.close();
     // The peer sees an orderly end of the stream; that it is gone already is no matter.
@@ -164,6 +165,8 @@ struct Writer {
     closing: bool,
     /// Items in `ready`.
     sent: usize,
+    /// When the answers in `ready` became ready to leave, about: a look at the clock for each would cost more than it tells.
+    now: Instant,
 }
 
 impl Writer {
@@ -240,6 +243,9 @@ impl Writer {
 
     /// Encodes an item, or hands it back if it must wait.
     fn encode(&mut self, item: Outgoing) -> Option<Outgoing> {
+        if self.sent == 0 {
+            self.now = Instant::now();
+        }
         match item {
             Outgoing::Message(bytes) => self.ready.extend_from_slice(&bytes),
             Outgoing::Refusal { bytes, kind, result_code, received } => {
@@ -254,7 +260,7 @@ impl Writer {
                 let local = &self.shared.local.identity;
                 let start = self.ready.len();
                 if mapping::encode_answer(&durable, &request, client, local, &mut self.ready) {
-                    self.shared.overload.tell(&mut self.ready, start, Instant::now());
+                    self.shared.overload.tell(&mut self.ready, start, self.now);
                 }
                 self.count(kind, mapping::result_code(durable.answer.verdict).0, received);
                 count_refused_quotas(&durable);
@@ -267,7 +273,7 @@ impl Writer {
 
     fn count(&self, kind: RequestKind, result_code: u32, received: Instant) {
         if let Some(metrics) = self.metrics.get() {
-            metrics.answered(kind, result_code, received.elapsed());
+            metrics.answered(kind, result_code, self.now.saturating_duration_since(received));
         }
     }
 

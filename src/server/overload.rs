@@ -1,4 +1,4 @@
-//! Early refusal: when the journal falls behind, new work is turned away before it is read, so that the work already begun
+//! Early refusal: when the journal falls behind, or the disk has no room for more of it, new work is turned away before it is read, so that the work already begun
 //! still gets its answers in time. A client that hears 3004 can go elsewhere; one that hears nothing waits (spec I-6).
 //!
 //! What begins something is refused first, what asks for more next, and what only reports or ends last: it says what was
@@ -23,7 +23,7 @@ use crate::{
             OC_LOSS, OverloadReport, OverloadReportType, RequestType, SupportedFeatures, append_overload, glance,
         },
     },
-    journal::Position,
+    journal::{Position, Room, Space},
     telemetry::{RequestKind, names},
     time::Timestamp,
 };
@@ -49,6 +49,7 @@ pub(super) struct Overload {
     /// grows with each report, also over restarts, so it serves as the report's number. 0 = never overloaded.
     report: AtomicU64,
     watch: Mutex<Watch>,
+    room: Room,
 }
 
 /// What is refused.
@@ -71,11 +72,13 @@ pub(super) enum Reason {
     Backlog,
     /// They wait for longer than they may.
     Delay,
+    /// The disk has no room for more.
+    Space,
 }
 
 impl Overload {
     /// `backlog_max` = records that may wait before new sessions are refused.
-    pub(super) fn new(backlog_max: u64, now: Timestamp) -> Self {
+    pub(super) fn new(backlog_max: u64, room: Room, now: Timestamp) -> Self {
         Self {
             start: Instant::now(),
             start_millis: now.millis(),
@@ -83,6 +86,7 @@ impl Overload {
             found: AtomicU8::new(0),
             report: AtomicU64::new(0),
             watch: Mutex::new(Watch::new(backlog_max)),
+            room,
         }
     }
 
@@ -96,18 +100,20 @@ impl Overload {
         let Ok(mut watch) = self.watch.try_lock() else { return };
         self.due.store(millis + LOOK_EVERY.as_millis() as u64, Ordering::Relaxed);
         let (last, durable) = positions();
-        self.set(watch.judge(now, last, durable), millis);
+        let found = worse(watch.judge(now, last, durable), self.by_room());
+        self.set(found, millis);
     }
 
-    /// Whether anything is refused.
+    /// Whether anything is refused because the journal is behind.
     pub(super) fn is_on(&self) -> bool {
-        self.found.load(Ordering::Relaxed) != 0
+        found(self.found.load(Ordering::Relaxed)).is_some_and(|(_, reason)| reason != Reason::Space)
     }
 
     /// The refusal of a request, if its kind is refused now, and that kind; on a crowded connection every kind is. The
     /// request is looked into no further than that takes; one whose kind cannot be made out is left to the reader.
     pub(super) fn refusal(&self, frame: &Frame, crowded: bool) -> Option<(RequestError, RequestKind)> {
-        let (level, reason) = found(self.found.load(Ordering::Relaxed))?;
+        // Of room is asked each time: what is taken on beyond it may never be answered.
+        let (level, reason) = worse(found(self.found.load(Ordering::Relaxed)), self.by_room())?;
         let kind = glance::request_type(frame)?;
         let refused_from = match kind {
             RequestType::Initial | RequestType::Event => Level::Begins,
@@ -119,7 +125,7 @@ impl Overload {
         }
         let kind = RequestKind::of_cc_request_type(kind as u32);
         metrics::counter!(names::REQUESTS_REFUSED, "reason" => reason.label(), "type" => kind.label()).increment(1);
-        Some((RequestError::new(ResultCode::TOO_BUSY, "the journal is behind"), kind))
+        Some((RequestError::new(ResultCode::TOO_BUSY, reason.message()), kind))
     }
 
     /// Tells a client that takes part in overload control, in the answer that begins at `start` and ends `out`.
@@ -173,10 +179,20 @@ impl Overload {
         metrics::gauge!(names::OVERLOAD_LEVEL).set(f64::from(level as u8));
         match now_found {
             Some((level, reason)) => {
-                tracing::warn!(reason = reason.label(), "the journal is behind: {} are refused", level.refused());
+                tracing::warn!(reason = reason.label(), "{}: {} are refused", reason.message(), level.refused());
             }
-            None => tracing::info!("the journal has caught up: all requests are accepted again"),
+            None => tracing::info!("the journal has caught up, or has room: all requests are accepted again"),
         }
+    }
+
+    /// What the room on the disk says.
+    fn by_room(&self) -> Option<(Level, Reason)> {
+        let level = match self.room.space() {
+            Space::Enough => return None,
+            Space::Short => Level::Begins,
+            Space::Reserved => Level::Reports,
+        };
+        Some((level, Reason::Space))
     }
 
     const fn unix_millis(&self, since_start: u64) -> u64 {
@@ -194,6 +210,12 @@ const fn report(sequence: u64, percentage: u32, validity_secs: u32) -> OverloadR
     }
 }
 
+/// Where more is refused; the first, where that is the same.
+fn worse(one: Option<(Level, Reason)>, other: Option<(Level, Reason)>) -> Option<(Level, Reason)> {
+    let level = |found: Option<(Level, Reason)>| found.map_or(Level::Nothing, |(level, _)| level);
+    if level(other) > level(one) { other } else { one }
+}
+
 /// From the code that is kept.
 const fn found(code: u8) -> Option<(Level, Reason)> {
     let level = match code & 0xf {
@@ -202,7 +224,12 @@ const fn found(code: u8) -> Option<(Level, Reason)> {
         3 => Level::Reports,
         _ => return None,
     };
-    Some((level, if code >> 4 == Reason::Backlog as u8 { Reason::Backlog } else { Reason::Delay }))
+    let reason = match code >> 4 {
+        0 => Reason::Backlog,
+        1 => Reason::Delay,
+        _ => Reason::Space,
+    };
+    Some((level, reason))
 }
 
 impl Level {
@@ -235,6 +262,14 @@ impl Reason {
         match self {
             Self::Backlog => "backlog",
             Self::Delay => "delay",
+            Self::Space => "space",
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Backlog | Self::Delay => "the journal is behind",
+            Self::Space => "the disk has no room",
         }
     }
 }
@@ -248,7 +283,7 @@ mod tests {
     };
 
     fn overload() -> Overload {
-        Overload::new(1_000, Timestamp::from_millis(1_700_000_000_000))
+        Overload::new(1_000, Room::default(), Timestamp::from_millis(1_700_000_000_000))
     }
 
     fn request(kind: RequestType, asks: bool) -> Frame {
@@ -285,6 +320,30 @@ mod tests {
                 let expected = (at < refused).then_some(ResultCode::TOO_BUSY);
                 assert_eq!(answer, expected, "{kind:?} {asks} at {level:?}");
             }
+        }
+    }
+
+    #[test]
+    fn for_want_of_room_what_is_new_is_refused_before_anybody_looks() {
+        use RequestType::{Initial, Termination, Update};
+        for (space, expected) in
+            [(Space::Enough, [false; 3]), (Space::Short, [true, false, false]), (Space::Reserved, [true; 3])]
+        {
+            let overload = Overload::new(1_000, Room::of(space), Timestamp::from_millis(1_700_000_000_000));
+            let refused = |kind| overload.refusal(&request(kind, true), false);
+            assert_eq!([Initial, Update, Termination].map(|kind| refused(kind).is_some()), expected, "{space:?}");
+            if let Some((error, _)) = refused(Initial) {
+                assert_eq!(
+                    (error.result_code, &*error.to_string()),
+                    (ResultCode::TOO_BUSY, "3004 TOO_BUSY: the disk has no room")
+                );
+            }
+            // The journal is not behind for that: a crowded connection has to wait for no disk.
+            overload.look(overload.start, || (Position(5), Position(5)));
+            assert_eq!((overload.is_on(), overload.level() > Level::Nothing), (false, expected[0]));
+            // Where it is behind as well, the worse of the two counts.
+            overload.look(overload.start + LOOK_EVERY, || (Position(4_005), Position(0)));
+            assert_eq!((overload.level(), overload.is_on()), (Level::Reports, true), "{space:?}");
         }
     }
 

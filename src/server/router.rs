@@ -21,23 +21,23 @@ use crate::{
 /// a request comes from; `crowded`, that its connection has too many requests in work.
 pub(super) fn credit_control(
     shared: &Shared,
-    frame: &Frame,
+    frame: Frame,
     received: std::time::Instant,
     read_at: Timestamp,
     crowded: bool,
     traits: impl FnOnce(Option<&str>) -> ClientTraits,
 ) -> Outgoing {
     // Refused before it is read: that is what makes it cheap.
-    if let Some((busy, kind)) = shared.overload.refusal(frame, crowded) {
-        return refusal(shared, frame, &busy, kind, received);
+    if let Some((busy, kind)) = shared.overload.refusal(&frame, crowded) {
+        return refusal(shared, &frame, &busy, kind, received);
     }
     // How it is read depends on whose it is.
-    let client = traits(glance::origin_host(frame));
-    let request = match CreditControlRequest::parse_within(frame, client.strictness, &shared.limits) {
+    let client = traits(glance::origin_host(&frame));
+    let request = match CreditControlRequest::parse_within(&frame, client.strictness, &shared.limits) {
         Ok(request) => request,
         Err(error) => {
-            record_usage(shared, frame, &error);
-            return refusal(shared, frame, &error, telemetry::RequestKind::Untyped, received);
+            record_usage(shared, &frame, &error);
+            return refusal(shared, &frame, &error, telemetry::RequestKind::Untyped, received);
         }
     };
     let client = clients::restarted(shared, request.origin_host, client, request.origin_state_id.unwrap_or(0));
@@ -45,8 +45,8 @@ pub(super) fn credit_control(
     let (failure, all_conditions) = (failure_policy(shared, &request), shared.store.keeps_records());
     let client = ClientTraits { failure, all_conditions, ..client };
     match decide(shared, &request, client, read_at) {
-        Ok(answered) => Outgoing::Decision { request: frame.clone(), answered, client, kind, received },
-        Err(error) => refusal(shared, frame, &error, kind, received),
+        Ok(answered) => Outgoing::Decision { request: frame, answered, client, kind, received },
+        Err(error) => refusal(shared, &frame, &error, kind, received),
     }
 }
 
@@ -69,7 +69,7 @@ fn decide(
     let host = request.destination_host.filter(|_| !client.any_destination);
     local.check_destination(host, Some(request.destination_realm), any_realm)?;
     let store = &shared.store;
-    let in_force = store.catalog();
+    let in_force = store.catalog_at(read_at);
     let charge = mapping::charge(request, &in_force, client)?;
     let (key, kind, number) = (charge.key, charge.kind(), charge.number());
     let (identities, charge) = charge.split();

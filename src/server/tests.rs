@@ -59,7 +59,13 @@ fn server_at(
     on_commit: impl FnMut(&Commit) + Send + 'static,
 ) -> Server {
     let disk = FileDisk::open(directory).unwrap();
-    let settings = Settings { partitions: 1, segment_bytes: 1 << 20, retention: Retention::default(), outbox_keep: 10 };
+    let settings = Settings {
+        partitions: 1,
+        segment_bytes: 1 << 20,
+        retention: Retention::default(),
+        outbox_keep: 10,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(include_str!("../../config/demo/catalog.toml")).unwrap());
     let observer = Arc::new(SilentObserver);
     let store = Store::open(disk, settings, catalog, clock, observer, on_commit, |_| {}).unwrap().0;

@@ -12,7 +12,7 @@ use crate::{
     },
     ids::{AccountId, PartitionId, SessionKey, VoucherCode},
     journal::{
-        Disk, Pending, Position,
+        Disk, Pending, Position, Space,
         record::{self, Audit},
     },
     rating::Publication,
@@ -264,9 +264,12 @@ impl<D: Disk> Audited<'_, D> {
     }
 
     /// Writes down that a call was refused before it came to a decision: for want of permission, for example. At most some
-    /// of very many are written. Returns whether this one is.
+    /// of very many are written, and none when the journal has only its reserve left. Returns whether this one is.
     pub fn refused(&self, target: &str, why: &str) -> bool {
         let at = self.store.clock.now();
+        if self.store.room.space() == Space::Reserved {
+            return false;
+        }
         let Some(left_out) = self.store.refusals.take(at) else { return false };
         let more =
             if left_out > 0 { format!(" ({left_out} refusals before this one are left out)") } else { String::new() };

@@ -92,7 +92,7 @@ impl<D: Disk> Store<D> {
             rest(locked);
         }
         // A replay after this checkpoint makes no lines of what it includes: they must be in their files by now.
-        self.mark().wait_for_blocking(self.appender.last())?;
+        self.settle()?;
         self.write_trails()?;
         let (records_kept, audit) = (self.trails.keeps_records(), self.trails.audit_head());
         let outbox = snapshot::OutboxSnapshot { records_kept, audit, ..self.outbox.snapshot() };
@@ -101,7 +101,7 @@ impl<D: Disk> Store<D> {
         snapshot::write_bulks(&self.desk.snapshot(), &mut |chunk| writer.chunk(chunk))?;
         // The snapshots may hold changes that are not durable yet. If they were lost, their positions would be given out
         // again, and a recovery from this checkpoint would pass over the new records. So they become durable first.
-        self.mark().wait_for_blocking(self.appender.last())?;
+        self.settle()?;
         // One checkpoint before this one is kept, and the journal that belongs to it.
         let trim_to = writer.commit(replay_from)?;
         self.appender.trim(trim_to);

@@ -94,7 +94,7 @@ pub fn copy<D: Disk, T: Disk>(
     for directory in [Some(&to.store), to.records.as_ref(), to.audit.as_ref()].into_iter().flatten() {
         must_be_empty(directory)?;
     }
-    let meta = Meta::look(&from.store)?;
+    let meta = Meta::look_at_either(&from.store)?;
     if meta.format != FORMAT {
         return Err(JournalError::Format { stored: meta.format, supported: FORMAT }.into());
     }
@@ -103,17 +103,18 @@ pub fn copy<D: Disk, T: Disk>(
     let checkpoints = checkpoint::positions(&from.store)?;
     let journal = match (Look::open(&from.store), until) {
         // What is damaged may come later.
-        (Err(JournalError::Corrupt { .. }), Until::Position(last)) => Look::up_to(&from.store, last)?,
+        (Err(_), Until::Position(last)) => Look::up_to(&from.store, last)?,
         (journal, _) => journal?,
     };
     let last = end_of(&journal, until)?;
     // What comes after is not read: it may be what the copy is made for.
     let journal = Look::up_to(&from.store, last)?;
-    let chosen = choose(from, &checkpoints, &journal, last, &settings)?;
+    let chosen = choose(&from.store, &checkpoints, &journal, last, &settings)?;
     let checkpoint = chosen.map(|reader| copy_checkpoint(reader, &to.store)).transpose()?;
     // With the checkpoint's own record, where it is still there: it says of when that is.
     let checkpoint_at = checkpoint.unwrap_or_default();
-    let begin = if journal.oldest() <= checkpoint_at { checkpoint_at.before() } else { checkpoint_at };
+    let own = || Look::up_to(&from.store, checkpoint_at)?.read(checkpoint_at.before(), &mut |_, _| Ok(()));
+    let begin = if own().is_ok() { checkpoint_at.before() } else { checkpoint_at };
     let records = copy_journal(&journal, &to.store, begin, &settings, &mut progress)?;
     let mut lines = 0;
     if let (Some(from), Some(to)) = (&from.records, &to.records) {
@@ -172,8 +173,8 @@ fn end_of<D: Disk>(journal: &Look<D>, until: Until) -> Result<Position, CopyErro
 
 /// The newest checkpoint that is whole and holds nothing from after the end; `None` = the journal is there from its
 /// beginning, and is to be copied whole. An older one than could be loses nothing: the journal after it is there.
-fn choose<D: Disk>(
-    from: &Directories<D>,
+pub(super) fn choose<D: Disk>(
+    from: &D,
     checkpoints: &[Position],
     journal: &Look<D>,
     last: Position,
@@ -181,9 +182,9 @@ fn choose<D: Disk>(
 ) -> Result<Option<CheckpointReader<D::File>>, CopyError> {
     let (mut oldest, mut damage) = (None, None);
     for position in checkpoints.iter().rev() {
-        let open = || CheckpointReader::open(&from.store, *position);
+        let open = || CheckpointReader::open(from, *position);
         let load = |reader| {
-            load_checkpoint(Some(reader), settings, &Outbox::new(0), &mut Found::default(), &mut Table::default())
+            load_checkpoint(Some(reader), settings, &Outbox::new(0, 0), &mut Found::default(), &mut Table::default())
         };
         match open().map_err(RecoveryError::from).and_then(load) {
             Ok(loaded) => {

@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -206,24 +206,22 @@ impl<D: Disk> Store<D> {
     }
 
     /// Does what is due for accounts by itself: renewals, ends of cycles and of validity. Returns for how many accounts, at
-    /// most `limit` in each partition; requests come in between.
+    /// most `limit`; the next call goes on with the partition after the last one, so that all have their turn.
     pub fn catch_up_accounts(&self, limit: usize) -> usize {
         /// Accounts under one hold of a lock: requests wait meanwhile.
-        const AT_ONCE: usize = 16;
-        let mut done = 0;
-        for partition in self.partition_ids() {
-            for _ in 0..limit.div_ceil(AT_ONCE) {
-                let mut cell = self.lock(partition);
-                let now = self.clock.now();
-                let due = cell.state.due_accounts(now, AT_ONCE);
-                for account in &due {
-                    self.catch_up(&mut cell, partition, *account, false, now);
-                }
-                done += due.len();
-                if due.len() < AT_ONCE {
-                    break;
-                }
+        const AT_ONCE: usize = 4;
+        let (mut done, mut nothing_due, partitions) = (0, 0, self.partitions.len());
+        while done < limit && nothing_due < partitions {
+            let turn = self.catching_up.fetch_add(1, Ordering::Relaxed) % partitions;
+            let partition = PartitionId(turn as u16);
+            let mut cell = self.lock(partition);
+            let now = self.clock.now();
+            let due = cell.state.due_accounts(now, AT_ONCE.min(limit - done));
+            for account in &due {
+                self.catch_up(&mut cell, partition, *account, false, now);
             }
+            done += due.len();
+            nothing_due = if due.is_empty() { nothing_due + 1 } else { 0 };
         }
         done
     }

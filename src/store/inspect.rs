@@ -160,14 +160,18 @@ fn recover<D: Disk>(
     replayed: &mut u64,
     progress: &mut impl FnMut(u64),
 ) -> Result<(Vec<Partition>, Position), RecoveryError> {
-    let outbox = Outbox::new(settings.outbox_keep);
-    let trails = Trails::open(&Place::from(disk.clone()), None)?;
+    let outbox = Outbox::new(settings.outbox_keep, settings.outbox_keep_max);
+    let trails = Trails::open(&Place::from(disk.clone()), None, Position::ZERO)?;
     let (mut found, mut bulks) = (Found::default(), Table::default());
-    let Loaded { mut partitions, position, .. } =
+    let Loaded { mut partitions, position, reach, .. } =
         load_checkpoint(checkpoint, settings, &outbox, &mut found, &mut bulks)?;
     let from = position.unwrap_or_default();
-    if journal.last() < from {
-        return Err(RecoveryError::JournalTooShort { journal: journal.last().0, checkpoint: from.0 });
+    if journal.last() < reach {
+        return Err(RecoveryError::JournalTooShort {
+            journal: journal.last().0,
+            checkpoint: reach.0,
+            torn: journal.torn_tail().cloned(),
+        });
     }
     let mut replay =
         Replay { partitions: &mut partitions, outbox: &outbox, trails: &trails, found: &mut found, bulks: &mut bulks };

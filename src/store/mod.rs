@@ -18,12 +18,13 @@ mod parallel;
 mod partition;
 mod query;
 mod recovery;
+mod salvage;
 mod trails;
 mod transfer;
 mod voucher;
 mod what_if;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, atomic::AtomicUsize};
 
 pub(crate) use self::trails::hex;
 use self::{audited::Refusals, clients::ClientIndex, index::SessionIndex, partition::Partition, trails::Trails};
@@ -39,6 +40,7 @@ pub use self::{
     outbox::{Consumer, CursorTooOld, Outbox},
     query::Totals,
     recovery::{RecoveryError, RecoveryReport},
+    salvage::{Salvage, salvage, way_out},
     trails::{
         AuditFilter, AuditLine, AuditTrail, Broken, ConditionsLine, PartitionSums, Place, ReconcileError,
         Reconciliation, RecordFiles, RecordFilter, RecordFormat, RecordLine, RecordsAt, TariffUnits, Verified,
@@ -51,9 +53,9 @@ pub use self::{
 pub use crate::journal::lines::{Cursor, Rotation};
 use crate::{
     charging::Retention,
-    journal::{Committer, Disk, DurableMark, FileDisk, JournalError, JournalReader, Origin, Pending, Position},
+    journal::{Committer, Disk, DurableMark, FileDisk, JournalError, JournalReader, Origin, Pending, Position, Room},
     rating::Catalog,
-    time::Clock,
+    time::{Clock, Timestamp},
 };
 
 /// How a store is set up.
@@ -67,6 +69,8 @@ pub struct Settings {
     pub retention: Retention,
     /// Business events kept for late subscribers.
     pub outbox_keep: usize,
+    /// Business events kept at most, also for consumers that have not acknowledged them.
+    pub outbox_keep_max: usize,
 }
 
 impl Settings {
@@ -90,9 +94,12 @@ pub struct Store<D: Disk = FileDisk> {
     desk: bulk::Desk,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    /// Counts the partitions that were asked what is due: whose turn it is.
+    catching_up: AtomicUsize,
     committer: Mutex<Option<Committer>>,
     appender: crate::journal::Appender,
     reader: JournalReader,
+    room: Room,
     disk: D,
     /// One checkpoint at a time.
     checkpointing: Mutex<()>,
@@ -113,7 +120,12 @@ impl<D: Disk> Store<D> {
 
     /// The price list in force.
     pub fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.catalogs_now().at(self.clock.now()).catalog)
+        self.catalog_at(self.clock.now())
+    }
+
+    /// The price list in force at a moment.
+    pub fn catalog_at(&self, now: Timestamp) -> Arc<Catalog> {
+        Arc::clone(&self.catalogs_now().at(now).catalog)
     }
 
     /// Our Origin-State-Id: as long as the store lives, no session is lost (spec B-192).
@@ -167,6 +179,18 @@ impl<D: Disk> Store<D> {
         (head.map_or(0, |head| head.lines), hex(&hash))
     }
 
+    /// What the journal has room for.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Bytes free where the store, its usage records and its audit trail are, by the name of the directory; without those that
+    /// are not written or that nobody can tell of.
+    pub fn free_bytes(&self) -> Vec<(&'static str, u64)> {
+        let disks = [("store", Some(&self.disk))].into_iter().chain(self.trails.disks());
+        disks.filter_map(|(name, disk)| Some((name, disk?.free().ok()??))).collect()
+    }
+
     /// Reads journal records that are durable.
     pub fn journal(&self) -> &JournalReader {
         &self.reader
@@ -183,6 +207,20 @@ impl<D: Disk> Store<D> {
         let ended = committer.map_or(Ok(self.mark().current()), Committer::shutdown);
         let _ = self.write_trails();
         ended
+    }
+
+    /// Commits what has gathered, as one batch, in a store [opened by hand](Self::open_by_hand). Returns whether there was
+    /// something and it is durable now; always `false` in any other store, whose committer does that by itself.
+    pub fn commit_by_hand(&self) -> bool {
+        let mut committer = self.committer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        committer.as_mut().is_some_and(Committer::step)
+    }
+
+    /// Waits until all that was done so far is durable. Blocks for as long as the disk needs.
+    fn settle(&self) -> Result<Position, crate::journal::Fatal> {
+        let last = self.appender.last();
+        while self.commit_by_hand() {}
+        self.mark().wait_for_blocking(last)
     }
 
     /// A value read from state as it is now: it may leave when all that it rests on is durable.

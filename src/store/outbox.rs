@@ -24,6 +24,9 @@ pub struct Outbox {
     newest: watch::Sender<u64>,
     /// Notices kept although every known consumer has acknowledged them.
     keep: usize,
+    /// Notices kept at most, whoever has not acknowledged them: they are in memory, and a consumer that never comes back must
+    /// not take the node with it.
+    keep_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ struct Inner {
     consumers: BTreeMap<Box<str>, u64>,
     /// Everything up to here has been dropped.
     dropped: u64,
+    /// Notices that were dropped although a consumer had not acknowledged them, since the start.
+    given_up: u64,
     /// The record that changed something here last.
     last: Position,
 }
@@ -60,8 +65,8 @@ pub struct CursorTooOld {
 }
 
 impl Outbox {
-    pub(super) fn new(keep: usize) -> Self {
-        Self { inner: Mutex::default(), newest: watch::Sender::new(0), keep }
+    pub(super) fn new(keep: usize, keep_max: usize) -> Self {
+        Self { inner: Mutex::default(), newest: watch::Sender::new(0), keep, keep_max }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -82,6 +87,11 @@ impl Outbox {
     /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Notices that were dropped since the start although a consumer had not acknowledged them.
+    pub fn given_up(&self) -> u64 {
+        self.lock().given_up
     }
 
     /// The cursor that a consumer has acknowledged, if it ever has.
@@ -151,7 +161,7 @@ impl Outbox {
         let numbered = (first..first + (1 << INDEX_BITS)).zip(notices);
         inner.notices.extend(numbered.map(|(cursor, notice)| (cursor, Arc::new(notice.clone()))));
         let newest = inner.notices.back().map_or(inner.dropped, |(cursor, _)| *cursor);
-        inner.drop_old(self.keep);
+        inner.drop_old(self.keep, self.keep_max);
         drop(inner);
         self.newest.send_modify(|known| *known = (*known).max(newest));
     }
@@ -161,14 +171,14 @@ impl Outbox {
         let Some(mut inner) = self.change(position) else { return };
         let known = inner.consumers.entry(consumer.into()).or_default();
         *known = (*known).max(cursor);
-        inner.drop_old(self.keep);
+        inner.drop_old(self.keep, self.keep_max);
     }
 
     /// Forgets a consumer: what was kept for it alone goes.
     pub(super) fn forget(&self, position: Position, consumer: &str) {
         let Some(mut inner) = self.change(position) else { return };
         inner.consumers.remove(consumer);
-        inner.drop_old(self.keep);
+        inner.drop_old(self.keep, self.keep_max);
     }
 
     /// What a record is to change; `None` if the checkpoint that a replay began with has that change already.
@@ -215,13 +225,17 @@ impl Inner {
         self.notices.partition_point(|(at, _)| *at <= cursor)
     }
 
-    /// Drops the oldest notices beyond `keep`, but none that a consumer has still to acknowledge.
-    fn drop_old(&mut self, keep: usize) {
+    /// Drops the oldest notices beyond `keep`, but none that a consumer has still to acknowledge, unless there are more than
+    /// `keep_max`.
+    fn drop_old(&mut self, keep: usize, keep_max: usize) {
         if self.notices.len() <= keep {
             return;
         }
         let needed = self.consumers.values().copied().min().unwrap_or(u64::MAX);
-        let surplus = (self.notices.len() - keep).min(self.index_after(needed));
+        let free = self.index_after(needed);
+        let too_many = self.notices.len().saturating_sub(keep_max.max(keep));
+        let surplus = (self.notices.len() - keep).min(free).max(too_many);
+        self.given_up += surplus.saturating_sub(free) as u64;
         if let Some((last, _)) = self.notices.drain(..surplus).next_back() {
             self.dropped = last;
         }
@@ -238,6 +252,7 @@ mod tests {
     use crate::{charging::NoticeKind, ids::AccountId, time::Timestamp, units::Money};
 
     const KEEP: usize = 2;
+    const KEEP_MAX: usize = 400;
 
     fn notice(position: u64) -> Notice {
         let (account, at) = (AccountId(1), Timestamp::from_secs(position));
@@ -268,7 +283,7 @@ mod tests {
 
     #[test]
     fn what_a_consumer_has_still_to_see_is_kept_and_counted() {
-        let outbox = Outbox::new(KEEP);
+        let outbox = Outbox::new(KEEP, KEEP_MAX);
         for position in 1..=3 {
             write(&outbox, position, Record::Notices(2));
         }
@@ -291,6 +306,28 @@ mod tests {
         assert_eq!(kept.notices[0].0, first_cursor(6));
     }
 
+    #[test]
+    fn a_consumer_that_never_comes_back_loses_the_oldest_and_is_told() {
+        let outbox = Outbox::new(KEEP, 5);
+        write(&outbox, 1, Record::Notices(1));
+        write(&outbox, 2, Record::Acknowledged("gone", 1));
+        write(&outbox, 3, Record::Acknowledged("there", 1));
+        for position in 4..=8 {
+            write(&outbox, position, Record::Notices(1));
+        }
+        assert_eq!((outbox.len(), outbox.given_up()), (5, 0));
+        let mark = crate::journal::DurableMark::at(Position(99));
+        let gone = outbox.acknowledged("gone").unwrap();
+        assert_eq!(outbox.after(gone, 9, &mark).unwrap().len(), 5);
+        write(&outbox, 9, Record::Acknowledged("there", 8));
+        write(&outbox, 10, Record::Notices(2));
+        assert_eq!((outbox.len(), outbox.given_up()), (5, 2));
+        let told = outbox.after(gone, 9, &mark).unwrap_err();
+        assert_eq!(told.kept_after, first_cursor(5));
+        assert_eq!(outbox.after(told.kept_after, 9, &mark).unwrap().len(), 5, "and goes on from there");
+        assert_eq!(outbox.after(outbox.acknowledged("there").unwrap(), 9, &mark).unwrap().len(), 2);
+    }
+
     /// A checkpoint takes the outbox after the position from which the journal is replayed: records in between must not
     /// change it twice. A consumer that was forgotten and came back would lose what is kept for it.
     #[test]
@@ -306,18 +343,18 @@ mod tests {
             Record::Notices(1),
         ];
         let numbered = || (1..).zip(records);
-        let live = Outbox::new(KEEP);
+        let live = Outbox::new(KEEP, KEEP_MAX);
         for (position, record) in numbered() {
             write(&live, position, record);
         }
         let expected = live.snapshot();
         assert_eq!(expected.notices.len(), KEEP + 256 + 1, "kept when the consumer came back, what fits of 300, one");
         for taken in 0..=records.len() as u64 {
-            let before = Outbox::new(KEEP);
+            let before = Outbox::new(KEEP, KEEP_MAX);
             numbered().filter(|(at, _)| *at <= taken).for_each(|(at, record)| write(&before, at, record));
             let snapshot = before.snapshot();
             for from in 0..=taken {
-                let replayed = Outbox::new(KEEP);
+                let replayed = Outbox::new(KEEP, KEEP_MAX);
                 replayed.restore(snapshot.clone());
                 numbered().filter(|(at, _)| *at > from).for_each(|(at, record)| write(&replayed, at, record));
                 assert_eq!(replayed.snapshot(), expected, "taken at {taken}, replayed from {from}");

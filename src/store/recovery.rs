@@ -1,12 +1,12 @@
 //! Opening a store: the latest checkpoint, the journal after it, then the indexes.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
 use super::{
-    IdentityIndex, Observer, Outbox, Place, Settings, Store,
+    IdentityIndex, Observer, Outbox, Place, Settings, SilentObserver, Store,
     audited::Refusals,
     bulk::{Desk, Table},
     catalogs::Found,
@@ -20,7 +20,7 @@ use crate::{
     charging::{State, Violation},
     ids::{AccountId, PartitionId},
     journal::{
-        CheckpointReader, Commit, Committer, Disk, DiskFile, Journal, JournalError, LocalJournal, Meta, Options,
+        CheckpointReader, Commit, Committer, Disk, DiskFile, Epoch, Journal, JournalError, LocalJournal, Meta, Options,
         Origin, Position, TornTail, checkpoint,
         record::{self, Entry},
         snapshot::{AuditHead, BulksLoader, CatalogsLoader, OutboxLoader, PartitionLoader, Parts, SnapshotError},
@@ -71,13 +71,18 @@ pub enum RecoveryError {
     /// The checkpoint ends early.
     #[error("the checkpoint at position {0} ends before all partitions are there")]
     Incomplete(u64),
-    /// The journal ends before the checkpoint: files have been removed.
-    #[error("the journal ends at position {journal}, before the checkpoint at {checkpoint}: files are missing")]
+    /// The journal ends before the checkpoint: files have been removed, or what seems torn was durable once.
+    #[error(
+        "the journal ends at position {journal}, but the checkpoint has records up to {checkpoint}: {}",
+        missing(torn.as_ref())
+    )]
     JournalTooShort {
         /// Last position of the journal.
         journal: u64,
         /// Position of the checkpoint.
         checkpoint: u64,
+        /// What was cut off at its end.
+        torn: Option<TornTail>,
     },
     /// The state that came out is not consistent.
     #[error("after recovery: {0}")]
@@ -108,6 +113,33 @@ pub enum RecoveryError {
     Thread(std::io::Error),
 }
 
+impl RecoveryError {
+    /// The file that is damaged, where it is one.
+    pub fn damaged_file(&self) -> Option<&str> {
+        if let Self::Journal(error) = self { error.damaged_file() } else { None }
+    }
+
+    /// Whether files are damaged or missing: something else than what this node or its configuration can do about.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.is_damage(),
+            Self::Snapshot { .. }
+            | Self::Incomplete(_)
+            | Self::JournalTooShort { .. }
+            | Self::Violation(_)
+            | Self::Identity(..) => true,
+            Self::Currency { .. } | Self::Catalog { .. } | Self::Thread(_) => false,
+        }
+    }
+}
+
+fn missing(torn: Option<&TornTail>) -> String {
+    match torn {
+        Some(TornTail { file, offset, .. }) => format!("{file} is damaged at byte {offset}"),
+        None => "files are missing".to_owned(),
+    }
+}
+
 fn told(problems: &[Problem]) -> String {
     let line = |problem: &Problem| format!("line {}, column {}: {}", problem.line, problem.column, problem.message);
     problems.iter().map(line).collect::<Vec<_>>().join("; ")
@@ -125,10 +157,42 @@ impl<D: Disk> Store<D> {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
         on_commit: impl FnMut(&Commit) + Send + 'static,
+        progress: impl FnMut(u64),
+    ) -> Result<(Self, RecoveryReport), RecoveryError> {
+        let start = |journal, epoch, last| Committer::start(journal, epoch, last, on_commit);
+        let options = Options { segment_bytes: settings.segment_bytes, ..Options::default() };
+        Self::recover(place.into(), settings, options, catalog, clock, observer, start, progress)
+    }
+
+    /// As [`open`](Self::open), without any thread: what is done becomes durable by [`commit_by_hand`](Self::commit_by_hand)
+    /// only. For simulations, where everything happens in an order that a seed decides.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_by_hand(
+        place: impl Into<Place<D>>,
+        settings: Settings,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, RecoveryReport), RecoveryError> {
+        let start = |journal, epoch, last| Ok(Committer::by_hand(journal, epoch, last));
+        let options = Options { segment_bytes: settings.segment_bytes, prepare_ahead: false };
+        let observer = Arc::new(SilentObserver);
+        Self::recover(place.into(), settings, options, catalog, clock, observer, start, |_| {})
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "two callers above, which have less to say")]
+    fn recover(
+        place: Place<D>,
+        settings: Settings,
+        options: Options,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+        start: impl FnOnce(LocalJournal<D>, Epoch, Position) -> std::io::Result<Committer>,
         mut progress: impl FnMut(u64),
     ) -> Result<(Self, RecoveryReport), RecoveryError> {
         let started = Instant::now();
-        let place: Place<D> = place.into();
         let disk = place.disk.clone();
         let mut settings = settings;
         if settings.partitions == 0 {
@@ -138,18 +202,26 @@ impl<D: Disk> Store<D> {
         let wanted = Meta { format: FORMAT, partitions: settings.partitions, origin: Origin::new(clock.now()) };
         let origin = Meta::open_or_create(&disk, wanted)?.origin;
         settings.retention.secret = origin.secret;
-        let mut journal =
-            LocalJournal::open(disk.clone(), Options { segment_bytes: settings.segment_bytes, ..Options::default() })?;
+        let mut journal = LocalJournal::open(disk.clone(), options)?;
         let torn_tail = journal.torn_tail().cloned();
         let (epoch, last) = journal.takeover()?;
-        let outbox = Outbox::new(settings.outbox_keep);
+        let outbox = Outbox::new(settings.outbox_keep, settings.outbox_keep_max);
         let (mut found, mut bulks) = (Found::default(), Table::default());
         let loaded = load_checkpoint(checkpoint::latest(&disk)?, &settings, &outbox, &mut found, &mut bulks)?;
         let (mut partitions, from) = (loaded.partitions, loaded.position);
-        if let Some(checkpoint) = from.filter(|checkpoint| last < *checkpoint) {
-            return Err(RecoveryError::JournalTooShort { journal: last.0, checkpoint: checkpoint.0 });
+        if last < loaded.reach {
+            return Err(RecoveryError::JournalTooShort {
+                journal: last.0,
+                checkpoint: loaded.reach.0,
+                torn: torn_tail,
+            });
         }
-        let trails = Trails::open(&place, loaded.audit)?;
+        let recorded = from.filter(|_| loaded.records_kept).unwrap_or_default();
+        let trails = Trails::open(&place, loaded.audit, recorded)?;
+        if let Some(after) = trails.last().filter(|written| last < *written) {
+            // Lines are written only of what is durable; with other records at these positions they would be taken for theirs.
+            return Err(JournalError::Missing { after, last }.into());
+        }
         if trails.keeps_records() {
             if let Some(from) = from.filter(|_| !loaded.records_kept) {
                 let recorded = |(index, partition): (u16, &Partition)| {
@@ -180,7 +252,7 @@ impl<D: Disk> Store<D> {
         let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
         let shelved = found.shelve(catalog, clock.now());
         let (shelf, configured) = shelved.map_err(|(number, problems)| RecoveryError::Catalog { number, problems })?;
-        let committer = Committer::start(journal, epoch, last, on_commit).map_err(RecoveryError::Thread)?;
+        let committer = start(journal, epoch, last).map_err(RecoveryError::Thread)?;
         let store = Self {
             partitions: partitions.into_iter().map(Mutex::new).collect(),
             identities,
@@ -194,8 +266,10 @@ impl<D: Disk> Store<D> {
             desk: Desk::new(bulks),
             clock,
             observer,
+            catching_up: AtomicUsize::new(0),
             appender: committer.appender(),
             reader: committer.reader(),
+            room: committer.room().clone(),
             committer: Mutex::new(Some(committer)),
             disk,
             checkpointing: Mutex::new(()),
@@ -279,6 +353,10 @@ pub(super) fn load_checkpoint<F: DiskFile>(
         let restored = loader.finish().map_err(damaged)?;
         loaded.reach = loaded.reach.max(Position(restored.position));
         bulks.restore(restored);
+    }
+    // Only at its end is a checkpoint known to be whole; and parts of a later version would be lost.
+    if !parts.next_part()?.is_empty() {
+        return Err(damaged(SnapshotError::Unknown));
     }
     Ok(loaded)
 }

@@ -108,12 +108,13 @@ pub(super) struct Trails<D: Disk> {
 }
 
 impl<D: Disk> Trails<D> {
-    /// Opens the files of a store. `kept` = what its last checkpoint says of them, if there is one.
-    pub(super) fn open(place: &Place<D>, audited: Option<AuditHead>) -> Result<Self, JournalError> {
+    /// Opens the files of a store. `audited` = what its last checkpoint says of the audit trail, if there is one; `recorded` =
+    /// its position, if it was taken with usage records.
+    pub(super) fn open(place: &Place<D>, audited: Option<AuditHead>, recorded: Position) -> Result<Self, JournalError> {
         let records = match &place.records {
             None => None,
             Some(RecordsAt { disk, format, rotation, .. }) => {
-                Some((disk.clone(), Trail::new(RecordSink::open(disk, *format, *rotation)?)))
+                Some((disk.clone(), Trail::new(RecordSink::open(disk, *format, *rotation, recorded)?)))
             }
         };
         let queue_max = place.records.as_ref().map_or(usize::MAX, |records| records.queue_max);
@@ -127,6 +128,13 @@ impl<D: Disk> Trails<D> {
             }
         };
         Ok(Self { records, audit, audit_missing, queue_max })
+    }
+
+    /// The last journal record that a line is of.
+    pub(super) fn last(&self) -> Option<Position> {
+        let records = self.records.as_ref().and_then(|(_, trail)| trail.last());
+        let audit = self.audit.as_ref().and_then(|(_, trail)| trail.last());
+        records.max(audit).map(|cursor| cursor.position)
     }
 
     /// Whether usage records are kept.
@@ -186,6 +194,12 @@ impl<D: Disk> Trails<D> {
     /// The end of the audit trail in its files.
     pub(super) fn audit_head(&self) -> Option<AuditHead> {
         self.audit.as_ref().and_then(|(_, trail)| trail.look(AuditSink::head))
+    }
+
+    /// Where their files are.
+    pub(super) fn disks(&self) -> [(&'static str, Option<&D>); 2] {
+        let (records, audit) = (self.records.as_ref(), self.audit.as_ref());
+        [("records", records.map(|(disk, _)| disk)), ("audit", audit.map(|(disk, _)| disk))]
     }
 
     /// The files of usage records, to be read.

@@ -19,6 +19,8 @@ pub enum HealthState {
     },
     /// Serving.
     Ready,
+    /// Serving what has begun. New sessions and changes over the API are refused, because the disk has no room for them.
+    ShortOfSpace,
     /// Shutting down: answers what is in flight, takes nothing new.
     Draining,
     /// Stopped for good, such as after a failed sync; a supervisor should restart it.
@@ -33,6 +35,7 @@ impl HealthState {
             Self::Recovering { total_bytes: 0, .. } => "recovering".into(),
             Self::Recovering { done_bytes, total_bytes } => format!("recovering: {done_bytes} of {total_bytes} octets"),
             Self::Ready => "ready".into(),
+            Self::ShortOfSpace => "short of space: nothing new is taken on until there is room on the disk".into(),
             Self::Draining => "draining".into(),
             Self::Failed(reason) => format!("failed: {reason}"),
         }
@@ -57,6 +60,19 @@ impl Health {
         }
         metrics::gauge!(names::READY).set(if state == HealthState::Ready { 1.0 } else { 0.0 });
         *current = state;
+    }
+
+    /// A node that is ready has no room for more, or has again; one that is not ready stays as it is. Not ready is what a load
+    /// balancer understands: it keeps the connections that there are and makes new ones elsewhere.
+    pub fn set_short_of_space(&self, short: bool) {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = match *current {
+            HealthState::Ready if short => HealthState::ShortOfSpace,
+            HealthState::ShortOfSpace if !short => HealthState::Ready,
+            _ => return,
+        };
+        metrics::gauge!(names::READY).set(if short { 0.0 } else { 1.0 });
+        *current = next;
     }
 
     /// The state now.

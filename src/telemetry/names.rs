@@ -64,8 +64,8 @@ metrics! {
     REQUESTS = Counter "tollgate_requests_total", "Requests answered, by {command}, {type}, command level {result_code} and {peer}";
     REQUEST_DURATION = Histogram "tollgate_request_duration_seconds", "From request read to durable answer handed to the connection, by {type}";
     REQUESTS_IN_FLIGHT = Gauge "tollgate_requests_in_flight", "Requests being worked on";
-    REQUESTS_REFUSED = Counter "tollgate_requests_refused_total", "Requests answered DIAMETER_TOO_BUSY without work, by {reason} and {type}";
-    OVERLOAD_LEVEL = Gauge "tollgate_overload_level", "What is refused because the journal is behind: 0 nothing, 1 new sessions and events, 2 also updates that ask for units, 3 everything";
+    REQUESTS_REFUSED = Counter "tollgate_requests_refused_total", "Requests answered DIAMETER_TOO_BUSY without work, by {reason} (backlog, delay or space) and {type}";
+    OVERLOAD_LEVEL = Gauge "tollgate_overload_level", "What is refused because the journal is behind or short of room: 0 nothing, 1 new sessions and events, 2 also updates that ask for units, 3 everything";
     BOUNDS_HIT = Counter "tollgate_bounds_hit_total", "Requests that were larger or more than a setting allows, by {bound}: the setting's name";
     RETRANSMISSIONS = Counter "tollgate_retransmissions_total", "Requests seen before and answered as before";
     QUOTAS_REFUSED = Counter "tollgate_quotas_refused_total", "Rating groups refused inside an accepted request, by {result_code}";
@@ -100,6 +100,10 @@ metrics! {
     SESSIONS_CLOSED = Counter "tollgate_sessions_closed_total", "Sessions closed, by {cause}: terminated, refused, expired, lost, main_ended or client_restarted";
     IDENTITY_CONFLICTS = Counter "tollgate_identity_conflicts_total", "Requests refused because their identities name two accounts";
     RESERVED_MONEY = Gauge "tollgate_reserved_money_micros", "Money reserved for running sessions, by {currency}";
+    OLDEST_RESERVATION = Gauge "tollgate_oldest_reservation_seconds", "How long nothing has been heard of the session that still holds money or units and has been silent for longest; a round over all sessions takes up to a minute";
+    REMEMBERED = Gauge "tollgate_remembered", "What is remembered of requests, so that none counts twice, in the partition that has most, by {what}: sessions, events or credits";
+    REMEMBERED_MAX = Gauge "tollgate_remembered_max", "How much of each may be remembered in a partition, by store.remembered_max; then new sessions, events and credits are refused";
+    CLOCK_HELD_BACK = Gauge "tollgate_clock_held_back_seconds", "How far this node keeps behind the system's clock, which has jumped ahead: it follows by a sixteenth of the time that passes; a restart takes the new time at once";
     BALANCE_IDENTITY_VIOLATIONS = Gauge "tollgate_balance_identity_violations", "Accounts whose credits less debits differ from what they hold; anything but 0 is a defect";
     PARTITION_ACCOUNTS_MAX = Gauge "tollgate_partition_accounts_max", "Accounts in the fullest partition";
     PARTITION_SESSIONS_MAX = Gauge "tollgate_partition_sessions_max", "Open sessions in the partition that has most";
@@ -115,6 +119,8 @@ metrics! {
     JOURNAL_POSITION = Gauge "tollgate_journal_position", "Position up to which the journal is durable";
     JOURNAL_SINCE_CHECKPOINT = Gauge "tollgate_journal_since_checkpoint_bytes", "Journal that the next start would replay";
     JOURNAL_FAILURES = Counter "tollgate_journal_failures_total", "Writes or syncs that failed; the process stops answering at the first";
+    STORE_FREE_BYTES = Gauge "tollgate_store_free_bytes", "Octets free on the file systems of the store, its usage records and its audit trail, by {directory}: store, records or audit";
+    STORE_SHORT_OF_SPACE = Gauge "tollgate_store_short_of_space", "1 while the disk has no room for the next segment of the journal, so that new sessions and events and changes over the API are refused, else 0";
     CHECKPOINT_SECONDS = Gauge "tollgate_checkpoint_seconds", "How long the last checkpoint took";
     CHECKPOINT_BYTES = Gauge "tollgate_checkpoint_bytes", "Size of the last checkpoint";
     CHECKPOINT_TIMESTAMP = Gauge "tollgate_checkpoint_timestamp_seconds", "Unix time of the last finished checkpoint";
@@ -129,6 +135,7 @@ metrics! {
 
     // Business events and the API.
     EVENT_BACKLOG = Gauge "tollgate_event_backlog_events", "Events kept for delivery";
+    EVENTS_GIVEN_UP = Counter "tollgate_events_given_up_total", "Events that a consumer has not acknowledged and that were dropped because there were more than events.keep_max; the consumer is told at its next subscription";
     EVENT_LAG_EVENTS = Gauge "tollgate_event_lag_events", "Events that {consumer} has not acknowledged";
     EVENT_LAG_SECONDS = Gauge "tollgate_event_lag_seconds", "Age of the oldest event that {consumer} has not acknowledged";
     EVENT_PUSH_FAILURES = Counter "tollgate_event_push_failures_total", "Pushed batches that the sink did not accept; each is sent again";

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -17,11 +17,12 @@ use metrics::Counter;
 
 use super::{MoneyMetrics, UnitMetrics, names};
 use crate::{
-    charging::{ClosingCause, Credited, Event, EventAction, HistoryKind, Measure, Notice, NoticeKind, Step},
-    ids::AccountId,
+    charging::{ClosingCause, Credited, Event, EventAction, HistoryKind, Measure, Notice, NoticeKind, State, Step},
+    ids::{AccountId, SessionNo},
     journal::Disk,
     rating::Catalog,
     store::{Observer, Store},
+    time::Timestamp,
     units::{Money, UnitKind},
 };
 
@@ -277,13 +278,57 @@ const fn cause_index(cause: ClosingCause) -> usize {
 /// Accounts of one partition that are counted as due: requests wait for the count.
 const DUE_COUNTED_MAX: usize = 1_000;
 
+/// Sessions of one partition that are looked at each time for how long they have been silent: some 0.2 ms, for which requests
+/// wait. A round over a million in 64 partitions takes half a minute.
+const SILENT_LOOKED_AT: usize = 1_024;
+
+/// What was told before, and where the round over all sessions stands.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Consumers that have gauges: those that are forgotten since lag no more.
+    consumers: BTreeSet<Box<str>>,
+    rounds: Vec<Round>,
+    events_given_up: u64,
+    is_held_back: bool,
+}
+
+/// A round over the sessions of a partition.
+#[derive(Debug, Default, Clone, Copy)]
+struct Round {
+    place: Option<(Timestamp, SessionNo)>,
+    /// Since when the one is silent that is so for longest, as far as this round has come, and of the one before.
+    so_far: Option<Timestamp>,
+    before: Option<Timestamp>,
+}
+
+impl Round {
+    fn go_on(&mut self, state: &State) {
+        let (found, place) = state.silent_since(self.place, SILENT_LOOKED_AT);
+        self.so_far = [self.so_far, found].into_iter().flatten().min();
+        self.place = place;
+        if place.is_none() {
+            self.before = self.so_far.take();
+        }
+    }
+
+    fn oldest(&self) -> Option<Timestamp> {
+        [self.so_far, self.before].into_iter().flatten().min()
+    }
+}
+
 /// Sets the gauges of the store's state and of event delivery. For every few seconds: it locks each partition in turn,
-/// for a moment. `told` are the consumers that have gauges already: those that are forgotten since lag no more.
-pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
+/// for a moment.
+pub fn gauges<D: Disk>(store: &Store<D>, told: &mut Told) {
     let (mut accounts, mut sessions, mut reserved, mut violations) = (0usize, 0usize, 0i128, 0u32);
     let (mut accounts_max, mut sessions_max, mut due) = (0usize, 0usize, 0usize);
+    let (mut remembered, mut remembered_max, mut partition) = ([0usize; 3], 0, 0usize);
     let now = store.clock().now();
     store.for_each_state(|state| {
+        remembered = std::array::from_fn(|index| remembered[index].max(state.remembered()[index]));
+        remembered_max = state.remembered_max();
+        told.rounds.resize(told.rounds.len().max(partition + 1), Round::default());
+        told.rounds[partition].go_on(state);
+        partition += 1;
         let (accounts_here, sessions_here, _) = state.sizes();
         accounts += accounts_here;
         sessions += sessions_here;
@@ -307,6 +352,14 @@ pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
     // At least so many accounts: a partition keeps one sum for all of its.
     metrics::gauge!(names::BALANCE_IDENTITY_VIOLATIONS).set(f64::from(violations));
 
+    let oldest = told.rounds.iter().filter_map(Round::oldest).min();
+    metrics::gauge!(names::OLDEST_RESERVATION).set(oldest.map_or(0.0, |at| now.since(at).as_secs_f64()));
+    for (what, count) in ["sessions", "events", "credits"].into_iter().zip(remembered) {
+        metrics::gauge!(names::REMEMBERED, "what" => what).set(count as f64);
+    }
+    metrics::gauge!(names::REMEMBERED_MAX).set(remembered_max as f64);
+    tell_clock(store.clock().held_back(), &mut told.is_held_back);
+
     for (trail, waiting) in ["records", "audit"].into_iter().zip(store.waiting_for_trails()) {
         metrics::gauge!(names::TRAIL_BACKLOG, "trail" => trail).set(waiting as f64);
     }
@@ -316,14 +369,37 @@ pub fn gauges<D: Disk>(store: &Store<D>, told: &mut BTreeSet<Box<str>>) {
         metrics::gauge!(names::EVENT_LAG_EVENTS, "consumer" => name.to_owned()).set(events as f64);
         metrics::gauge!(names::EVENT_LAG_SECONDS, "consumer" => name.to_owned()).set(age);
     };
-    let mut forgotten = std::mem::take(told);
+    let mut forgotten = std::mem::take(&mut told.consumers);
     for consumer in store.outbox().consumers() {
         let age = consumer.oldest.map_or(0.0, |notice| now.since(notice.at).as_secs_f64());
         set(&consumer.name, consumer.behind, age);
         forgotten.remove(&consumer.name);
-        told.insert(consumer.name);
+        told.consumers.insert(consumer.name);
     }
     forgotten.iter().for_each(|name| set(name, 0, 0.0));
+    tell_given_up(store.outbox().given_up(), &mut told.events_given_up);
+}
+
+fn tell_clock(held_back: Duration, was: &mut bool) {
+    metrics::gauge!(names::CLOCK_HELD_BACK).set(held_back.as_secs_f64());
+    let is = !held_back.is_zero();
+    if is && !*was {
+        tracing::error!(
+            seconds = held_back.as_secs(),
+            "the system's clock has jumped ahead and is followed slowly, so that nothing is forgotten or ended early; if the \
+             new time is right, restart the node"
+        );
+    }
+    *was = is;
+}
+
+fn tell_given_up(events: u64, told: &mut u64) {
+    metrics::counter!(names::EVENTS_GIVEN_UP).absolute(events);
+    if events > *told {
+        let more = events - *told;
+        tracing::error!(more, "events were given up that a consumer had not acknowledged: more than events.keep_max");
+    }
+    *told = events;
 }
 
 #[cfg(test)]

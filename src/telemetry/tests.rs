@@ -96,6 +96,16 @@ fn failure_stays() {
     assert_eq!(health.get(), HealthState::Starting);
     health.set(HealthState::Ready);
     assert!(health.clone().is_ready());
+    health.set_short_of_space(false);
+    assert!(health.is_ready());
+    health.set_short_of_space(true);
+    assert_eq!(health.get(), HealthState::ShortOfSpace);
+    health.set_short_of_space(false);
+    assert!(health.is_ready());
+    health.set_short_of_space(true);
+    health.set(HealthState::Draining);
+    health.set_short_of_space(false);
+    assert_eq!(health.get(), HealthState::Draining);
     health.set(HealthState::Failed("sync".into()));
     health.set(HealthState::Ready);
     assert_eq!(health.get(), HealthState::Failed("sync".into()));

@@ -15,7 +15,7 @@ use tollgate::{
     units::Money,
 };
 
-use crate::{charging_property::CATALOG, store_crash::Dice};
+use crate::{charging_property::CATALOG, dice::Dice};
 
 const ACCOUNTS: u64 = 6;
 const ALICE: By<'_> =
@@ -48,8 +48,13 @@ impl World {
     }
 
     fn open(&self) -> Store<MemoryDisk> {
-        let settings =
-            Settings { partitions: 4, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 1_000 };
+        let settings = Settings {
+            partitions: 4,
+            segment_bytes: 64 << 10,
+            retention: Retention::default(),
+            outbox_keep: 1_000,
+            outbox_keep_max: 1_000_000,
+        };
         let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
         let rotation = Rotation { bytes: 20_000, secs: 0 };
         let place = Place { disk: self.disk.clone(), records: None, audit: Some((self.disk.clone(), rotation)) };

@@ -44,8 +44,13 @@ fn clock() -> Arc<ManualClock> {
 }
 
 fn open(disk: &MemoryDisk, clock: &Arc<ManualClock>, configured: &str) -> Store<MemoryDisk> {
-    let settings =
-        Settings { partitions: 2, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 1_000 };
+    let settings = Settings {
+        partitions: 2,
+        segment_bytes: 64 << 10,
+        retention: Retention::default(),
+        outbox_keep: 1_000,
+        outbox_keep_max: 1_000_000,
+    };
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk.clone(), settings, compiled(configured), clock, observer, |_| {}, |_| {}).unwrap().0
 }

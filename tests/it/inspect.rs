@@ -22,7 +22,13 @@ const ACCOUNTS: u64 = 6;
 static PRICES: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::from_toml(CATALOG).unwrap()));
 
 fn settings() -> Settings {
-    Settings { partitions: 2, segment_bytes: 4 << 10, retention: Retention::default(), outbox_keep: 1_000 }
+    Settings {
+        partitions: 2,
+        segment_bytes: 4 << 10,
+        retention: Retention::default(),
+        outbox_keep: 1_000,
+        outbox_keep_max: 1_000_000,
+    }
 }
 
 fn open(disk: &MemoryDisk) -> Store<MemoryDisk> {
@@ -101,7 +107,7 @@ fn a_sound_store_is_consistent_by_two_ways_and_stays_as_it_is() {
 fn a_flipped_bit_anywhere_is_found_or_harmless() {
     let disk = used(1_000_000, &[2, 2, 2]);
     let (sound, whole) = (files(&disk), look(&disk).unwrap());
-    let (mut found, mut last_batch, mut harmless) = (0, 0, 0);
+    let (mut found, mut harmless) = (0, 0);
     for (name, bytes) in &sound {
         for (at, &byte) in bytes.iter().enumerate() {
             let mut damaged = sound.clone();
@@ -111,17 +117,12 @@ fn a_flipped_bit_anywhere_is_found_or_harmless() {
                     assert!(error.to_string().contains(name.as_str()), "{name} at {at}: {error}");
                     found += 1;
                 }
-                // The last batch alone looks like one that a crash has torn: it is told, and where.
-                Ok(after) if after.last < whole.last => {
-                    let torn = after.torn_tail.unwrap();
-                    assert_eq!((torn.file, torn.offset), (name.clone(), at as u64 / 512 * 512), "{name} at {at}");
-                    last_batch += 1;
-                }
-                // Behind the end, in a file that is not used yet: nobody was ever answered from there.
+                // Behind the end, in a file that is not used yet, or in what is there twice: nobody was ever answered from
+                // there.
                 Ok(after) => {
                     let same = Inspection { torn_tail: None, ..after };
                     assert_eq!(same, whole, "{name} at {at}");
-                    assert!(name.starts_with("spare-") || byte == 0, "{name} at {at}");
+                    assert!(name.starts_with("spare-") || name == "meta.copy" || byte == 0, "{name} at {at}");
                     harmless += 1;
                 }
             }
@@ -129,7 +130,6 @@ fn a_flipped_bit_anywhere_is_found_or_harmless() {
     }
     let used: usize = sound.values().map(|bytes| bytes.iter().filter(|byte| **byte != 0).count()).sum();
     assert!(found > used / 2 && harmless > 0, "{found} found, {harmless} harmless, {used} octets in use");
-    assert!(last_batch < 512, "{last_batch} octets of the last batch");
 }
 
 #[test]
@@ -145,14 +145,12 @@ fn a_checkpoint_of_another_history_is_found() {
 #[test]
 fn a_missing_file_is_found() {
     let sound = files(&used(1_000_000, &[40, 40, 40]));
-    // Nothing knows of the last segment but itself.
-    let last = sound.keys().rfind(|name| name.starts_with("journal-")).unwrap();
-    for name in sound.keys().filter(|name| !name.starts_with("spare-") && *name != last) {
+    for name in sound.keys().filter(|name| !name.starts_with("spare-")) {
         let mut less = sound.clone();
         less.remove(name);
         let inspected = look(&of(&less));
         // Without the newest checkpoint the one before and the journal lead to the same, and without the older one too.
-        let spare = name.starts_with("checkpoint-");
+        let spare = name.starts_with("checkpoint-") || ["meta.copy", "sealed"].contains(&name.as_str());
         assert_eq!(inspected.is_ok(), spare, "{name}: {inspected:?}");
     }
 }

@@ -19,8 +19,13 @@ const DAY: u64 = 86_400;
 const START: u64 = 1_790_000_000;
 
 fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
-    let settings =
-        Settings { partitions: 4, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 10_000 };
+    let settings = Settings {
+        partitions: 4,
+        segment_bytes: 64 << 10,
+        retention: Retention::default(),
+        outbox_keep: 10_000,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(include_str!("charging_tables/plans.toml")).unwrap());
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0

@@ -17,7 +17,7 @@ use tollgate::{
     units::{Money, UnitKind},
 };
 
-use crate::{charging_property::CATALOG, explained, store_crash::Dice, survival};
+use crate::{charging_property::CATALOG, dice::Dice, explained, survival};
 
 const ACCOUNT: AccountId = AccountId(1);
 const DAY_SECS: u64 = 86_400;
@@ -305,8 +305,13 @@ fn apply(life: &mut Life, command: &Command<'_>) {
 }
 
 fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
-    let settings =
-        Settings { partitions: 4, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 10_000 };
+    let settings = Settings {
+        partitions: 4,
+        segment_bytes: 64 << 10,
+        retention: Retention::default(),
+        outbox_keep: 10_000,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0

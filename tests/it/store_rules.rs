@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tollgate::{
     charging::{
-        AccountSpec, Answered, Command, Interrogation, RequestKind, Retention, ServiceRequest, Subscriber,
-        SubscriberSpec, Used, Verdict, Want,
+        AccountSpec, Answered, Command, CreditCommand, CreditKind, Interrogation, Refusal, RequestKind, Retention,
+        ServiceRequest, Subscriber, SubscriberSpec, Used, Verdict, Want,
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
     journal::MemoryDisk,
@@ -18,8 +18,13 @@ use tollgate::{
 use crate::charging_property::CATALOG;
 
 fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
-    let settings =
-        Settings { partitions: 4, segment_bytes: 256 << 10, retention: Retention::default(), outbox_keep: 1_000 };
+    let settings = Settings {
+        partitions: 4,
+        segment_bytes: 256 << 10,
+        retention: Retention::default(),
+        outbox_keep: 1_000,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0
@@ -213,4 +218,73 @@ fn an_identity_has_one_owner_and_a_refused_creation_takes_none() {
     assert!(subscriber(&store, 2, "2", std::slice::from_ref(&new)).is_ok(), "once more is the same");
     assert!(subscriber(&store, 2, "3", std::slice::from_ref(&new)).is_err(), "another line of the account is not");
     assert_eq!(store.account_of(&new), Some(AccountId(2)));
+}
+
+/// What is remembered is bounded, and at the bound the safe thing is done: nothing is forgotten early, nothing new begins,
+/// what runs goes on, and with time there is room again.
+#[test]
+fn with_as_much_remembered_as_may_be_nothing_new_begins() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
+    let retention = Retention { remembered_max: 3, request_id_secs: 600, ..Retention::default() };
+    let settings =
+        Settings { partitions: 1, segment_bytes: 64 << 10, retention, outbox_keep: 1_000, outbox_keep_max: 1_000 };
+    let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
+    let (disk, observer) = (MemoryDisk::new(), Arc::new(SilentObserver));
+    let store = Store::open(disk, settings, catalog, clock.clone(), observer, |_| {}, |_| {}).unwrap().0;
+    let spec = AccountSpec {
+        id: AccountId(1),
+        currency: store.catalog().currency(),
+        balance: Money::from_micros(10_000_000),
+        credit_limit: Money::ZERO,
+        never_stop: false,
+        allowances: Vec::new(),
+    };
+    let _ = store.account_command(AccountId(1), &Command::CreateAccount(spec));
+    let currency = Some(store.catalog().currency());
+    let top_up = |request_id| {
+        let kind = CreditKind::TopUp(Money::from_micros(1));
+        let done = store.credit(CreditCommand { account: AccountId(1), kind, currency, request_id });
+        store.mark().wait_for_blocking(done.position()).unwrap();
+        store.mark().admit(done).unwrap().into_inner().map(|done| done.repeated)
+    };
+    for request_id in ["a", "b", "c"] {
+        assert_eq!(top_up(request_id), Ok(false));
+    }
+    assert_eq!(top_up("d"), Err(Refusal::RemembersEnough));
+    assert_eq!(top_up("a"), Ok(true), "what is remembered is answered as before");
+    store.for_each_state(|state| assert_eq!(state.remembered(), [0, 0, 3]));
+    clock.advance_secs(600);
+    assert_eq!(top_up("d"), Err(Refusal::RemembersEnough), "to the last second");
+    clock.advance_secs(1);
+    assert_eq!(top_up("d"), Ok(false));
+    assert_eq!(top_up("e"), Ok(false), "what is old enough was forgotten with the one before");
+}
+
+#[test]
+fn the_reservation_that_is_silent_for_longest_is_found_in_rounds() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
+    let store = provisioned(MemoryDisk::new(), &clock);
+    let silent = |limit: usize| {
+        let mut oldest = None::<Timestamp>;
+        store.for_each_state(|state| {
+            let mut place = None;
+            loop {
+                let (found, next) = state.silent_since(place, limit);
+                oldest = [oldest, found].into_iter().flatten().min();
+                place = next;
+                if place.is_none() {
+                    return;
+                }
+            }
+        });
+        oldest.map(Timestamp::secs)
+    };
+    assert_eq!(silent(1), None);
+    ask(&store, &[e164(1)], RequestKind::Initial, 0, None);
+    clock.advance_secs(50);
+    assert_eq!([silent(1), silent(9)], [Some(1_000_000); 2]);
+    ask(&store, &[e164(1)], RequestKind::Update, 1, Some(1));
+    assert_eq!([silent(1), silent(9)], [Some(1_000_050); 2]);
+    ask(&store, &[e164(1)], RequestKind::Termination, 2, Some(1));
+    assert_eq!(silent(1), None);
 }

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", &["diameter", "rating", "charging", "mapping", "journal", "store", "config", "telemetry"]),
     ("api", &["charging", "rating", "journal", "store", "config", "telemetry"]),
     ("load", &["diameter"]),
+    ("bench", &["diameter", "charging", "rating", "mapping", "journal", "store", "telemetry", "load"]),
     ("cli", &["diameter", "charging", "rating", "journal", "store", "config", "api", "app", "telemetry"]),
 ];
 const VOCABULARY: &[&str] = &["units", "ids", "time"];
@@ -37,7 +38,7 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
 /// What nobody but the named modules may do.
 const ONLY: &[(&str, &[&str])] = &[
     ("SystemTime", &["time", "load", "journal", "telemetry", "api", "cli"]),
-    ("std::fs", &["journal", "config", "cli", "app", "load", "telemetry"]),
+    ("std::fs", &["journal", "config", "cli", "app", "load", "bench", "telemetry"]),
     ("DashMap", &["store", "server"]),
     ("ArcSwap", &["store", "telemetry"]),
 ];

@@ -10,7 +10,7 @@ use std::{
 use crate::wire::{Message, hex};
 
 /// Whether what is missing on this machine fails a test instead of skipping it.
-fn required() -> bool {
+pub(crate) fn required() -> bool {
     std::env::var_os("TOLLGATE_INTEROP").is_some_and(|value| value == "required")
 }
 

@@ -21,7 +21,7 @@ use tollgate::{
     units::Money,
 };
 
-use crate::{charging_property::CATALOG, store_crash::Dice};
+use crate::{charging_property::CATALOG, dice::Dice};
 
 const ACCOUNTS: u64 = 10;
 const ROTATION: Rotation = Rotation { bytes: 20_000, secs: 600 };
@@ -46,7 +46,13 @@ impl World {
 
     fn open(&self) -> (Store<MemoryDisk>, RecoveryReport) {
         let retention = Retention { charge_late_usage: true, ..Retention::default() };
-        let settings = Settings { partitions: 3, segment_bytes: 256 << 10, retention, outbox_keep: 1_000 };
+        let settings = Settings {
+            partitions: 3,
+            segment_bytes: 256 << 10,
+            retention,
+            outbox_keep: 1_000,
+            outbox_keep_max: 1_000_000,
+        };
         let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
         let place = Place {
             disk: self.disk.clone(),
@@ -424,8 +430,13 @@ fn a_checkpoint_waits_for_the_trails_and_charging_does_not() {
         records: Some(RecordsAt { queue_max: 5, ..records_at(&records, RecordFormat::Json) }),
         audit: None,
     };
-    let settings =
-        Settings { partitions: 3, segment_bytes: 256 << 10, retention: Retention::default(), outbox_keep: 1_000 };
+    let settings = Settings {
+        partitions: 3,
+        segment_bytes: 256 << 10,
+        retention: Retention::default(),
+        outbox_keep: 1_000,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let store = Store::open(place, settings, catalog, world.clock.clone(), Arc::new(SilentObserver), |_| {}, |_| {});
     let store = store.unwrap().0;

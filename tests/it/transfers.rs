@@ -14,14 +14,19 @@ use tollgate::{
     units::Money,
 };
 
-use crate::{charging_property::CATALOG, store_crash::Dice};
+use crate::{charging_property::CATALOG, dice::Dice};
 
 const ACCOUNTS: u64 = 8;
 const OPENING: i64 = 10_000_000;
 
 fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
-    let settings =
-        Settings { partitions: 4, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 10_000 };
+    let settings = Settings {
+        partitions: 4,
+        segment_bytes: 64 << 10,
+        retention: Retention::default(),
+        outbox_keep: 10_000,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0
@@ -119,8 +124,13 @@ fn every_step_of_a_transfer_is_in_the_audit_trail() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
     let (disk, store) = new_store(&clock);
     drop(store);
-    let settings =
-        Settings { partitions: 4, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 10_000 };
+    let settings = Settings {
+        partitions: 4,
+        segment_bytes: 64 << 10,
+        retention: Retention::default(),
+        outbox_keep: 10_000,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let audit = MemoryDisk::new();
     let place = Place { disk, records: None, audit: Some((audit, Rotation { bytes: 1 << 20, secs: 0 })) };

@@ -15,7 +15,7 @@ use tollgate::{
     units::Money,
 };
 
-use crate::{charging_property::CATALOG, store_crash::Dice};
+use crate::{charging_property::CATALOG, dice::Dice};
 
 const ACCOUNTS: u64 = 4;
 const WORTH: i64 = 5_000_000;
@@ -28,8 +28,13 @@ fn open(disk: MemoryDisk, clock: &Arc<ManualClock>) -> Store<MemoryDisk> {
 }
 
 fn open_with(disk: MemoryDisk, clock: &Arc<ManualClock>, catalog: &str) -> Store<MemoryDisk> {
-    let settings =
-        Settings { partitions: 4, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 10_000 };
+    let settings = Settings {
+        partitions: 4,
+        segment_bytes: 64 << 10,
+        retention: Retention::default(),
+        outbox_keep: 10_000,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(catalog).unwrap());
     let (clock, observer) = (Arc::clone(clock), Arc::new(SilentObserver));
     Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0

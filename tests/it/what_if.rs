@@ -122,8 +122,13 @@ impl World {
             queue_max: 1_000_000,
         });
         let place = Place { disk, records, audit: None };
-        let settings =
-            Settings { partitions: 3, segment_bytes: 1 << 20, retention: Retention::default(), outbox_keep: 1_000 };
+        let settings = Settings {
+            partitions: 3,
+            segment_bytes: 1 << 20,
+            retention: Retention::default(),
+            outbox_keep: 1_000,
+            outbox_keep_max: 1_000_000,
+        };
         let clock = Arc::new(ManualClock::new(START));
         let catalog = Catalog::from_toml(catalog).unwrap_or_else(|problems| panic!("{problems:?}\n{catalog}"));
         let (shared, observer) = (Arc::clone(&clock), Arc::new(SilentObserver));

@@ -1,7 +1,15 @@
 //! The witness outside: gateways and a top-up system that send load to a server, remember every answer that reached them,
 //! and hold the server to it afterwards.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -19,8 +27,8 @@ use tollgate::{
 use tonic::transport::Channel;
 
 use crate::{
+    dice::Dice,
     process::{Addresses, PATIENCE},
-    store_crash::Dice,
 };
 
 /// Subscribers that the load is about: account i + 1 has MSISDN 8613900000000 + i.
@@ -31,8 +39,16 @@ pub(crate) const CONNECTIONS: usize = 4;
 /// Sessions of one connection, each with at most one request on its way.
 const SLOTS: usize = 12;
 const MB: u64 = 1_000_000;
+/// Answers of ended sessions and of events that a client asks for again, and top-ups that are: the newest. Older ones have been
+/// asked for many times by then.
+const ASKED_AGAIN: usize = 400;
+/// How long a client rests that was refused as too busy.
+const REST: Duration = Duration::from_millis(5);
 /// Rating groups of a data session in the demo's price list, and what a megabyte costs in micro-units.
 const DATA: [(u32, i64); 2] = [(1, 10_000), (2, 5_000)];
+/// What the API says when the disk is full.
+const NO_ROOM: &str =
+    "the disk of this node is full: nothing was changed, and changes are refused until there is room; try again later";
 const MESSAGE: u32 = 700;
 const MESSAGE_MICROS: i64 = 100_000;
 
@@ -74,12 +90,24 @@ struct Client {
     dice: Dice,
     sessions: u64,
     ids: u32,
-    /// Final answers of sessions, and answers to events.
-    finished: Vec<Exchange>,
+    /// Final answers of sessions, and answers to events: the newest.
+    finished: VecDeque<Exchange>,
     /// What was charged in answered requests, by account.
     charged: BTreeMap<u64, i64>,
     /// How often the server has ended the connection in order.
     disconnected: usize,
+    refusals: Option<Arc<Refusals>>,
+}
+
+/// What a server that is short of room has refused.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    /// Initial requests and events.
+    pub(crate) begins: AtomicU64,
+    /// Other requests.
+    pub(crate) others: AtomicU64,
+    /// Top-ups.
+    pub(crate) top_ups: AtomicU64,
 }
 
 /// A top-up, and the balance in the answer that came.
@@ -100,6 +128,7 @@ pub(crate) struct Witness {
     pub(crate) unanswered: usize,
     /// Requests that were answered under load, over all rounds.
     pub(crate) answered: u64,
+    refusals: Option<Arc<Refusals>>,
 }
 
 /// What a server says of an account: balance, reserved money, running sessions.
@@ -147,9 +176,10 @@ impl Client {
             dice: Dice(seed ^ (number as u64) << 32),
             sessions: 0,
             ids: 0,
-            finished: Vec::new(),
+            finished: VecDeque::new(),
             charged: BTreeMap::new(),
             disconnected: 0,
+            refusals: None,
         }
     }
 
@@ -185,11 +215,17 @@ impl Client {
         Request { kind, number: last.number + 1, services, ..last }
     }
 
-    /// Notes what an answer says. Every answer passes here once.
-    fn answered(&mut self, slot: usize, frame: &Frame) {
+    /// Notes what an answer says. Every answer passes here once. `false` = it was refused and is to be asked again.
+    fn answered(&mut self, slot: usize, frame: &Frame) -> bool {
         let request = self.slots[slot].in_flight.take().expect("an answer to no request");
         let received = CreditControlAnswer::parse(frame).unwrap();
         assert_eq!(received.session_id, Some(request.session.as_bytes()));
+        if let Some(refusals) = self.refusals.as_ref().filter(|_| received.answer.result_code == ResultCode::TOO_BUSY) {
+            let begins = matches!(request.kind, RequestType::Initial | RequestType::Event);
+            if begins { &refusals.begins } else { &refusals.others }.fetch_add(1, Ordering::Relaxed);
+            self.slots[slot].in_flight = Some(request);
+            return false;
+        }
         assert_eq!(received.answer.result_code, ResultCode::SUCCESS, "{request:?}");
         let told = received.answer.cost.map(|cost| cost.cost.to_money().unwrap().micros());
         let exchange = Exchange { request: request.clone(), answer: Bytes::copy_from_slice(frame.body()) };
@@ -203,8 +239,11 @@ impl Client {
             // The server's own sum of what the session has cost.
             assert_eq!(told, Some(slot.cost), "{request:?}");
             *slot = Slot::default();
-            self.finished.push(exchange);
-            return;
+            self.finished.push_back(exchange);
+            if self.finished.len() > ASKED_AGAIN {
+                self.finished.pop_front();
+            }
+            return true;
         }
         slot.granted.clear();
         for service in &received.answer.services {
@@ -213,6 +252,7 @@ impl Client {
             }
         }
         slot.last = Some(exchange);
+        true
     }
 
     /// Keeps one request of each slot on its way until the connection breaks or enough is answered.
@@ -242,9 +282,12 @@ impl Client {
             let Ok(frame) = gateway.receive().await else { return };
             if !frame.header().flags.is_request() {
                 let slot = waiting.remove(&frame.header().hop_by_hop).expect("an answer to no request");
-                self.answered(slot, &frame);
+                if self.answered(slot, &frame) {
+                    answered.send_modify(|answered| *answered += 1);
+                } else {
+                    tokio::time::sleep(REST).await;
+                }
                 free.push(slot);
-                answered.send_modify(|answered| *answered += 1);
             } else if frame.header().command == command::DISCONNECT_PEER {
                 return self.leave(gateway, waiting, &frame).await;
             }
@@ -256,7 +299,7 @@ impl Client {
         while !waiting.is_empty() {
             let frame = gateway.receive().await.expect("the connection ends before everything is answered");
             if let Some(slot) = waiting.remove(&frame.header().hop_by_hop) {
-                self.answered(slot, &frame);
+                assert!(self.answered(slot, &frame), "refused at the end");
             }
         }
         let mut dpa = Vec::new();
@@ -316,7 +359,9 @@ impl Client {
         let open: Vec<usize> = (0..SLOTS).filter(|slot| self.slots[*slot].in_flight.is_some()).collect();
         let requests: Vec<_> = open.iter().filter_map(|slot| self.slots[*slot].in_flight.clone()).collect();
         let frames = self.resend(gateway, &requests).await;
-        open.into_iter().zip(&frames).for_each(|(slot, frame)| self.answered(slot, frame));
+        for (slot, frame) in open.into_iter().zip(&frames) {
+            assert!(self.answered(slot, frame), "refused, although there is room");
+        }
     }
 
     async fn terminate_all(&mut self, gateway: &mut Gateway) {
@@ -338,7 +383,15 @@ impl Client {
 impl Witness {
     pub(crate) fn new(seed: u64) -> Self {
         let clients = (0..CONNECTIONS).map(|number| Client::new(number, seed)).collect();
-        Self { clients, top_ups: Vec::new(), dice: Dice(seed), unanswered: 0, answered: 0 }
+        Self { clients, top_ups: Vec::new(), dice: Dice(seed), unanswered: 0, answered: 0, refusals: None }
+    }
+
+    /// From now on requests may be refused as too busy: they are asked again until they are not. Returns who counts.
+    pub(crate) fn take_refusals(&mut self) -> Arc<Refusals> {
+        let refusals = Arc::<Refusals>::default();
+        self.clients.iter_mut().for_each(|client| client.refusals = Some(Arc::clone(&refusals)));
+        self.refusals = Some(Arc::clone(&refusals));
+        refusals
     }
 
     /// Sends load until the connections break or `stop` turns true. `answered` counts answers meanwhile.
@@ -354,7 +407,7 @@ impl Witness {
         }
         let first = self.top_ups.len();
         let seed = self.dice.below(u64::MAX);
-        let paying = tokio::spawn(pay(to, first, seed, stop));
+        let paying = tokio::spawn(pay(to, first, seed, self.refusals.clone(), stop));
         while let Some(client) = tasks.join_next().await {
             self.clients.push(client.unwrap());
         }
@@ -432,7 +485,7 @@ impl Witness {
     /// Answered top-ups, sent again, credit nothing and get the balance that they got.
     async fn pay_again(&self, to: Addresses, at: &str) {
         let mut balances = balances(to).await;
-        for top_up in &self.top_ups {
+        for top_up in self.top_ups.iter().rev().take(ASKED_AGAIN) {
             let Some(told) = &top_up.answer else { continue };
             let (balance, duplicate) = ask(&mut balances, top_up).await.unwrap();
             assert!(duplicate, "{at}: {top_up:?} credited again");
@@ -478,14 +531,30 @@ impl Witness {
 }
 
 /// Tops accounts up, one after the other, until the server is gone.
-async fn pay(to: Addresses, first: usize, seed: u64, stop: watch::Receiver<bool>) -> Vec<TopUp> {
+async fn pay(
+    to: Addresses,
+    first: usize,
+    seed: u64,
+    refusals: Option<Arc<Refusals>>,
+    stop: watch::Receiver<bool>,
+) -> Vec<TopUp> {
     let mut dice = Dice(seed);
     let mut balances = balances(to).await;
     let mut sent = Vec::new();
     while !*stop.borrow() {
         let (account, micros) = (dice.below(ACCOUNTS) + 1, (dice.below(200) as i64 + 1) * 10_000);
         let mut top_up = TopUp { id: format!("t{}", first + sent.len()), account, micros, answer: None };
-        let answer = ask(&mut balances, &top_up).await;
+        let mut answer = ask(&mut balances, &top_up).await;
+        while let (Some(refusals), Err(status)) = (&refusals, &answer) {
+            let stopping = *stop.borrow();
+            if stopping || status.code() != tonic::Code::ResourceExhausted {
+                break;
+            }
+            assert_eq!(status.message(), NO_ROOM);
+            refusals.top_ups.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(REST).await;
+            answer = ask(&mut balances, &top_up).await;
+        }
         top_up.answer = answer.as_ref().ok().map(|(balance, duplicate)| {
             assert!(!duplicate, "{top_up:?} is new");
             balance.clone()

@@ -3,8 +3,8 @@
 
 use crate::{
     charging::{Breakdown, Given, Measure, Part, Rest},
-    rating::{BasisPoints, Catalog, Catalogs},
-    units::{Currency, Money, UnitKind, Units},
+    rating::{BasisPoints, Catalog, Catalogs, units_text},
+    units::{Currency, Money, UnitKind},
 };
 
 /// Parts that are told one after the other; of more, only what they come to.
@@ -54,7 +54,7 @@ fn clause(part: &Part, currency: Currency, catalog: &Catalog) -> Option<String> 
     let Measure::Units(kind) = part.measure else {
         return Some(format!("rated by the network element{}: {} {currency}", limits(part), part.charged));
     };
-    let allowance = Units { kind, amount: part.from_allowance };
+    let allowance = units_text(kind, part.from_allowance);
     let ahead = match (part.from_allowance, part.rated) {
         (0, _) => String::new(),
         (_, 0) => return Some(format!("{allowance}, all paid by an allowance")),
@@ -63,7 +63,7 @@ fn clause(part: &Part, currency: Currency, catalog: &Catalog) -> Option<String> 
     if part.rated == 0 {
         let why = if part.emergency { ", an emergency" } else { "" };
         let discount = part.discount.as_ref().map_or_else(String::new, |given| format!(", by discount {}", given.name));
-        return Some(format!("{}, free of charge{why}{discount}", Units { kind, amount: part.used }));
+        return Some(format!("{}, free of charge{why}{discount}", units_text(kind, part.used)));
     }
     let after = part.from.checked_add(part.rated)?;
     let keep = part.discount.as_ref().map_or(BasisPoints::WHOLE, |given: &Given| BasisPoints::less(given.basis_points));

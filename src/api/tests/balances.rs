@@ -153,8 +153,8 @@ async fn history_explains_every_line() {
         "Top-up of 2.00 CNY.",
         "1.00 CNY taken by an operator: wrong voucher.",
         "internet: 3,000,000 octets = 3 blocks of 1 MB at 0.01 CNY per MB: 0.03 CNY. Catalog version 1.",
-        "Allowance data-1gb of 1000000000 octets given.",
-        "internet: 1000000 octets, all paid by an allowance. Catalog version 1. The session still runs: this is \
+        "Allowance data-1gb of 1,000,000,000 octets given.",
+        "internet: 1,000,000 octets, all paid by an allowance. Catalog version 1. The session still runs: this is \
          what it has used so far.",
     ];
     assert_eq!(told, expected);

@@ -51,7 +51,8 @@ pub(crate) fn open(directory: &Path, catalog: &str, keep: usize) -> Arc<Store> {
         audit: Some((disk("audit"), rotation)),
     };
     let retention = Retention { history_entries: 100, ..Retention::default() };
-    let settings = Settings { partitions: 4, segment_bytes: 1 << 20, retention, outbox_keep: keep };
+    let settings =
+        Settings { partitions: 4, segment_bytes: 1 << 20, retention, outbox_keep: keep, outbox_keep_max: 1_000_000 };
     let catalog = Arc::new(Catalog::from_toml(catalog).unwrap());
     let (clock, observer) = (Arc::new(SystemClock), Arc::new(SilentObserver));
     Arc::new(Store::open(place, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap().0)

@@ -331,7 +331,13 @@ async fn what_if_tells_what_another_catalog_would_have_earned() {
 #[tokio::test]
 async fn what_if_needs_records() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings { partitions: 1, segment_bytes: 1 << 20, retention: Retention::default(), outbox_keep: 10 };
+    let settings = Settings {
+        partitions: 1,
+        segment_bytes: 1 << 20,
+        retention: Retention::default(),
+        outbox_keep: 10,
+        outbox_keep_max: 1_000_000,
+    };
     let catalog = Arc::new(Catalog::from_toml(CATALOG).unwrap());
     let place = Place::from(FileDisk::open(directory.path()).unwrap());
     let store = Store::open(place, settings, catalog, Arc::new(SystemClock), Arc::new(SilentObserver), |_| {}, |_| {});

@@ -1,9 +1,9 @@
 //! Fees, what products and top-ups give, and what needs no arithmetic.
 
-use super::{ExplainedPart, FeeKind, LineKind, Work, text::*};
+use super::{ExplainedPart, FeeKind, LineKind, Work};
 use crate::{
     charging::{HistoryKind, HistoryLine, PeriodPart, products},
-    rating::{Product, percent},
+    rating::{Product, percent, units_text},
     time::Timestamp,
     units::Money,
 };
@@ -67,7 +67,7 @@ impl<'c> Work<'_, 'c> {
         out.note(span(period));
         if line.kind != HistoryKind::RollOver {
             let part = products::Part::new(period.days, period.of);
-            let whole = amount(kind, included.allowance.amount);
+            let whole = units_text(kind, included.allowance.amount);
             let text = if part.is_whole() {
                 format!("given by {} for the whole period", product.name)
             } else {
@@ -78,10 +78,10 @@ impl<'c> Work<'_, 'c> {
         }
         let terms = included.roll_over.ok_or_else(|| format!("{} does not roll over", line.service))?;
         if line.units > terms.most {
-            return Err(format!("at most {} go on", amount(kind, terms.most)));
+            return Err(format!("at most {} go on", units_text(kind, terms.most)));
         }
         let plural = if terms.periods == 1 { "" } else { "s" };
-        let most = amount(kind, terms.most);
+        let most = units_text(kind, terms.most);
         let text = format!("were left, and go on: at most {most}, for {} further period{plural}", terms.periods);
         out.add(LineKind::Given, text, units(line.units));
         Ok(())

@@ -4,7 +4,7 @@ use super::{ExplainedPart, Explanation, LineKind, Work};
 use crate::{
     charging::{BucketKind, Measure, MemberNo, Paid},
     ids::BucketId,
-    rating::{Period, grouped},
+    rating::{Period, grouped, units_text},
     units::{Currency, Money, UnitKind},
 };
 
@@ -78,7 +78,7 @@ impl ExplainedPart {
     /// What it is about, and by which terms.
     fn heading(&self, since: &dyn Fn(u32) -> Option<String>) -> String {
         let mut text = match self.used {
-            Some((Measure::Units(kind), used)) => format!("{}: {}", self.title(), amount(kind, used)),
+            Some((Measure::Units(kind), used)) => format!("{}: {}", self.title(), units_text(kind, used)),
             Some((Measure::Money, _)) | None => self.title(),
         };
         match self.reports {
@@ -123,15 +123,9 @@ fn in_columns(text: &str, amount: &str) -> String {
     format!("  {text} {amount:>width$}")
 }
 
-/// A number of units: `3,145,728 octets`.
-pub(super) fn amount(kind: UnitKind, units: u64) -> String {
-    let name = if units == 1 { kind.name().trim_end_matches('s') } else { kind.name() };
-    format!("{} {name}", grouped(units))
-}
-
 pub(super) fn amount_of(kind: UnitKind, units: i64) -> String {
     let sign = if units < 0 { "-" } else { "" };
-    format!("{sign}{}", amount(kind, units.unsigned_abs()))
+    format!("{sign}{}", units_text(kind, units.unsigned_abs()))
 }
 
 pub(super) fn period_name(period: Period) -> String {

@@ -6,7 +6,7 @@ use crate::{
         BucketKind, HistoryLine, Left, LimitFact, Measure, MemberNo, Part, Rest, detail::Breakdown, rate::UPLINK,
         refund,
     },
-    rating::{BasisPoints, Catalog, Price, PriceLine, TierBasis, TierLine, grouped, percent},
+    rating::{BasisPoints, Catalog, Price, PriceLine, TierBasis, TierLine, grouped, percent, units_text},
     units::{Money, UnitKind},
 };
 
@@ -62,17 +62,17 @@ impl<'c> Work<'_, 'c> {
     /// What units cost before caps.
     fn units(&self, out: &mut ExplainedPart, part: &Part, kind: UnitKind) -> Result<Money, String> {
         if part.from_allowance > 0 {
-            out.note(format!("{} paid by allowances", amount(kind, part.from_allowance)));
+            out.note(format!("{} paid by allowances", units_text(kind, part.from_allowance)));
         }
         let free = part.used.saturating_sub(part.rated).saturating_sub(part.from_allowance);
         if part.emergency {
-            out.note(format!("{}: an emergency is free of charge", amount(kind, free)));
+            out.note(format!("{}: an emergency is free of charge", units_text(kind, free)));
             return Ok(Money::ZERO);
         }
         let price = self.price(out, part, kind)?;
         let keep = part.discount.as_ref().map_or(BasisPoints::WHOLE, |given| BasisPoints::less(given.basis_points));
         if free > 0 || price.is_free() && part.rated > 0 {
-            let units = amount(kind, free.max(part.rated));
+            let units = units_text(kind, free.max(part.rated));
             if !price.is_free() && keep != BasisPoints::NOTHING {
                 return Err(format!("{units} were not charged, although the price is not free"));
             }
@@ -89,7 +89,7 @@ impl<'c> Work<'_, 'c> {
             return Err("where the counter of the tiers stood is not known".into());
         }
         if let TierBasis::Counter { name, period } = price.tier_basis() {
-            out.note(format!("counter {name} by {} stood at {}", period_name(*period), amount(kind, part.from)));
+            out.note(format!("counter {name} by {} stood at {}", period_name(*period), units_text(kind, part.from)));
         }
         let beyond = |_| "so many units cost more than money can count".to_owned();
         let after = part.from.checked_add(part.rated).ok_or_else(|| beyond(()))?;
@@ -145,7 +145,7 @@ impl<'c> Work<'_, 'c> {
         let units = if say_where || from > 0 {
             format!("{} {} to {}", kind.name(), grouped(from), grouped(to))
         } else {
-            amount(kind, to)
+            units_text(kind, to)
         };
         if tier.free {
             return format!("{units}: free units");
@@ -217,12 +217,12 @@ impl<'c> Work<'_, 'c> {
             Measure::Units(kind) => {
                 let units = part.used.saturating_sub(part.rated);
                 if units > 0 {
-                    out.note(format!("{} go back to allowances", amount(kind, units)));
+                    out.note(format!("{} go back to allowances", units_text(kind, units)));
                 }
                 if rated > 0 {
                     let (given, paid) = (grouped(part.rated), self.money(charged));
                     let whole = if part.rated == rated { "" } else { ", rounded down" };
-                    let text = format!("{given} of the {} that {paid} had paid for{whole}", amount(kind, rated));
+                    let text = format!("{given} of the {} that {paid} had paid for{whole}", units_text(kind, rated));
                     out.add(LineKind::Given, text, refund::share(charged, part.rated, rated));
                 }
             }

@@ -35,7 +35,8 @@ impl Ledger<'_> {
         if rate.is_free() || want == 0 {
             return Ok(Allocation { units: want, ..Allocation::default() });
         }
-        let mut allocation = Allocation::default();
+        // Nearly always one bucket pays; a second is a counter, or what is left of the first.
+        let mut allocation = Allocation { draws: Vec::with_capacity(2), ..Allocation::default() };
         let mut open = want;
         let limits = self.room(rate);
         let mut room = limits;

@@ -165,9 +165,8 @@ fn start(text: &str) -> anyhow::Result<Option<v1::Start>> {
         "" | "now" => return Ok(None),
         "next" => At::NextPeriod(true),
         _ => {
-            let at = text.parse::<jiff::Timestamp>();
-            let at = at.map_err(|_| anyhow!("`{text}` is no start: write now, next or 2026-02-01T00:00:00Z"))?;
-            At::AtMs(at.as_millisecond())
+            let at = crate::cli::catalog::moment_given(text);
+            At::AtMs(at.map_err(|_| anyhow!("`{text}` is no start: write now, next or 2026-02-01T00:00:00Z"))?)
         }
     };
     Ok(Some(v1::Start { at: Some(at) }))

@@ -182,7 +182,13 @@ impl<'a> Draft<'a> {
                 let error = || avp.bad_value("is not known").inside(&d::SUBSCRIPTION_ID);
                 self.odd_identity.get_or_insert_with(error);
             }
-            (Some((_, Ok(kind))), Some(data)) => self.subscription_ids.push(SubscriptionId { kind, data }),
+            (Some((_, Ok(kind))), Some(data)) => {
+                if self.subscription_ids.is_empty() {
+                    // MSISDN and IMSI, mostly.
+                    self.subscription_ids.reserve_exact(2);
+                }
+                self.subscription_ids.push(SubscriptionId { kind, data });
+            }
             _ => incomplete_subscription_id(group, problems),
         }
     }

@@ -87,6 +87,9 @@ impl<F: DiskFile> CheckpointReader<F> {
         if found[..4] != END.to_le_bytes() || found[24..] != crc32c::crc32c(&found[..24]).to_le_bytes() {
             return Err(reader.corrupt(end, "the footer of a complete checkpoint"));
         }
+        if found[12..20] != position.0.to_le_bytes() {
+            return Err(reader.corrupt(end, &format!("the footer of a checkpoint at {position}, as the file is named")));
+        }
         Ok(reader)
     }
 

@@ -10,7 +10,8 @@ use crate::journal::{Disk, DiskFile, JournalError, Position};
 /// How much is written between two syncs: the log's own syncs in between wait for no more than this.
 const SYNC_STEP: u64 = 1 << 20;
 
-/// Writes one checkpoint. Dropped without a commit it leaves a draft, which the next writer removes.
+/// Writes one checkpoint. Dropped without a commit it removes its draft, as far as the disk lets it: where that is full, others
+/// need the room. One that a crash leaves is removed by the next writer.
 pub struct CheckpointWriter<D: Disk> {
     disk: D,
     file: D::File,
@@ -19,6 +20,7 @@ pub struct CheckpointWriter<D: Disk> {
     synced: u64,
     chunks: u64,
     crc_of_crcs: u32,
+    complete: bool,
 }
 
 impl<D: Disk> CheckpointWriter<D> {
@@ -26,13 +28,12 @@ impl<D: Disk> CheckpointWriter<D> {
     pub fn begin(disk: D, position_hint: Position) -> Result<Self, JournalError> {
         remove_drafts(&disk).map_err(JournalError::io("the checkpoints' directory"))?;
         let draft = name_of(position_hint) + DRAFT;
-        let create = || {
-            let file = disk.create(&draft)?;
-            file.write_all_at(0, &mut [IoSlice::new(&MAGIC)])?;
-            Ok(file)
-        };
-        let file = create().map_err(JournalError::io(&draft))?;
-        Ok(Self { disk, file, draft, offset: MAGIC.len() as u64, synced: 0, chunks: 0, crc_of_crcs: 0 })
+        let file = disk.create(&draft).map_err(JournalError::io(&draft))?;
+        let offset = MAGIC.len() as u64;
+        let writer = Self { disk, file, draft, offset, synced: 0, chunks: 0, crc_of_crcs: 0, complete: false };
+        let begun = writer.file.write_all_at(0, &mut [IoSlice::new(&MAGIC)]);
+        begun.map_err(JournalError::io(&writer.draft))?;
+        Ok(writer)
     }
 
     /// Adds a chunk, which the reader gets back as it is.
@@ -42,8 +43,9 @@ impl<D: Disk> CheckpointWriter<D> {
 
     /// Makes the checkpoint complete and durable as the state at a position, and removes those that are too old. Returns how
     /// far the journal may be trimmed: to the oldest checkpoint that was kept, and not at all if this is the first.
-    pub fn commit(self, position: Position) -> Result<Position, JournalError> {
+    pub fn commit(mut self, position: Position) -> Result<Position, JournalError> {
         self.complete(position).map_err(JournalError::io(&self.draft))?;
+        self.complete = true;
         let mut kept = positions(&self.disk)?;
         let surplus = kept.len().saturating_sub(KEPT);
         let removed: Vec<_> = kept.drain(..surplus).collect();
@@ -84,6 +86,15 @@ impl<D: Disk> CheckpointWriter<D> {
         self.file.sync_data()?;
         self.disk.rename(&self.draft, &name_of(position))?;
         self.disk.sync_dir()
+    }
+}
+
+impl<D: Disk> Drop for CheckpointWriter<D> {
+    fn drop(&mut self) {
+        if !self.complete {
+            // The next writer tries again.
+            let _ = self.disk.remove(&self.draft);
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The batch that fills while another is written: the one place where appenders and the thread meet.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use super::PENDING_MAX;
 use crate::journal::{Batch, DurableMark, Position};
@@ -41,14 +44,20 @@ impl Shared {
         }
     }
 
-    /// Swaps an empty batch for the one that has filled, once there is work. `None` when closed and nothing is left.
-    pub(super) fn take(&self, batch: &mut Batch) -> Option<Option<Position>> {
+    /// Waits for work. `false` when closed and nothing is left.
+    pub(super) fn wait(&self) -> bool {
         let mut filling = self.lock();
-        while filling.batch.is_empty() && !filling.trim_asked && filling.open {
+        while !filling.has_work() && filling.open {
             filling.idle = true;
             filling = self.work.wait(filling).unwrap_or_else(PoisonError::into_inner);
         }
-        if filling.batch.is_empty() && !filling.trim_asked {
+        filling.has_work()
+    }
+
+    /// Swaps an empty batch for the one that has filled. `None` when there is no work.
+    pub(super) fn take(&self, batch: &mut Batch) -> Option<Option<Position>> {
+        let mut filling = self.lock();
+        if !filling.has_work() {
             return None;
         }
         std::mem::swap(&mut filling.batch, batch);
@@ -60,11 +69,44 @@ impl Shared {
         Some(trim)
     }
 
+    /// Waits, but not when a trim is asked for, which is returned. `None` = closed.
+    pub(super) fn pause(&self, at_most: Duration) -> Option<Option<Position>> {
+        let mut filling = self.lock();
+        filling.idle = true;
+        let waits = |filling: &mut Filling| filling.open && !filling.trim_asked;
+        let woken = self.work.wait_timeout_while(filling, at_most, waits);
+        let mut filling = woken.unwrap_or_else(PoisonError::into_inner).0;
+        filling.idle = false;
+        let trim = std::mem::take(&mut filling.trim_asked).then_some(filling.trim);
+        filling.open.then_some(trim)
+    }
+
+    /// Waits for work, but no longer than this. Whether none came.
+    pub(super) fn is_idle_for(&self, longest: Duration) -> bool {
+        let begun = Instant::now();
+        let mut filling = self.lock();
+        while filling.batch.is_empty() && !filling.trim_asked && filling.open {
+            let left = longest.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            filling.idle = true;
+            (filling, _) = self.work.wait_timeout(filling, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        false
+    }
+
     pub(super) fn close(&self) {
         let mut filling = self.lock();
         filling.open = false;
         filling.batch = Batch::new();
         drop(filling);
         self.room.notify_all();
+    }
+}
+
+impl Filling {
+    fn has_work(&self) -> bool {
+        !self.batch.is_empty() || self.trim_asked
     }
 }

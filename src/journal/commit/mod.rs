@@ -9,9 +9,9 @@ use std::{
 
 use self::{
     filling::{Filling, Shared},
-    run::{EndOfThread, Run},
+    run::{EndOfRun, Run},
 };
-use super::{DurableMark, Epoch, Fatal, Journal, JournalReader, Position};
+use super::{Batch, DurableMark, Epoch, Fatal, Journal, JournalReader, Position, Room};
 
 mod filling;
 mod run;
@@ -29,12 +29,17 @@ pub struct Appender {
     shared: Arc<Shared>,
 }
 
-/// The thread that writes and syncs what the appenders gather. Dropping it shuts it down.
+/// Writes and syncs what the appenders gather, in a thread of its own or [by hand](Self::by_hand). Dropping it shuts it down.
 pub struct Committer {
     shared: Arc<Shared>,
     reader: JournalReader,
+    room: Room,
     thread: Option<JoinHandle<()>>,
+    by_hand: Option<Step>,
 }
+
+/// Commits what has gathered; whether there was something and it is durable now.
+type Step = Box<dyn FnMut() -> bool + Send>;
 
 /// What one commit did, for whoever measures.
 #[derive(Debug, Clone, Copy)]
@@ -102,17 +107,39 @@ impl Committer {
         last: Position,
         observe: impl FnMut(&Commit) + Send + 'static,
     ) -> io::Result<Self> {
+        let (mut committer, run) = Self::idle(journal, epoch, last, observe);
+        let thread = thread::Builder::new().name("journal-commit".to_owned()).spawn(|| run.until_closed())?;
+        committer.thread = Some(thread);
+        Ok(committer)
+    }
+
+    /// As [`start`](Self::start), without a thread: nothing is committed but by [`step`](Self::step). A simulation decides so
+    /// when a commit comes.
+    pub fn by_hand(journal: impl Journal + 'static, epoch: Epoch, last: Position) -> Self {
+        let (mut committer, mut run) = Self::idle(journal, epoch, last, |_| {});
+        committer.by_hand = Some(Box::new(move || run.step()));
+        committer
+    }
+
+    /// Commits in the caller's thread what has gathered. Returns whether there was something and it is durable now; always
+    /// `false` where a thread does that.
+    pub fn step(&mut self) -> bool {
+        self.by_hand.as_mut().is_some_and(|step| step())
+    }
+
+    fn idle<J: Journal, O: FnMut(&Commit)>(journal: J, epoch: Epoch, last: Position, observe: O) -> (Self, Run<J, O>) {
         let mark = DurableMark::new(last);
         let reader = JournalReader::new(journal.reader(), mark.clone());
+        let room = journal.room();
         let shared = Arc::new(Shared {
             filling: Mutex::new(Filling { last, open: true, ..Filling::default() }),
             work: Condvar::new(),
             room: Condvar::new(),
             mark,
         });
-        let run = Run { journal, epoch, durable: last, observe, shared: EndOfThread(shared.clone()) };
-        let thread = thread::Builder::new().name("journal-commit".to_owned()).spawn(|| run.until_closed())?;
-        Ok(Self { shared, reader, thread: Some(thread) })
+        let ends = EndOfRun(shared.clone());
+        let run = Run { journal, epoch, durable: last, observe, batch: Batch::new(), shared: ends };
+        (Self { shared, reader, room, thread: None, by_hand: None }, run)
     }
 
     /// Where records enter.
@@ -130,6 +157,11 @@ impl Committer {
         self.reader.clone()
     }
 
+    /// What the journal has room for.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
     /// Writes and syncs all that was appended, ends the thread and closes the journal. Returns the last durable position,
     /// or why not all of it is.
     pub fn shutdown(mut self) -> Result<Position, Fatal> {
@@ -141,6 +173,11 @@ impl Committer {
     }
 
     fn stop(&mut self) {
+        if self.by_hand.is_some() {
+            while self.step() {}
+            self.shared.mark.fail(Fatal::ShutDown);
+            self.by_hand = None;
+        }
         let mut filling = self.shared.lock();
         filling.open = false;
         self.shared.wake(filling);

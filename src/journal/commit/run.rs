@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Commit, filling::Shared};
 use crate::journal::{AppendError, Batch, Epoch, Fatal, Journal, JournalError, Position};
@@ -6,39 +9,83 @@ use crate::journal::{AppendError, Batch, Epoch, Fatal, Journal, JournalError, Po
 /// Memory a buffer keeps from one batch to the next.
 const BUFFER_KEEP: usize = 4 << 20;
 
-/// The committer's thread.
+/// How often a batch that the disk has no room for is tried again: clients wait for it.
+const RETRY_EVERY: Duration = Duration::from_millis(250);
+/// After nothing has come for so long, what is durable is sealed: long enough that it costs a busy journal nothing, and
+/// short enough that what was answered a while ago is never taken for a torn write.
+const SEAL_AFTER: Duration = Duration::from_secs(1);
+
+/// What writes and syncs: the committer's thread, or whoever asks for a step.
 pub(super) struct Run<J, O> {
     pub(super) journal: J,
     pub(super) epoch: Epoch,
     pub(super) durable: Position,
     pub(super) observe: O,
-    pub(super) shared: EndOfThread,
+    pub(super) batch: Batch,
+    pub(super) shared: EndOfRun,
 }
 
 impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
     pub(super) fn until_closed(mut self) {
-        let mut batch = Batch::new();
-        while let Some(trim) = self.shared.0.take(&mut batch) {
-            if self.shared.0.mark.fatal().is_some() {
-                return;
+        let mut is_sealed = true;
+        loop {
+            if !is_sealed && self.shared.0.is_idle_for(SEAL_AFTER) {
+                // Nothing depends on it: where it fails, the next time makes up for it.
+                is_sealed = self.journal.seal().is_ok();
             }
-            if let Err(fatal) = self.commit(&batch, trim) {
-                return self.shared.0.mark.fail(fatal);
+            let before = self.durable;
+            if !self.shared.0.wait() || !self.step() {
+                break;
             }
-            batch.clear(BUFFER_KEEP);
+            is_sealed &= self.durable == before;
+        }
+        self.end();
+    }
+
+    /// Commits what has gathered, in one batch. Returns whether there was something and it is durable now.
+    pub(super) fn step(&mut self) -> bool {
+        let mut batch = std::mem::take(&mut self.batch);
+        let Some(trim) = self.shared.0.take(&mut batch) else { return false };
+        if self.shared.0.mark.fatal().is_some() {
+            return false;
+        }
+        let committed = self.commit(&batch, trim);
+        batch.clear(BUFFER_KEEP);
+        self.batch = batch;
+        committed.map_err(|fatal| self.shared.0.mark.fail(fatal)).is_ok()
+    }
+
+    /// Seals what is durable: after this nothing is committed any more.
+    pub(super) fn end(&mut self) {
+        if self.shared.0.mark.fatal().is_none() {
+            let _ = self.journal.seal();
         }
         self.shared.0.mark.fail(Fatal::ShutDown);
     }
 
-    fn commit(&mut self, batch: &Batch, trim: Option<Position>) -> Result<(), Fatal> {
-        if !batch.is_empty() {
+    fn commit(&mut self, batch: &Batch, mut trim: Option<Position>) -> Result<(), Fatal> {
+        while !batch.is_empty() {
             let begun = Instant::now();
-            self.durable = self.journal.append(self.epoch, self.durable, batch)?;
-            let took = begun.elapsed();
-            self.shared.0.mark.advance(self.durable);
-            (self.observe)(&Commit { records: batch.records(), bytes: batch.bytes(), took });
+            let full = match self.journal.append(self.epoch, self.durable, batch) {
+                Ok(durable) => {
+                    self.durable = durable;
+                    self.shared.0.mark.advance(durable);
+                    let took = begun.elapsed();
+                    (self.observe)(&Commit { records: batch.records(), bytes: batch.bytes(), took });
+                    break;
+                }
+                Err(AppendError::NoRoom(full)) => full,
+                Err(error) => return Err(error.into()),
+            };
+            // What the journal gives up may be all the room that there is.
+            self.trim(trim.take())?;
+            trim = self.shared.0.pause(RETRY_EVERY).ok_or_else(|| Fatal::Failed(full.to_string().into()))?;
         }
-        match trim {
+        self.trim(trim)
+    }
+
+    fn trim(&mut self, up_to: Option<Position>) -> Result<(), Fatal> {
+        match up_to {
             // What is not durable is not in a checkpoint either, whatever the caller says.
             Some(up_to) => Ok(self.journal.trim(up_to.min(self.durable))?),
             None => Ok(()),
@@ -46,13 +93,13 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
     }
 }
 
-/// However the thread ends, nobody waits for it any more.
-pub(super) struct EndOfThread(pub(super) Arc<Shared>);
+/// However it ends, nobody waits for it any more.
+pub(super) struct EndOfRun(pub(super) Arc<Shared>);
 
-impl Drop for EndOfThread {
+impl Drop for EndOfRun {
     fn drop(&mut self) {
         // The first reason stays: this one is seen after a panic only.
-        self.0.mark.fail(Fatal::Failed("the committer's thread has ended".into()));
+        self.0.mark.fail(Fatal::Failed("the committer has ended".into()));
         self.0.close();
     }
 }
@@ -62,7 +109,7 @@ impl From<AppendError> for Fatal {
         let why = error.to_string().into();
         match error {
             AppendError::Fenced { .. } => Self::Fenced(why),
-            AppendError::OutOfOrder { .. } | AppendError::Io(_) => Self::Failed(why),
+            AppendError::OutOfOrder { .. } | AppendError::NoRoom(_) | AppendError::Io(_) => Self::Failed(why),
         }
     }
 }

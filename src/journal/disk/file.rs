@@ -71,6 +71,13 @@ impl Disk for FileDisk {
     fn sync_dir(&self) -> io::Result<()> {
         File::open(&self.directory)?.sync_all()
     }
+
+    fn free(&self) -> io::Result<Option<u64>> {
+        let found = rustix::fs::statvfs(&*self.directory)?;
+        // Some file systems have no end, and say so by this.
+        let has_end = found.f_blocks > 0;
+        Ok(has_end.then(|| found.f_bavail.saturating_mul(found.f_frsize)))
+    }
 }
 
 impl DiskFile for File {

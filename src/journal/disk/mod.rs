@@ -32,6 +32,11 @@ pub trait Disk: Clone + Send + Sync + 'static {
 
     /// Makes creations, renames and removals durable.
     fn sync_dir(&self) -> io::Result<()>;
+
+    /// Bytes that more can be written; `None` = nobody knows. Others may write there too, so it is an estimate.
+    fn free(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 /// An open file, read and written at offsets.

@@ -163,6 +163,8 @@ pub(super) fn whole_lines(kind: &LineKind, bytes: &[u8], known: Option<Cursor>) 
     while let Some(end) = bytes[begin..].iter().position(|octet| *octet == b'\n').map(|end| begin + end) {
         // What a lost write leaves is zeros, which no line has.
         let line = std::str::from_utf8(&bytes[begin..end]).ok().filter(|line| !line.contains('\0'));
+        let is_header = begin == 0 && kind.header.is_some();
+        let line = line.filter(|line| is_header || (kind.is_whole)(line));
         let Some(line) = line else { break };
         match cursor_of(kind, line) {
             Some(cursor) => {
@@ -179,6 +181,18 @@ pub(super) fn whole_lines(kind: &LineKind, bytes: &[u8], known: Option<Cursor>) 
     }
     whole.last = last.map(|(cursor, line)| ((cursor, line.to_owned()), is_ours));
     whole
+}
+
+/// Whether what comes behind the whole lines of a file is damage. What a crash leaves has zeros in it or no end, and is of
+/// records after those whose lines are known to have been durable.
+pub(super) fn is_damage(kind: &LineKind, rest: &[u8], durable: Position) -> bool {
+    rest.split_inclusive(|octet| *octet == b'\n').any(|line| {
+        let text = String::from_utf8_lossy(line);
+        let cursor = cursor_of(kind, &text);
+        // A whole line may come behind a torn one: sectors are written in any order.
+        let is_torn = || text.strip_suffix('\n').is_none_or(|text| text.contains('\0') || (kind.is_whole)(text));
+        cursor.is_some_and(|cursor| cursor.position <= durable) || !is_torn()
+    })
 }
 
 /// The whole of a file.

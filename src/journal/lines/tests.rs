@@ -7,7 +7,7 @@ const ROTATION: Rotation = Rotation { bytes: 1_500, secs: 3_600 };
 
 fn kind(csv: bool) -> LineKind {
     let (extension, header) = if csv { ("csv", Some("cursor,text".to_owned())) } else { ("jsonl", None) };
-    LineKind { stem: "usage", extension, header }
+    LineKind { stem: "usage", extension, header, is_whole: |_| true }
 }
 
 /// Forty lines of records 3, 6, 9, ..., two of each, over several hours; some are longer than a sector.
@@ -26,7 +26,7 @@ fn lines(csv: bool) -> Vec<Line> {
 }
 
 fn open(disk: &MemoryDisk, csv: bool) -> Result<LineFiles<MemoryDisk>, JournalError> {
-    LineFiles::open(disk.clone(), kind(csv), ROTATION)
+    LineFiles::open(disk.clone(), kind(csv), ROTATION, Position::ZERO)
 }
 
 fn read(disk: &MemoryDisk, csv: bool, after: Option<Cursor>) -> Vec<(String, String)> {
@@ -165,7 +165,7 @@ fn a_damaged_line_is_told_and_another_header_begins_another_file() {
     let disk = MemoryDisk::new();
     open(&disk, true).unwrap().write(&lines(true)[..2]).unwrap();
     let other = LineKind { header: Some("cursor,text,more".to_owned()), ..kind(true) };
-    let mut files = LineFiles::open(disk.clone(), other, ROTATION).unwrap();
+    let mut files = LineFiles::open(disk.clone(), other, ROTATION, Position::ZERO).unwrap();
     files.write(&lines(true)[..4]).unwrap();
     let names = LineReader::new(&disk, kind(true)).names().unwrap();
     let header =

@@ -37,10 +37,16 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(in crate::journal) fn uint(&mut self, field: u32, value: impl Into<u64>) {
         let value = value.into();
-        if value != 0 {
-            self.key(field, Wire::Varint);
-            self.varint(value);
+        if value == 0 {
+            return;
         }
+        if field < 16 && value < 0x80 {
+            // Most fields: two octets at once.
+            self.0.extend_from_slice(&[(field << 3 | Wire::Varint as u32) as u8, value as u8]);
+            return;
+        }
+        self.key(field, Wire::Varint);
+        self.varint(value);
     }
 
     /// `optional uint32` and `optional uint64`.

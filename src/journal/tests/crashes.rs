@@ -161,17 +161,39 @@ fn after_a_failed_sync_nothing_is_promised_and_nothing_promised_is_lost() {
 }
 
 #[test]
-fn a_full_disk_poisons_and_loses_nothing() {
+fn a_full_disk_loses_nothing_and_is_gone_on_with_in_place() {
     for space in (0..6000).step_by(97) {
         let disk = MemoryDisk::new();
         let mut witness = Witness::default();
         let mut open = witness.restart(&disk).unwrap();
         witness.append(&mut open, 4).unwrap();
         disk.fill_after(space);
+        let mut stuck = 0;
         while witness.append(&mut open, 4).is_ok() {}
-        assert!(matches!(open.append(&[b"x"]), Err(AppendError::Io(JournalError::Poisoned(_)))));
+        for _ in 0..3 {
+            stuck += usize::from(matches!(witness.append(&mut open, 4), Err(AppendError::NoRoom(_))));
+        }
+        assert_eq!((stuck, open.journal.room().space()), (3, Space::Reserved), "{space}");
+        if space % 2 == 0 {
+            disk.fill_after(u64::MAX);
+            witness.append(&mut open, 4).unwrap();
+            assert_eq!(open.journal.room().space(), Space::Enough, "{space}");
+        }
         drop(open);
         let disk = disk.crash(space);
         witness.restart(&disk).unwrap();
     }
+}
+
+#[test]
+fn a_sync_that_fails_on_a_full_disk_is_as_final_as_any() {
+    let disk = MemoryDisk::new();
+    let mut open = open(&disk);
+    open.append(&[b"one"]).unwrap();
+    disk.fill_after(100);
+    assert!(matches!(open.append(&[b"two"]), Err(AppendError::NoRoom(_))));
+    disk.fill_after(u64::MAX);
+    disk.fail_sync(1);
+    assert!(matches!(open.append(&[b"two"]), Err(AppendError::Io(JournalError::Io { .. }))));
+    assert!(matches!(open.append(&[b"two"]), Err(AppendError::Io(JournalError::Poisoned(_)))));
 }

@@ -84,6 +84,82 @@ fn a_flipped_bit_in_an_earlier_batch_refuses() {
     }
 }
 
+/// What is there of a journal that was sealed at its end, by a takeover.
+fn sealed() -> (MemoryDisk, String, (usize, usize)) {
+    let (disk, name, ranges) = batches(4);
+    open_with(&disk, ROOMY).unwrap();
+    (disk, name, *ranges.last().unwrap())
+}
+
+#[test]
+fn the_last_batch_is_no_torn_write_once_it_is_sealed() {
+    let (disk, name, (start, end)) = sealed();
+    let whole = disk.contents(&name).unwrap();
+    let unsealed = copy(&disk);
+    unsealed.remove("sealed").unwrap();
+    for at in start..end {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        let mut zeroed = whole.clone();
+        zeroed[at..].fill(0);
+        if zeroed == whole {
+            continue; // The last bytes were zeros.
+        }
+        for bytes in [flipped, zeroed, whole[..at].to_vec()] {
+            let disk = copy(&disk);
+            disk.put(&name, bytes.clone());
+            match LocalJournal::open(disk.clone(), ROOMY).map(|_| ()) {
+                Err(JournalError::Corrupt { file, offset, expected }) => {
+                    assert_eq!((file, offset), (name.clone(), start as u64));
+                    assert!(expected.ends_with("records up to 12 were durable"), "{expected}");
+                }
+                other => panic!("damaged at {at}: {other:?}"),
+            }
+            assert_eq!(disk.contents(&name).unwrap(), bytes, "who refuses changes nothing");
+            assert!(matches!(Look::open(&disk).map(|_| ()), Err(JournalError::Corrupt { .. })));
+            // A store from before, of which nothing is known.
+            let disk = copy(&unsealed);
+            disk.put(&name, bytes);
+            assert_eq!(open_with(&disk, ROOMY).unwrap().last, Position(9));
+        }
+    }
+}
+
+#[test]
+fn damage_to_the_seal_itself_refuses() {
+    let (disk, ..) = sealed();
+    let whole = disk.contents("sealed").unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        for bytes in [bytes, whole[..at].to_vec(), [&whole[..], &[0]].concat()] {
+            let disk = copy(&disk);
+            disk.put("sealed", bytes);
+            let refused = LocalJournal::open(disk, ROOMY).map(|_| ());
+            assert!(matches!(&refused, Err(JournalError::Corrupt { file, .. }) if file == "sealed"), "{refused:?}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_last_segment_refuses_once_it_is_sealed() {
+    let disk = MemoryDisk::new();
+    let mut first = open(&disk);
+    for position in 1..=30 {
+        first.append(&[&record(position)]).unwrap();
+    }
+    let unsealed = copy(&disk);
+    first.journal.seal().unwrap();
+    drop(first);
+    let all = names(&disk);
+    disk.remove(all.last().unwrap()).unwrap();
+    let refused = LocalJournal::open(disk, SMALL).map(|_| ());
+    let before = &all[all.len() - 2];
+    assert!(matches!(&refused, Err(JournalError::Corrupt { file, .. }) if file == before), "{refused:?}");
+    unsealed.remove(all.last().unwrap()).unwrap();
+    assert!(open(&unsealed).last < Position(30), "nobody knows of it");
+}
+
 #[test]
 fn damage_in_an_earlier_segment_refuses_when_it_is_read() {
     let disk = MemoryDisk::new();

@@ -5,6 +5,7 @@ use super::*;
 mod checkpoints;
 mod crashes;
 mod damage;
+mod full_disk;
 mod group_commit;
 mod measure;
 mod segments;

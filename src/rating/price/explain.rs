@@ -147,6 +147,12 @@ pub(crate) fn percent(hundredths: u16) -> String {
     text.trim_end_matches('0').trim_end_matches('.').into()
 }
 
+/// A number of units: `3,145,728 octets`.
+pub(crate) fn units_text(kind: UnitKind, units: u64) -> String {
+    let name = if units == 1 { kind.name().trim_end_matches('s') } else { kind.name() };
+    format!("{} {name}", grouped(units))
+}
+
 /// The number with commas between groups of three digits.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();

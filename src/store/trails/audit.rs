@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AuditHead, Cursor, Disk, JournalError, LineKind, LineReader, Rotation, Sink, hex};
+use super::{AuditHead, Cursor, Disk, JournalError, LineKind, LineReader, Position, Rotation, Sink, hex};
 use crate::{
     journal::{
         FileDisk,
@@ -25,7 +25,7 @@ const STEM: &str = "audit";
 const HASH: &str = ",\"hash\":\"";
 
 pub(super) fn kind() -> LineKind {
-    LineKind { stem: STEM, extension: "jsonl", header: None }
+    LineKind { stem: STEM, extension: "jsonl", header: None, is_whole }
 }
 
 /// A line of the trail.
@@ -110,6 +110,11 @@ fn hash_of(text: &str) -> [u8; 32] {
     digest.as_ref().try_into().unwrap_or([0; 32])
 }
 
+/// Whether a line fits its own hash.
+fn is_whole(text: &str) -> bool {
+    text.rsplit_once(HASH).is_some_and(|(content, end)| end == format!("{}\"}}", hex(&hash_of(content))))
+}
+
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let octets = text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     octets.collect::<Option<Vec<u8>>>()?.try_into().ok()
@@ -127,7 +132,8 @@ impl<D: Disk> AuditSink<D> {
     /// Opens the files. `known` = the end of the trail as a checkpoint knew it: what is missing up to there is gone, and the
     /// trail goes on from it, so that whoever verifies sees the gap. Returns how many lines are missing.
     pub(super) fn open(disk: &D, rotation: Rotation, known: Option<AuditHead>) -> Result<(Self, u64), JournalError> {
-        let files = LineFiles::open(disk.clone(), kind(), rotation)?;
+        let durable = known.map_or(Position::ZERO, |known| known.position);
+        let files = LineFiles::open(disk.clone(), kind(), rotation, durable)?;
         let head = files.last_line().map(head_of).transpose()?;
         let lines = |head: Option<AuditHead>| head.map_or(0, |head| head.lines);
         let missing = lines(known).saturating_sub(lines(head));

@@ -57,6 +57,11 @@ impl<T, S: Sink<T>> Trail<T, S> {
         }
     }
 
+    /// The last that the files had when they were opened.
+    pub(super) fn last(&self) -> Option<Cursor> {
+        self.had
+    }
+
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)

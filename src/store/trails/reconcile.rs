@@ -129,6 +129,7 @@ impl<D: Disk> Store<D> {
             sums.lines += 1;
             ControlFlow::Continue(())
         })?;
+        files.check_tables()?;
         bad.map_or(Ok(Reconciliation { partitions: sums }), Err)
     }
 }

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConditionsLine, Cursor, Disk, JournalError, LineKind, LineReader, RecordFormat, Rotation, Sink, hex, table,
+    ConditionsLine, Cursor, Disk, JournalError, LineKind, LineReader, Position, RecordFormat, Rotation, Sink, hex,
+    table,
 };
 use crate::{
     charging::{ClosingCause, EventAction, HistoryKind, Measure, Record, RecordKind, UsedService, User},
@@ -150,9 +151,16 @@ pub(super) struct RecordSink<D: Disk> {
 }
 
 impl<D: Disk> RecordSink<D> {
-    pub(super) fn open(disk: &D, format: RecordFormat, rotation: Rotation) -> Result<Self, JournalError> {
-        let open =
-            |wanted: bool, kind: LineKind| wanted.then(|| LineFiles::open(disk.clone(), kind, rotation)).transpose();
+    /// Opens the files. `durable` = lines up to this record were all in them once.
+    pub(super) fn open(
+        disk: &D,
+        format: RecordFormat,
+        rotation: Rotation,
+        durable: Position,
+    ) -> Result<Self, JournalError> {
+        let open = |wanted: bool, kind: LineKind| {
+            wanted.then(|| LineFiles::open(disk.clone(), kind, rotation, durable)).transpose()
+        };
         Ok(Self { json: open(format != RecordFormat::Csv, json())?, csv: open(format != RecordFormat::Json, csv())? })
     }
 }
@@ -181,16 +189,29 @@ pub(super) fn kinds() -> [LineKind; 2] {
 }
 
 fn json() -> LineKind {
-    LineKind { stem: STEM, extension: "jsonl", header: None }
+    LineKind { stem: STEM, extension: "jsonl", header: None, is_whole: |text| without_crc(text).is_some() }
 }
 
 fn csv() -> LineKind {
-    LineKind { stem: STEM, extension: "csv", header: Some(table::head()) }
+    LineKind { stem: STEM, extension: "csv", header: Some(table::head()), is_whole: |text| table::is_whole(text) }
 }
 
 fn to_json(line: &RecordLine) -> String {
     // Text, numbers and lists of them: nothing that JSON could not hold.
-    serde_json::to_string(line).unwrap_or_default()
+    let mut text = serde_json::to_string(line).unwrap_or_default();
+    let crc = crc32c::crc32c(text.as_bytes());
+    text.pop();
+    format!("{text}{CRC}{crc:08x}\"}}")
+}
+
+/// The last member of a line: the checksum (CRC-32C) of the line without it.
+const CRC: &str = ",\"crc\":\"";
+
+/// The line without its checksum; `None` = it does not fit that. Lines from before there was one have none.
+fn without_crc(text: &str) -> Option<String> {
+    let Some((members, crc)) = text.rsplit_once(CRC) else { return Some(text.to_owned()) };
+    let line = format!("{members}}}");
+    (crc == format!("{:08x}\"}}", crc32c::crc32c(line.as_bytes()))).then_some(line)
 }
 
 fn at(item: &Item) -> Timestamp {
@@ -428,6 +449,19 @@ impl<D: Disk> RecordFiles<D> {
         Ok((found, more))
     }
 
+    /// Whether all rows of tables are as they were written, where there are tables beside the JSON.
+    pub(in crate::store) fn check_tables(&self) -> Result<(), JournalError> {
+        let mut bad = None;
+        LineReader::new(&self.disk, csv()).visit(None, &mut |file, cursor, text| match table::read(text) {
+            Some(_) => ControlFlow::Continue(()),
+            None => {
+                bad = Some(JournalError::rejected(cursor.position, format!("{file}: no usage record: {text}")));
+                ControlFlow::Break(())
+            }
+        })?;
+        bad.map_or(Ok(()), Err)
+    }
+
     /// Visits all lines after a cursor. JSON is read where there is both.
     pub(in crate::store) fn visit(
         &self,
@@ -439,7 +473,8 @@ impl<D: Disk> RecordFiles<D> {
         let reader = if is_json { reader } else { LineReader::new(&self.disk, csv()) };
         let mut bad = None;
         reader.visit(after, &mut |file, cursor, text| {
-            let line = if is_json { serde_json::from_str(text).ok() } else { table::read(text) };
+            let read = |text: String| serde_json::from_str(&text).ok();
+            let line = if is_json { without_crc(text).and_then(read) } else { table::read(text) };
             match line {
                 Some(line) => visit(cursor, line),
                 None => {

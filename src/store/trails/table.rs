@@ -44,7 +44,7 @@ const CONDITIONS: &str = "conditions";
 
 /// The first line of a file.
 pub(super) fn head() -> String {
-    COLUMNS.map(|(name, _)| name).join(",")
+    format!("{},crc", COLUMNS.map(|(name, _)| name).join(","))
 }
 
 /// A line as a row.
@@ -62,7 +62,21 @@ pub(super) fn row(line: &RecordLine) -> String {
         Some(Value::String(text)) => escaped(text),
         Some(other) => escaped(&other.to_string()),
     };
-    COLUMNS.map(cell).join(",")
+    let cells = COLUMNS.map(cell).join(",");
+    let crc = crc32c::crc32c(cells.as_bytes());
+    format!("{cells},{crc:08x}")
+}
+
+/// Whether a row fits its checksum (CRC-32C of what is before it).
+pub(super) fn is_whole(row: &str) -> bool {
+    without_crc(row).is_some()
+}
+
+/// A row without its last column; `None` = that does not fit. Rows from before there was a checksum have none.
+fn without_crc(row: &str) -> Option<&str> {
+    let has_crc = cells(row).is_some_and(|cells| cells.len() > COLUMNS.len());
+    let Some((rest, crc)) = row.rsplit_once(',').filter(|_| has_crc) else { return Some(row) };
+    (crc == format!("{:08x}", crc32c::crc32c(rest.as_bytes()))).then_some(rest)
 }
 
 fn escaped(text: &str) -> String {
@@ -73,7 +87,7 @@ fn escaped(text: &str) -> String {
 
 /// A row as a line; `None` = it is no row of this table.
 pub(super) fn read(row: &str) -> Option<RecordLine> {
-    let cells = cells(row)?;
+    let cells = cells(without_crc(row)?)?;
     if cells.len() != COLUMNS.len() {
         return None;
     }
@@ -134,7 +148,14 @@ mod tests {
         };
         let row = row(&line);
         assert_eq!(read(&row).as_ref(), Some(&line));
-        assert_eq!(read(row.strip_suffix(',').unwrap()), None, "too few");
+        let old = row.rsplit_once(',').unwrap().0;
+        assert_eq!(read(old).as_ref(), Some(&line), "from before there was a checksum");
+        assert_eq!(read(old.strip_suffix(',').unwrap()), None, "too few");
+        for at in 0..row.len() {
+            let mut bytes = row.clone().into_bytes();
+            bytes[at] ^= 1;
+            assert_eq!(String::from_utf8(bytes).ok().and_then(|row| read(&row)), None, "flipped at {at}");
+        }
         assert_eq!(read(&format!("{row},")), None, "too many");
     }
 }

@@ -72,8 +72,13 @@ static CATALOG: LazyLock<Arc<Catalog>> =
     LazyLock::new(|| Arc::new(Catalog::from_toml(DEMO).expect("the demo's price list is right")));
 
 fn open(disk: MemoryDisk) -> Option<Store<MemoryDisk>> {
-    let settings =
-        Settings { partitions: 1, segment_bytes: 64 << 10, retention: Retention::default(), outbox_keep: 16 };
+    let settings = Settings {
+        partitions: 1,
+        segment_bytes: 64 << 10,
+        retention: Retention::default(),
+        outbox_keep: 16,
+        outbox_keep_max: 1_000_000,
+    };
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
     let (catalog, observer) = (Arc::clone(&CATALOG), Arc::new(SilentObserver));
     Store::open(disk, settings, catalog, clock, observer, |_| {}, |_| {}).ok().map(|(store, _)| store)

@@ -8,6 +8,8 @@ pub(super) struct Machine {
     pub(super) operations_left: Option<u64>,
     pub(super) syncs_left: Option<u64>,
     pub(super) space_left: Option<u64>,
+    /// What all files together may have.
+    pub(super) capacity: Option<u64>,
     pub(super) write_max: Option<usize>,
 }
 

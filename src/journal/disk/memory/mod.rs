@@ -30,7 +30,7 @@ pub struct MemoryDisk {
 /// An open file of a [`MemoryDisk`].
 #[derive(Debug, Clone)]
 pub struct MemoryFile {
-    machine: Arc<Mutex<Machine>>,
+    disk: MemoryDisk,
     inode: Inode,
 }
 
@@ -75,6 +75,12 @@ impl MemoryDisk {
         lock(&self.machine).space_left = Some(bytes);
     }
 
+    /// All files together hold no more than this many bytes from now on, as on a file system that writes in place: what makes
+    /// a file longer is cut short or fails, and removing one makes room.
+    pub fn hold_at_most(&self, bytes: u64) {
+        lock(&self.machine).capacity = Some(bytes);
+    }
+
     /// No write takes more than this many bytes at once.
     pub fn short_writes(&self, bytes: usize) {
         lock(&self.machine).write_max = Some(bytes);
@@ -84,6 +90,11 @@ impl MemoryDisk {
     /// [`crash`](Self::crash) at that very step.
     pub fn halt_after(&self, operations: u64) {
         lock(&self.machine).operations_left = Some(operations);
+    }
+
+    /// Whether the machine of this handle is down, whatever put it down.
+    pub fn is_down(&self) -> bool {
+        lock(&self.machine).down
     }
 
     /// How many changes were asked for so far.
@@ -120,6 +131,12 @@ impl MemoryDisk {
         Ok(())
     }
 
+    fn free_of_capacity(&self) -> Option<u64> {
+        let capacity = lock(&self.machine).capacity?;
+        let held: u64 = lock(&self.names).current.values().map(|inode| lock(inode).current.len() as u64).sum();
+        Some(capacity.saturating_sub(held))
+    }
+
     fn inode(&self, name: &str) -> io::Result<Inode> {
         lock(&self.machine).alive()?;
         lock(&self.names).current.get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -132,11 +149,11 @@ impl Disk for MemoryDisk {
     fn create(&self, name: &str) -> io::Result<MemoryFile> {
         let inode = Inode::default();
         self.change(NameChange::Link { name: name.to_owned(), inode: inode.clone() })?;
-        Ok(MemoryFile { machine: self.machine.clone(), inode })
+        Ok(MemoryFile { disk: self.clone(), inode })
     }
 
     fn open(&self, name: &str) -> io::Result<MemoryFile> {
-        Ok(MemoryFile { machine: self.machine.clone(), inode: self.inode(name)? })
+        Ok(MemoryFile { disk: self.clone(), inode: self.inode(name)? })
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -161,16 +178,21 @@ impl Disk for MemoryDisk {
         names.unsynced.clear();
         Ok(())
     }
+
+    fn free(&self) -> io::Result<Option<u64>> {
+        lock(&self.machine).alive()?;
+        Ok(self.free_of_capacity())
+    }
 }
 
 impl DiskFile for MemoryFile {
     fn length(&self) -> io::Result<u64> {
-        lock(&self.machine).alive()?;
+        lock(&self.disk.machine).alive()?;
         Ok(lock(&self.inode).current.len() as u64)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        lock(&self.machine).alive()?;
+        lock(&self.disk.machine).alive()?;
         let content = lock(&self.inode);
         let rest = usize::try_from(offset).ok().and_then(|offset| content.current.get(offset..)).unwrap_or_default();
         let length = rest.len().min(buffer.len());
@@ -180,13 +202,22 @@ impl DiskFile for MemoryFile {
 
     fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
-        bytes.truncate(lock(&self.machine).begin_write(bytes.len())?);
+        bytes.truncate(lock(&self.disk.machine).begin_write(bytes.len())?);
+        if let Some(free) = self.disk.free_of_capacity() {
+            // Bytes that are there already are written over.
+            let held = (lock(&self.inode).current.len() as u64).saturating_sub(offset);
+            let taken = (bytes.len() as u64).min(held.saturating_add(free));
+            if taken == 0 && !bytes.is_empty() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            bytes.truncate(taken as usize);
+        }
         lock(&self.inode).write(offset as usize, &bytes);
         Ok(bytes.len())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let begun = lock(&self.machine).begin_sync();
+        let begun = lock(&self.disk.machine).begin_sync();
         match begun {
             Ok(()) => lock(&self.inode).sync(),
             Err(_) => lock(&self.inode).lose(),

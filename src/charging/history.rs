@@ -156,6 +156,16 @@ impl History {
         (0..self.lines).map(move |_| read(&mut rest))
     }
 
+    /// All lines in one piece, and how many they are.
+    pub(super) fn as_octets(&self) -> (&[u8], usize) {
+        (&self.octets, self.lines)
+    }
+
+    /// From what [`as_octets`](Self::as_octets) gave.
+    pub(super) fn from_octets(octets: &[u8], lines: usize) -> Self {
+        Self { octets: octets.to_vec(), lines }
+    }
+
     /// Adds a line, and drops the oldest so that no more than `keep` remain.
     pub(super) fn push(&mut self, line: &HistoryLine<'_>, keep: usize) {
         if keep == 0 {

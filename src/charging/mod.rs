@@ -5,7 +5,7 @@
 //! recovery. Everything here is deterministic: time is passed in, and nothing depends on the order of a hash map.
 
 mod account;
-mod account_ids;
+mod accounts;
 mod answer;
 mod apply;
 mod beside;

@@ -51,7 +51,7 @@ impl Session {
 impl State {
     /// Takes in an account without its sessions. False if it is there already.
     pub(crate) fn restore_account(&mut self, mut account: Account) -> bool {
-        if self.accounts.contains_key(&account.id) {
+        if self.accounts.contains(account.id) {
             return false;
         }
         account.sessions.clear();
@@ -69,8 +69,8 @@ impl State {
         if account.profile.as_deref().is_some_and(|profile| !profile.transfers.is_empty()) {
             self.senders.insert(account.id);
         }
-        self.account_ids.push(account.id);
-        self.accounts.insert(account.id, account);
+        self.accounts.insert(account);
+        self.rest();
         true
     }
 
@@ -137,10 +137,10 @@ impl State {
         same("retention", &settings(self), &settings(other))?;
         same("next session", &self.next_session, &other.next_session)?;
         same("totals (credited, debited, balances, reserved)", &self.totals(), &other.totals())?;
-        let ids = |state: &Self| sorted(state.accounts.keys().copied());
+        let ids = |state: &Self| sorted(state.accounts.ids());
         same("accounts", &ids(self), &ids(other))?;
         for id in ids(self) {
-            same("account", &self.accounts.get(&id), &other.accounts.get(&id))?;
+            same("account", &self.accounts.peek(id), &other.accounts.peek(id))?;
         }
         let numbers = |state: &Self| sorted(state.sessions.keys().copied());
         same("sessions", &numbers(self), &numbers(other))?;

@@ -289,24 +289,27 @@ impl<D: Disk> Store<D> {
         Some(Pending::new(done(decided), position))
     }
 
-    /// Ends sessions whose supervision has run out (spec C-73). Returns how many.
+    /// Ends sessions whose supervision has run out (spec C-73), a bounded number of them. Returns how many; the rest comes
+    /// with the next calls.
     pub fn expire_sessions(&self) -> usize {
-        /// Sessions ended under one hold of a lock: requests wait meanwhile.
-        const AT_ONCE: usize = 256;
+        /// Sessions looked at under one hold of a lock: requests wait meanwhile.
+        const AT_ONCE: usize = 32;
+        /// Sessions ended in one call: when those of a whole network run out at once, they must not fill the journal at once.
+        const ENDED_AT_ONCE: usize = 20_000;
         let mut ended = 0;
-        for partition in self.partition_ids() {
-            loop {
-                let mut cell = self.lock(partition);
+        // Partitions take turns: whoever waits for one gets it while the others have theirs.
+        let mut turns: Vec<PartitionId> = self.partition_ids().collect();
+        while !turns.is_empty() && ended < ENDED_AT_ONCE {
+            turns.retain(|partition| {
+                let mut cell = self.lock(*partition);
                 let now = self.clock.now();
                 let due: Vec<SessionNo> = cell.state.due(now, AT_ONCE);
                 for no in &due {
-                    self.execute(&mut cell, partition, &Command::ExpireSession(*no));
+                    self.execute(&mut cell, *partition, &Command::ExpireSession(*no));
                 }
                 ended += due.len();
-                if due.len() < AT_ONCE {
-                    break;
-                }
-            }
+                cell.state.next_due().is_some_and(|next| next <= now)
+            });
         }
         ended
     }
@@ -437,7 +440,10 @@ impl<D: Disk> Store<D> {
 
     pub(super) fn lock(&self, partition: PartitionId) -> MutexGuard<'_, Partition> {
         // A panic under this lock ends the process (the release profile aborts), so a poisoned lock is a test's.
-        self.partitions[usize::from(partition.0)].lock().unwrap_or_else(PoisonError::into_inner)
+        let mut cell = self.partitions[usize::from(partition.0)].lock().unwrap_or_else(PoisonError::into_inner);
+        // What was only looked at under the lock before was woken, too.
+        cell.state.rest();
+        cell
     }
 
     pub(super) fn partition_of(&self, account: AccountId) -> PartitionId {

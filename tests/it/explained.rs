@@ -20,11 +20,11 @@ fn lines<'s>(state: &'s State, account: &'s Account) -> Vec<HistoryLine<'s>> {
 /// Every line of every account is explained exactly, but for those that are made of more parts than are kept.
 pub(crate) fn all_exact<'c>(state: &State, versions: &(dyn Fn(u32) -> Option<&'c Catalog> + 'c)) {
     for account in state.accounts() {
-        for line in lines(state, account) {
+        for line in lines(state, &account) {
             let explanation = explain(&line, account.currency, versions);
             let is_cut = matches!(line.read_detail(), Some(Detail::Charge(known)) if known.rest != Rest::default());
             let is_right = explanation.is_exact() || is_cut && explanation.doubts.len() == 1;
-            assert!(is_right, "{line:?}\n{}", text(account, &explanation).join("\n"));
+            assert!(is_right, "{line:?}\n{}", text(&account, &explanation).join("\n"));
         }
     }
 }
@@ -36,7 +36,7 @@ pub(crate) fn told<'c>(
     latest: usize,
     versions: &(dyn Fn(u32) -> Option<&'c Catalog> + 'c),
 ) -> String {
-    let lines = lines(state, account);
+    let lines = lines(state, &account);
     let mut out = String::new();
     for line in &lines[lines.len().saturating_sub(latest)..] {
         let kind = format!("{:?}", line.kind).to_lowercase();

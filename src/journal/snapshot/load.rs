@@ -142,7 +142,7 @@ impl PartitionLoader {
 
     fn session(&mut self, wire: proto::Session) -> Result<(), SnapshotError> {
         let (no, account) = (SessionNo(wire.no), AccountId(wire.account));
-        if self.state.account(account).is_none() {
+        if !self.state.has_account(account) {
             return Err(SnapshotError::NoAccount { session: no, account });
         }
         let restored = self.state.restore_session(session(wire)?);

@@ -24,7 +24,7 @@ pub fn write_partition<E>(
 ) -> Result<(), E> {
     let mut chunks = Chunks::new(emit);
     chunks.item(2, |w| write_header(w, state, header))?;
-    state.accounts().try_for_each(|each| chunks.item(4, |w| account(w, each)))?;
+    state.accounts().try_for_each(|each| chunks.item(4, |w| account(w, &each)))?;
     // By number, which is the order in which they opened: so that accounts need not list theirs.
     let mut sessions: Vec<_> = state.sessions().collect();
     sessions.sort_unstable_by_key(|session| session.no);
@@ -51,7 +51,8 @@ fn write_header(w: &mut Writer<'_>, state: &State, header: &PartitionHeader) {
             });
         }
     });
-    let counts = [state.accounts().count(), state.sessions().count()];
+    let (accounts, sessions, _) = state.sizes();
+    let counts = [accounts, sessions];
     for (field, count) in (6..).zip(counts.into_iter().chain(state.remembered())) {
         w.uint(field, count as u64);
     }

@@ -20,9 +20,10 @@ use super::{Account, memory::Index};
 use crate::ids::AccountId;
 
 /// Accounts in a chunk.
-const CHUNK: usize = 64;
+const CHUNK: usize = 256;
 /// Accounts that stay awake although they run no session. A partition is one of many: what is in use at a time are those.
 const AWAKE: usize = 16;
+static KNOB: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
 /// How many are put to rest at most with one change. One is woken by it: this keeps up.
 const REST_AT_ONCE: usize = 2;
 
@@ -32,6 +33,8 @@ pub(super) struct Accounts {
     /// In the order in which they came; all chunks are full but the last.
     chunks: Vec<Vec<Slot>>,
     places: Index,
+    /// The one that was looked for last: one request looks for the same account a dozen times.
+    last: Cell<Option<(AccountId, u32)>>,
     shared: Shared,
     /// Those that may be put to rest, the longest unused first, more or less.
     queue: RefCell<VecDeque<u32>>,
@@ -44,7 +47,7 @@ pub(super) struct Accounts {
 #[derive(Debug)]
 struct Slot {
     id: AccountId,
-    /// Empty if it is awake and has changed since it woke.
+    /// If it is awake and has changed since it woke: what it was, and the room for what it will be.
     packed: Packed,
     awake: OnceCell<Box<Awake>>,
 }
@@ -54,6 +57,8 @@ struct Awake {
     account: Account,
     /// Whether it is in the queue.
     queued: Cell<bool>,
+    /// Whether it may be another than the packed one.
+    changed: bool,
 }
 
 impl Accounts {
@@ -75,8 +80,8 @@ impl Accounts {
         let place = self.place(*id)?;
         self.wake(place)?;
         let slot = self.chunks.get_mut(place as usize / CHUNK)?.get_mut(place as usize % CHUNK)?;
-        slot.packed = Packed::default();
         let awake = slot.awake.get_mut()?;
+        awake.changed = true;
         if !awake.queued.replace(true) {
             self.queue.get_mut().push_back(place);
         }
@@ -110,12 +115,13 @@ impl Accounts {
             self.mixed |= id < last.id;
         }
         self.order.clear();
-        let awake = Box::new(Awake { account, queued: Cell::new(true) });
+        let awake = Box::new(Awake { account, queued: Cell::new(true), changed: true });
         let slot = Slot { id, packed: Packed::default(), awake: OnceCell::from(awake) };
         match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
             Some(chunk) => chunk.push(slot),
             None => {
-                let mut chunk = Vec::with_capacity(CHUNK);
+                // A partition with few accounts need not have room for more.
+                let mut chunk = Vec::with_capacity(if self.chunks.is_empty() { 1 } else { CHUNK });
                 chunk.push(slot);
                 self.chunks.push(chunk);
             }
@@ -129,24 +135,20 @@ impl Accounts {
     pub(super) fn rest(&mut self) {
         for _ in 0..REST_AT_ONCE {
             let queue = self.queue.get_mut();
-            if queue.len() <= AWAKE {
+            if queue.len() <= *KNOB.get_or_init(|| std::env::var("AWAKE").map_or(AWAKE, |it| it.parse().unwrap())) {
                 return;
             }
             let Some(place) = queue.pop_front() else { return };
             let slot =
                 self.chunks.get_mut(place as usize / CHUNK).and_then(|chunk| chunk.get_mut(place as usize % CHUNK));
             let Some(slot) = slot else { return };
-            let Some(awake) = slot.awake.take() else { continue };
-            if slot.packed.is_empty() {
-                match self.shared.pack(&awake.account) {
-                    Some(packed) => slot.packed = packed,
-                    // It comes back into the queue with its next change.
-                    None => {
-                        awake.queued.set(false);
-                        slot.awake = OnceCell::from(awake);
-                    }
-                }
+            let Some(awake) = slot.awake.get() else { continue };
+            if awake.changed && !self.shared.pack(&awake.account, &mut slot.packed) {
+                // It comes back into the queue with its next change.
+                awake.queued.set(false);
+                continue;
             }
+            slot.awake = OnceCell::new();
         }
     }
 
@@ -172,7 +174,14 @@ impl Accounts {
     }
 
     fn place(&self, id: AccountId) -> Option<u32> {
-        self.places.find(hash(id), |place| self.slot(place).is_some_and(|slot| slot.id == id))
+        if let Some((last, place)) = self.last.get()
+            && last == id
+        {
+            return Some(place);
+        }
+        let place = self.places.find(hash(id), |place| self.slot(place).is_some_and(|slot| slot.id == id))?;
+        self.last.set(Some((id, place)));
+        Some(place)
     }
 
     fn slot(&self, place: u32) -> Option<&Slot> {
@@ -183,7 +192,8 @@ impl Accounts {
         let slot = self.slot(place)?;
         Some(slot.awake.get_or_init(|| {
             self.queue.borrow_mut().push_back(place);
-            Box::new(Awake { account: self.shared.unpack(slot.id, &slot.packed), queued: Cell::new(true) })
+            let account = self.shared.unpack(slot.id, &slot.packed);
+            Box::new(Awake { account, queued: Cell::new(true), changed: false })
         }))
     }
 

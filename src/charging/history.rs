@@ -163,7 +163,10 @@ impl History {
 
     /// From what [`as_octets`](Self::as_octets) gave.
     pub(super) fn from_octets(octets: &[u8], lines: usize) -> Self {
-        Self { octets: octets.to_vec(), lines }
+        // Whoever wakes an account is about to add a line.
+        let mut with_room = Vec::with_capacity(octets.len() + LINE_USUAL);
+        with_room.extend_from_slice(octets);
+        Self { octets: with_room, lines }
     }
 
     /// Adds a line, and drops the oldest so that no more than `keep` remain.
@@ -218,6 +221,8 @@ const KINDS: [HistoryKind; 14] = [
 const UNITS: [Option<UnitKind>; 4] = [None, Some(UnitKind::Octets), Some(UnitKind::Seconds), Some(UnitKind::Events)];
 /// Numbers in a line: moment, money, units, units from an allowance, rating group, catalog, lengths of the texts.
 const NUMBERS: usize = 9;
+/// Octets of a usual line.
+const LINE_USUAL: usize = 48;
 /// Octets of the longest number.
 const NUMBER_MAX: usize = 10;
 /// Kinds, the numbers, and the length of a detail.

@@ -104,7 +104,7 @@ impl<T: Remembered> Memory<T> {
 }
 
 /// Tables of the index. They fill up at different moments, so that one that grows copies a small part of it all.
-const TABLES: usize = 64;
+const TABLES: usize = 8;
 /// Bits of a hash that are kept in the index.
 const TAG_BITS: u32 = 31;
 

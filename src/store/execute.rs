@@ -146,6 +146,9 @@ impl<D: Disk> Store<D> {
         if let Some(account) = account {
             self.name_member(&cell.state, account, identities, &mut command);
         }
+        // Asked while the account is awake.
+        let its_currency = |cell: &Partition, payer| cell.state.account(payer).map(|account| account.currency);
+        let known = account.and_then(|account| its_currency(&cell, account));
         let (decided, position) = self.execute_at(&mut cell, partition, &command, &catalogs, now);
         let Outcome::Answer(answer) = decided.outcome else {
             // Charging commands are answered with answers; anything else would be a defect of the core.
@@ -153,7 +156,8 @@ impl<D: Disk> Store<D> {
         };
         let payer = decided.account.or(account);
         let currency = match payer {
-            Some(payer) => cell.state.account(payer).map(|account| account.currency),
+            Some(payer) if account == Some(payer) => known,
+            Some(payer) => its_currency(&cell, payer),
             // The price for nobody is the price list's.
             None => Some(version.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
         };

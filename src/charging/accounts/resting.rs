@@ -19,13 +19,29 @@ use crate::{
 /// class stays awake.
 const CLASSES_MAX: usize = 1_024;
 
-/// The octets; none = nothing.
+/// Octets by which there is room: an allocator gives them anyway.
+const STEP: usize = 16;
+/// Octets of room that may lie idle.
+const UNUSED_MAX: usize = 32;
+
+/// The octets, with some room behind them.
 #[derive(Debug, Default)]
 pub(super) struct Packed(Box<[u8]>);
 
 impl Packed {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Takes in other octets, where they were if there is room: an account is packed again and again, and another place in
+    /// memory is one more that no cache has.
+    fn set(&mut self, octets: &[u8]) {
+        let unused = self.0.len().checked_sub(octets.len());
+        if let Some(room) = self.0.get_mut(..octets.len()).filter(|_| unused.is_some_and(|it| it <= UNUSED_MAX)) {
+            room.copy_from_slice(octets);
+            return;
+        }
+        let length = octets.len().next_multiple_of(STEP);
+        let mut room = Vec::with_capacity(length);
+        room.extend_from_slice(octets);
+        room.resize(length, 0);
+        self.0 = room.into();
     }
 
     #[cfg(test)]
@@ -63,17 +79,20 @@ const EXPIRES: u64 = 4;
 const GIVEN: u64 = 8;
 
 impl Shared {
-    /// Packs an account; `None` if it must stay awake: it runs sessions, or has more than buckets (a profile changes by
+    /// Packs an account; `false` if it must stay awake: it runs sessions, or has more than buckets (a profile changes by
     /// itself, and is looked at for that).
-    pub(super) fn pack(&mut self, account: &Account) -> Option<Packed> {
+    pub(super) fn pack(&mut self, account: &Account, packed: &mut Packed) -> bool {
         if !account.sessions.is_empty() || account.profile.is_some() {
-            return None;
+            return false;
         }
         let mut out = Out(std::mem::take(&mut self.scratch));
         out.0.clear();
-        let packed = self.write(account, &mut out).map(|()| Packed(out.0.as_slice().into()));
+        let can_rest = self.write(account, &mut out).is_some();
+        if can_rest {
+            packed.set(&out.0);
+        }
         self.scratch = out.0;
-        packed
+        can_rest
     }
 
     fn write(&mut self, account: &Account, out: &mut Out) -> Option<()> {
@@ -99,6 +118,7 @@ impl Shared {
         }
         let (octets, lines) = account.history.as_octets();
         out.number(lines as u64);
+        out.number(octets.len() as u64);
         out.0.extend_from_slice(octets);
         Some(())
     }
@@ -133,7 +153,8 @@ impl Shared {
             sessions: Vec::new(),
             history: {
                 let lines = rest.narrow()?;
-                History::from_octets(rest.0, lines)
+                let length = rest.narrow::<usize>()?;
+                History::from_octets(rest.0.get(..length)?, lines)
             },
             profile: None,
         })

@@ -1,5 +1,7 @@
 //! What breaks, and what is held against the node when it has come back.
 
+use std::sync::Arc;
+
 use tollgate::{
     journal::{Disk as _, MemoryDisk},
     store::{RecoveryReport, Store},
@@ -61,7 +63,7 @@ impl World {
             }
             match self.machine.open() {
                 Ok((store, report)) => {
-                    self.store = store;
+                    self.store = Arc::new(store);
                     self.machine.disk.halt_after(u64::MAX);
                     if self.machine.disk.is_down() {
                         continue;

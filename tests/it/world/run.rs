@@ -1,5 +1,7 @@
 //! The scheduler: what happens next is drawn, one thing after the other.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tollgate::{
     charging::{AccountSpec, Command, CreditCommand, CreditKind, Subscriber, SubscriberSpec},
@@ -25,7 +27,7 @@ pub(super) struct World {
     pub(super) dice: Dice,
     pub(super) trace: Trace,
     pub(super) machine: Machine,
-    pub(super) store: Store<MemoryDisk>,
+    pub(super) store: Arc<Store<MemoryDisk>>,
     pub(super) network: Network,
     pub(super) ledger: Ledger,
     /// Decided, and not yet durable when last looked at.
@@ -68,7 +70,7 @@ impl World {
         let mut dice = Dice(seed);
         let (segment, keep, records) = (4_096 << dice.below(3), dice.below(12) as usize, dice.once_in(2));
         let machine = Machine::new(segment, keep, records);
-        let store = machine.open().unwrap().0;
+        let store = Arc::new(machine.open().unwrap().0);
         let mut world = Self {
             trace: Trace::new(seed, verbose),
             machine,
@@ -243,6 +245,7 @@ impl World {
         self.network.send(packet, &mut self.dice, &mut self.trace);
     }
 
+    /// A checkpoint takes each partition at its own moment: more is done meanwhile.
     fn checkpoint(&mut self) {
         if self.slow > 0 {
             return;
@@ -252,10 +255,22 @@ impl World {
             self.machine.disk.halt_after(left);
             self.trace.count("halts in a checkpoint, or soon after");
         }
-        let done = self.store.checkpoint().map(|report| report.position);
+        let store = Arc::clone(&self.store);
+        let done = store.checkpoint_by_hand(|| self.beside_checkpoint()).map(|report| report.position);
         self.trace.count(if done.is_ok() { "checkpoints" } else { "checkpoints that failed" });
         self.note(format!("checkpoint: {:?}", done.ok()));
         self.read_on();
+    }
+
+    fn beside_checkpoint(&mut self) {
+        for _ in 0..self.dice.below(6) {
+            match self.dice.below(8) {
+                0..5 => self.deliver(),
+                5 | 6 => self.client(),
+                _ => self.commit(),
+            }
+        }
+        self.leave();
     }
 
     /// What the node does by itself.

@@ -36,7 +36,7 @@ pub(crate) fn told<'c>(
     latest: usize,
     versions: &(dyn Fn(u32) -> Option<&'c Catalog> + 'c),
 ) -> String {
-    let lines = lines(state, &account);
+    let lines = lines(state, account);
     let mut out = String::new();
     for line in &lines[lines.len().saturating_sub(latest)..] {
         let kind = format!("{:?}", line.kind).to_lowercase();

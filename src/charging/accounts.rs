@@ -16,7 +16,7 @@ use std::{
     collections::VecDeque,
 };
 
-use self::resting::{Packed, Shared};
+use self::resting::{Packed, Room, Shared};
 use super::{Account, memory::Index};
 use crate::ids::AccountId;
 
@@ -36,6 +36,8 @@ pub(super) struct Accounts {
     shared: Shared,
     /// Those that may be put to rest, the longest unused first, more or less.
     queue: RefCell<VecDeque<u32>>,
+    /// What one was unpacked to that rests again: the next one gets its memory.
+    spare: RefCell<Option<Box<Awake>>>,
     /// Not every id was above the one before it.
     mixed: bool,
     /// Places in the order of ids, if somebody has asked for that and it is another than that of places.
@@ -96,6 +98,23 @@ impl Accounts {
         self.chunks.iter().flatten().map(|slot| self.seen(slot))
     }
 
+    /// Looks at all as [`iter`](Self::iter) does, until something is wrong. They are unpacked to the same memory, one after the
+    /// other.
+    pub(super) fn try_for_each<E>(&self, mut look: impl FnMut(&Account) -> Result<(), E>) -> Result<(), E> {
+        let mut room = Room::default();
+        for slot in self.chunks.iter().flatten() {
+            match slot.awake.get() {
+                Some(awake) => look(&awake.account)?,
+                None => {
+                    let mut account = self.shared.unpack(slot.id, &slot.packed, std::mem::take(&mut room));
+                    look(&account)?;
+                    room = Room::of(&mut account);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The ids of all, in the order in which they came.
     pub(super) fn ids(&self) -> impl Iterator<Item = AccountId> {
         self.chunks.iter().flatten().map(|slot| slot.id)
@@ -108,13 +127,29 @@ impl Accounts {
             *known = account;
             return false;
         }
-        let place = self.len() as u32;
+        let awake = Box::new(Awake { account, queued: Cell::new(true), changed: true });
+        let place = self.add(Slot { id, packed: Packed::default(), awake: OnceCell::from(awake) });
+        self.queue.get_mut().push_back(place);
+        true
+    }
+
+    /// Takes in an account that is new, at rest at once. `false` = it cannot rest, and nothing was done.
+    pub(super) fn insert_resting(&mut self, account: &Account) -> bool {
+        let mut packed = Packed::default();
+        let can_rest = self.shared.pack(account, &mut packed);
+        if can_rest {
+            self.add(Slot { id: account.id, packed, awake: OnceCell::new() });
+        }
+        can_rest
+    }
+
+    /// Adds an account. Returns its place.
+    fn add(&mut self, slot: Slot) -> u32 {
+        let (id, place) = (slot.id, self.len() as u32);
         if let Some(last) = self.chunks.last().and_then(|chunk| chunk.last()) {
             self.mixed |= id < last.id;
         }
         self.order.clear();
-        let awake = Box::new(Awake { account, queued: Cell::new(true), changed: true });
-        let slot = Slot { id, packed: Packed::default(), awake: OnceCell::from(awake) };
         match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
             Some(chunk) => chunk.push(slot),
             None => {
@@ -125,8 +160,7 @@ impl Accounts {
             }
         }
         self.places.insert(hash(id), place);
-        self.queue.get_mut().push_back(place);
-        true
+        place
     }
 
     /// Puts some to rest of those that were not used for the longest time. To be called again and again.
@@ -143,7 +177,7 @@ impl Accounts {
                 awake.queued.set(false);
                 continue;
             }
-            slot.awake = OnceCell::new();
+            *self.spare.get_mut() = slot.awake.take();
         }
     }
 
@@ -187,15 +221,24 @@ impl Accounts {
         let slot = self.slot(place)?;
         Some(slot.awake.get_or_init(|| {
             self.queue.borrow_mut().push_back(place);
-            let account = self.shared.unpack(slot.id, &slot.packed);
-            Box::new(Awake { account, queued: Cell::new(true), changed: false })
+            match self.spare.borrow_mut().take() {
+                Some(mut spare) => {
+                    spare.account = self.shared.unpack(slot.id, &slot.packed, Room::of(&mut spare.account));
+                    (spare.queued, spare.changed) = (Cell::new(true), false);
+                    spare
+                }
+                None => {
+                    let account = self.shared.unpack(slot.id, &slot.packed, Room::default());
+                    Box::new(Awake { account, queued: Cell::new(true), changed: false })
+                }
+            }
         }))
     }
 
     fn seen<'a>(&'a self, slot: &'a Slot) -> Cow<'a, Account> {
         match slot.awake.get() {
             Some(awake) => Cow::Borrowed(&awake.account),
-            None => Cow::Owned(self.shared.unpack(slot.id, &slot.packed)),
+            None => Cow::Owned(self.shared.unpack(slot.id, &slot.packed, Room::default())),
         }
     }
 }
@@ -312,6 +355,11 @@ mod tests {
                         let found = accounts.after(id, 5);
                         prop_assert!(found.into_iter().eq(model.range(AccountId(id.0 + 1)..).map(|(id, _)| *id).take(5)));
                     },
+                    3 if !accounts.contains(id) => {
+                        let can_rest = new.sessions.is_empty() && new.profile.is_none();
+                        prop_assert_eq!(accounts.insert_resting(&new), can_rest);
+                        can_rest.then(|| model.insert(id, new));
+                    }
                     _ => prop_assert_eq!(accounts.insert(new.clone()), model.insert(id, new).is_none()),
                 }
                 accounts.rest();
@@ -322,6 +370,10 @@ mod tests {
             let mut all: Vec<_> = accounts.iter().map(Cow::into_owned).collect();
             all.sort_by_key(|account| account.id);
             prop_assert!(all.iter().eq(model.values()));
+            let mut seen = Vec::new();
+            let _: Result<(), ()> = accounts.try_for_each(|account| Ok(seen.push(account.clone())));
+            seen.sort_by_key(|account| account.id);
+            prop_assert_eq!(seen, all);
             for (id, account) in &model {
                 prop_assert_eq!(accounts.get(id), Some(account));
             }

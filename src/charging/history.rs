@@ -161,12 +161,24 @@ impl History {
         (&self.octets, self.lines)
     }
 
-    /// From what [`as_octets`](Self::as_octets) gave.
-    pub(super) fn from_octets(octets: &[u8], lines: usize) -> Self {
+    /// Becomes what [`as_octets`](Self::as_octets) gave, in the memory that it has.
+    pub(super) fn restore(&mut self, octets: &[u8], lines: usize) {
+        self.octets.clear();
         // Whoever wakes an account is about to add a line.
-        let mut with_room = Vec::with_capacity(octets.len() + LINE_USUAL);
-        with_room.extend_from_slice(octets);
-        Self { octets: with_room, lines }
+        self.octets.reserve_exact(octets.len() + LINE_USUAL);
+        self.octets.extend_from_slice(octets);
+        self.lines = lines;
+    }
+
+    /// Adds a line when it is read from a checkpoint.
+    pub(crate) fn add(&mut self, line: &HistoryLine<'_>) {
+        self.push(line, HISTORY_ENTRIES_MAX);
+    }
+
+    /// Forgets all lines, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.octets.clear();
+        self.lines = 0;
     }
 
     /// Adds a line, and drops the oldest so that no more than `keep` remain.

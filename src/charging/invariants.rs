@@ -78,8 +78,8 @@ impl State {
             }
         }
         let (mut listed, mut due, mut senders) = (0, BTreeSet::new(), BTreeSet::new());
-        for account in self.accounts.iter() {
-            look(&account);
+        self.accounts.try_for_each(|account| {
+            look(account);
             listed += account.sessions.len();
             due.extend(account.next_due().map(|at| (at, account.id)));
             senders.extend(account.profile.iter().filter(|it| !it.transfers.is_empty()).map(|_| account.id));
@@ -117,7 +117,8 @@ impl State {
             if account.sessions.iter().any(|no| self.sessions.get(no).is_none_or(|s| s.account != account.id)) {
                 return Err(Violation::Index("an account lists a session that does not run"));
             }
-        }
+            Ok(())
+        })?;
         if !held.is_empty() {
             return Err(Violation::Index("a session holds funds of an account that does not exist"));
         }

@@ -50,13 +50,9 @@ impl Session {
 
 impl State {
     /// Takes in an account without its sessions. False if it is there already.
-    pub(crate) fn restore_account(&mut self, mut account: Account) -> bool {
+    pub(crate) fn restore_account(&mut self, account: &Account) -> bool {
         if self.accounts.contains(account.id) {
             return false;
-        }
-        account.sessions.clear();
-        for bucket in &mut account.buckets {
-            bucket.name = self.intern(&bucket.name);
         }
         let micros = |money: Money| i128::from(money.micros());
         self.credited += micros(account.credited);
@@ -69,8 +65,14 @@ impl State {
         if account.profile.as_deref().is_some_and(|profile| !profile.transfers.is_empty()) {
             self.senders.insert(account.id);
         }
-        self.accounts.insert(account);
-        self.rest();
+        if !self.accounts.insert_resting(account) {
+            let mut account = Account { sessions: Vec::new(), ..account.clone() };
+            for bucket in &mut account.buckets {
+                bucket.name = self.intern(&bucket.name);
+            }
+            self.accounts.insert(account);
+            self.rest();
+        }
         true
     }
 

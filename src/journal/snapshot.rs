@@ -3,6 +3,7 @@
 //!
 //! A chunk is one protobuf message (`tollgate.journal.v1.SnapshotChunk`). Framing and checksums are the checkpoint file's.
 
+mod account;
 mod bulks;
 mod catalogs;
 mod chunks;

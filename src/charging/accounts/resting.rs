@@ -3,7 +3,7 @@
 //! Only ever read by the process that wrote it: the form may change at will. Numbers are in groups of seven bits, as in
 //! `detail::codec`; the name, the services, the kind and the priority of a bucket are most accounts' and are kept once.
 
-use std::sync::Arc;
+use std::{mem::take, sync::Arc};
 
 use super::super::{
     Account, AccountState, Bucket, BucketKind, History, MemberNo, Subscriber,
@@ -47,6 +47,22 @@ impl Packed {
     #[cfg(test)]
     pub(super) fn octets(&self) -> usize {
         self.0.len()
+    }
+}
+
+/// The memory of an account that is gone, for one that is unpacked.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    buckets: Vec<Bucket>,
+    subscribers: Vec<Subscriber>,
+    history: History,
+}
+
+impl Room {
+    /// Of an account that nobody needs any more.
+    pub(super) fn of(account: &mut Account) -> Self {
+        let Account { buckets, subscribers, history, .. } = account;
+        Self { buckets: take(buckets), subscribers: take(subscribers), history: take(history) }
     }
 }
 
@@ -128,11 +144,12 @@ impl Shared {
         clippy::expect_used,
         reason = "what is read is what `pack` wrote; going on with another account would be worse"
     )]
-    pub(super) fn unpack(&self, id: AccountId, packed: &Packed) -> Account {
-        self.read(id, &mut In(&packed.0)).expect("an account that rests is as it was packed")
+    pub(super) fn unpack(&self, id: AccountId, packed: &Packed, room: Room) -> Account {
+        self.read(id, &mut In(&packed.0), room).expect("an account that rests is as it was packed")
     }
 
-    fn read(&self, id: AccountId, rest: &mut In<'_>) -> Option<Account> {
+    fn read(&self, id: AccountId, rest: &mut In<'_>, room: Room) -> Option<Account> {
+        let Room { mut buckets, mut subscribers, mut history } = room;
         let flags = rest.number()?;
         Some(Account {
             id,
@@ -145,16 +162,27 @@ impl Shared {
             debited: rest.money()?,
             next_bucket: rest.narrow()?,
             opening_allowances: rest.narrow()?,
-            buckets: many(rest, |rest| read_bucket(self.classes.get(rest.narrow::<usize>()?)?, rest))?,
-            subscribers: many(rest, |rest| {
-                let id = rest.borrowed()?.into();
-                Some(Subscriber { id, identities: many(rest, read_identity)?.into() })
-            })?,
+            buckets: {
+                buckets.clear();
+                let count = rest.narrow()?;
+                buckets.reserve(count);
+                for _ in 0..count {
+                    buckets.push(read_bucket(self.classes.get(rest.narrow::<usize>()?)?, rest)?);
+                }
+                buckets
+            },
+            subscribers: {
+                let nobody = || Subscriber { id: "".into(), identities: Box::default() };
+                subscribers.resize_with(rest.narrow()?, nobody);
+                subscribers.iter_mut().try_for_each(|each| read_subscriber(each, rest))?;
+                subscribers
+            },
             sessions: Vec::new(),
             history: {
                 let lines = rest.narrow()?;
                 let length = rest.narrow::<usize>()?;
-                History::from_octets(rest.0.get(..length)?, lines)
+                history.restore(rest.0.get(..length)?, lines);
+                history
             },
             profile: None,
         })
@@ -183,15 +211,6 @@ impl Shared {
         self.classes.push(Class { kind: *kind, priority: *priority, name, services });
         Some(self.classes.len() - 1)
     }
-}
-
-fn many<T>(rest: &mut In<'_>, mut one: impl FnMut(&mut In<'_>) -> Option<T>) -> Option<Vec<T>> {
-    let count = rest.narrow()?;
-    let mut all = Vec::with_capacity(count);
-    for _ in 0..count {
-        all.push(one(rest)?);
-    }
-    Some(all)
 }
 
 fn write_bucket(bucket: &Bucket, out: &mut Out) {
@@ -245,6 +264,23 @@ fn read_bucket(class: &Class, rest: &mut In<'_>) -> Option<Bucket> {
         subscription,
         rolled,
     })
+}
+
+/// In the memory of another, which often has the same name, and as many identities.
+fn read_subscriber(subscriber: &mut Subscriber, rest: &mut In<'_>) -> Option<()> {
+    let id = rest.borrowed()?;
+    if *subscriber.id != *id {
+        subscriber.id = id.into();
+    }
+    let count = rest.narrow::<usize>()?;
+    if subscriber.identities.len() == count {
+        return subscriber.identities.iter_mut().try_for_each(|each| {
+            *each = read_identity(rest)?;
+            Some(())
+        });
+    }
+    subscriber.identities = (0..count).map(|_| read_identity(rest)).collect::<Option<_>>()?;
+    Some(())
 }
 
 /// One octet says what it is: 0 = digits, else the Subscription-Id-Type and 1.

@@ -8,6 +8,7 @@
 //!
 //! Accounts are never removed. Where they are is found by a table of tags and numbers; growth is in small steps.
 
+mod copy;
 mod resting;
 
 use std::{
@@ -16,6 +17,7 @@ use std::{
     collections::VecDeque,
 };
 
+pub use self::copy::AccountsCopy;
 use self::resting::{Packed, Room, Shared};
 use super::{Account, memory::Index};
 use crate::ids::AccountId;
@@ -106,13 +108,25 @@ impl Accounts {
             match slot.awake.get() {
                 Some(awake) => look(&awake.account)?,
                 None => {
-                    let mut account = self.shared.unpack(slot.id, &slot.packed, std::mem::take(&mut room));
+                    let mut account = self.shared.unpack(slot.id, slot.packed.octets(), std::mem::take(&mut room));
                     look(&account)?;
                     room = Room::of(&mut account);
                 }
             }
         }
         Ok(())
+    }
+
+    /// All as they are now, to be looked at later.
+    pub(super) fn copy(&self) -> AccountsCopy {
+        let mut copy = AccountsCopy::new(&self.shared, self.len());
+        for slot in self.chunks.iter().flatten() {
+            match slot.awake.get() {
+                Some(awake) => copy.awake(&awake.account),
+                None => copy.resting(slot.id, &slot.packed),
+            }
+        }
+        copy
     }
 
     /// The ids of all, in the order in which they came.
@@ -223,12 +237,12 @@ impl Accounts {
             self.queue.borrow_mut().push_back(place);
             match self.spare.borrow_mut().take() {
                 Some(mut spare) => {
-                    spare.account = self.shared.unpack(slot.id, &slot.packed, Room::of(&mut spare.account));
+                    spare.account = self.shared.unpack(slot.id, slot.packed.octets(), Room::of(&mut spare.account));
                     (spare.queued, spare.changed) = (Cell::new(true), false);
                     spare
                 }
                 None => {
-                    let account = self.shared.unpack(slot.id, &slot.packed, Room::default());
+                    let account = self.shared.unpack(slot.id, slot.packed.octets(), Room::default());
                     Box::new(Awake { account, queued: Cell::new(true), changed: false })
                 }
             }
@@ -238,7 +252,7 @@ impl Accounts {
     fn seen<'a>(&'a self, slot: &'a Slot) -> Cow<'a, Account> {
         match slot.awake.get() {
             Some(awake) => Cow::Borrowed(&awake.account),
-            None => Cow::Owned(self.shared.unpack(slot.id, &slot.packed, Room::default())),
+            None => Cow::Owned(self.shared.unpack(slot.id, slot.packed.octets(), Room::default())),
         }
     }
 }
@@ -373,7 +387,16 @@ mod tests {
             let mut seen = Vec::new();
             let _: Result<(), ()> = accounts.try_for_each(|account| Ok(seen.push(account.clone())));
             seen.sort_by_key(|account| account.id);
+            prop_assert_eq!(&seen, &all);
+            let copy = accounts.copy();
+            // What comes later is not in it.
+            accounts.ids().collect::<Vec<_>>().iter().for_each(|id| accounts.get_mut(id).unwrap().next_bucket ^= 1);
+            (0..9).for_each(|_| accounts.rest());
+            seen.clear();
+            let _: Result<(), ()> = copy.try_for_each(|account| Ok(seen.push(account.clone())));
+            seen.sort_by_key(|account| account.id);
             prop_assert_eq!(seen, all);
+            accounts.ids().collect::<Vec<_>>().iter().for_each(|id| accounts.get_mut(id).unwrap().next_bucket ^= 1);
             for (id, account) in &model {
                 prop_assert_eq!(accounts.get(id), Some(account));
             }
@@ -434,7 +457,7 @@ mod tests {
         let slots = || accounts.chunks.iter().flatten();
         assert_eq!(slots().filter(|slot| slot.awake.get().is_some()).count(), 0);
         assert_eq!(size_of::<Slot>(), 32);
-        let longest = slots().map(|slot| slot.packed.octets()).max();
+        let longest = slots().map(|slot| slot.packed.octets().len()).max();
         assert!(longest.is_some_and(|octets| octets > 0 && octets <= 112), "{longest:?} octets");
     }
 }

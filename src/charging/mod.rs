@@ -50,6 +50,7 @@ mod turn;
 mod voucher;
 
 pub use account::{Account, AccountState, Subscriber};
+pub use accounts::AccountsCopy;
 pub use answer::{
     Advice, Answer, AnswerExtras, Answered, FinalUnits, Grant, PoolShare, Reply, ReplyExtras, TariffAdvice, Verdict,
 };

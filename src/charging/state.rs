@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Account, Answer, Closed, ClosingCause, EventAction, HistoryKind, Record, RequestKind, Session, Step, Vouchers,
-    accounts::Accounts,
+    accounts::{Accounts, AccountsCopy},
     kept::{Charged, Kept},
     memory::{Memory, Remembered},
 };
@@ -282,6 +282,11 @@ impl State {
     /// All accounts, in the order in which they came; those that rest go on doing so.
     pub fn accounts(&self) -> impl Iterator<Item = Cow<'_, Account>> {
         self.accounts.iter()
+    }
+
+    /// All accounts as they are now, for those who look at them later, without the lock.
+    pub fn copy_accounts(&self) -> AccountsCopy {
+        self.accounts.copy()
     }
 
     /// Ids of accounts above `after`, in order, at most `limit`.

@@ -18,7 +18,7 @@ pub use self::{
     catalogs::{CatalogsLoader, CatalogsSnapshot, write_catalogs},
     load::PartitionLoader,
     outbox::{AuditHead, OutboxLoader, OutboxSnapshot, write_outbox},
-    write::write_partition,
+    write::{PartitionCopy, copy_partition, write_partition},
 };
 
 use super::{CheckpointReader, DiskFile, JournalError, record::RecordError};

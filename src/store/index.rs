@@ -79,6 +79,11 @@ impl IdentityIndex {
         }
     }
 
+    /// Makes room for about so many, before there are any.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.numbers.reserve(count);
+    }
+
     /// Gives back a claim that came to nothing, or the identity of a subscriber that has left its account.
     pub(super) fn release(&self, identity: &Identity) {
         match identity {

@@ -32,6 +32,8 @@ use crate::{
 
 /// Version of everything on disk.
 pub(super) const FORMAT: u32 = 1;
+/// Accounts of a partition that tell how many identities there are in all.
+const ACCOUNTS_TELLING: usize = 64;
 /// Records between two reports of progress.
 pub(super) const PROGRESS_EVERY: u64 = 100_000;
 
@@ -431,7 +433,8 @@ pub(super) fn build_indexes(
     partitions: &mut [Partition],
     catalog: Currency,
 ) -> Result<(IdentityIndex, SessionIndex), RecoveryError> {
-    let (identities, sessions) = (IdentityIndex::default(), SessionIndex::default());
+    let (mut identities, sessions) = (IdentityIndex::default(), SessionIndex::default());
+    identities.reserve(identities_expected(partitions));
     let indexed = parallel::for_each(partitions.iter_mut().zip(0..), |(partition, index)| {
         let mut problem = None;
         partition.state.check_with(|account| {
@@ -459,4 +462,13 @@ pub(super) fn build_indexes(
     });
     indexed.into_iter().collect::<Result<(), _>>()?;
     Ok((identities, sessions))
+}
+
+/// By the first partition that has accounts: they are spread evenly.
+fn identities_expected(partitions: &[Partition]) -> usize {
+    let sizes = || partitions.iter().map(|partition| partition.state.sizes().0);
+    let Some((sample, accounts)) = partitions.iter().zip(sizes()).find(|(_, accounts)| *accounts > 0) else { return 0 };
+    let found: usize = sample.state.accounts().map(|account| account.identities().count()).sum();
+    // A partition with a few accounts says little: then less room is made than there might have to be.
+    found * sizes().sum::<usize>() / accounts.max(ACCOUNTS_TELLING)
 }

@@ -44,9 +44,9 @@ impl Packed {
         self.0 = room.into();
     }
 
-    #[cfg(test)]
-    pub(super) fn octets(&self) -> usize {
-        self.0.len()
+    /// All of them, with the room.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -67,7 +67,7 @@ impl Room {
 }
 
 /// What buckets of the same offer have in common.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Class {
     kind: BucketKind,
     priority: u32,
@@ -95,6 +95,11 @@ const EXPIRES: u64 = 4;
 const GIVEN: u64 = 8;
 
 impl Shared {
+    /// The same, to unpack by what is packed now.
+    pub(super) fn copy(&self) -> Self {
+        Self { classes: self.classes.clone(), currencies: self.currencies.clone(), scratch: Vec::new() }
+    }
+
     /// Packs an account; `false` if it must stay awake: it runs sessions, or has more than buckets (a profile changes by
     /// itself, and is looked at for that).
     pub(super) fn pack(&mut self, account: &Account, packed: &mut Packed) -> bool {
@@ -144,8 +149,8 @@ impl Shared {
         clippy::expect_used,
         reason = "what is read is what `pack` wrote; going on with another account would be worse"
     )]
-    pub(super) fn unpack(&self, id: AccountId, packed: &Packed, room: Room) -> Account {
-        self.read(id, &mut In(&packed.0), room).expect("an account that rests is as it was packed")
+    pub(super) fn unpack(&self, id: AccountId, packed: &[u8], room: Room) -> Account {
+        self.read(id, &mut In(packed), room).expect("an account that rests is as it was packed")
     }
 
     fn read(&self, id: AccountId, rest: &mut In<'_>, room: Room) -> Option<Account> {

@@ -5,8 +5,8 @@ use prost::Message as _;
 use super::{PartitionHeader, SnapshotError, account::AccountReader};
 use crate::{
     charging::{
-        Client, Closed, Detail, Grown, MemberNo, Pool, Quota, RatedBy, RememberedCredit,
-        RememberedEvent, Retention, Session, State,
+        Client, Closed, Detail, Grown, MemberNo, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent, Retention,
+        Session, State,
     },
     ids::{AccountId, BucketId, PartitionId, SessionNo},
     journal::record::{
@@ -54,7 +54,13 @@ const SUMMED: [&str; 4] = ["credited", "debited", "balances", "reserved"];
 impl PartitionLoader {
     /// Nothing is loaded yet.
     pub fn new(retention: Retention) -> Self {
-        Self { state: State::new(retention), header: None, next_chunk: 0, accounts: AccountReader::default(), found: [0; 8] }
+        Self {
+            state: State::new(retention),
+            header: None,
+            next_chunk: 0,
+            accounts: AccountReader::default(),
+            found: [0; 8],
+        }
     }
 
     /// Takes in the next chunk.

@@ -53,6 +53,18 @@ impl Numbers {
         }
     }
 
+    /// Makes room for so many, before there are any: else each of them would be copied several times on the way there.
+    pub(super) fn reserve(&mut self, count: usize) {
+        // Hashes are not spread quite evenly: a sixteenth more than full tables need.
+        let entries = count.div_ceil(TABLES).saturating_mul(8 * 17) / (7 * 16);
+        for table in &mut self.tables {
+            let table = table.get_mut().unwrap_or_else(PoisonError::into_inner);
+            if table.entries.is_empty() && entries > PLACES_MIN {
+                table.entries = vec![FREE; entries];
+            }
+        }
+    }
+
     pub(super) fn remove(&self, number: u64) {
         let hash = self.hasher.hash_one(number);
         self.write(hash).remove(number, &self.hasher);

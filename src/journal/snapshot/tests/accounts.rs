@@ -84,7 +84,8 @@ prop_compose! {
 
 fn identities() -> impl Strategy<Value = proto::Identity> {
     let digits = (1u64..16).prop_map(|length| Form::Packed(length << 58 | 10u64.pow(length as u32 - 1)));
-    let text = ("[a-z]{1,9}@[a-z]{1,9}", 2u32..4).prop_map(|(text, kind)| Form::Text(proto::TextIdentity { kind, text }));
+    let text =
+        ("[a-z]{1,9}@[a-z]{1,9}", 2u32..4).prop_map(|(text, kind)| Form::Text(proto::TextIdentity { kind, text }));
     prop_oneof![9 => digits, 9 => text, 1 => any::<u64>().prop_map(Form::Packed)]
         .prop_map(|form| proto::Identity { form: Some(form) })
 }

@@ -267,7 +267,7 @@ fn hash(id: AccountId) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, convert::Infallible};
 
     use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -385,7 +385,7 @@ mod tests {
             all.sort_by_key(|account| account.id);
             prop_assert!(all.iter().eq(model.values()));
             let mut seen = Vec::new();
-            let _: Result<(), ()> = accounts.try_for_each(|account| Ok(seen.push(account.clone())));
+            let Ok(()) = accounts.try_for_each(|account| { seen.push(account.clone()); Ok::<_, Infallible>(()) });
             seen.sort_by_key(|account| account.id);
             prop_assert_eq!(&seen, &all);
             let copy = accounts.copy();
@@ -393,7 +393,7 @@ mod tests {
             accounts.ids().collect::<Vec<_>>().iter().for_each(|id| accounts.get_mut(id).unwrap().next_bucket ^= 1);
             (0..9).for_each(|_| accounts.rest());
             seen.clear();
-            let _: Result<(), ()> = copy.try_for_each(|account| Ok(seen.push(account.clone())));
+            let Ok(()) = copy.try_for_each(|account| { seen.push(account.clone()); Ok::<_, Infallible>(()) });
             seen.sort_by_key(|account| account.id);
             prop_assert_eq!(seen, all);
             accounts.ids().collect::<Vec<_>>().iter().for_each(|id| accounts.get_mut(id).unwrap().next_bucket ^= 1);

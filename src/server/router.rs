@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Shared, clients,
     outgoing::{Outgoing, bound_hit},
+    overload::Here,
 };
 use crate::{
     diameter::{
@@ -18,17 +19,17 @@ use crate::{
 };
 
 /// Takes a CCR to a decision, or to the error that answers it. Never waits. `traits` tells what is known of the client that
-/// a request comes from; `crowded`, that its connection has too many requests in work.
+/// a request comes from; `here`, how its connection does.
 pub(super) fn credit_control(
     shared: &Shared,
     frame: Frame,
     received: std::time::Instant,
     read_at: Timestamp,
-    crowded: bool,
+    here: Here,
     traits: impl FnOnce(Option<&str>) -> ClientTraits,
 ) -> Outgoing {
     // Refused before it is read: that is what makes it cheap.
-    if let Some((busy, kind)) = shared.overload.refusal(&frame, crowded) {
+    if let Some((busy, kind)) = shared.overload.refusal(&frame, here) {
         return refusal(shared, &frame, &busy, kind, received);
     }
     // How it is read depends on whose it is.

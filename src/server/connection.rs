@@ -21,7 +21,7 @@ use super::{
     admission::{self, Certificate},
     clients::Clients,
     closing::Closing,
-    outgoing::{self, Outgoing, Queue, WriterEnd, bound_hit},
+    outgoing::{self, Ahead, Outgoing, Queue, WriterEnd, bound_hit},
     overload::{self, Here, Level},
     registry::{self, Command, Errand, Outcome, Place, What},
     router,
@@ -98,6 +98,7 @@ where
         queue,
         metrics,
         batch: Vec::new(),
+        ahead: Ahead::default(),
         clients: Clients::new(commands),
         asked: HashMap::default(),
         called: host.is_some(),
@@ -142,6 +143,8 @@ struct Connection {
     metrics: Arc<OnceLock<Arc<RequestMetrics>>>,
     /// Gathered while what was read is worked off, queued at once.
     batch: Vec<Outgoing>,
+    /// The same of what overtakes.
+    ahead: Ahead,
     /// Whose requests came over this connection.
     clients: Clients,
     /// Requests of ours by hop-by-hop id.
@@ -168,7 +171,7 @@ impl Connection {
         let mut incoming = Incoming::new();
         let in_flight_max = shared.config.in_flight_max;
         while self.closing.is_none() {
-            if !self.queue.push(&mut self.batch) {
+            if !self.queue.push(&mut self.batch, &mut self.ahead) {
                 self.closing = Some(Closing::Writer);
                 return;
             }
@@ -203,7 +206,7 @@ impl Connection {
                 Some(command) = commands.recv() => self.command(command),
             }
         }
-        self.queue.push(&mut self.batch);
+        self.queue.push(&mut self.batch, &mut self.ahead);
     }
 
     fn until_deadline(&self) -> Duration {
@@ -260,10 +263,11 @@ impl Connection {
         let (shared, clients) = (&self.shared, &mut self.clients);
         let traits = |host: Option<&str>| clients.sender(shared, host, open);
         // As many as may wait for the disk do so already.
-        let in_flight = || self.queue.in_flight() + self.batch.len();
+        let in_flight = || self.queue.in_flight() + self.batch.len() + self.ahead.len();
         let crowded = shared.overload.is_on() && in_flight() >= shared.config.in_flight_max;
         let refused = if crowded { Here::Crowded } else { Here::Late(self.refused) };
-        self.batch.push(router::credit_control(shared, frame, received, now, refused, traits));
+        let decided = router::credit_control(shared, frame, received, now, refused, traits, &mut self.ahead);
+        self.batch.extend(decided);
     }
 
     /// The stream has lost its framing: say so if that can be said, then close, and only this connection (spec B-3).
@@ -390,7 +394,7 @@ impl Connection {
         let late = self.called && closing == Closing::Peer(CloseReason::HandshakeTimeout);
         self.happened(if late { Event::TimedOut } else { Event::Gone(self.handle.id) });
         self.batch.push(Outgoing::Close);
-        self.queue.push(&mut self.batch);
+        self.queue.push(&mut self.batch, &mut self.ahead);
         (closing, opened)
     }
 }

@@ -11,11 +11,13 @@ mod watch;
 
 use std::{
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use metrics::Counter;
 
 use self::watch::Watch;
 use crate::{
@@ -52,6 +54,8 @@ pub(super) struct Overload {
     report: AtomicU64,
     watch: Mutex<Watch>,
     room: Room,
+    /// Counters of refusals by reason and kind: to look one up takes longer than to refuse.
+    refused: [[OnceLock<Counter>; RequestKind::ALL.len()]; Reason::COUNT],
 }
 
 /// What is refused.
@@ -100,6 +104,7 @@ impl Overload {
             report: AtomicU64::new(0),
             watch: Mutex::new(Watch::new(backlog_max)),
             room,
+            refused: Default::default(),
         }
     }
 
@@ -141,7 +146,8 @@ impl Overload {
             return None;
         }
         let kind = RequestKind::of_cc_request_type(kind as u32);
-        metrics::counter!(names::REQUESTS_REFUSED, "reason" => reason.label(), "type" => kind.label()).increment(1);
+        let counter = || metrics::counter!(names::REQUESTS_REFUSED, "reason" => reason.label(), "type" => kind.label());
+        self.refused[reason as usize][kind as usize].get_or_init(counter).increment(1);
         Some((RequestError::new(ResultCode::TOO_BUSY, reason.message()), kind))
     }
 
@@ -275,6 +281,8 @@ impl Level {
 }
 
 impl Reason {
+    const COUNT: usize = Self::Busy as usize + 1;
+
     const fn label(self) -> &'static str {
         match self {
             Self::Backlog => "backlog",

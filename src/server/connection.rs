@@ -168,7 +168,7 @@ impl Connection {
         let handle = self.handle.clone();
         let mut stopping = shared.stopping.subscribe();
         let mut stop_seen = false;
-        let mut incoming = Incoming::new();
+        let (mut incoming, mut stood) = (Incoming::new(), false);
         let in_flight_max = shared.config.in_flight_max;
         while self.closing.is_none() {
             if !self.queue.push(&mut self.batch, &mut self.ahead) {
@@ -180,6 +180,10 @@ impl Connection {
             // Where they wait for the disk, and not for the peer to read, more are read to be refused (spec I-6).
             let crowded = full && shared.overload.is_on() && in_flight < 2 * in_flight_max;
             let works = !full || crowded;
+            if works && stood {
+                incoming.pardon(Instant::now());
+            }
+            stood = !works;
             let (behind, room) = (incoming.is_behind(), incoming.has_room());
             let deadline = self.until_deadline();
             // While nothing is read nothing else may look how far the disk is.

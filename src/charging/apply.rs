@@ -223,6 +223,10 @@ impl State {
             });
             session.quotas.len() - 1
         });
+        if session.quotas.get(index).is_some_and(|quota| quota.needs_line(step)) {
+            self.close_line(no, index, event.at);
+        }
+        let Some(session) = self.sessions.get_mut(&no) else { return };
         // Looked up only where a step is not plain.
         let accounts = &self.accounts;
         note_step(session, index, event, step, |bucket| accounts.get(&account)?.bucket(bucket));
@@ -233,9 +237,7 @@ impl State {
         // A step without a number is by the version that the session goes by from now on.
         quota.catalog = if step.catalog == 0 { event.catalog.unwrap_or(session.catalog) } else { step.catalog };
         if quota.measure != step.measure {
-            // The service counts something else now: the price begins anew, what was charged stays.
-            (quota.measure, quota.used, quota.rated, quota.from_allowance) = (step.measure, 0, 0, 0);
-            quota.rated_by.clear();
+            quota.count(step.measure);
         }
         quota.granted = step.granted;
         quota.without_terms = false;
@@ -258,6 +260,22 @@ impl State {
         if let Some(quota) = quota.filter(|_| from_allowance > 0) {
             quota.from_allowance = quota.from_allowance.saturating_add(from_allowance);
         }
+    }
+
+    /// Tells of a quota while its session runs: another line tells what comes.
+    fn close_line(&mut self, no: SessionNo, index: usize, at: Timestamp) {
+        let Some(mut session) = self.sessions.remove(&no) else { return };
+        if let Some(quota) = session.quotas.get(index) {
+            if let Some(account) = self.accounts.get_mut(&session.account) {
+                account.remember(&HistoryLine::usage(&session, quota, at), self.retention.history_entries);
+            }
+            self.record_usage(&session, std::slice::from_ref(quota), None, at);
+        }
+        let member = session.member;
+        if let Some(quota) = session.quotas.get_mut(index) {
+            quota.tell(member);
+        }
+        self.sessions.insert(no, session);
     }
 
     /// Adds to (sign 1) or takes from (sign -1) what is reserved in buckets.
@@ -601,11 +619,11 @@ impl State {
         let keep = self.retention.history_entries;
         if let Some(account) = self.accounts.get_mut(&session.account) {
             account.sessions.retain(|other| *other != no);
-            for quota in session.quotas.iter().filter(|quota| quota.used > 0) {
+            for quota in session.quotas.iter().filter(|quota| quota.is_untold()) {
                 account.remember(&HistoryLine::usage(&session, quota, at), keep);
             }
         }
-        self.record_session(&session, cause, at);
+        self.record_usage(&session, &session.quotas, Some(cause), at);
         let answered = matches!(cause, ClosingCause::Terminated | ClosingCause::Refused);
         let answer = session.answers.back().filter(|_| answered);
         let closed = Closed::new(key, session.account, at, answer);

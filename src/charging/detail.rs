@@ -11,13 +11,12 @@ use std::sync::Arc;
 use super::{Bucket, BucketKind, FeeKind, Given, Left, LimitFact, Measure, MemberNo, PeriodPart, Quota, Step};
 use crate::{ids::BucketId, time::Timestamp, units::Money};
 
-/// Parts of one charge that are told apart. Where two sessions share a counter each report is a part of its own: so many
-/// last for three days of a report every five minutes. They take about 200 kB then; of more only the sum is kept here, and
-/// the rest is in the journal.
-pub const PARTS_MAX: usize = 1_000;
+/// Parts of one charge. Where two sessions share a counter each report is a part of its own: so many last for a day of a
+/// report every five minutes, and take about 60 kB. A session goes on with another line then.
+pub const PARTS_MAX: usize = 300;
 
-/// Buckets that are told apart in one charge: a long session may empty any number of small ones. Of more only the sum by
-/// kind is kept here, under [`Paid::OTHERS`].
+/// Buckets that pay for one charge: a long session may empty any number of small ones, and goes on with another line then.
+/// Of what one report alone empties beyond that only the sum by kind is kept here, under [`Paid::OTHERS`].
 pub const PAID_MAX: usize = 64;
 
 /// What a line of the history is made of.
@@ -49,11 +48,11 @@ pub enum Detail {
 pub struct Breakdown {
     /// The member of a shared account that used it.
     pub member: MemberNo,
-    /// In the order in which they were charged; at most [`PARTS_MAX`].
+    /// In the order in which they were charged; at most [`PARTS_MAX`], in stores of earlier versions also 1,000.
     pub parts: Vec<Part>,
     /// Where it came from, each bucket once; at most [`PAID_MAX`], and what all others paid once for each kind.
     pub paid: Vec<Paid>,
-    /// The sum of what is not in `parts`.
+    /// The sum of what is not in `parts`: from before such parts were kept.
     pub rest: Rest,
 }
 
@@ -242,14 +241,16 @@ impl Breakdown {
             }
             self.pay(bucket.id, Arc::clone(&bucket.name), bucket.kind, bucket.owner, draw.amount);
         }
-        let is_open = self.rest == Rest::default();
-        let room = self.parts.len() < PARTS_MAX && is_open || self.parts.is_empty();
         // The two directions of a report have each a part of their own, and take turns.
-        match self.parts.iter_mut().rev().find(|known| is_open && known.goes_on_with(&part)) {
+        match self.parts.iter_mut().rev().find(|known| known.goes_on_with(&part)) {
             Some(known) => known.go_on(&part),
-            None if room => self.parts.push(part),
-            None => self.rest.add(&part),
+            None => self.parts.push(part),
         }
+    }
+
+    /// Whether the next report needs a line of its own: there may be no room for another part, or another bucket.
+    pub(super) fn is_full(&self) -> bool {
+        self.parts.len() >= PARTS_MAX || self.paid.len() >= PAID_MAX
     }
 
     fn pay(&mut self, bucket: BucketId, name: Arc<str>, kind: BucketKind, owner: MemberNo, amount: i64) {
@@ -264,14 +265,6 @@ impl Breakdown {
             Some(paid) => paid.amount = paid.amount.saturating_add(amount),
             None => self.paid.push(Paid { bucket, name, kind, owner, amount }),
         }
-    }
-}
-
-impl Rest {
-    fn add(&mut self, part: &Part) {
-        self.used = self.used.saturating_add(part.used);
-        self.rated = self.rated.saturating_add(part.rated);
-        self.charged = self.charged.saturating_add(part.charged);
     }
 }
 

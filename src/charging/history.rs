@@ -92,18 +92,19 @@ impl<'a> HistoryLine<'a> {
         }
     }
 
-    /// The line of one quota of a session, as it stands.
+    /// The line of one quota of a session, as it stands: what no line before it tells of.
     pub fn usage(session: &'a Session, quota: &'a Quota, at: Timestamp) -> Self {
+        let untold = quota.untold();
         Self {
-            units: quota.used,
+            units: untold.used,
             unit_kind: unit_kind(quota.measure),
-            units_from_allowance: quota.from_allowance,
+            units_from_allowance: untold.from_allowance,
             service: Cow::Borrowed(&quota.service),
             rating_group: quota.key.rating_group.unwrap_or(0),
             session_id: Some(Cow::Borrowed(session.id.as_bytes())),
             catalog: quota.catalog,
             detail: quota.breakdown.as_deref().map(|known| Cow::Owned(known.write())),
-            ..Self::money(at, HistoryKind::Usage, -quota.charged)
+            ..Self::money(at, HistoryKind::Usage, -untold.charged)
         }
     }
 

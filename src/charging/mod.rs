@@ -82,7 +82,7 @@ pub use manage::{Manage, ManageCommand, When};
 pub use members::{ACCOUNT_MEMBERS_MAX, MEMBER_LIMITS_MAX};
 pub use price_lists::version_for;
 pub use profile::{Counter, Cycle, Life, Member, MemberLimit, MemberNo, PayOrder, Profile, Subscription, Transfer};
-pub use quota::{Given, Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms};
+pub use quota::{Given, Grown, Measure, Pool, Quota, RatedBy, TariffChange, Terms, Told};
 pub use record::{AccountRecord, EventRecord, LateRecord, Payer, Record, RecordKind, UsageRecord, UsedService, User};
 pub use session::{Closed, SESSION_ANSWERS_MIN, Session};
 pub use state::{Client, RememberedCredit, RememberedEvent, Retention, State};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 pub(super) use super::ledger::{Allocation, BALANCE_MAX, Demand, Ledger};
-use super::{Breakdown, Bucket, BucketKind, Draw};
+use super::{Breakdown, Bucket, BucketKind, Draw, MemberNo, Step};
 use crate::{
     ids::QuotaKey,
     rating::{BasisPoints, Discount, Service},
@@ -65,8 +65,25 @@ pub struct Quota {
     pub catalog: u32,
     /// The outstanding grant was made before the session's user had terms as a member: its usage is charged without them.
     pub without_terms: bool,
-    /// What `charged` is made of, where that is not all by one price from the main bucket.
+    /// What was charged since `told` is made of, where that is not all by one price from the main bucket.
     pub breakdown: Option<Box<Breakdown>>,
+    /// What the history and the usage records tell of it already, while the session runs.
+    pub told: Option<Box<Told>>,
+}
+
+/// The usage of a quota that lines tell of: the next line tells what has come since.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// Of [`Quota::used`].
+    pub used: u64,
+    /// Of [`Quota::rated`].
+    pub rated: u64,
+    /// Of [`Quota::rated_by`].
+    pub rated_by: Vec<RatedBy>,
+    /// Of [`Quota::from_allowance`].
+    pub from_allowance: u64,
+    /// Of [`Quota::charged`].
+    pub charged: Money,
 }
 
 /// A slice that may grow (spec G-116).
@@ -160,6 +177,52 @@ impl Quota {
         } else if units > 0 {
             self.rated_by.push(RatedBy { tariff: Arc::clone(tariff), units });
         }
+    }
+
+    /// What no line tells of yet.
+    pub fn untold(&self) -> Told {
+        let none = Told::default();
+        let told = self.told.as_deref().unwrap_or(&none);
+        let by = |tariff: &Arc<str>| told.rated_by.iter().find(|by| by.tariff == *tariff).map_or(0, |by| by.units);
+        let rated_by = self.rated_by.iter().map(|rated| RatedBy {
+            tariff: Arc::clone(&rated.tariff),
+            units: rated.units.saturating_sub(by(&rated.tariff)),
+        });
+        Told {
+            used: self.used.saturating_sub(told.used),
+            rated: self.rated.saturating_sub(told.rated),
+            rated_by: rated_by.filter(|rated| rated.units > 0).collect(),
+            from_allowance: self.from_allowance.saturating_sub(told.from_allowance),
+            charged: self.charged.saturating_sub(told.charged),
+        }
+    }
+
+    /// Whether there is anything that no line tells of yet.
+    pub fn is_untold(&self) -> bool {
+        self.used > self.told.as_ref().map_or(0, |told| told.used)
+    }
+
+    /// Whether a step's charge needs a line of its own: this one is full, or counts something else.
+    pub(super) fn needs_line(&self, step: &Step) -> bool {
+        let is_full = || self.breakdown.as_ref().is_some_and(|known| known.is_full());
+        self.is_untold() && (self.measure != step.measure || step.used > 0 && is_full())
+    }
+
+    /// From now on something else is counted: the price begins anew. What was charged stays.
+    pub(super) fn count(&mut self, measure: Measure) {
+        (self.measure, self.used, self.rated, self.from_allowance) = (measure, 0, 0, 0);
+        self.rated_by.clear();
+        if let Some(told) = &mut self.told {
+            **told = Told { charged: told.charged, ..Told::default() };
+        }
+    }
+
+    /// A line tells of all that was used until now.
+    pub(super) fn tell(&mut self, member: MemberNo) {
+        let Self { used, rated, from_allowance, charged, .. } = *self;
+        let rated_by = self.rated_by.clone();
+        self.told = Some(Box::new(Told { used, rated, rated_by, from_allowance, charged }));
+        self.breakdown = Some(Box::new(Breakdown { member, ..Breakdown::default() }));
     }
 
     /// Whether a credit to the account should make the client ask again.

@@ -53,7 +53,7 @@ pub enum RecordKind {
     Account(Box<AccountRecord>),
 }
 
-/// One quota of a session that has ended.
+/// One quota of a session that has ended, or of which so much is to be told that a line is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRecord {
     /// Session-Id.
@@ -66,8 +66,8 @@ pub struct UsageRecord {
     pub origin_host: Arc<str>,
     /// When the session opened.
     pub opened: Timestamp,
-    /// Why it ended.
-    pub cause: ClosingCause,
+    /// Why it ended; `None` = it goes on, and so does this quota with another record.
+    pub cause: Option<ClosingCause>,
     /// Who used it, if that is known.
     pub user: Option<User>,
     /// What else a price may depend on, as the last request told.
@@ -217,16 +217,17 @@ impl UsedService {
     }
 
     fn of_quota(quota: &Quota) -> Self {
-        let own = (quota.rated > 0).then_some((None, quota.rated));
-        let others = quota.rated_by.iter().map(|rated| (Some(Arc::clone(&rated.tariff)), rated.units));
+        let untold = quota.untold();
+        let own = (untold.rated > 0).then_some((None, untold.rated));
+        let others = untold.rated_by.into_iter().map(|rated| (Some(rated.tariff), rated.units));
         Self {
             key: quota.key,
             service: Arc::clone(&quota.service),
             measure: quota.measure,
-            used: quota.used,
-            from_allowance: quota.from_allowance,
+            used: untold.used,
+            from_allowance: untold.from_allowance,
             rated: own.into_iter().chain(others).collect(),
-            charged: quota.charged,
+            charged: untold.charged,
             catalog: quota.catalog,
             breakdown: quota.breakdown.clone(),
         }
@@ -244,26 +245,34 @@ impl State {
         std::mem::take(&mut self.records)
     }
 
-    /// Money that is in records: all that was debited but what running sessions have been charged so far, and all that was
-    /// credited. Looks at every running session.
+    /// Money that is in records: all that was debited but what running sessions have been charged since their last, and all
+    /// that was credited. Looks at every running session.
     pub fn recorded(&self) -> (i128, i128) {
         (self.debited - self.running_charges(), self.credited)
     }
 
-    /// What running sessions have been charged so far.
+    /// What running sessions have been charged that no record tells of yet.
     pub fn running_charges(&self) -> i128 {
         let quotas = self.sessions.values().flat_map(|session| &session.quotas);
-        quotas.map(|quota| i128::from(quota.charged.micros())).sum()
+        let told = |quota: &Quota| quota.told.as_ref().map_or(0, |told| i128::from(told.charged.micros()));
+        quotas.map(|quota| i128::from(quota.charged.micros()) - told(quota)).sum()
     }
 
-    /// The records of a session that ends: one for each of its quotas. Called when all its money has moved.
-    pub(super) fn record_session(&mut self, session: &Session, cause: ClosingCause, at: Timestamp) {
+    /// The records of quotas of a session. Called when all that they tell of has moved. `cause` = why it ends; `None` = it
+    /// goes on.
+    pub(super) fn record_usage(
+        &mut self,
+        session: &Session,
+        quotas: &[Quota],
+        cause: Option<ClosingCause>,
+        at: Timestamp,
+    ) {
         if !self.keeps_records {
             return;
         }
         let payer = self.payer(session.account);
         let user = self.user(session.account, session.member);
-        for quota in &session.quotas {
+        for quota in quotas {
             let usage = UsageRecord {
                 session_id: session.id.clone(),
                 sub_session: session.sub_session,

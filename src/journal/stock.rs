@@ -266,10 +266,12 @@ impl<D: Disk> Workshop<D> {
             Err(read) => return self.remove(&read.name),
         };
         let spare = self.next_name();
-        self.disk.rename(&name, &spare)?;
-        self.disk.sync_dir()?;
-        match fill_with_zeros(&file, 0, SECTOR) {
-            // Some file systems need room also to write over what is there: the file itself is what they can have.
+        // Some file systems need room also for a name, or to write over what is there: the file itself is what they can have.
+        let renamed = match self.disk.rename(&name, &spare) {
+            Err(error) if is_want_of_room(&error) => return self.remove(&name),
+            renamed => renamed.and_then(|()| self.disk.sync_dir()),
+        };
+        match renamed.and_then(|()| fill_with_zeros(&file, 0, SECTOR)) {
             Err(error) if is_want_of_room(&error) => return self.remove(&spare),
             filled => filled?,
         }

@@ -1,5 +1,6 @@
 //! One connection: reads, cuts off messages, has them decided, queues the answers.
 
+mod incoming;
 mod standing;
 
 use std::{
@@ -9,20 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    io::{AsyncRead, AsyncWrite},
     sync::mpsc,
 };
 
-use self::standing::Standing;
+use self::{incoming::Incoming, standing::Standing};
 use super::{
     DISCONNECT_WAIT, Shared,
     admission::{self, Certificate},
     clients::Clients,
     closing::Closing,
-    outgoing::{self, Outgoing, Queue, WriterEnd, bound_hit},
-    overload,
+    outgoing::{self, Ahead, Outgoing, Queue, WriterEnd, bound_hit},
+    overload::{self, Here, Level},
     registry::{self, Command, Errand, Outcome, Place, What},
     router,
     signal::Handle,
@@ -35,14 +35,11 @@ use crate::{
         error::write_frame_error_answer,
         peer::{Action, Arrival, CloseReason, Event, Input, Peer, Timers},
         reauth::{SessionAnswer, SessionRequest},
-        split,
     },
     telemetry::{RequestMetrics, names},
     time::Timestamp,
 };
 
-/// Octets asked of the socket at once.
-const READ_SIZE: usize = 64 << 10;
 /// Requests of ours that wait for an answer on one connection; the oldest is given up for a new one.
 const ASKED_MAX: usize = 4_096;
 
@@ -101,6 +98,7 @@ where
         queue,
         metrics,
         batch: Vec::new(),
+        ahead: Ahead::default(),
         clients: Clients::new(commands),
         asked: HashMap::default(),
         called: host.is_some(),
@@ -108,6 +106,7 @@ where
         handle,
         standing: Standing::default(),
         closing: None,
+        refused: Level::Nothing,
         address,
         _place: place,
     };
@@ -144,6 +143,8 @@ struct Connection {
     metrics: Arc<OnceLock<Arc<RequestMetrics>>>,
     /// Gathered while what was read is worked off, queued at once.
     batch: Vec<Outgoing>,
+    /// The same of what overtakes.
+    ahead: Ahead,
     /// Whose requests came over this connection.
     clients: Clients,
     /// Requests of ours by hop-by-hop id.
@@ -155,6 +156,8 @@ struct Connection {
     handle: Handle,
     standing: Standing,
     closing: Option<Closing>,
+    /// What is refused because requests wait here for too long.
+    refused: Level,
     address: SocketAddr,
     _place: Place,
 }
@@ -165,10 +168,10 @@ impl Connection {
         let handle = self.handle.clone();
         let mut stopping = shared.stopping.subscribe();
         let mut stop_seen = false;
-        let mut buffer = BytesMut::with_capacity(READ_SIZE);
+        let (mut incoming, mut stood) = (Incoming::new(), false);
         let in_flight_max = shared.config.in_flight_max;
         while self.closing.is_none() {
-            if !self.queue.push(&mut self.batch) {
+            if !self.queue.push(&mut self.batch, &mut self.ahead) {
                 self.closing = Some(Closing::Writer);
                 return;
             }
@@ -176,16 +179,23 @@ impl Connection {
             let full = in_flight >= in_flight_max;
             // Where they wait for the disk, and not for the peer to read, more are read to be refused (spec I-6).
             let crowded = full && shared.overload.is_on() && in_flight < 2 * in_flight_max;
-            buffer.reserve(READ_SIZE);
+            let works = !full || crowded;
+            if works && stood {
+                incoming.pardon(Instant::now());
+            }
+            stood = !works;
+            let (behind, room) = (incoming.is_behind(), incoming.has_room());
             let deadline = self.until_deadline();
             // While nothing is read nothing else may look how far the disk is.
             let deadline = if full { deadline.min(overload::LOOK_EVERY) } else { deadline };
             tokio::select! {
                 // A peer that asks faster than it is answered is not read from meanwhile (spec B-186).
-                read = reader.read_buf(&mut buffer), if !full || crowded => match read {
-                    Ok(0) | Err(_) => self.closing = Some(Closing::Gone),
-                    Ok(_) => self.work_off(&mut buffer),
+                more = incoming.read(&mut reader), if works && room => match more {
+                    true => self.work_off(&mut incoming),
+                    false => self.closing = Some(Closing::Gone),
                 },
+                // After the others had their turn.
+                () = tokio::task::yield_now(), if works && behind => self.work_off(&mut incoming),
                 () = self.queue.room(in_flight_max), if full => bound_hit("in_flight_max"),
                 () = self.queue.ended() => self.closing = Some(Closing::Writer),
                 () = tokio::time::sleep(deadline) => {
@@ -200,7 +210,7 @@ impl Connection {
                 Some(command) = commands.recv() => self.command(command),
             }
         }
-        self.queue.push(&mut self.batch);
+        self.queue.push(&mut self.batch, &mut self.ahead);
     }
 
     fn until_deadline(&self) -> Duration {
@@ -218,13 +228,15 @@ impl Connection {
         });
     }
 
-    /// Takes every whole message off the buffer.
-    fn work_off(&mut self, buffer: &mut BytesMut) {
-        let received = Instant::now();
+    /// Takes whole messages off what was read, as many as are one turn.
+    fn work_off(&mut self, incoming: &mut Incoming) {
+        let at = Instant::now();
         let now = self.shared.store.clock().now();
-        self.look(received);
+        self.look(at);
+        let (received, refused) = incoming.turn(at);
+        self.refused = refused;
         while self.closing.is_none() {
-            match split(buffer, self.shared.config.message_octets_max) {
+            match incoming.next(self.shared.config.message_octets_max) {
                 Ok(Some(frame)) => self.message(frame, received, now),
                 Ok(None) => return,
                 Err(error) => self.not_diameter(&error),
@@ -255,9 +267,11 @@ impl Connection {
         let (shared, clients) = (&self.shared, &mut self.clients);
         let traits = |host: Option<&str>| clients.sender(shared, host, open);
         // As many as may wait for the disk do so already.
-        let in_flight = || self.queue.in_flight() + self.batch.len();
+        let in_flight = || self.queue.in_flight() + self.batch.len() + self.ahead.len();
         let crowded = shared.overload.is_on() && in_flight() >= shared.config.in_flight_max;
-        self.batch.push(router::credit_control(shared, frame, received, now, crowded, traits));
+        let refused = if crowded { Here::Crowded } else { Here::Late(self.refused) };
+        let decided = router::credit_control(shared, frame, received, now, refused, traits, &mut self.ahead);
+        self.batch.extend(decided);
     }
 
     /// The stream has lost its framing: say so if that can be said, then close, and only this connection (spec B-3).
@@ -384,7 +398,7 @@ impl Connection {
         let late = self.called && closing == Closing::Peer(CloseReason::HandshakeTimeout);
         self.happened(if late { Event::TimedOut } else { Event::Gone(self.handle.id) });
         self.batch.push(Outgoing::Close);
-        self.queue.push(&mut self.batch);
+        self.queue.push(&mut self.batch, &mut self.ahead);
         (closing, opened)
     }
 }

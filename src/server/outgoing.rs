@@ -32,12 +32,53 @@ const WATCHDOG: [u8; 3] = [0, 1, 0x18];
 pub(super) enum Outgoing {
     /// A whole message that rests on no state: base protocol, requests of ours.
     Message(Vec<u8>),
-    /// An error answer to a request.
-    Refusal { bytes: Vec<u8>, kind: RequestKind, result_code: u32, received: Instant },
     /// A decision on a request.
     Decision { request: Frame, answered: Pending<Answered>, client: ClientTraits, kind: RequestKind, received: Instant },
     /// Nothing more; the connection closes after what was before.
     Close,
+}
+
+/// What overtakes, encoded: refusals, and the watchdog, whose silence would tell the peer that this node is dead when only its
+/// disk is slow (spec B-169). Many at once cost little: under overload most of what leaves is this.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    bytes: Vec<u8>,
+    messages: usize,
+    /// Those among them that are counted.
+    refused: Vec<Refused>,
+}
+
+/// An error answer to a request.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) kind: RequestKind,
+    pub(super) result_code: u32,
+    pub(super) received: Instant,
+}
+
+impl Ahead {
+    /// Adds a refusal that `encode` writes.
+    pub(super) fn refuse(&mut self, refused: Refused, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.bytes);
+        self.messages += 1;
+        self.refused.push(refused);
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.messages
+    }
+
+    fn message(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.messages += 1;
+    }
+
+    /// Adds what another has, which keeps its room.
+    fn append(&mut self, other: &mut Self) {
+        self.bytes.append(&mut other.bytes);
+        self.messages += std::mem::take(&mut other.messages);
+        self.refused.append(&mut other.refused);
+    }
 }
 
 /// The queue between a connection's reader and its writer.
@@ -53,8 +94,7 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Items {
     waiting: VecDeque<Outgoing>,
-    /// Those among them that may overtake.
-    refusals: VecDeque<Outgoing>,
+    ahead: Ahead,
     /// In the queue, or taken by the writer and not yet sent.
     in_flight: usize,
     /// The writer has ended: nothing will be sent any more.
@@ -67,17 +107,21 @@ impl Queue {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a batch, which is left empty. `false`: the writer has ended.
-    pub(super) fn push(&self, batch: &mut Vec<Outgoing>) -> bool {
-        if batch.is_empty() {
+    /// Queues a batch, and what overtakes it; both are left empty. `false`: the writer has ended.
+    pub(super) fn push(&self, batch: &mut Vec<Outgoing>, ahead: &mut Ahead) -> bool {
+        if batch.is_empty() && ahead.len() == 0 {
             return true;
         }
         let mut items = self.lock();
-        items.in_flight += batch.len();
+        items.in_flight += batch.len() + ahead.len();
+        items.ahead.append(ahead);
         for item in batch.drain(..) {
-            if item.overtakes() { &mut items.refusals } else { &mut items.waiting }.push_back(item);
+            match item {
+                Outgoing::Message(bytes) if bytes.get(5..8) == Some(&WATCHDOG) => items.ahead.message(&bytes),
+                item => items.waiting.push_back(item),
+            }
         }
-        let (open, refused) = (!items.closed, !items.refusals.is_empty());
+        let (open, refused) = (!items.closed, items.ahead.len() > 0);
         drop(items);
         self.filled.notify_one();
         if refused {
@@ -147,8 +191,15 @@ pub(super) async fn write<W: AsyncWrite + Unpin>(
     mut socket: W,
     metrics: Arc<std::sync::OnceLock<Arc<RequestMetrics>>>,
 ) -> WriterEnd {
-    let mut writer =
-        Writer { shared, metrics, ready: Vec::with_capacity(WRITE_SIZE), closing: false, sent: 0, now: Instant::now() };
+    let mut writer = Writer {
+        shared,
+        metrics,
+        ahead: Ahead::default(),
+        ready: Vec::with_capacity(WRITE_SIZE),
+        closing: false,
+        sent: 0,
+        now: Instant::now(),
+    };
     let end = writer.run(&queue, &mut socket).await;
     queue.close();
     // The peer sees an orderly end of the stream; that it is gone already is no matter.
@@ -160,6 +211,8 @@ struct Writer {
     shared: Arc<Shared>,
     /// Known when the peer has introduced itself.
     metrics: Arc<std::sync::OnceLock<Arc<RequestMetrics>>>,
+    /// Taken from the queue; empty but for its room.
+    ahead: Ahead,
     /// Encoded and not yet written.
     ready: Vec<u8>,
     closing: bool,
@@ -175,12 +228,12 @@ impl Writer {
         while !self.closing {
             while taken.is_empty() && self.sent == 0 {
                 let filled = queue.filled.notified();
-                let refusals = {
+                {
                     let mut items = queue.lock();
                     std::mem::swap(&mut taken, &mut items.waiting);
-                    std::mem::take(&mut items.refusals)
-                };
-                self.refuse(refusals);
+                    std::mem::swap(&mut self.ahead, &mut items.ahead);
+                }
+                self.overtake();
                 if taken.is_empty() && self.sent == 0 {
                     filled.await;
                 }
@@ -226,32 +279,38 @@ impl Writer {
                 biased;
                 durable = mark.wait_for(position) => return durable.map(drop).map_err(WriterEnd::Journal),
                 () = queue.refused.notified() => {
-                    let refusals = std::mem::take(&mut queue.lock().refusals);
-                    self.refuse(refusals);
+                    std::mem::swap(&mut self.ahead, &mut queue.lock().ahead);
+                    self.overtake();
                     self.flush(queue, socket).await.map_err(WriterEnd::Socket)?;
                 }
             }
         }
     }
 
-    fn refuse(&mut self, refusals: VecDeque<Outgoing>) {
-        for refusal in refusals {
-            // Refusals rest on no position: none comes back.
-            let _ = self.encode(refusal);
+    /// What overtakes leaves next.
+    fn overtake(&mut self) {
+        self.begin();
+        self.ready.append(&mut self.ahead.bytes);
+        self.sent += std::mem::take(&mut self.ahead.messages);
+        if let Some(metrics) = self.metrics.get() {
+            for Refused { kind, result_code, received } in &self.ahead.refused {
+                metrics.answered(*kind, *result_code, self.now.saturating_duration_since(*received));
+            }
+        }
+        self.ahead.refused.clear();
+    }
+
+    fn begin(&mut self) {
+        if self.sent == 0 {
+            self.now = Instant::now();
         }
     }
 
     /// Encodes an item, or hands it back if it must wait.
     fn encode(&mut self, item: Outgoing) -> Option<Outgoing> {
-        if self.sent == 0 {
-            self.now = Instant::now();
-        }
+        self.begin();
         match item {
             Outgoing::Message(bytes) => self.ready.extend_from_slice(&bytes),
-            Outgoing::Refusal { bytes, kind, result_code, received } => {
-                self.ready.extend_from_slice(&bytes);
-                self.count(kind, result_code, received);
-            }
             Outgoing::Decision { request, answered, client, kind, received } => {
                 let durable = match self.shared.store.mark().admit(answered) {
                     Ok(durable) => durable,
@@ -262,19 +321,16 @@ impl Writer {
                 if mapping::encode_answer(&durable, &request, client, local, &mut self.ready) {
                     self.shared.overload.tell(&mut self.ready, start, self.now);
                 }
-                self.count(kind, mapping::result_code(durable.answer.verdict).0, received);
+                if let Some(metrics) = self.metrics.get() {
+                    let result_code = mapping::result_code(durable.answer.verdict).0;
+                    metrics.answered(kind, result_code, self.now.saturating_duration_since(received));
+                }
                 count_refused_quotas(&durable);
             }
             Outgoing::Close => self.closing = true,
         }
         self.sent += 1;
         None
-    }
-
-    fn count(&self, kind: RequestKind, result_code: u32, received: Instant) {
-        if let Some(metrics) = self.metrics.get() {
-            metrics.answered(kind, result_code, self.now.saturating_duration_since(received));
-        }
     }
 
     async fn flush<W: AsyncWrite + Unpin>(&mut self, queue: &Queue, socket: &mut W) -> std::io::Result<()> {
@@ -292,20 +348,10 @@ impl Writer {
 }
 
 impl Outgoing {
-    /// What rests on no state need not wait for what does: refusals, and the watchdog, whose silence would tell the peer
-    /// that this node is dead when only its disk is slow (spec B-169). The rest keeps its order: a goodbye comes last.
-    fn overtakes(&self) -> bool {
-        match self {
-            Self::Refusal { .. } => true,
-            Self::Message(bytes) => bytes.get(5..8) == Some(&WATCHDOG),
-            Self::Decision { .. } | Self::Close => false,
-        }
-    }
-
     fn position(&self) -> Position {
         match self {
             Self::Decision { answered, .. } => answered.position(),
-            Self::Message(_) | Self::Refusal { .. } | Self::Close => Position::ZERO,
+            Self::Message(_) | Self::Close => Position::ZERO,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Early refusal: when the journal falls behind, or the disk has no room for more of it, new work is turned away before
 //! it is read, so that the work already begun still gets its answers in time. A client that hears 3004 can go
-//! elsewhere; one that hears nothing waits (spec I-6).
+//! elsewhere; one that hears nothing waits (spec I-6). So it is on a connection whose requests wait for too long before they
+//! are worked off (`connection/incoming.rs`): there it is the processors that cannot keep up.
 //!
 //! What begins something is refused first, what asks for more next, and what only reports or ends last: it says what was
 //! used, and gives back what was reserved. A client that takes part in overload control (RFC 7683) is told to ask less
@@ -10,11 +11,13 @@ mod watch;
 
 use std::{
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use metrics::Counter;
 
 use self::watch::Watch;
 use crate::{
@@ -51,6 +54,8 @@ pub(super) struct Overload {
     report: AtomicU64,
     watch: Mutex<Watch>,
     room: Room,
+    /// Counters of refusals by reason and kind: to look one up takes longer than to refuse.
+    refused: [[OnceLock<Counter>; RequestKind::ALL.len()]; Reason::COUNT],
 }
 
 /// What is refused.
@@ -66,6 +71,15 @@ pub(super) enum Level {
     Reports,
 }
 
+/// How the connection does that a request has come over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Here {
+    /// As many of its requests as may wait for the disk do so already: if the disk is behind, all are refused.
+    Crowded,
+    /// This is refused because its requests wait for too long before they are worked off.
+    Late(Level),
+}
+
 /// Why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
@@ -75,6 +89,8 @@ pub(super) enum Reason {
     Delay,
     /// The disk has no room for more.
     Space,
+    /// More is asked than can be done: requests wait for too long before they are worked off.
+    Busy,
 }
 
 impl Overload {
@@ -88,6 +104,7 @@ impl Overload {
             report: AtomicU64::new(0),
             watch: Mutex::new(Watch::new(backlog_max)),
             room,
+            refused: Default::default(),
         }
     }
 
@@ -110,11 +127,15 @@ impl Overload {
         found(self.found.load(Ordering::Relaxed)).is_some_and(|(_, reason)| reason != Reason::Space)
     }
 
-    /// The refusal of a request, if its kind is refused now, and that kind; on a crowded connection every kind is. The
-    /// request is looked into no further than that takes; one whose kind cannot be made out is left to the reader.
-    pub(super) fn refusal(&self, frame: &Frame, crowded: bool) -> Option<(RequestError, RequestKind)> {
+    /// The refusal of a request, if its kind is refused now, and that kind. The request is looked into no further than that
+    /// takes; one whose kind cannot be made out is left to the reader.
+    pub(super) fn refusal(&self, frame: &Frame, here: Here) -> Option<(RequestError, RequestKind)> {
+        let (crowded, late) = match here {
+            Here::Crowded => (true, None),
+            Here::Late(level) => (false, Some((level, Reason::Busy)).filter(|(level, _)| *level > Level::Nothing)),
+        };
         // Of room is asked each time: what is taken on beyond it may never be answered.
-        let (level, reason) = worse(found(self.found.load(Ordering::Relaxed)), self.by_room())?;
+        let (level, reason) = worse(worse(found(self.found.load(Ordering::Relaxed)), self.by_room()), late)?;
         let kind = glance::request_type(frame)?;
         let refused_from = match kind {
             RequestType::Initial | RequestType::Event => Level::Begins,
@@ -125,7 +146,8 @@ impl Overload {
             return None;
         }
         let kind = RequestKind::of_cc_request_type(kind as u32);
-        metrics::counter!(names::REQUESTS_REFUSED, "reason" => reason.label(), "type" => kind.label()).increment(1);
+        let counter = || metrics::counter!(names::REQUESTS_REFUSED, "reason" => reason.label(), "type" => kind.label());
+        self.refused[reason as usize][kind as usize].get_or_init(counter).increment(1);
         Some((RequestError::new(ResultCode::TOO_BUSY, reason.message()), kind))
     }
 
@@ -259,11 +281,14 @@ impl Level {
 }
 
 impl Reason {
+    const COUNT: usize = Self::Busy as usize + 1;
+
     const fn label(self) -> &'static str {
         match self {
             Self::Backlog => "backlog",
             Self::Delay => "delay",
             Self::Space => "space",
+            Self::Busy => "busy",
         }
     }
 
@@ -271,6 +296,7 @@ impl Reason {
         match self {
             Self::Backlog | Self::Delay => "the journal is behind",
             Self::Space => "the disk has no room",
+            Self::Busy => "more is asked than can be done",
         }
     }
 }
@@ -317,11 +343,24 @@ mod tests {
             let overload = overload();
             overload.hold(Some((level, Reason::Backlog)).filter(|(level, _)| *level > Level::Nothing));
             for (at, (kind, asks)) in kinds.into_iter().enumerate() {
-                let answer = overload.refusal(&request(kind, asks), false).map(|(error, _)| error.result_code);
+                let answer = overload
+                    .refusal(&request(kind, asks), Here::Late(Level::Nothing))
+                    .map(|(error, _)| error.result_code);
                 let expected = (at < refused).then_some(ResultCode::TOO_BUSY);
                 assert_eq!(answer, expected, "{kind:?} {asks} at {level:?}");
             }
         }
+    }
+
+    #[test]
+    fn on_a_connection_whose_requests_are_late_what_begins_is_refused() {
+        use RequestType::{Initial, Termination, Update};
+        let refused = |kind, level| overload().refusal(&request(kind, true), Here::Late(level)).map(|(error, _)| error);
+        let kinds = [Initial, Update, Termination];
+        assert_eq!(kinds.map(|kind| refused(kind, Level::Begins).is_some()), [true, false, false]);
+        assert_eq!(kinds.map(|kind| refused(kind, Level::Grants).is_some()), [true, true, false]);
+        let told = refused(Initial, Level::Begins).unwrap().to_string();
+        assert_eq!(told, "3004 TOO_BUSY: more is asked than can be done");
     }
 
     #[test]
@@ -331,7 +370,7 @@ mod tests {
             [(Space::Enough, [false; 3]), (Space::Short, [true, false, false]), (Space::Reserved, [true; 3])]
         {
             let overload = Overload::new(1_000, Room::of(space), Timestamp::from_millis(1_700_000_000_000));
-            let refused = |kind| overload.refusal(&request(kind, true), false);
+            let refused = |kind| overload.refusal(&request(kind, true), Here::Late(Level::Nothing));
             assert_eq!([Initial, Update, Termination].map(|kind| refused(kind).is_some()), expected, "{space:?}");
             if let Some((error, _)) = refused(Initial) {
                 assert_eq!(

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{
     Shared, clients,
-    outgoing::{Outgoing, bound_hit},
+    outgoing::{Ahead, Outgoing, Refused, bound_hit},
+    overload::Here,
 };
 use crate::{
     diameter::{
@@ -17,19 +18,21 @@ use crate::{
     time::Timestamp,
 };
 
-/// Takes a CCR to a decision, or to the error that answers it. Never waits. `traits` tells what is known of the client that
-/// a request comes from; `crowded`, that its connection has too many requests in work.
+/// Takes a CCR to a decision, or puts the error that answers it to what overtakes. Never waits. `traits` tells what is known of the client that
+/// a request comes from; `here`, how its connection does.
 pub(super) fn credit_control(
     shared: &Shared,
     frame: Frame,
     received: std::time::Instant,
     read_at: Timestamp,
-    crowded: bool,
+    here: Here,
     traits: impl FnOnce(Option<&str>) -> ClientTraits,
-) -> Outgoing {
+    ahead: &mut Ahead,
+) -> Option<Outgoing> {
     // Refused before it is read: that is what makes it cheap.
-    if let Some((busy, kind)) = shared.overload.refusal(&frame, crowded) {
-        return refusal(shared, &frame, &busy, kind, received);
+    if let Some((busy, kind)) = shared.overload.refusal(&frame, here) {
+        refuse(shared, &frame, &busy, Refused { kind, result_code: busy.result_code.0, received }, ahead);
+        return None;
     }
     // How it is read depends on whose it is.
     let client = traits(glance::origin_host(&frame));
@@ -37,7 +40,9 @@ pub(super) fn credit_control(
         Ok(request) => request,
         Err(error) => {
             record_usage(shared, &frame, &error);
-            return refusal(shared, &frame, &error, telemetry::RequestKind::Untyped, received);
+            let kind = telemetry::RequestKind::Untyped;
+            refuse(shared, &frame, &error, Refused { kind, result_code: error.result_code.0, received }, ahead);
+            return None;
         }
     };
     let client = clients::restarted(shared, request.origin_host, client, request.origin_state_id.unwrap_or(0));
@@ -45,8 +50,11 @@ pub(super) fn credit_control(
     let (failure, all_conditions) = (failure_policy(shared, &request), shared.store.keeps_records());
     let client = ClientTraits { failure, all_conditions, ..client };
     match decide(shared, &request, client, read_at) {
-        Ok(answered) => Outgoing::Decision { request: frame, answered, client, kind, received },
-        Err(error) => refusal(shared, &frame, &error, kind, received),
+        Ok(answered) => Some(Outgoing::Decision { request: frame, answered, client, kind, received }),
+        Err(error) => {
+            refuse(shared, &frame, &error, Refused { kind, result_code: error.result_code.0, received }, ahead);
+            None
+        }
     }
 }
 
@@ -110,23 +118,19 @@ fn record_usage(shared: &Shared, frame: &Frame, error: &RequestError) {
     }
 }
 
-/// The answer to a request that cannot be served. It rests on no state, so it may leave at once.
-fn refusal(
-    shared: &Shared,
-    frame: &Frame,
-    error: &RequestError,
-    kind: telemetry::RequestKind,
-    received: std::time::Instant,
-) -> Outgoing {
+/// Answers a request that cannot be served. That rests on no state, so it may leave at once.
+fn refuse(shared: &Shared, frame: &Frame, error: &RequestError, refused: Refused, ahead: &mut Ahead) {
     tracing::debug!(%error, "request refused");
     if let Some(bound) = error.bound {
         bound_hit(bound.name());
     }
-    let mut bytes = Vec::new();
-    if write_error_answer(&mut bytes, frame, &shared.local.identity, error) {
-        shared.overload.tell(&mut bytes, 0, received);
-    }
-    Outgoing::Refusal { bytes, kind, result_code: error.result_code.0, received }
+    let received = refused.received;
+    ahead.refuse(refused, |bytes| {
+        let start = bytes.len();
+        if write_error_answer(bytes, frame, &shared.local.identity, error) {
+            shared.overload.tell(bytes, start, received);
+        }
+    });
 }
 
 fn telemetry_kind(kind: RequestType) -> telemetry::RequestKind {

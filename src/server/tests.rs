@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     Server,
-    outgoing::{self, Outgoing, Queue, WriterEnd},
+    outgoing::{self, Ahead, Outgoing, Queue, Refused, WriterEnd},
 };
 use crate::{
     charging::{AccountSpec, Answer, Answered, Command, RequestKind, Verdict},
@@ -111,16 +111,23 @@ async fn a_refusal_does_not_wait_for_what_is_not_durable() {
         kind,
         received,
     };
-    let refusal = |id| Outgoing::Refusal { bytes: message(id), kind, result_code: 3004, received };
+    let refusal = |id| {
+        let mut ahead = Ahead::default();
+        ahead.refuse(Refused { kind, result_code: 3004, received }, |bytes| bytes.extend(message(id)));
+        ahead
+    };
 
     let store = &server.0.store;
     let last = store.last_position();
-    assert!(queue.push(&mut vec![decision(1, last), decision(2, last.next()), Outgoing::Message(message(3))]));
+    assert!(queue.push(
+        &mut vec![decision(1, last), decision(2, last.next()), Outgoing::Message(message(3))],
+        &mut Ahead::default()
+    ));
     let mut buffer = BytesMut::new();
     assert_eq!(next(&mut peer, &mut buffer).await, 1);
     // The writer waits for the second decision, and refusals pass it, one by one.
     for id in [4, 5] {
-        assert!(queue.push(&mut vec![refusal(id)]));
+        assert!(queue.push(&mut Vec::new(), &mut refusal(id)));
         assert_eq!(next(&mut peer, &mut buffer).await, id);
     }
     let account = AccountSpec {
@@ -134,7 +141,7 @@ async fn a_refusal_does_not_wait_for_what_is_not_durable() {
     drop(store.account_command(AccountId(1), &Command::CreateAccount(account)));
     assert_eq!(next(&mut peer, &mut buffer).await, 2);
     assert_eq!(next(&mut peer, &mut buffer).await, 3);
-    assert!(queue.push(&mut vec![refusal(6), Outgoing::Close]));
+    assert!(queue.push(&mut vec![Outgoing::Close], &mut refusal(6)));
     assert_eq!(next(&mut peer, &mut buffer).await, 6);
     let end = tokio::time::timeout(PATIENCE, writing).await.unwrap().unwrap();
     assert!(matches!(end, WriterEnd::Closed));

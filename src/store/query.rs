@@ -101,7 +101,7 @@ impl<D: Disk> Store<D> {
         let account = cell.state.account(id)?;
         let settled = account.history.iter().map(|line| (line.into_owned(), false));
         let running = sessions_of(&cell.state, account).flat_map(|session| {
-            let used = session.quotas.iter().filter(|quota| quota.used > 0);
+            let used = session.quotas.iter().filter(|quota| quota.is_untold());
             used.map(|quota| (HistoryLine::usage(session, quota, session.last_request).into_owned(), true))
         });
         Some(Pending::new(settled.chain(running).collect(), cell.last))

@@ -64,7 +64,7 @@ metrics! {
     REQUESTS = Counter "tollgate_requests_total", "Requests answered, by {command}, {type}, command level {result_code} and {peer}";
     REQUEST_DURATION = Histogram "tollgate_request_duration_seconds", "From request read to durable answer handed to the connection, by {type}";
     REQUESTS_IN_FLIGHT = Gauge "tollgate_requests_in_flight", "Requests being worked on";
-    REQUESTS_REFUSED = Counter "tollgate_requests_refused_total", "Requests answered DIAMETER_TOO_BUSY without work, by {reason} (backlog, delay or space) and {type}";
+    REQUESTS_REFUSED = Counter "tollgate_requests_refused_total", "Requests answered DIAMETER_TOO_BUSY without work, by {reason} (backlog, delay, space or busy) and {type}";
     OVERLOAD_LEVEL = Gauge "tollgate_overload_level", "What is refused because the journal is behind or short of room: 0 nothing, 1 new sessions and events, 2 also updates that ask for units, 3 everything";
     BOUNDS_HIT = Counter "tollgate_bounds_hit_total", "Requests that were larger or more than a setting allows, by {bound}: the setting's name";
     RETRANSMISSIONS = Counter "tollgate_retransmissions_total", "Requests seen before and answered as before";

@@ -36,7 +36,8 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
-    const ALL: [Self; 9] = [
+    /// All of them, in order.
+    pub const ALL: [Self; 9] = [
         Self::Initial,
         Self::Update,
         Self::Termination,

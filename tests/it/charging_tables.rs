@@ -6,7 +6,7 @@
 //! you keep it.
 
 mod change;
-mod many_payers;
+mod many_parts;
 
 use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 

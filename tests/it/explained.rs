@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use tollgate::{
-    charging::{Account, Detail, Explanation, HistoryLine, MemberNo, Rest, State, explain},
+    charging::{Account, Explanation, HistoryLine, MemberNo, State, explain},
     rating::Catalog,
 };
 
@@ -12,19 +12,17 @@ use tollgate::{
 fn lines<'s>(state: &'s State, account: &'s Account) -> Vec<HistoryLine<'s>> {
     let running = state.sessions().filter(|session| session.account == account.id);
     let quotas = running.flat_map(|session| session.quotas.iter().map(move |quota| (session, quota)));
-    let open = quotas.filter(|(_, quota)| quota.used > 0);
+    let open = quotas.filter(|(_, quota)| quota.is_untold());
     let open = open.map(|(session, quota)| HistoryLine::usage(session, quota, session.last_request));
     account.history.iter().chain(open).collect()
 }
 
-/// Every line of every account is explained exactly, but for those that are made of more parts than are kept.
+/// Every line of every account is explained exactly.
 pub(crate) fn all_exact<'c>(state: &State, versions: &(dyn Fn(u32) -> Option<&'c Catalog> + 'c)) {
     for account in state.accounts() {
         for line in lines(state, &account) {
             let explanation = explain(&line, account.currency, versions);
-            let is_cut = matches!(line.read_detail(), Some(Detail::Charge(known)) if known.rest != Rest::default());
-            let is_right = explanation.is_exact() || is_cut && explanation.doubts.len() == 1;
-            assert!(is_right, "{line:?}\n{}", text(&account, &explanation).join("\n"));
+            assert!(explanation.is_exact(), "{line:?}\n{}", text(&account, &explanation).join("\n"));
         }
     }
 }

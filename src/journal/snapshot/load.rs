@@ -6,7 +6,7 @@ use super::{PartitionHeader, SnapshotError, account::AccountReader};
 use crate::{
     charging::{
         Client, Closed, Detail, Grown, MemberNo, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent, Retention,
-        Session, State,
+        Session, State, Told,
     },
     ids::{AccountId, BucketId, PartitionId, SessionNo},
     journal::record::{
@@ -243,11 +243,7 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
         validity_secs: wire.validity_secs,
         final_units: wire.final_units,
         refused: wire.refused,
-        rated_by: wire
-            .rated_by
-            .into_iter()
-            .map(|wire| RatedBy { tariff: wire.tariff.into(), units: wire.units })
-            .collect(),
+        rated_by: rated_by(wire.rated_by),
         terms: wire.terms.map(rare::terms).transpose()?,
         pool: wire.pool,
         breakdown: match detail(&wire.detail)? {
@@ -258,7 +254,20 @@ fn quota(wire: proto::Quota) -> Result<Quota, RecordError> {
         grown: wire.grown.map(|wire| Box::new(Grown { slice: wire.slice, at: Timestamp::from_millis(wire.at_ms) })),
         catalog: wire.catalog,
         without_terms: wire.without_terms,
+        told: wire.told.map(|wire| {
+            Box::new(Told {
+                used: wire.used,
+                rated: wire.rated,
+                rated_by: rated_by(wire.rated_by),
+                from_allowance: wire.from_allowance,
+                charged: Money::from_micros(wire.charged),
+            })
+        }),
     })
+}
+
+fn rated_by(wire: Vec<proto::RatedBy>) -> Vec<RatedBy> {
+    wire.into_iter().map(|wire| RatedBy { tariff: wire.tariff.into(), units: wire.units }).collect()
 }
 
 fn closed(wire: proto::Closed) -> Result<Closed, RecordError> {

@@ -3,7 +3,8 @@
 use super::{PartitionHeader, chunks::Chunks};
 use crate::{
     charging::{
-        Account, AccountsCopy, Client, Closed, HistoryLine, Quota, RememberedCredit, RememberedEvent, Session, State,
+        Account, AccountsCopy, Client, Closed, HistoryLine, Quota, RatedBy, RememberedCredit, RememberedEvent, Session,
+        State,
     },
     journal::record::{
         account::write_profile,
@@ -190,12 +191,7 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
     w.bool(12, quota.final_units);
     w.bool(13, quota.refused);
     w.uint(14, quota.key.further);
-    for rated in &quota.rated_by {
-        w.message(15, |w| {
-            w.bytes(1, rated.tariff.as_bytes());
-            w.uint(2, rated.units);
-        });
-    }
+    rated_by(w, 15, &quota.rated_by);
     if let Some(terms) = &quota.terms {
         w.message(16, |w| rare::write_terms(w, terms));
     }
@@ -211,6 +207,24 @@ fn quota(w: &mut Writer<'_>, quota: &Quota) {
         w.bytes(70, &breakdown.write());
     }
     w.bool(90, quota.without_terms);
+    if let Some(told) = &quota.told {
+        w.message(91, |w| {
+            w.uint(1, told.used);
+            w.uint(2, told.rated);
+            w.uint(3, told.from_allowance);
+            w.sint(4, told.charged.micros());
+            rated_by(w, 5, &told.rated_by);
+        });
+    }
+}
+
+fn rated_by(w: &mut Writer<'_>, field: u32, all: &[RatedBy]) {
+    for rated in all {
+        w.message(field, |w| {
+            w.bytes(1, rated.tariff.as_bytes());
+            w.uint(2, rated.units);
+        });
+    }
 }
 
 fn closed(w: &mut Writer<'_>, closed: &Closed) {

@@ -106,6 +106,23 @@ fn what_a_checkpoint_makes_superfluous_is_room() {
 }
 
 #[test]
+fn where_a_new_name_needs_room_superfluous_segments_are_removed() {
+    let disk = MemoryDisk::new();
+    disk.hold_at_most(3 * SEGMENT + SEGMENT / 2);
+    let committer = committer(&disk, true);
+    let (appender, mark) = (committer.appender(), committer.mark());
+    let last = append_while_enough(&committer, true);
+    assert_eq!(mark.wait_for_blocking(last), Ok(last));
+    disk.fill_names(true);
+    appender.trim(last);
+    until("removed", || held(&disk) < 2 * SEGMENT);
+    disk.fill_names(false);
+    until("room", || committer.room().space() == Space::Enough);
+    let next = appender.append(&record(last.next().0), |_| {});
+    assert_eq!(mark.wait_for_blocking(next), Ok(next));
+}
+
+#[test]
 fn a_journal_that_waits_for_room_can_be_shut_down_and_promises_nothing() {
     let disk = MemoryDisk::new();
     let committer = committer(&disk, true);

@@ -81,7 +81,8 @@ pub struct RecordLine {
     /// When the session opened.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub opened: Option<String>,
-    /// Why it ended: `terminated`, `refused`, `expired`, `lost`, `main_ended`, `client_restarted`.
+    /// Why it ended: `terminated`, `refused`, `expired`, `lost`, `main_ended`, `client_restarted`, `withdrawn`; `partial` = the
+    /// session goes on, and another record tells what comes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cause: Option<String>,
     /// Rating-Group.
@@ -247,7 +248,7 @@ fn line_of(cursor: Cursor, item: &Item) -> RecordLine {
             context: text(&usage.context),
             origin_host: text(&usage.origin_host),
             opened: Some(usage.opened.to_string()),
-            cause: Some(cause(usage.cause).into()),
+            cause: Some(usage.cause.map_or("partial", cause).into()),
             conditions: conditions(usage.attributes.as_deref()),
             ..with_service(with_user(line, usage.user.as_ref()), &usage.service)
         },

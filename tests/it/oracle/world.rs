@@ -574,7 +574,7 @@ impl World {
     fn explain(&mut self) -> Found {
         let sessions = self.state.sessions().filter(|session| session.account == ACCOUNT);
         let open = sessions.flat_map(|session| session.quotas.iter().map(move |quota| (session, quota)));
-        let open = open.filter(|(_, quota)| quota.used > 0);
+        let open = open.filter(|(_, quota)| quota.is_untold());
         let open: Vec<_> = open.map(|(session, quota)| HistoryLine::usage(session, quota, self.now())).collect();
         let settled: Vec<_> = self.account().history.iter().collect();
         let mut explained = 0;

@@ -10,6 +10,8 @@ pub(super) struct Machine {
     pub(super) space_left: Option<u64>,
     /// What all files together may have.
     pub(super) capacity: Option<u64>,
+    /// No file can be made or renamed for want of room.
+    pub(super) names_full: bool,
     pub(super) write_max: Option<usize>,
 }
 

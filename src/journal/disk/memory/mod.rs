@@ -81,6 +81,11 @@ impl MemoryDisk {
         lock(&self.machine).capacity = Some(bytes);
     }
 
+    /// Whether there is no room for new names: no file can be made or renamed, but removed.
+    pub fn fill_names(&self, full: bool) {
+        lock(&self.machine).names_full = full;
+    }
+
     /// No write takes more than this many bytes at once.
     pub fn short_writes(&self, bytes: usize) {
         lock(&self.machine).write_max = Some(bytes);
@@ -124,7 +129,12 @@ impl MemoryDisk {
     }
 
     fn change(&self, change: NameChange) -> io::Result<()> {
-        lock(&self.machine).begin_change()?;
+        let mut machine = lock(&self.machine);
+        machine.begin_change()?;
+        if machine.names_full && !matches!(change, NameChange::Unlink { .. }) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        drop(machine);
         let mut names = lock(&self.names);
         change.apply(&mut names.current);
         names.unsynced.push(change);

@@ -37,6 +37,7 @@ impl State {
         if let Some(account) = account {
             self.queue_account(account, before, after);
         }
+        self.rest();
     }
 
     /// The account that an event is about, if it is about one.
@@ -89,9 +90,7 @@ impl State {
                 }
                 self.credited += i128::from(opening);
                 self.balances += i128::from(opening);
-                if self.accounts.insert(*account, new).is_none() {
-                    self.account_ids.push(*account);
-                }
+                self.accounts.insert(new);
                 self.record_opening(*account, buckets, *at);
             }
             Event::SubscriberCreated { account, subscriber, .. } => {

@@ -4,7 +4,7 @@
 //! Reports under the same terms, each of which begins where the one before ended, are one part, for prices and caps are functions of what adds up. A
 //! plain charge (one price, one version, all from the main bucket) has no detail at all: the line says all of it.
 
-mod codec;
+pub(super) mod codec;
 
 use std::sync::Arc;
 

@@ -157,6 +157,31 @@ impl History {
         (0..self.lines).map(move |_| read(&mut rest))
     }
 
+    /// All lines in one piece, and how many they are.
+    pub(super) fn as_octets(&self) -> (&[u8], usize) {
+        (&self.octets, self.lines)
+    }
+
+    /// Becomes what [`as_octets`](Self::as_octets) gave, in the memory that it has.
+    pub(super) fn restore(&mut self, octets: &[u8], lines: usize) {
+        self.octets.clear();
+        // Whoever wakes an account is about to add a line.
+        self.octets.reserve_exact(octets.len() + LINE_USUAL);
+        self.octets.extend_from_slice(octets);
+        self.lines = lines;
+    }
+
+    /// Adds a line when it is read from a checkpoint.
+    pub(crate) fn add(&mut self, line: &HistoryLine<'_>) {
+        self.push(line, HISTORY_ENTRIES_MAX);
+    }
+
+    /// Forgets all lines, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.octets.clear();
+        self.lines = 0;
+    }
+
     /// Adds a line, and drops the oldest so that no more than `keep` remain.
     pub(super) fn push(&mut self, line: &HistoryLine<'_>, keep: usize) {
         if keep == 0 {
@@ -209,6 +234,8 @@ const KINDS: [HistoryKind; 14] = [
 const UNITS: [Option<UnitKind>; 4] = [None, Some(UnitKind::Octets), Some(UnitKind::Seconds), Some(UnitKind::Events)];
 /// Numbers in a line: moment, money, units, units from an allowance, rating group, catalog, lengths of the texts.
 const NUMBERS: usize = 9;
+/// Octets of a usual line.
+const LINE_USUAL: usize = 48;
 /// Octets of the longest number.
 const NUMBER_MAX: usize = 10;
 /// Kinds, the numbers, and the length of a detail.

@@ -1,6 +1,8 @@
 //! What must hold at every moment, checked from scratch. Tests call it after each step, `tollgate` on demand.
 
-use super::{BucketKind, State};
+use std::collections::BTreeSet;
+
+use super::{Account, BucketKind, State};
 use crate::ids::{AccountId, BucketId, NumberMap};
 
 /// Something that must never be.
@@ -59,6 +61,14 @@ impl State {
     /// # Errors
     /// A violation: a defect of this program, or of the data it was given.
     pub fn check(&self) -> Result<(), Violation> {
+        self.check_with(|_| {})
+    }
+
+    /// As [`check`](Self::check); `look` sees every account on the way.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn check_with(&self, mut look: impl FnMut(&Account)) -> Result<(), Violation> {
         let (mut balances, mut reserved, mut credited, mut debited) = (0i128, 0i128, 0i128, 0i128);
         let mut held: NumberMap<AccountId, Vec<(BucketId, i64)>> = NumberMap::default();
         for session in self.sessions.values() {
@@ -67,7 +77,12 @@ impl State {
                 held.entry(session.account).or_default().push((draw.bucket, draw.amount));
             }
         }
-        for account in self.accounts.values() {
+        let (mut listed, mut due, mut senders) = (0, BTreeSet::new(), BTreeSet::new());
+        self.accounts.try_for_each(|account| {
+            look(account);
+            listed += account.sessions.len();
+            due.extend(account.next_due().map(|at| (at, account.id)));
+            senders.extend(account.profile.iter().filter(|it| !it.transfers.is_empty()).map(|_| account.id));
             let mut money = 0i128;
             let holds = held.remove(&account.id).unwrap_or_default();
             for bucket in &account.buckets {
@@ -102,7 +117,8 @@ impl State {
             if account.sessions.iter().any(|no| self.sessions.get(no).is_none_or(|s| s.account != account.id)) {
                 return Err(Violation::Index("an account lists a session that does not run"));
             }
-        }
+            Ok(())
+        })?;
         if !held.is_empty() {
             return Err(Violation::Index("a session holds funds of an account that does not exist"));
         }
@@ -116,20 +132,13 @@ impl State {
                 return Err(Violation::Total { what, running, counted });
             }
         }
-        let listed: usize = self.accounts.values().map(|account| account.sessions.len()).sum();
         if listed != self.sessions.len() || self.session_keys.len() != self.sessions.len() {
             return Err(Violation::Index("numbers of sessions differ"));
         }
-        let due = self.accounts.values().filter_map(|account| Some((account.next_due()?, account.id)));
-        if !due.collect::<std::collections::BTreeSet<_>>().eq(&self.due_accounts) {
+        if due != self.due_accounts {
             return Err(Violation::Index("an account is not queued for what is due, or at another moment"));
         }
-        if self.account_ids.len() != self.accounts.len() {
-            return Err(Violation::Index("numbers of accounts differ"));
-        }
-        let sends = |account: &&super::Account| account.profile.as_ref().is_some_and(|it| !it.transfers.is_empty());
-        let senders = self.accounts.values().filter(sends).map(|account| account.id);
-        if !senders.collect::<std::collections::BTreeSet<_>>().eq(&self.senders) {
+        if senders != self.senders {
             return Err(Violation::Index("a transfer is on its way that nobody looks after, or the reverse"));
         }
         if self.supervision.len() != self.sessions.len() {

@@ -27,7 +27,7 @@ pub(super) enum Kept<S> {
     Whole(Arc<Answer>),
     /// The answer to a debit that came from other places than the main bucket, or of which a part has been given back: with
     /// what may still be given back, a step for each service; never none.
-    Itemised(Box<(Arc<Answer>, Vec<Step>)>),
+    Itemised(Box<(Self, Box<[Step]>)>),
 }
 
 impl<S: Short> Kept<S> {
@@ -39,7 +39,7 @@ impl<S: Short> Kept<S> {
         match self {
             Self::Short(short) => Arc::new(short.answer()),
             Self::Whole(answer) => Arc::clone(answer),
-            Self::Itemised(items) => Arc::clone(&items.0),
+            Self::Itemised(items) => items.0.answer(),
         }
     }
 
@@ -47,19 +47,32 @@ impl<S: Short> Kept<S> {
         match self {
             Self::Short(short) => short.number(),
             Self::Whole(answer) => answer.number,
-            Self::Itemised(items) => items.0.number,
+            Self::Itemised(items) => items.0.number(),
         }
     }
 }
 
 impl Kept<Charged> {
+    /// With what may still be given back: never nothing. There is one of these for each event that an allowance pays for, so
+    /// nothing is kept but what is needed.
+    pub(super) fn itemised(answer: &Arc<Answer>, left: Vec<Step>) -> Self {
+        let bare = |mut step: Step| {
+            // How it was charged is told elsewhere.
+            step.facts = None;
+            step.debits.shrink_to_fit();
+            step.holds.shrink_to_fit();
+            step
+        };
+        Self::Itemised(Box::new((Self::new(answer), left.into_iter().map(bare).collect())))
+    }
+
     /// What may still be given back of the debit that was answered so. Of an ordinary one that is what the answer says, from
     /// the main bucket.
     pub(super) fn left(&self) -> Vec<Step> {
         match self {
             Self::Short(short) => short.left().into_iter().collect(),
             Self::Whole(_) => Vec::new(),
-            Self::Itemised(items) => items.1.clone(),
+            Self::Itemised(items) => items.1.to_vec(),
         }
     }
 

@@ -32,8 +32,7 @@ pub(super) struct Memory<T> {
 
 impl<T> Default for Memory<T> {
     fn default() -> Self {
-        let index = Index((0..TABLES).map(|_| Table::default()).collect());
-        Self { chunks: VecDeque::new(), spare: None, forgotten: 0, first: 0, index }
+        Self { chunks: VecDeque::new(), spare: None, forgotten: 0, first: 0, index: Index::default() }
     }
 }
 
@@ -105,21 +104,25 @@ impl<T: Remembered> Memory<T> {
 }
 
 /// Tables of the index. They fill up at different moments, so that one that grows copies a small part of it all.
-const TABLES: usize = 64;
+const TABLES: usize = 8;
 /// Bits of a hash that are kept in the index.
 const TAG_BITS: u32 = 31;
 
-/// Numbers of things by the hashes of their keys.
-#[derive(Debug)]
-struct Index(Box<[Table]>);
+/// Numbers of things by the hashes of their keys. It has no tables as long as nothing is in it.
+#[derive(Debug, Default)]
+pub(super) struct Index(Box<[Table]>);
 
 impl Index {
-    fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    /// The number with this hash that passes the test.
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let tag = tag(hash);
         self.0.get(tag as usize % TABLES)?.find(tag, is_it).map(|(_, number)| number)
     }
 
-    fn insert(&mut self, hash: u64, number: u32) {
+    pub(super) fn insert(&mut self, hash: u64, number: u32) {
+        if self.0.is_empty() {
+            self.0 = (0..TABLES).map(|_| Table::default()).collect();
+        }
         let tag = tag(hash);
         if let Some(table) = self.0.get_mut(tag as usize % TABLES) {
             table.insert(tag, number);

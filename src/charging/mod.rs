@@ -5,7 +5,7 @@
 //! recovery. Everything here is deterministic: time is passed in, and nothing depends on the order of a hash map.
 
 mod account;
-mod account_ids;
+mod accounts;
 mod answer;
 mod apply;
 mod beside;
@@ -50,6 +50,7 @@ mod turn;
 mod voucher;
 
 pub use account::{Account, AccountState, Subscriber};
+pub use accounts::AccountsCopy;
 pub use answer::{
     Advice, Answer, AnswerExtras, Answered, FinalUnits, Grant, PoolShare, Reply, ReplyExtras, TariffAdvice, Verdict,
 };

@@ -50,13 +50,9 @@ impl Session {
 
 impl State {
     /// Takes in an account without its sessions. False if it is there already.
-    pub(crate) fn restore_account(&mut self, mut account: Account) -> bool {
-        if self.accounts.contains_key(&account.id) {
+    pub(crate) fn restore_account(&mut self, account: &Account) -> bool {
+        if self.accounts.contains(account.id) {
             return false;
-        }
-        account.sessions.clear();
-        for bucket in &mut account.buckets {
-            bucket.name = self.intern(&bucket.name);
         }
         let micros = |money: Money| i128::from(money.micros());
         self.credited += micros(account.credited);
@@ -69,8 +65,14 @@ impl State {
         if account.profile.as_deref().is_some_and(|profile| !profile.transfers.is_empty()) {
             self.senders.insert(account.id);
         }
-        self.account_ids.push(account.id);
-        self.accounts.insert(account.id, account);
+        if !self.accounts.insert_resting(account) {
+            let mut account = Account { sessions: Vec::new(), ..account.clone() };
+            for bucket in &mut account.buckets {
+                bucket.name = self.intern(&bucket.name);
+            }
+            self.accounts.insert(account);
+            self.rest();
+        }
         true
     }
 
@@ -137,10 +139,10 @@ impl State {
         same("retention", &settings(self), &settings(other))?;
         same("next session", &self.next_session, &other.next_session)?;
         same("totals (credited, debited, balances, reserved)", &self.totals(), &other.totals())?;
-        let ids = |state: &Self| sorted(state.accounts.keys().copied());
+        let ids = |state: &Self| sorted(state.accounts.ids());
         same("accounts", &ids(self), &ids(other))?;
         for id in ids(self) {
-            same("account", &self.accounts.get(&id), &other.accounts.get(&id))?;
+            same("account", &self.accounts.peek(id), &other.accounts.peek(id))?;
         }
         let numbers = |state: &Self| sorted(state.sessions.keys().copied());
         same("sessions", &numbers(self), &numbers(other))?;

@@ -1,6 +1,7 @@
 //! The state of one partition.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
 
 use super::{
     Account, Answer, Closed, ClosingCause, EventAction, HistoryKind, Record, RequestKind, Session, Step, Vouchers,
-    account_ids::AccountIds,
+    accounts::{Accounts, AccountsCopy},
     kept::{Charged, Kept},
     memory::{Memory, Remembered},
 };
@@ -91,9 +92,7 @@ impl RememberedEvent {
             steps.len() <= 1 && steps.iter().flat_map(|step| &step.debits).all(|draw| draw.bucket == BucketId::MAIN);
         let mut kept = Kept::new(answer);
         if action == EventAction::Debit && !steps.is_empty() && !(ordinary && matches!(kept, Kept::Short(_))) {
-            // How it was charged is told elsewhere.
-            let bare = |step: &Step| Step { facts: None, ..step.clone() };
-            kept = Kept::Itemised(Box::new((Arc::clone(answer), steps.iter().map(bare).collect())));
+            kept = Kept::itemised(answer, steps.to_vec());
         }
         Self { key, account, at, answer: kept }
     }
@@ -110,7 +109,7 @@ impl RememberedEvent {
         let answer = match (is_refunded, left.is_empty()) {
             (true, _) => Kept::refunded(answer),
             (false, true) => Kept::new(answer),
-            (false, false) => Kept::Itemised(Box::new((Arc::clone(answer), left))),
+            (false, false) => Kept::itemised(answer, left),
         };
         Self { key, account, at, answer }
     }
@@ -222,9 +221,7 @@ pub struct Client {
 #[derive(Debug, Default)]
 pub struct State {
     pub(super) retention: Retention,
-    pub(super) accounts: NumberMap<AccountId, Account>,
-    /// Their ids, for lists.
-    pub(super) account_ids: AccountIds,
+    pub(super) accounts: Accounts,
     pub(super) sessions: NumberMap<SessionNo, Session>,
     pub(super) session_keys: NumberMap<SessionKey, SessionNo>,
     pub(super) next_session: u64,
@@ -272,14 +269,35 @@ impl State {
         self.accounts.get(&id)
     }
 
-    /// All accounts, in no order.
-    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values()
+    /// The account with this id, for those who only look: if it rests, it goes on doing so.
+    pub fn peek_account(&self, id: AccountId) -> Option<Cow<'_, Account>> {
+        self.accounts.peek(id)
+    }
+
+    /// Whether there is an account with this id.
+    pub fn has_account(&self, id: AccountId) -> bool {
+        self.accounts.contains(id)
+    }
+
+    /// All accounts, in the order in which they came; those that rest go on doing so.
+    pub fn accounts(&self) -> impl Iterator<Item = Cow<'_, Account>> {
+        self.accounts.iter()
+    }
+
+    /// All accounts as they are now, for those who look at them later, without the lock.
+    pub fn copy_accounts(&self) -> AccountsCopy {
+        self.accounts.copy()
     }
 
     /// Ids of accounts above `after`, in order, at most `limit`.
-    pub fn accounts_after(&mut self, after: AccountId, limit: usize) -> &[AccountId] {
-        self.account_ids.after(after, limit)
+    pub fn accounts_after(&mut self, after: AccountId, limit: usize) -> Vec<AccountId> {
+        self.accounts.after(after, limit)
+    }
+
+    /// Puts accounts to rest that are not used any more, a few at a time. That changes nothing that anyone can see. To be
+    /// called now and then by those who look at accounts and change none.
+    pub fn rest(&mut self) {
+        self.accounts.rest();
     }
 
     /// The session with this number.

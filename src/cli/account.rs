@@ -1,5 +1,6 @@
 //! `account` and `subscriber`.
 
+mod import;
 mod terms;
 
 use clap::{Args, Subcommand};
@@ -40,6 +41,8 @@ pub enum AccountVerb {
     Extend(terms::Extend),
     /// List accounts
     List(terms::List),
+    /// Take in the accounts and subscribers of a file; the same again changes nothing
+    Import(import::Import),
     /// Set the day of the month on which billing cycles begin; the first one begins at once
     #[command(allow_missing_positional = true)]
     Cycle(SetCycle),
@@ -145,6 +148,7 @@ pub(super) async fn run(client: &Client, verb: AccountVerb, out: &mut Output<'_>
         AccountVerb::RedList(verb) => terms::red_list(client, verb).await?,
         AccountVerb::Extend(verb) => terms::extend(client, verb).await?,
         AccountVerb::List(verb) => return terms::list(client, verb, out).await,
+        AccountVerb::Import(verb) => return import::import(client, verb, out).await,
         AccountVerb::Cycle(cycle) => return set_cycle(client, cycle, out).await,
     };
     Ok(out.object(|| json::account(&account), || text(&account))?)

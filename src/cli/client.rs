@@ -57,6 +57,7 @@ pub struct Connection {
 }
 
 /// Clients of all services on one connection.
+#[derive(Clone)]
 pub(super) struct Client(Channel);
 
 /// The variable that may hold the token itself. It is no argument's variable: help would print its value.

@@ -102,7 +102,11 @@ fn run(
     anyhow::ensure!(from[0].is_dir(), "{}: no directory, so no store", names.0);
     let created = Meta::look_at_either(&FileDisk::look(&from[0])).with_context(|| names.0.clone())?.partitions;
     let configured = checked.config.store.partitions;
-    anyhow::ensure!(created == configured, "{} has {created} partitions: `store.partitions` is {configured}", names.0);
+    anyhow::ensure!(
+        [0, created].contains(&configured),
+        "{} has {created} partitions: `store.partitions` is {configured}",
+        names.0
+    );
     // Before anything is made there; and a trail that is left over from another store would be taken for that of the copy.
     for directory in to.iter().filter(|directory| directory.is_dir()) {
         must_be_empty(&FileDisk::look(directory)).with_context(|| directory.display().to_string())?;

@@ -387,6 +387,39 @@ async fn a_charge_is_explained_line_by_line() {
 }
 
 #[tokio::test]
+async fn a_file_of_subscribers_is_taken_in_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path()).await;
+    let file = directory.path().join("subscribers");
+    let path = file.display();
+    let import = format!("account import {path} --currency CNY");
+    let head = "account,subscriber,identities,balance\n";
+
+    std::fs::write(&file, format!("{head}1,line,8613900000001,5\n2,line,x\n")).unwrap();
+    let wrong = tollgate(&node, &import).await.unwrap_err();
+    let why = "`x` is no identity: write an MSISDN, or imsi:N, nai:USER@REALM, private:TEXT, sip:URI";
+    assert_eq!(wrong, format!("{path}:3: {why}"));
+    assert_eq!(node.store.totals().accounts, 0);
+
+    let lines =
+        (1..=1_000).map(|id| format!("{id},line,{} imsi:{}\n", 8_613_900_000_000u64 + id, 460_000_000_000_000u64 + id));
+    std::fs::write(&file, head.to_owned() + &lines.collect::<String>()).unwrap();
+    let done = json_of(&node, &import).await;
+    assert_eq!((&done["subscribers"], &done["refused"]), (&json!(1_000), &json!(0)));
+    let last = node.store.last_position();
+    assert_eq!(json_of(&node, &import).await["subscribers"], json!(1_000));
+    assert_eq!((node.store.last_position(), node.store.totals().accounts), (last, 1_000));
+    assert_eq!(json_of(&node, &format!("{import} --from 1000")).await["subscribers"], json!(2));
+
+    // The second has a number of another.
+    std::fs::write(&file, "1001,line,8613900001001\n1002,line,8613900000001\n1003,line,8613900001003\n").unwrap();
+    let refused = tollgate(&node, &import).await.unwrap_err();
+    assert_eq!(refused, format!("{path}: 1 lines were refused"));
+    assert_eq!(node.store.totals().accounts, 1_003);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_file_of_changes_is_submitted_and_followed() {
     let directory = tempfile::tempdir().unwrap();
     let node = Node::start(directory.path()).await;

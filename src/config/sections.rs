@@ -122,7 +122,7 @@ impl Default for Http {
 pub struct Store {
     /// Directory of journal and checkpoints, relative to the working directory.
     pub directory: PathBuf,
-    /// Number of partitions; fixed when the store is created.
+    /// Number of partitions, 1 to 4,096; fixed when the store is created. 0 = the store's own, or that of new stores.
     pub partitions: u16,
     /// Size of a journal segment.
     pub segment_mb: u64,
@@ -154,7 +154,7 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             directory: "data".into(),
-            partitions: 64,
+            partitions: 0,
             segment_mb: 64,
             checkpoint_journal_mb: 256,
             session_memory_secs: 300,

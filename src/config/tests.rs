@@ -182,13 +182,13 @@ fn broken_syntax_names_its_place() {
 
 #[test]
 fn rules_are_reported_together_with_their_lines() {
-    let text = "[diameter]\nwatchdog_secs = 5\norigin_host = \"\"\n[store]\npartitions = 0\nsession_memory_secs = 10\n\
+    let text = "[diameter]\nwatchdog_secs = 5\norigin_host = \"\"\n[store]\npartitions = 5000\nsession_memory_secs = 10\n\
                 [events]\npush = \"sink:1\"\n[seed]\nfirst_imsi = \"46x\"\nbalance = \"-1\"\n";
     assert_eq!(
         report(text),
         "t.toml:2:1: `watchdog_secs` is 5, must be 6 to 3600\n\
          t.toml:3:1: `origin_host` is ``: is empty\n\
-         t.toml:5:1: `partitions` is 0, must be 1 to 4096\n\
+         t.toml:5:1: `partitions` is 5000, must be 0 to 4096\n\
          t.toml:6:1: `session_memory_secs` is 10, must be 240 to 86400\n\
          t.toml:8:1: `push` is `sink:1`: write https://HOST:PORT, or http:// on loopback, or \"\" for none\n\
          t.toml:10:1: `first_imsi` is `46x`, must be 1 to 18 digits\n\
@@ -368,7 +368,7 @@ fn variables_that_are_wrong_are_named() {
          TOLLGATE__STORE__PARTITIONS: `partitions`: invalid type: string \"many\", expected u16"
     );
     let error = with(&[("TOLLGATE__STORE__PARTITIONS", "5000")]).unwrap_err();
-    assert_eq!(error.to_string(), "TOLLGATE__STORE__PARTITIONS: `partitions` is 5000, must be 1 to 4096");
+    assert_eq!(error.to_string(), "TOLLGATE__STORE__PARTITIONS: `partitions` is 5000, must be 0 to 4096");
 }
 
 #[test]

@@ -26,8 +26,8 @@ const WATCHDOG_SECS: RangeInclusive<u64> = 6..=3_600;
 const SECS: RangeInclusive<u64> = 1..=86_400;
 /// Below five minutes an idle connection may not be ended (RFC 6733 5.6, B-170).
 const IDLE_SECS: RangeInclusive<u64> = 300..=86_400;
-/// Partition numbers are small integers; more partitions than this only cost memory.
-const PARTITIONS: RangeInclusive<u64> = 1..=4_096;
+/// Partition numbers are small integers; more partitions than this only cost memory. 0 = the store's own number.
+const PARTITIONS: RangeInclusive<u64> = 0..=4_096;
 /// Below four minutes a failover's retransmission could be charged twice (B-96).
 const SESSION_MEMORY_SECS: RangeInclusive<u64> = 240..=86_400;
 /// The newest file is read and written anew at each start; smaller ones than this are many.

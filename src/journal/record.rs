@@ -11,6 +11,7 @@ pub(super) mod bulk;
 pub(super) mod catalogs;
 mod described;
 mod facts;
+pub(super) mod fields;
 pub(super) mod numbers;
 pub(super) mod proto;
 pub(super) mod rare;
@@ -97,6 +98,9 @@ pub enum RecordError {
     /// Not a protobuf message of this kind.
     #[error("not a protobuf message: {0}")]
     Malformed(#[from] prost::DecodeError),
+    /// The same, where it is read by hand.
+    #[error("not a protobuf message: a field is cut off, or not what it should be")]
+    Field,
     /// The record holds nothing that this version knows.
     #[error("no event that this version knows")]
     UnknownEvent,

@@ -3,6 +3,7 @@
 //!
 //! A chunk is one protobuf message (`tollgate.journal.v1.SnapshotChunk`). Framing and checksums are the checkpoint file's.
 
+mod account;
 mod bulks;
 mod catalogs;
 mod chunks;
@@ -17,14 +18,55 @@ pub use self::{
     catalogs::{CatalogsLoader, CatalogsSnapshot, write_catalogs},
     load::PartitionLoader,
     outbox::{AuditHead, OutboxLoader, OutboxSnapshot, write_outbox},
-    write::write_partition,
+    write::{PartitionCopy, copy_partition, write_partition},
 };
 
-use super::record::RecordError;
+use super::{CheckpointReader, DiskFile, JournalError, record::RecordError};
 use crate::ids::{AccountId, PartitionId, SessionNo};
 
 /// A chunk is closed when it holds this much; one item more may make it longer.
 pub const CHUNK_OCTETS: usize = 256 * 1024;
+
+/// The snapshots of a checkpoint, one after the other.
+#[derive(Debug)]
+pub struct Parts<'r, F> {
+    reader: &'r mut CheckpointReader<F>,
+    /// The first chunk of the next one.
+    ahead: Vec<u8>,
+}
+
+impl<'r, F: DiskFile> Parts<'r, F> {
+    /// From a checkpoint that nothing was read of.
+    pub fn of(reader: &'r mut CheckpointReader<F>) -> Self {
+        Self { reader, ahead: Vec::new() }
+    }
+
+    /// The chunks of the next snapshot; none = there are no more. Whether they are whole their loader knows.
+    ///
+    /// # Errors
+    /// The checkpoint is damaged.
+    pub fn next_part(&mut self) -> Result<Vec<Vec<u8>>, JournalError> {
+        let mut chunks = Vec::new();
+        if !self.ahead.is_empty() {
+            chunks.push(std::mem::take(&mut self.ahead));
+        }
+        let mut chunk = Vec::new();
+        while self.reader.next_chunk(&mut chunk)? {
+            if !chunks.is_empty() && is_first(&chunk) {
+                self.ahead = chunk;
+                break;
+            }
+            chunks.push(std::mem::take(&mut chunk));
+        }
+        Ok(chunks)
+    }
+}
+
+/// Whether a chunk is the first of its snapshot: all others begin with their number, which is field 1.
+fn is_first(chunk: &[u8]) -> bool {
+    const NUMBER: u8 = 1 << 3;
+    chunk.first() != Some(&NUMBER)
+}
 
 /// Which partition a snapshot is of, and up to where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

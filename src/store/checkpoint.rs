@@ -38,6 +38,8 @@ pub enum CheckpointError {
 
 /// How much longer than it was locked a partition's successor is left alone.
 const REST: u32 = 10;
+/// How much longer than it took to write a partition down the processor is left to others: a fifth of the time is ours at most.
+const LEISURE: u32 = 4;
 
 impl<D: Disk> Store<D> {
     /// Writes a checkpoint and gives up the journal that it replaces, as fast as can be. Blocks for as long as the disk
@@ -46,17 +48,17 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// Nothing was replaced.
     pub fn checkpoint(&self) -> Result<CheckpointReport, CheckpointError> {
-        self.write_checkpoint(|_| {})
+        self.write_checkpoint(|_, _| {})
     }
 
     /// As [`checkpoint`](Self::checkpoint), beside traffic: after each partition it waits for a multiple of the time that
-    /// the partition was locked. Without that, a few busy threads would wait at one locked partition after the other, and
-    /// all of them together for as long as the whole checkpoint takes.
+    /// the partition was locked, or of the time that it took to encode it. Without that, a few busy threads would wait at one
+    /// locked partition after the other, and all of them together for as long as the whole checkpoint takes.
     ///
     /// # Errors
     /// Nothing was replaced.
     pub fn checkpoint_beside_traffic(&self) -> Result<CheckpointReport, CheckpointError> {
-        self.write_checkpoint(|locked| std::thread::sleep(locked * REST))
+        self.write_checkpoint(|locked, worked| std::thread::sleep((locked * REST).max(worked * LEISURE)))
     }
 
     /// As [`checkpoint`](Self::checkpoint), with something done after each partition: a simulation decides so what comes
@@ -65,21 +67,19 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// Nothing was replaced.
     pub fn checkpoint_by_hand(&self, mut between: impl FnMut()) -> Result<CheckpointReport, CheckpointError> {
-        self.write_checkpoint(|_| between())
+        self.write_checkpoint(|_, _| between())
     }
 
-    fn write_checkpoint(&self, mut rest: impl FnMut(Duration)) -> Result<CheckpointReport, CheckpointError> {
+    fn write_checkpoint(&self, mut rest: impl FnMut(Duration, Duration)) -> Result<CheckpointReport, CheckpointError> {
         let _one_at_a_time = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         // Taken before anything is read: all that a snapshot below may lack comes later in the journal.
         let replay_from = self.appender.last();
         let mut writer = CheckpointWriter::begin(self.disk.clone(), replay_from)?;
         let (mut bytes, mut longest_pause) = (0u64, Duration::ZERO);
-        let mut chunks: Vec<Vec<u8>> = Vec::new();
         for partition in self.partition_ids() {
-            chunks.clear();
-            let pause = Instant::now();
-            {
+            let began = Instant::now();
+            let copy = {
                 let cell = self.lock(partition);
                 let header = PartitionHeader {
                     partition,
@@ -87,18 +87,20 @@ impl<D: Disk> Store<D> {
                     // Its own records so far are at most here, later ones beyond: nobody else appends for it meanwhile.
                     position: self.appender.last().0,
                 };
-                let Ok(()) = snapshot::write_partition(&cell.state, &header, &mut |chunk| {
-                    chunks.push(chunk.to_vec());
-                    Ok::<(), std::convert::Infallible>(())
-                });
-            }
-            let locked = pause.elapsed();
+                snapshot::copy_partition(&cell.state, &header)
+            };
+            let locked = began.elapsed();
             longest_pause = longest_pause.max(locked);
-            for chunk in &chunks {
-                writer.chunk(chunk)?;
+            let mut written = Duration::ZERO;
+            copy.write(&mut |chunk| {
+                let began = Instant::now();
                 bytes += chunk.len() as u64;
-            }
-            rest(locked);
+                writer.chunk(chunk)?;
+                written += began.elapsed();
+                Ok::<(), JournalError>(())
+            })?;
+            // The writer has left the disk alone for as long as it needed it, but not the processor.
+            rest(locked, began.elapsed().saturating_sub(written));
         }
         // A replay after this checkpoint makes no lines of what it includes: they must be in their files by now.
         self.settle()?;

@@ -146,6 +146,9 @@ impl<D: Disk> Store<D> {
         if let Some(account) = account {
             self.name_member(&cell.state, account, identities, &mut command);
         }
+        // Asked while the account is awake.
+        let its_currency = |cell: &Partition, payer| cell.state.account(payer).map(|account| account.currency);
+        let known = account.and_then(|account| its_currency(&cell, account));
         let (decided, position) = self.execute_at(&mut cell, partition, &command, &catalogs, now);
         let Outcome::Answer(answer) = decided.outcome else {
             // Charging commands are answered with answers; anything else would be a defect of the core.
@@ -153,7 +156,8 @@ impl<D: Disk> Store<D> {
         };
         let payer = decided.account.or(account);
         let currency = match payer {
-            Some(payer) => cell.state.account(payer).map(|account| account.currency),
+            Some(payer) if account == Some(payer) => known,
+            Some(payer) => its_currency(&cell, payer),
             // The price for nobody is the price list's.
             None => Some(version.catalog.currency()).filter(|_| answer.verdict == Verdict::Success),
         };
@@ -289,24 +293,27 @@ impl<D: Disk> Store<D> {
         Some(Pending::new(done(decided), position))
     }
 
-    /// Ends sessions whose supervision has run out (spec C-73). Returns how many.
+    /// Ends sessions whose supervision has run out (spec C-73), a bounded number of them. Returns how many; the rest comes
+    /// with the next calls.
     pub fn expire_sessions(&self) -> usize {
-        /// Sessions ended under one hold of a lock: requests wait meanwhile.
-        const AT_ONCE: usize = 256;
+        /// Sessions looked at under one hold of a lock: requests wait meanwhile.
+        const AT_ONCE: usize = 32;
+        /// Sessions ended in one call: when those of a whole network run out at once, they must not fill the journal at once.
+        const ENDED_AT_ONCE: usize = 20_000;
         let mut ended = 0;
-        for partition in self.partition_ids() {
-            loop {
-                let mut cell = self.lock(partition);
+        // Partitions take turns: whoever waits for one gets it while the others have theirs.
+        let mut turns: Vec<PartitionId> = self.partition_ids().collect();
+        while !turns.is_empty() && ended < ENDED_AT_ONCE {
+            turns.retain(|partition| {
+                let mut cell = self.lock(*partition);
                 let now = self.clock.now();
                 let due: Vec<SessionNo> = cell.state.due(now, AT_ONCE);
                 for no in &due {
-                    self.execute(&mut cell, partition, &Command::ExpireSession(*no));
+                    self.execute(&mut cell, *partition, &Command::ExpireSession(*no));
                 }
                 ended += due.len();
-                if due.len() < AT_ONCE {
-                    break;
-                }
-            }
+                cell.state.next_due().is_some_and(|next| next <= now)
+            });
         }
         ended
     }
@@ -437,7 +444,10 @@ impl<D: Disk> Store<D> {
 
     pub(super) fn lock(&self, partition: PartitionId) -> MutexGuard<'_, Partition> {
         // A panic under this lock ends the process (the release profile aborts), so a poisoned lock is a test's.
-        self.partitions[usize::from(partition.0)].lock().unwrap_or_else(PoisonError::into_inner)
+        let mut cell = self.partitions[usize::from(partition.0)].lock().unwrap_or_else(PoisonError::into_inner);
+        // What was only looked at under the lock before was woken, too.
+        cell.state.rest();
+        cell
     }
 
     pub(super) fn partition_of(&self, account: AccountId) -> PartitionId {

@@ -1,15 +1,19 @@
 //! Who is where: identities to accounts, Session-Ids to partitions. Derived from the partitions' states, rebuilt at start.
 
+mod numbers;
+
 use dashmap::{DashMap, Entry};
+
+use self::numbers::Numbers;
 
 use crate::ids::{AccountId, Identity, IdentityKind, PartitionId, SessionKey};
 
 type Hasher = ahash::RandomState;
 
-/// Identities to accounts. Digits are packed, so an entry of a telephone number takes 16 octets and no allocation.
+/// Identities to accounts. Digits are packed, so an entry of a telephone number takes 16 octets, room aside, and no allocation.
 #[derive(Debug, Default)]
 pub struct IdentityIndex {
-    numbers: DashMap<u64, AccountId, Hasher>,
+    numbers: Numbers,
     texts: DashMap<(IdentityKind, Box<str>), AccountId, Hasher>,
 }
 
@@ -28,7 +32,7 @@ impl IdentityIndex {
     /// The account that an identity belongs to.
     pub fn get(&self, identity: &Identity) -> Option<AccountId> {
         match identity {
-            Identity::Packed(packed) => self.numbers.get(packed).map(|entry| *entry),
+            Identity::Packed(packed) => self.numbers.get(*packed),
             // A look-up by parts would save the copy; names are rare beside numbers.
             Identity::Text(kind, text) => self.texts.get(&(*kind, text.clone())).map(|entry| *entry),
         }
@@ -62,29 +66,28 @@ impl IdentityIndex {
     /// # Errors
     /// The account that it belongs to.
     pub(super) fn claim(&self, identity: &Identity, account: AccountId) -> Result<bool, AccountId> {
-        fn claim<K: Eq + std::hash::Hash>(
-            entry: Entry<'_, K, AccountId>,
-            account: AccountId,
-        ) -> Result<bool, AccountId> {
-            match entry {
+        match identity {
+            Identity::Packed(packed) => self.numbers.claim(*packed, account),
+            Identity::Text(kind, text) => match self.texts.entry((*kind, text.clone())) {
                 Entry::Vacant(vacant) => {
                     vacant.insert(account);
                     Ok(true)
                 }
                 Entry::Occupied(owner) if *owner.get() == account => Ok(false),
                 Entry::Occupied(owner) => Err(*owner.get()),
-            }
+            },
         }
-        match identity {
-            Identity::Packed(packed) => claim(self.numbers.entry(*packed), account),
-            Identity::Text(kind, text) => claim(self.texts.entry((*kind, text.clone())), account),
-        }
+    }
+
+    /// Makes room for about so many, before there are any.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.numbers.reserve(count);
     }
 
     /// Gives back a claim that came to nothing, or the identity of a subscriber that has left its account.
     pub(super) fn release(&self, identity: &Identity) {
         match identity {
-            Identity::Packed(packed) => drop(self.numbers.remove(packed)),
+            Identity::Packed(packed) => self.numbers.remove(*packed),
             Identity::Text(kind, text) => drop(self.texts.remove(&(*kind, text.clone()))),
         }
     }

@@ -141,7 +141,7 @@ fn inspect_once<D: Disk>(
         last: journal.last(),
         torn_tail: journal.torn_tail().cloned(),
         replayed,
-        accounts: partitions.iter().map(|partition| partition.state.accounts().count() as u64).sum(),
+        accounts: partitions.iter().map(|partition| partition.state.sizes().0 as u64).sum(),
         sessions: partitions.iter().map(|partition| partition.state.sessions().count() as u64).sum(),
         credited,
         debited,

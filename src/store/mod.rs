@@ -14,6 +14,7 @@ mod execute;
 mod index;
 mod inspect;
 mod outbox;
+mod parallel;
 mod partition;
 mod query;
 mod recovery;
@@ -63,7 +64,7 @@ use crate::{
 /// How a store is set up.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Partitions; fixed when the store is created.
+    /// Partitions; fixed when the store is created. 0 = what it was created with, or [`Settings::PARTITIONS`].
     pub partitions: u16,
     /// Size of a journal segment in bytes.
     pub segment_bytes: u64,
@@ -75,11 +76,17 @@ pub struct Settings {
     pub outbox_keep_max: usize,
 }
 
+impl Settings {
+    /// Partitions of a new store: so many that a checkpoint holds the lock of one for a few milliseconds with ten million
+    /// subscribers, and so few that those without any cost nothing that counts.
+    pub const PARTITIONS: u16 = 1_024;
+}
+
 impl Default for Settings {
     /// Those of a configuration that says nothing else.
     fn default() -> Self {
         Self {
-            partitions: 64,
+            partitions: Self::PARTITIONS,
             segment_bytes: 64 << 20,
             retention: Retention::default(),
             outbox_keep: 100_000,

@@ -1,5 +1,7 @@
 //! Reading: accounts, sessions and totals as they are now.
 
+use std::borrow::Cow;
+
 use super::Store;
 use crate::{
     charging::{Account, HistoryLine, Session, State, Violation},
@@ -46,19 +48,19 @@ impl<D: Disk> Store<D> {
     /// An account as it is.
     pub fn account(&self, id: AccountId) -> Option<Pending<Account>> {
         let cell = self.lock(self.partition_of(id));
-        let account = cell.state.account(id)?.clone();
+        let account = cell.state.peek_account(id)?.into_owned();
         Some(Pending::new(account, cell.last))
     }
 
     /// Whether there is such an account.
     pub fn has_account(&self, id: AccountId) -> bool {
-        self.lock(self.partition_of(id)).state.account(id).is_some()
+        self.lock(self.partition_of(id)).state.has_account(id)
     }
 
     /// The identities of an account; empty if there is no such account.
     pub fn identities_of(&self, id: AccountId) -> Vec<Identity> {
         let cell = self.lock(self.partition_of(id));
-        cell.state.account(id).map_or_else(Vec::new, |account| account.identities().cloned().collect())
+        cell.state.peek_account(id).map_or_else(Vec::new, |account| account.identities().cloned().collect())
     }
 
     /// Accounts of one partition with an id above `after` that pass a filter, of the next `count` in order; and the last id
@@ -80,10 +82,10 @@ impl<D: Disk> Store<D> {
         while looked < count {
             let wanted = AT_ONCE.min(count - looked);
             let mut cell = self.lock(id);
-            let ids = cell.state.accounts_after(last, wanted).to_vec();
+            let ids = cell.state.accounts_after(last, wanted);
             position = Some(cell.last);
-            let accounts = ids.iter().filter_map(|id| cell.state.account(*id));
-            found.extend(accounts.filter(|account| filter(account)).cloned());
+            let accounts = ids.iter().filter_map(|id| cell.state.peek_account(*id));
+            found.extend(accounts.filter(|account| filter(account)).map(Cow::into_owned));
             looked += ids.len();
             last = ids.last().copied().unwrap_or(last);
             if ids.len() < wanted {

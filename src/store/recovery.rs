@@ -12,6 +12,7 @@ use super::{
     catalogs::Found,
     clients::ClientIndex,
     index::SessionIndex,
+    parallel,
     partition::Partition,
     trails::Trails,
 };
@@ -22,7 +23,7 @@ use crate::{
         CheckpointReader, Commit, Committer, Disk, DiskFile, Epoch, Journal, JournalError, LocalJournal, Meta, Options,
         Origin, Position, TornTail, checkpoint,
         record::{self, Entry},
-        snapshot::{AuditHead, BulksLoader, CatalogsLoader, OutboxLoader, PartitionLoader, SnapshotError},
+        snapshot::{AuditHead, BulksLoader, CatalogsLoader, OutboxLoader, PartitionLoader, Parts, SnapshotError},
     },
     rating::{Catalog, Problem},
     time::Clock,
@@ -31,6 +32,8 @@ use crate::{
 
 /// Version of everything on disk.
 pub(super) const FORMAT: u32 = 1;
+/// Accounts of a partition that tell how many identities there are in all.
+const ACCOUNTS_TELLING: usize = 64;
 /// Records between two reports of progress.
 pub(super) const PROGRESS_EVERY: u64 = 100_000;
 
@@ -193,9 +196,13 @@ impl<D: Disk> Store<D> {
     ) -> Result<(Self, RecoveryReport), RecoveryError> {
         let started = Instant::now();
         let disk = place.disk.clone();
+        let mut settings = settings;
+        if settings.partitions == 0 {
+            // A file that cannot be read is told of when the store is opened.
+            settings.partitions = Meta::look(&disk).map_or(Settings::PARTITIONS, |created| created.partitions);
+        }
         let wanted = Meta { format: FORMAT, partitions: settings.partitions, origin: Origin::new(clock.now()) };
         let origin = Meta::open_or_create(&disk, wanted)?.origin;
-        let mut settings = settings;
         settings.retention.secret = origin.secret;
         let mut journal = LocalJournal::open(disk.clone(), options)?;
         let torn_tail = journal.torn_tail().cloned();
@@ -244,10 +251,6 @@ impl<D: Disk> Store<D> {
             }
             Ok(())
         })?;
-        // A checkpoint has its accounts in no order: they are sorted now, and not while requests wait.
-        for partition in &mut partitions {
-            partition.state.accounts_after(AccountId(u64::MAX), 0);
-        }
         let clients = ClientIndex::of(&partitions);
         let (identities, sessions) = build_indexes(&mut partitions, catalog.currency())?;
         let shelved = found.shelve(catalog, clock.now());
@@ -317,57 +320,62 @@ pub(super) fn load_checkpoint<F: DiskFile>(
         return Ok(Loaded { partitions, position: None, reach: Position::ZERO, records_kept: true, audit: None });
     };
     let position = reader.position();
-    let snapshot = |source| RecoveryError::Snapshot { position: position.0, source };
-    let (mut partitions, mut chunk) = (Vec::new(), Vec::new());
-    // Whether a part is there; if it is, it is there to its end.
-    let mut part = |load: &mut dyn FnMut(&[u8]) -> Result<bool, SnapshotError>| {
-        for number in 0u64.. {
-            match reader.next_chunk(&mut chunk)? {
-                true if load(&chunk).map_err(snapshot)? => break,
-                true => {}
-                false if number == 0 => return Ok(false),
-                false => return Err(RecoveryError::Incomplete(position.0)),
-            }
-        }
-        Ok(true)
-    };
-    let needed = |is_there: bool| if is_there { Ok(()) } else { Err(RecoveryError::Incomplete(position.0)) };
-    while partitions.len() < usize::from(settings.partitions) {
+    let damaged = |source| RecoveryError::Snapshot { position: position.0, source };
+    let mut parts = Parts::of(&mut reader);
+    // Read one after the other, taken apart by all processors.
+    let of_partitions = (0..settings.partitions).map(|_| parts.next_part());
+    let loaded = parallel::for_each(of_partitions, |chunks| {
         let mut loader = PartitionLoader::new(settings.retention);
-        needed(part(&mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?)?;
-        let (header, state) = loader.finish().map_err(snapshot)?;
-        partitions.push(Partition::new(state, Position(header.position)));
-    }
+        take_in(position, chunks?, &mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?;
+        let (header, state) = loader.finish().map_err(damaged)?;
+        Ok(Partition::new(state, Position(header.position)))
+    });
+    let partitions = loaded.into_iter().collect::<Result<Vec<_>, RecoveryError>>()?;
     let mut loader = OutboxLoader::default();
-    needed(part(&mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?)?;
-    let restored = loader.finish().map_err(snapshot)?;
+    take_in(position, parts.next_part()?, &mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?;
+    let restored = loader.finish().map_err(damaged)?;
     let audited = restored.audit.as_ref().map_or(Position::ZERO, |head| head.position);
     let reach = [position, Position(restored.position), audited].into_iter();
     let reach = reach.chain(partitions.iter().map(|partition| partition.last)).fold(position, Position::max);
     let (records_kept, audit) = (restored.records_kept, restored.audit);
     let mut loaded = Loaded { partitions, position: Some(position), reach, records_kept, audit };
     outbox.restore(restored);
-    // Checkpoints from before versions had numbers end here.
-    let mut loader = CatalogsLoader::default();
-    if !part(&mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))? {
-        return Ok(loaded);
+    // Checkpoints from before versions had numbers end here, those from before bulk changes after the next.
+    let chunks = parts.next_part()?;
+    if !chunks.is_empty() {
+        let mut loader = CatalogsLoader::default();
+        take_in(position, chunks, &mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?;
+        let restored = loader.finish().map_err(damaged)?;
+        loaded.reach = loaded.reach.max(Position(restored.position));
+        found.restore(restored);
     }
-    let restored = loader.finish().map_err(snapshot)?;
-    loaded.reach = loaded.reach.max(Position(restored.position));
-    found.restore(restored);
-    // Those from before bulk changes end here.
-    let mut loader = BulksLoader::default();
-    if !part(&mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))? {
-        return Ok(loaded);
+    let chunks = parts.next_part()?;
+    if !chunks.is_empty() {
+        let mut loader = BulksLoader::default();
+        take_in(position, chunks, &mut |chunk| loader.load_chunk(chunk).map(|()| loader.is_complete()))?;
+        let restored = loader.finish().map_err(damaged)?;
+        loaded.reach = loaded.reach.max(Position(restored.position));
+        bulks.restore(restored);
     }
-    let restored = loader.finish().map_err(snapshot)?;
-    loaded.reach = loaded.reach.max(Position(restored.position));
-    bulks.restore(restored);
     // Only at its end is a checkpoint known to be whole; and parts of a later version would be lost.
-    if reader.next_chunk(&mut chunk)? {
-        return Err(snapshot(SnapshotError::Unknown));
+    if !parts.next_part()?.is_empty() {
+        return Err(damaged(SnapshotError::Unknown));
     }
     Ok(loaded)
+}
+
+/// Takes in the chunks of one part, which must be there to its end. `load` tells whether it is.
+fn take_in(
+    position: Position,
+    chunks: Vec<Vec<u8>>,
+    load: &mut dyn FnMut(&[u8]) -> Result<bool, SnapshotError>,
+) -> Result<(), RecoveryError> {
+    let mut is_complete = false;
+    for chunk in chunks {
+        let loaded = load(&chunk);
+        is_complete = loaded.map_err(|source| RecoveryError::Snapshot { position: position.0, source })?;
+    }
+    if is_complete { Ok(()) } else { Err(RecoveryError::Incomplete(position.0)) }
 }
 
 /// Takes in the records of a journal, one after the other.
@@ -425,23 +433,42 @@ pub(super) fn build_indexes(
     partitions: &mut [Partition],
     catalog: Currency,
 ) -> Result<(IdentityIndex, SessionIndex), RecoveryError> {
-    let (identities, sessions) = (IdentityIndex::default(), SessionIndex::default());
-    for (partition, index) in partitions.iter_mut().zip(0..) {
-        partition.state.check()?;
-        // The index is made from what runs now; what has ended on the way never got into it.
-        drop(partition.state.take_ended());
-        for account in partition.state.accounts() {
+    let (mut identities, sessions) = (IdentityIndex::default(), SessionIndex::default());
+    identities.reserve(identities_expected(partitions));
+    let indexed = parallel::for_each(partitions.iter_mut().zip(0..), |(partition, index)| {
+        let mut problem = None;
+        partition.state.check_with(|account| {
             if account.currency != catalog {
-                return Err(RecoveryError::Currency { account: account.id, found: account.currency, catalog });
+                let (account, found) = (account.id, account.currency);
+                problem.get_or_insert(RecoveryError::Currency { account, found, catalog });
             }
             for identity in account.identities() {
-                let claim = identities.claim(identity, account.id);
-                claim.map_err(|owner| RecoveryError::Identity(owner, account.id))?;
+                if let Err(owner) = identities.claim(identity, account.id) {
+                    problem.get_or_insert(RecoveryError::Identity(owner, account.id));
+                }
             }
+        })?;
+        if let Some(problem) = problem {
+            return Err(problem);
         }
+        // The index is made from what runs now; what has ended on the way never got into it.
+        drop(partition.state.take_ended());
         for key in partition.state.session_keys() {
             sessions.insert(key, PartitionId(index));
         }
-    }
+        // A checkpoint may have its accounts in no order: they are sorted now, and not while requests wait.
+        partition.state.accounts_after(AccountId(u64::MAX), 0);
+        Ok(())
+    });
+    indexed.into_iter().collect::<Result<(), _>>()?;
     Ok((identities, sessions))
+}
+
+/// By the first partition that has accounts: they are spread evenly.
+fn identities_expected(partitions: &[Partition]) -> usize {
+    let sizes = || partitions.iter().map(|partition| partition.state.sizes().0);
+    let Some((sample, accounts)) = partitions.iter().zip(sizes()).find(|(_, accounts)| *accounts > 0) else { return 0 };
+    let found: usize = sample.state.accounts().map(|account| account.identities().count()).sum();
+    // A partition with a few accounts says little: then less room is made than there might have to be.
+    found * sizes().sum::<usize>() / accounts.max(ACCOUNTS_TELLING)
 }

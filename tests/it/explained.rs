@@ -20,9 +20,9 @@ fn lines<'s>(state: &'s State, account: &'s Account) -> Vec<HistoryLine<'s>> {
 /// Every line of every account is explained exactly.
 pub(crate) fn all_exact<'c>(state: &State, versions: &(dyn Fn(u32) -> Option<&'c Catalog> + 'c)) {
     for account in state.accounts() {
-        for line in lines(state, account) {
+        for line in lines(state, &account) {
             let explanation = explain(&line, account.currency, versions);
-            assert!(explanation.is_exact(), "{line:?}\n{}", text(account, &explanation).join("\n"));
+            assert!(explanation.is_exact(), "{line:?}\n{}", text(&account, &explanation).join("\n"));
         }
     }
 }

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tollgate::{
     charging::{
-        AccountSpec, BucketKind, Command, CreditCommand, CreditKind, Event, Interrogation, Manage, ManageCommand,
-        Measure, MemberLimit, MemberNo, Outcome, PayOrder, Refusal, RequestKind, Retention, ServiceRequest, State,
-        Subscriber, SubscriberSpec, Used, Verdict, Want, decide,
+        Account, AccountSpec, BucketKind, Command, CreditCommand, CreditKind, Event, Interrogation, Manage,
+        ManageCommand, Measure, MemberLimit, MemberNo, Outcome, PayOrder, Refusal, RequestKind, Retention,
+        ServiceRequest, State, Subscriber, SubscriberSpec, Used, Verdict, Want, decide,
     },
     ids::{AccountId, Identity, IdentityKind, QuotaKey, SessionKey},
     journal::{MemoryDisk, Pending},
@@ -437,7 +437,9 @@ fn lines_that_move_between_accounts_are_never_in_two_whenever_the_power_fails() 
             store.check().unwrap();
             let mut known = BTreeMap::new();
             store.for_each_state(|state| {
-                let all = state.accounts().flat_map(|account| account.identities().map(|it| (it.clone(), account.id)));
+                let of =
+                    |account: &Account| account.identities().map(|it| (it.clone(), account.id)).collect::<Vec<_>>();
+                let all = state.accounts().flat_map(|account| of(&account));
                 known.extend(all);
             });
             for line in 0..LINES {

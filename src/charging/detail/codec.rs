@@ -97,10 +97,10 @@ impl Breakdown {
     }
 }
 
-struct Out(Vec<u8>);
+pub(in crate::charging) struct Out(pub(in crate::charging) Vec<u8>);
 
 impl Out {
-    fn number(&mut self, number: impl Into<u64>) {
+    pub(in crate::charging) fn number(&mut self, number: impl Into<u64>) {
         let mut number = number.into();
         while number >= 0x80 {
             self.0.push(number as u8 | 0x80);
@@ -109,11 +109,11 @@ impl Out {
         self.0.push(number as u8);
     }
 
-    fn signed(&mut self, number: i64) {
+    pub(in crate::charging) fn signed(&mut self, number: i64) {
         self.number((number << 1 ^ number >> 63) as u64);
     }
 
-    fn text(&mut self, text: &str) {
+    pub(in crate::charging) fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
         self.0.extend_from_slice(text.as_bytes());
     }
@@ -214,10 +214,10 @@ impl Out {
     }
 }
 
-struct In<'a>(&'a [u8]);
+pub(in crate::charging) struct In<'a>(pub(in crate::charging) &'a [u8]);
 
-impl In<'_> {
-    fn number(&mut self) -> Option<u64> {
+impl<'a> In<'a> {
+    pub(in crate::charging) fn number(&mut self) -> Option<u64> {
         let (mut number, mut shift) = (0u64, 0);
         loop {
             let octet = *self.0.split_off_first()?;
@@ -229,16 +229,16 @@ impl In<'_> {
         }
     }
 
-    fn narrow<T: TryFrom<u64>>(&mut self) -> Option<T> {
+    pub(in crate::charging) fn narrow<T: TryFrom<u64>>(&mut self) -> Option<T> {
         T::try_from(self.number()?).ok()
     }
 
-    fn signed(&mut self) -> Option<i64> {
+    pub(in crate::charging) fn signed(&mut self) -> Option<i64> {
         let number = self.number()?;
         Some((number >> 1) as i64 ^ -((number & 1) as i64))
     }
 
-    fn money(&mut self) -> Option<Money> {
+    pub(in crate::charging) fn money(&mut self) -> Option<Money> {
         self.signed().map(Money::from_micros)
     }
 
@@ -247,8 +247,13 @@ impl In<'_> {
     }
 
     fn text(&mut self) -> Option<Arc<str>> {
+        self.borrowed().map(Arc::from)
+    }
+
+    /// A text where it stands.
+    pub(in crate::charging) fn borrowed(&mut self) -> Option<&'a str> {
         let length = self.narrow::<usize>()?;
-        str::from_utf8(self.0.split_off(..length)?).ok().map(Arc::from)
+        str::from_utf8(self.0.split_off(..length)?).ok()
     }
 
     fn measure(&mut self) -> Option<Measure> {

@@ -303,7 +303,7 @@ pub(in crate::journal) fn bucket(wire: proto::Bucket) -> Result<Bucket> {
 }
 
 /// A number of one octet.
-pub(super) fn narrow(number: u32, field: &'static str) -> Result<u8> {
+pub(in crate::journal) fn narrow(number: u32, field: &'static str) -> Result<u8> {
     u8::try_from(number).map_err(|_| RecordError::BadValue { field, value: i64::from(number) })
 }
 
@@ -312,20 +312,27 @@ pub(in crate::journal) fn subscriber(wire: proto::Subscriber) -> Result<Subscrib
     Ok(Subscriber { id: wire.id.into(), identities })
 }
 
-/// An identity in its normal form only: the identity index finds no other.
 fn identity(wire: proto::Identity) -> Result<Identity> {
     use proto::identity::Form;
     match wire.form.ok_or(RecordError::Missing("identity"))? {
-        Form::Packed(packed) => {
-            let (length, digits) = ((packed >> 58 & 0x1f) as u32, packed & ((1 << 58) - 1));
-            let fits = (1..=16).contains(&length) && digits < 10u64.pow(length);
-            fits.then_some(Identity::Packed(packed)).ok_or(RecordError::BadIdentity)
-        }
-        Form::Text(wire) => IdentityKind::from_subscription_id_type(wire.kind)
-            .and_then(|kind| Identity::new(kind, &wire.text).ok())
-            .filter(|identity| matches!(identity, Identity::Text(..)))
-            .ok_or(RecordError::BadIdentity),
+        Form::Packed(packed) => packed_identity(packed),
+        Form::Text(wire) => text_identity(wire.kind, &wire.text),
     }
+}
+
+/// Digits in their normal form only: the identity index finds no other.
+pub(in crate::journal) fn packed_identity(packed: u64) -> Result<Identity> {
+    let (length, digits) = ((packed >> 58 & 0x1f) as u32, packed & ((1 << 58) - 1));
+    let fits = (1..=16).contains(&length) && digits < 10u64.pow(length);
+    fits.then_some(Identity::Packed(packed)).ok_or(RecordError::BadIdentity)
+}
+
+/// Another identity, in its normal form only.
+pub(in crate::journal) fn text_identity(kind: u32, text: &str) -> Result<Identity> {
+    IdentityKind::from_subscription_id_type(kind)
+        .and_then(|kind| Identity::new(kind, text).ok())
+        .filter(|identity| matches!(identity, Identity::Text(..)))
+        .ok_or(RecordError::BadIdentity)
 }
 
 pub(in crate::journal) fn currency(number: u32) -> Result<Currency> {

@@ -20,18 +20,32 @@ impl<'a, E> Chunks<'a, E> {
 
     /// One field of `SnapshotChunk`: a header or an item.
     pub(super) fn item(&mut self, field: u32, body: impl FnOnce(&mut Writer<'_>)) -> Result<(), E> {
-        let mut w = Writer::new(&mut self.out);
-        if !self.started {
-            w.uint(1, self.number);
-            self.started = true;
-        }
-        w.message(field, body);
-        if self.out.len() < CHUNK_OCTETS { Ok(()) } else { self.flush() }
+        self.begin();
+        Writer::new(&mut self.out).message(field, body);
+        self.flush_if_full()
+    }
+
+    /// The same, written already.
+    pub(super) fn field(&mut self, octets: &[u8]) -> Result<(), E> {
+        self.begin();
+        self.out.extend_from_slice(octets);
+        self.flush_if_full()
     }
 
     /// Emits what is left.
     pub(super) fn finish(mut self) -> Result<(), E> {
         if self.started { self.flush() } else { Ok(()) }
+    }
+
+    fn begin(&mut self) {
+        if !self.started {
+            Writer::new(&mut self.out).uint(1, self.number);
+            self.started = true;
+        }
+    }
+
+    fn flush_if_full(&mut self) -> Result<(), E> {
+        if self.out.len() < CHUNK_OCTETS { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<(), E> {

@@ -2,19 +2,19 @@
 
 use prost::Message as _;
 
-use super::{PartitionHeader, SnapshotError};
+use super::{PartitionHeader, SnapshotError, account::AccountReader};
 use crate::{
     charging::{
-        Account, Client, Closed, Detail, Grown, HistoryLine, MemberNo, Pool, Quota, RatedBy, RememberedCredit,
-        RememberedEvent, Retention, Session, State, Told,
+        Client, Closed, Detail, Grown, MemberNo, Pool, Quota, RatedBy, RememberedCredit, RememberedEvent, Retention,
+        Session, State, Told,
     },
     ids::{AccountId, BucketId, PartitionId, SessionNo},
     journal::record::{
         RecordError,
-        account::read_profile,
+        fields::Fields,
         numbers::Numbered,
         proto, rare,
-        read::{all, answer, bucket, currency, draws, partition, quota_key, session_id, session_key, step, subscriber},
+        read::{all, answer, draws, partition, quota_key, session_id, session_key, step},
         voucher,
     },
     time::Timestamp,
@@ -27,7 +27,8 @@ pub struct PartitionLoader {
     state: State,
     header: Option<Header>,
     next_chunk: u64,
-    /// Accounts, sessions, ended sessions, events, credits, clients, batches of vouchers, vouchers.
+    accounts: AccountReader,
+    /// In the order of [`ITEMS`].
     found: [u64; 8],
 }
 
@@ -41,6 +42,11 @@ struct Header {
     totals: [i128; 4],
 }
 
+/// The fields of a chunk that are counted.
+const ITEMS: [u32; 8] = [4, 5, 6, 7, 8, 20, 30, 31];
+/// Those of the outbox.
+const OUTBOX: [u32; 3] = [3, 9, 10];
+/// As in [`ITEMS`].
 const COUNTED: [&str; 8] =
     ["accounts", "sessions", "ended sessions", "one-time events", "credits", "clients", "voucher batches", "vouchers"];
 const SUMMED: [&str; 4] = ["credited", "debited", "balances", "reserved"];
@@ -48,7 +54,13 @@ const SUMMED: [&str; 4] = ["credited", "debited", "balances", "reserved"];
 impl PartitionLoader {
     /// Nothing is loaded yet.
     pub fn new(retention: Retention) -> Self {
-        Self { state: State::new(retention), header: None, next_chunk: 0, found: [0; 8] }
+        Self {
+            state: State::new(retention),
+            header: None,
+            next_chunk: 0,
+            accounts: AccountReader::default(),
+            found: [0; 8],
+        }
     }
 
     /// Takes in the next chunk.
@@ -56,15 +68,23 @@ impl PartitionLoader {
     /// # Errors
     /// The chunk is not a snapshot's, or not the one that follows.
     pub fn load_chunk(&mut self, chunk: &[u8]) -> Result<(), SnapshotError> {
-        let chunk = proto::SnapshotChunk::decode(chunk).map_err(RecordError::from)?;
-        let (number, expected) = (chunk.number, self.next_chunk);
+        let mut items = Vec::new();
+        let (mut number, mut promised, mut fields) = (0, None, Fields(chunk));
+        while let Some((field, value)) = fields.next()? {
+            match field {
+                1 => number = value.number()?,
+                2 => promised = Some(proto::SnapshotHeader::decode(value.octets()?).map_err(RecordError::from)?),
+                _ => items.push((field, value.octets()?)),
+            }
+        }
+        let expected = self.next_chunk;
         if number != expected {
             return Err(SnapshotError::Order { expected, got: number });
         }
-        if chunk.outbox_header.is_some() || !chunk.outbox_notices.is_empty() || !chunk.consumers.is_empty() {
+        if items.iter().any(|(field, _)| OUTBOX.contains(field)) {
             return Err(SnapshotError::Foreign(number));
         }
-        match chunk.header {
+        match promised {
             Some(wire) if number == 0 => {
                 self.state.set_next_session(wire.next_session);
                 self.header = Some(header(wire)?);
@@ -73,38 +93,34 @@ impl PartitionLoader {
             _ => return Err(SnapshotError::Header(number)),
         }
         self.next_chunk += 1;
-        let counts = [chunk.accounts.len(), chunk.sessions.len(), chunk.closed.len(), chunk.events.len()];
-        for (found, count) in self.found.iter_mut().zip(counts.into_iter().chain([
-            chunk.credits.len(),
-            chunk.clients.len(),
-            chunk.voucher_batches.len(),
-            chunk.vouchers.len(),
-        ])) {
-            *found += count as u64;
+        items.into_iter().try_for_each(|(field, octets)| self.item(field, octets))
+    }
+
+    fn item(&mut self, field: u32, octets: &[u8]) -> Result<(), SnapshotError> {
+        let Some(kind) = ITEMS.iter().position(|number| *number == field) else { return Ok(()) };
+        if let Some(found) = self.found.get_mut(kind) {
+            *found += 1;
         }
-        chunk.accounts.into_iter().try_for_each(|wire| self.account(wire))?;
-        chunk.sessions.into_iter().try_for_each(|wire| self.session(wire))?;
-        for wire in chunk.closed {
-            self.state.restore_closed(closed(wire)?);
-        }
-        for wire in chunk.events {
-            self.state.restore_event(event(wire)?);
-        }
-        for wire in chunk.credits {
-            self.state.restore_credit(credit(wire)?);
-        }
-        for wire in chunk.clients {
-            let restarted = wire.restarted_ms.map(Timestamp::from_millis);
-            self.state.restore_client(wire.host.into(), Client { state_id: wire.state_id, restarted });
-        }
-        for wire in chunk.voucher_batches {
-            let (batch, blocked) = voucher::read_batch(wire);
-            self.state.restore_batch(batch, blocked);
-        }
-        for wire in chunk.vouchers {
-            let (key, no, batch, mark) = voucher::read_voucher(wire);
-            if !self.state.restore_voucher(key, no, &batch, mark) {
-                return Err(RecordError::Missing("batch of a voucher").into());
+        match field {
+            4 => return self.account(octets),
+            5 => return self.session(decoded(octets)?),
+            6 => self.state.restore_closed(closed(decoded(octets)?)?),
+            7 => self.state.restore_event(event(decoded(octets)?)?),
+            8 => self.state.restore_credit(credit(decoded(octets)?)?),
+            20 => {
+                let wire: proto::Client = decoded(octets)?;
+                let restarted = wire.restarted_ms.map(Timestamp::from_millis);
+                self.state.restore_client(wire.host.into(), Client { state_id: wire.state_id, restarted });
+            }
+            30 => {
+                let (batch, blocked) = voucher::read_batch(decoded(octets)?);
+                self.state.restore_batch(batch, blocked);
+            }
+            _ => {
+                let (key, no, batch, mark) = voucher::read_voucher(decoded(octets)?);
+                if !self.state.restore_voucher(key, no, &batch, mark) {
+                    return Err(RecordError::Missing("batch of a voucher").into());
+                }
             }
         }
         Ok(())
@@ -134,15 +150,16 @@ impl PartitionLoader {
         Ok((header.public, self.state))
     }
 
-    fn account(&mut self, wire: proto::Account) -> Result<(), SnapshotError> {
-        let id = AccountId(wire.id);
-        let restored = self.state.restore_account(account(wire)?);
+    fn account(&mut self, octets: &[u8]) -> Result<(), SnapshotError> {
+        let account = self.accounts.read(octets)?;
+        let (id, restored) = (account.id, self.state.restore_account(&account));
+        self.accounts.give_back(account);
         restored.then_some(()).ok_or(SnapshotError::AccountTwice(id))
     }
 
     fn session(&mut self, wire: proto::Session) -> Result<(), SnapshotError> {
         let (no, account) = (SessionNo(wire.no), AccountId(wire.account));
-        if self.state.account(account).is_none() {
+        if !self.state.has_account(account) {
             return Err(SnapshotError::NoAccount { session: no, account });
         }
         let restored = self.state.restore_session(session(wire)?);
@@ -173,49 +190,16 @@ fn header(wire: proto::SnapshotHeader) -> Result<Header, RecordError> {
     })
 }
 
-fn account(wire: proto::Account) -> Result<Account, RecordError> {
-    Ok(Account {
-        id: AccountId(wire.id),
-        currency: currency(wire.currency)?,
-        state: Numbered::from_number(wire.state)?,
-        credit_stopped: wire.credit_stopped,
-        never_stop: wire.never_stop,
-        credit_limit: Money::from_micros(wire.credit_limit),
-        buckets: all(wire.buckets, bucket)?,
-        subscribers: all(wire.subscribers, subscriber)?,
-        sessions: Vec::new(),
-        credited: Money::from_micros(wire.credited),
-        debited: Money::from_micros(wire.debited),
-        history: wire.history.into_iter().map(history_line).collect::<Result<_, _>>()?,
-        next_bucket: wire.next_bucket,
-        opening_allowances: wire.opening_allowances,
-        profile: wire.profile.map(read_profile).transpose()?.map(Box::new),
-    })
+fn decoded<M: prost::Message + Default>(octets: &[u8]) -> Result<M, RecordError> {
+    M::decode(octets).map_err(RecordError::from)
 }
 
 /// What is made of parts says so in a form that is known.
-fn detail(octets: &[u8]) -> Result<Option<Detail>, RecordError> {
+pub(super) fn detail(octets: &[u8]) -> Result<Option<Detail>, RecordError> {
     match Detail::read(octets) {
         None if !octets.is_empty() => Err(RecordError::Missing("form of a detail")),
         detail => Ok(detail),
     }
-}
-
-fn history_line(wire: proto::HistoryLine) -> Result<HistoryLine<'static>, RecordError> {
-    Ok(HistoryLine {
-        at: Timestamp::from_millis(wire.at_ms),
-        kind: Numbered::from_number(wire.kind)?,
-        amount: Money::from_micros(wire.amount),
-        units: wire.units,
-        unit_kind: Numbered::from_number(wire.measure)?,
-        units_from_allowance: wire.units_from_allowance,
-        service: wire.service.into(),
-        rating_group: wire.rating_group,
-        session_id: wire.session_id.map(Into::into),
-        request_id: wire.request_id.into(),
-        catalog: wire.catalog,
-        detail: detail(&wire.detail)?.map(|_| wire.detail.into()),
-    })
 }
 
 fn session(wire: proto::Session) -> Result<Session, RecordError> {

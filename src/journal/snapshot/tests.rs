@@ -10,6 +10,7 @@ use crate::{
     journal::record::{self, Entry, arbitrary, proto},
 };
 
+mod accounts;
 mod life;
 
 const HEADER: PartitionHeader = PartitionHeader { partition: PartitionId(0), partitions: 1, position: 4_711 };

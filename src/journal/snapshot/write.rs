@@ -3,7 +3,8 @@
 use super::{PartitionHeader, chunks::Chunks};
 use crate::{
     charging::{
-        Account, Client, Closed, HistoryLine, Quota, RatedBy, RememberedCredit, RememberedEvent, Session, State,
+        Account, AccountsCopy, Client, Closed, HistoryLine, Quota, RatedBy, RememberedCredit, RememberedEvent, Session,
+        State,
     },
     journal::record::{
         account::write_profile,
@@ -15,7 +16,57 @@ use crate::{
     time::Timestamp,
 };
 
-/// Writes a partition as chunks of about [`super::CHUNK_OCTETS`], in the order in which they must be loaded.
+/// A partition as it was at a moment.
+#[derive(Debug)]
+pub struct PartitionCopy {
+    /// The field of a chunk that the header is.
+    header: Vec<u8>,
+    accounts: AccountsCopy,
+    /// The fields of all that comes after the accounts, and where each ends.
+    items: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// Copies a partition, which is all that needs its lock: accounts at rest, which are most of it, as the octets that they are.
+pub fn copy_partition(state: &State, header: &PartitionHeader) -> PartitionCopy {
+    let (mut head, mut items, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    Writer::new(&mut head).message(2, |w| write_header(w, state, header));
+    let mut item = |field: u32, body: &dyn Fn(&mut Writer<'_>)| {
+        Writer::new(&mut items).message(field, body);
+        ends.push(items.len());
+    };
+    // By number, which is the order in which they opened: so that accounts need not list theirs.
+    let mut sessions: Vec<_> = state.sessions().collect();
+    sessions.sort_unstable_by_key(|session| session.no);
+    sessions.into_iter().for_each(|each| item(5, &|w| session(w, each)));
+    state.closed().for_each(|each| item(6, &|w| closed(w, each)));
+    state.events().for_each(|each| item(7, &|w| event(w, each)));
+    state.credits().for_each(|each| item(8, &|w| credit(w, each)));
+    state.clients().for_each(|each| item(20, &|w| client(w, each)));
+    state.voucher_batches().for_each(|each| item(30, &|w| voucher::known_batch(w, each)));
+    state.vouchers().for_each(|each| item(31, &|w| voucher::voucher(w, each)));
+    PartitionCopy { header: head, accounts: state.copy_accounts(), items, ends }
+}
+
+impl PartitionCopy {
+    /// Writes it as chunks of about [`super::CHUNK_OCTETS`], in the order in which they must be loaded.
+    ///
+    /// # Errors
+    /// Those of `emit`.
+    pub fn write<E>(&self, emit: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut chunks = Chunks::new(emit);
+        chunks.field(&self.header)?;
+        self.accounts.try_for_each(|each| chunks.item(4, |w| account(w, each)))?;
+        let mut start = 0;
+        for end in &self.ends {
+            chunks.field(self.items.get(start..*end).unwrap_or_default())?;
+            start = *end;
+        }
+        chunks.finish()
+    }
+}
+
+/// Copies a partition and writes it, for those who hold no lock.
 ///
 /// # Errors
 /// Those of `emit`.
@@ -24,20 +75,7 @@ pub fn write_partition<E>(
     header: &PartitionHeader,
     emit: &mut dyn FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut chunks = Chunks::new(emit);
-    chunks.item(2, |w| write_header(w, state, header))?;
-    state.accounts().try_for_each(|each| chunks.item(4, |w| account(w, each)))?;
-    // By number, which is the order in which they opened: so that accounts need not list theirs.
-    let mut sessions: Vec<_> = state.sessions().collect();
-    sessions.sort_unstable_by_key(|session| session.no);
-    sessions.into_iter().try_for_each(|each| chunks.item(5, |w| session(w, each)))?;
-    state.closed().try_for_each(|each| chunks.item(6, |w| closed(w, each)))?;
-    state.events().try_for_each(|each| chunks.item(7, |w| event(w, each)))?;
-    state.credits().try_for_each(|each| chunks.item(8, |w| credit(w, each)))?;
-    state.clients().try_for_each(|each| chunks.item(20, |w| client(w, each)))?;
-    state.voucher_batches().try_for_each(|each| chunks.item(30, |w| voucher::known_batch(w, each)))?;
-    state.vouchers().try_for_each(|each| chunks.item(31, |w| voucher::voucher(w, each)))?;
-    chunks.finish()
+    copy_partition(state, header).write(emit)
 }
 
 fn write_header(w: &mut Writer<'_>, state: &State, header: &PartitionHeader) {
@@ -53,7 +91,8 @@ fn write_header(w: &mut Writer<'_>, state: &State, header: &PartitionHeader) {
             });
         }
     });
-    let counts = [state.accounts().count(), state.sessions().count()];
+    let (accounts, sessions, _) = state.sizes();
+    let counts = [accounts, sessions];
     for (field, count) in (6..).zip(counts.into_iter().chain(state.remembered())) {
         w.uint(field, count as u64);
     }

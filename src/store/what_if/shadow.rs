@@ -46,7 +46,7 @@ pub(super) fn charge(opening: &Opening, acts: &[Act], catalogs: &Catalogs, until
         ..Retention::default()
     };
     let mut state = State::new(retention);
-    state.restore_account(opening.account.clone());
+    state.restore_account(&opening.account);
     let mut shadow = Shadow { state, catalogs, account, tally };
     let mut running: BTreeMap<usize, Running<'_>> = BTreeMap::new();
     for Turn { at, act: index, what } in turns(acts, catalogs) {

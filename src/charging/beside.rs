@@ -17,10 +17,10 @@
 //!   raised as far as it can be paid, before anything is granted.
 //!
 //! Units that an allowance *behind* money was to pay for are paid with money instead where some has come in by the time they
-//! are reported; they move counters that they were not held in, and count as usage that nobody was granted.
+//! are reported: they are held in the counters as if money was to pay for them, and hold no money.
 //!
-//! Blocks, set-up fees and minimums are within `dearest_charge`. Quotas of a credit pool are
-//! left out: which of them will use what is held nobody knows.
+//! Blocks, set-up fees and minimums are within `dearest_charge`. Quotas of a credit pool are left out: no catalog gives
+//! their services tiers or tariffs.
 
 use std::sync::Arc;
 
@@ -118,13 +118,14 @@ impl<'a> Beside<'a> {
     /// Whether a quota holds what it may cost; `None` = nobody knows its price any more.
     fn raise(&self, ledger: &mut Ledger<'a>, one: &mut OpenQuota<'a>) -> Option<bool> {
         let rate = self.rate(ledger, one)?;
-        let counted = one.quota.holds.iter().find(|hold| ledger.is_tier_counter(hold.bucket))?.amount;
-        let needed = rate.dearest_share(counted.unsigned_abs()).ok()?;
+        let counted = one.quota.holds.iter().find(|hold| ledger.is_tier_counter(hold.bucket))?.amount.unsigned_abs();
+        let by_money = counted.saturating_sub(ledger.behind_money(&one.quota.holds));
+        let needed = rate.dearest_share(by_money).ok()?;
         if needed.micros() <= ledger.money_of(&one.quota.holds) {
             return Some(true);
         }
         ledger.release(&one.quota.holds);
-        let found = ledger.allocate(&rate, one.quota.granted, Demand::Affordable).ok();
+        let found = ledger.allocate(&rate, one.quota.granted, Demand::Grant).ok();
         ledger.settle();
         match found.filter(|found| found.units == one.quota.granted) {
             Some(found) => {

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use super::{Bucket, BucketKind, FeeKind, Given, Left, LimitFact, Measure, MemberNo, PeriodPart, Quota, Step};
 use crate::{ids::BucketId, time::Timestamp, units::Money};
 
-/// Parts of one charge that are told apart. Where two sessions share a counter each report is a part of its own; of more
-/// only the sum is kept here, and the rest is in the journal.
-pub const PARTS_MAX: usize = 64;
+/// Parts of one charge that are told apart. Where two sessions share a counter each report is a part of its own: so many
+/// last for three days of a report every five minutes. They take about 200 kB then; of more only the sum is kept here, and
+/// the rest is in the journal.
+pub const PARTS_MAX: usize = 1_000;
 
 /// Buckets that are told apart in one charge: a long session may empty any number of small ones. Of more only the sum by
 /// kind is kept here, under [`Paid::OTHERS`].

@@ -31,8 +31,10 @@ pub(super) struct Allocation {
 /// How far an allocation may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Demand {
-    /// Only what the account can pay: for reservations and events.
+    /// Only what the account can pay, now: an event.
     Affordable,
+    /// The same, to be used later: a reservation.
+    Grant,
     /// All of it, come what may: usage that has happened.
     All,
 }

@@ -408,16 +408,16 @@ async fn a_file_of_changes_is_submitted_and_followed() {
     assert_eq!(gone, format!("{path}:3: NOT_FOUND: account: 2 does not exist"));
 
     write(
-        "{\"account\": \"account:1\", \"change\": \"adjust\", \"value\": \"-2.50 CNY\"}\naccount:1,buy,family-10gb\n",
+        "{\"account\": \"account:1\", \"change\": \"adjust\", \"value\": \"-10.00 CNY\"}\naccount:1,buy,family-10gb\n",
     );
     let submitted = json_of(&node, &submit).await;
     let told = (&submitted["bulk_id"], &submitted["stage"], &submitted["money"]["amount"], &submitted["duplicate"]);
-    assert_eq!(told, (&json!(1), &json!("running"), &json!("2.50"), &json!(false)));
+    assert_eq!(told, (&json!(1), &json!("running"), &json!("10.00"), &json!(false)));
     let items = tollgate(&node, "bulk items 1").await.unwrap();
-    assert!(items.contains("1       1        waiting  adjust -2.50\n"), "{items}");
+    assert!(items.contains("1       1        waiting  adjust -10.00\n"), "{items}");
     assert_eq!(node.store.run_bulks(10), 2);
     let got = tollgate(&node, "bulk get 1").await.unwrap();
-    assert_eq!(got, "bulk 1, 2 changes, 2.50 CNY, done: 2 executed, 1 of them refused\n");
+    assert_eq!(got, "bulk 1, 2 changes, 10.00 CNY, done: 2 executed, 1 of them refused\n");
     let refused: Value = serde_json::from_str(&tollgate(&node, "bulk items 1 --json").await.unwrap()).unwrap();
     assert_eq!((&refused["number"], &refused["state"]), (&json!(2), &json!("refused")));
     assert_eq!(json_of(&node, &submit).await["duplicate"], json!(true));

@@ -215,6 +215,10 @@ impl<D: Disk> Journal for LocalJournal<D> {
             sealed::store(&self.disk, self.last)?;
             self.sealed = self.last;
         }
+        if self.room.is_short() {
+            // The stock's thread looks by itself whether there is room again; without one this is the time for it.
+            self.stock.look_ahead();
+        }
         Ok(())
     }
 

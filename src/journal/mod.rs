@@ -54,7 +54,7 @@ mod tests;
 pub use self::{
     batch::Batch,
     checkpoint::{CheckpointReader, CheckpointWriter},
-    commit::{Appender, Commit, Committer, PENDING_MAX, RECORD_MAX},
+    commit::{Appender, Commit, Committer, PENDING_MAX, RECORD_MAX, Stepped},
     disk::{Disk, DiskFile, FileDisk, MemoryDisk},
     durable::{Durable, DurableMark, Fatal, Pending},
     error::{AppendError, JournalError},

@@ -26,6 +26,14 @@ pub struct TornTail {
     pub bytes: u64,
 }
 
+impl TornTail {
+    /// It was no write that a crash interrupted: something rests on records that were in it. `last` = the last record before
+    /// it, `durable` = up to where it is known that there were some.
+    pub(crate) fn lost(&self, last: Position, durable: Position) -> JournalError {
+        sealed::lost(&self.file, self.offset, last, durable)
+    }
+}
+
 /// Where the log ends.
 pub(super) struct End {
     pub(super) offset: u64,

@@ -8,8 +8,9 @@ pub use self::diff::differences;
 use super::{Catalog, Problem};
 use crate::time::Timestamp;
 
-/// Versions that are kept although nobody goes by them any more, for explanations and comparisons.
-pub const VERSIONS_KEPT: usize = 20;
+/// Versions that are kept although nobody goes by them any more, for explanations and comparisons: with a new one every
+/// day, those of longer than a year, in which a charge may be disputed.
+pub const VERSIONS_KEPT: usize = 400;
 
 /// What sessions that run when a version comes into force go by from then on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

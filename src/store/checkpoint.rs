@@ -59,7 +59,16 @@ impl<D: Disk> Store<D> {
         self.write_checkpoint(|locked| std::thread::sleep(locked * REST))
     }
 
-    fn write_checkpoint(&self, rest: impl Fn(Duration)) -> Result<CheckpointReport, CheckpointError> {
+    /// As [`checkpoint`](Self::checkpoint), with something done after each partition: a simulation decides so what comes
+    /// between them.
+    ///
+    /// # Errors
+    /// Nothing was replaced.
+    pub fn checkpoint_by_hand(&self, mut between: impl FnMut()) -> Result<CheckpointReport, CheckpointError> {
+        self.write_checkpoint(|_| between())
+    }
+
+    fn write_checkpoint(&self, mut rest: impl FnMut(Duration)) -> Result<CheckpointReport, CheckpointError> {
         let _one_at_a_time = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         // Taken before anything is read: all that a snapshot below may lack comes later in the journal.

@@ -52,7 +52,10 @@ pub use self::{
 pub use crate::journal::lines::{Cursor, Rotation};
 use crate::{
     charging::Retention,
-    journal::{Committer, Disk, DurableMark, FileDisk, JournalError, JournalReader, Origin, Pending, Position, Room},
+    journal::{
+        Committer, Disk, DurableMark, Fatal, FileDisk, JournalError, JournalReader, Origin, Pending, Position, Room,
+        Stepped,
+    },
     rating::Catalog,
     time::{Clock, Timestamp},
 };
@@ -208,24 +211,39 @@ impl<D: Disk> Store<D> {
     ///
     /// # Errors
     /// The journal had failed, or fails now.
-    pub fn shutdown(&self) -> Result<Position, crate::journal::Fatal> {
+    pub fn shutdown(&self) -> Result<Position, Fatal> {
         let committer = self.committer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let ended = committer.map_or(Ok(self.mark().current()), Committer::shutdown);
         let _ = self.write_trails();
         ended
     }
 
-    /// Commits what has gathered, as one batch, in a store [opened by hand](Self::open_by_hand). Returns whether there was
-    /// something and it is durable now; always `false` in any other store, whose committer does that by itself.
-    pub fn commit_by_hand(&self) -> bool {
+    /// Commits what has gathered, as one batch, in a store [opened by hand](Self::open_by_hand). Does nothing in any other
+    /// store, whose committer does that by itself.
+    pub fn commit_by_hand(&self) -> Stepped {
         let mut committer = self.committer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        committer.as_mut().is_some_and(Committer::step)
+        committer.as_mut().map_or(Stepped::Nothing, Committer::step)
     }
 
-    /// Waits until all that was done so far is durable. Blocks for as long as the disk needs.
-    fn settle(&self) -> Result<Position, crate::journal::Fatal> {
+    /// Has the journal do what it does after nothing has come for a while, in a store [opened by hand](Self::open_by_hand).
+    pub fn idle_by_hand(&self) {
+        let mut committer = self.committer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(committer) = committer.as_mut() {
+            committer.idle_by_hand();
+        }
+    }
+
+    /// Waits until all that was done so far is durable. Blocks for as long as the disk needs; by hand, where nobody would make
+    /// room on it meanwhile, a full one is an error.
+    fn settle(&self) -> Result<Position, Fatal> {
         let last = self.appender.last();
-        while self.commit_by_hand() {}
+        loop {
+            match self.commit_by_hand() {
+                Stepped::Committed => {}
+                Stepped::Nothing => break,
+                Stepped::NoRoom => return Err(Fatal::Failed("the disk is full".into())),
+            }
+        }
         self.mark().wait_for_blocking(last)
     }
 

@@ -215,7 +215,8 @@ impl<D: Disk> Store<D> {
         let trails = Trails::open(&place, loaded.audit, recorded)?;
         if let Some(after) = trails.last().filter(|written| last < *written) {
             // Lines are written only of what is durable; with other records at these positions they would be taken for theirs.
-            return Err(JournalError::Missing { after, last }.into());
+            let lost = torn_tail.map_or(JournalError::Missing { after, last }, |torn| torn.lost(last, after));
+            return Err(lost.into());
         }
         if trails.keeps_records() {
             if let Some(from) = from.filter(|_| !loaded.records_kept) {

@@ -71,12 +71,13 @@ impl Process {
         Addresses { diameter, grpc: line["grpc"].as_str().unwrap().parse().unwrap() }
     }
 
-    /// Waits for a log line whose message begins so.
+    /// Waits for a log line whose message begins so. A long recovery is waited for as long as it tells that it goes on.
     pub(crate) fn line(&mut self, message: &str) -> serde_json::Value {
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + PATIENCE;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) if line["message"].as_str().is_some_and(|text| text.starts_with(message)) => return line,
+                Ok(line) if line["message"] == "recovering" => deadline = Instant::now() + PATIENCE,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => panic!("no `{message}` in\n{}", self.log()),
                 Err(RecvTimeoutError::Disconnected) => panic!("it ended without `{message}`:\n{}", self.log()),

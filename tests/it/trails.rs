@@ -14,8 +14,8 @@ use tollgate::{
     journal::{Disk as _, MemoryDisk, Pending},
     rating::{Attributes, Catalog},
     store::{
-        AuditFilter, Broken, By, Place, RecordFilter, RecordFormat, RecordLine, RecordsAt, RecoveryReport, Rotation,
-        Settings, SilentObserver, Store,
+        AuditFilter, Broken, By, Place, RecordFilter, RecordFormat, RecordLine, RecordsAt, RecoveryError,
+        RecoveryReport, Rotation, Settings, SilentObserver, Store,
     },
     time::{ManualClock, Timestamp},
     units::Money,
@@ -45,6 +45,10 @@ impl World {
     }
 
     fn open(&self) -> (Store<MemoryDisk>, RecoveryReport) {
+        self.try_open().unwrap()
+    }
+
+    fn try_open(&self) -> Result<(Store<MemoryDisk>, RecoveryReport), RecoveryError> {
         let retention = Retention { charge_late_usage: true, ..Retention::default() };
         let settings =
             Settings { partitions: 3, segment_bytes: 256 << 10, retention, outbox_keep: 1_000, ..Settings::default() };
@@ -55,7 +59,7 @@ impl World {
             audit: Some((self.disk.clone(), ROTATION)),
         };
         let (clock, observer) = (Arc::clone(&self.clock), Arc::new(SilentObserver));
-        Store::open(place, settings, catalog, clock, observer, |_| {}, |_| {}).unwrap()
+        Store::open(place, settings, catalog, clock, observer, |_| {}, |_| {})
     }
 
     fn populate(&self) {
@@ -553,4 +557,25 @@ fn a_trail_that_is_cut_while_the_server_is_down_is_noticed() {
     let broken = store.audit_trail().unwrap().verify(None).unwrap_err();
     let Broken::Missing { expected, found, .. } = broken else { panic!("{broken}") };
     assert_eq!((found, found - expected), (number + 1, report.audit_missing));
+}
+
+/// The last batch is not sealed yet and looks torn when it is damaged; but its lines are written, so it was durable.
+#[test]
+fn a_damaged_last_batch_whose_lines_are_written_is_told_by_file_and_offset() {
+    let mut world = World::new(Some(RecordFormat::Json));
+    world.populate();
+    let store = world.open().0;
+    drop(one_time(&store, 1, "gw.example;1"));
+    settle(&store);
+    store.write_trails().unwrap();
+    world.disk = world.disk.kill();
+    let mut names = world.disk.list().unwrap();
+    names.retain(|name| name.starts_with("journal-"));
+    let name = names.iter().max().unwrap();
+    let mut bytes = world.disk.contents(name).unwrap();
+    let last = (0..bytes.len()).step_by(512).rev().find(|at| bytes[*at..].starts_with(b"TGB1")).unwrap();
+    bytes[last + 40] ^= 1;
+    world.disk.put(name, bytes);
+    let told = world.try_open().unwrap_err().to_string();
+    assert!(told.contains(name) && told.contains(&format!("byte {last}")), "{told}");
 }

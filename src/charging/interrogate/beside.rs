@@ -37,7 +37,7 @@ impl<'a> Interrogator<'a> {
         units: u64,
         least: u64,
     ) -> Result<Allocation, PriceOverflow> {
-        let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
+        let allocation = self.ledger.allocate(rate, units, Demand::Grant)?;
         if allocation.units < least {
             return Ok(Allocation { limited: allocation.limited, ..Allocation::default() });
         }
@@ -53,7 +53,7 @@ impl<'a> Interrogator<'a> {
         let (mut best, mut payable, mut above) = (None, 0, allocation.units);
         while above - payable > 1 {
             let middle = payable + (above - payable) / 2;
-            let fewer = self.ledger.allocate(rate, middle, Demand::Affordable)?;
+            let fewer = self.ledger.allocate(rate, middle, Demand::Grant)?;
             match self.with_others_secured(&fewer).filter(|_| fewer.units == middle) {
                 Some(secured) => (best, payable) = (Some((fewer, secured)), middle),
                 None => above = middle,

@@ -95,7 +95,7 @@ impl<'a> Interrogator<'a> {
         least: u64,
     ) -> Result<Reserved, PriceOverflow> {
         // Each grant by itself: which quota will use the money, and after how much of its own, nobody knows.
-        let allocation = self.ledger.allocate(rate, units, Demand::Affordable)?;
+        let allocation = self.ledger.allocate(rate, units, Demand::Grant)?;
         if allocation.units == 0 || allocation.units < least {
             return Ok(Reserved::default());
         }

@@ -59,7 +59,7 @@ impl<'a> Interrogator<'a> {
         }
         if slice > service.slice {
             let whole = slice.saturating_mul(SHARE_OF_BALANCE);
-            let payable = self.ledger.allocate(rate, whole, Demand::Affordable).map_or(0, |found| found.units);
+            let payable = self.ledger.allocate(rate, whole, Demand::Grant).map_or(0, |found| found.units);
             slice = slice.min(payable / SHARE_OF_BALANCE).max(service.slice);
         }
         slice

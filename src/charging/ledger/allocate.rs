@@ -40,9 +40,12 @@ impl Ledger<'_> {
         let limits = self.room(rate);
         let mut room = limits;
         let mut cut = false;
+        // Units of allowances that are used only when money is.
+        let mut behind = 0u64;
         // Money buckets add up to a purse that buys units as cheaply as one bucket would: the price of a block may come
         // from two of them.
         let (mut purse, mut bought) = (Money::ZERO, 0u64);
+        let mut after_money = false;
         for (index, bucket) in self.in_order() {
             if open == 0 {
                 break;
@@ -56,6 +59,7 @@ impl Ledger<'_> {
                     if taken > 0 {
                         allocation.draws.push(Draw { bucket: bucket.id, amount: taken });
                         open -= taken.unsigned_abs();
+                        behind += if after_money { taken.unsigned_abs() } else { 0 };
                         if bucket.owner == MemberNo::SHARED {
                             room.shared_units -= taken;
                         }
@@ -63,6 +67,7 @@ impl Ledger<'_> {
                 }
                 BucketKind::Units(_) => {}
                 BucketKind::Money => {
+                    after_money = true;
                     purse = purse.saturating_add(Money::from_micros(available));
                     let allowed = purse.min(Money::from_micros(room.money));
                     cut |= available < free || allowed < purse;
@@ -71,7 +76,7 @@ impl Ledger<'_> {
                     }
                     let want = bought.saturating_add(open);
                     let affordable = match demand {
-                        Demand::Affordable => rate.surely_affordable(allowed, want),
+                        Demand::Affordable | Demand::Grant => rate.surely_affordable(allowed, want),
                         Demand::All => rate.affordable(allowed, want),
                     };
                     open -= affordable.saturating_sub(bought);
@@ -88,11 +93,15 @@ impl Ledger<'_> {
         allocation.rated = bought;
         allocation.cost = rate.charge(bought)?;
         let margin = match demand {
-            Demand::Affordable if rate.is_mixed() => rate.dearest_share(bought)?.saturating_sub(allocation.cost),
-            Demand::Affordable | Demand::All => Money::ZERO,
+            Demand::Affordable | Demand::Grant if rate.is_mixed() => {
+                rate.dearest_share(bought)?.saturating_sub(allocation.cost)
+            }
+            Demand::Affordable | Demand::Grant | Demand::All => Money::ZERO,
         };
         self.draw_money(limits, &mut allocation, margin);
-        self.count(rate, &mut allocation);
+        // Where money comes in before they are reported, it pays for them: they count with what is paid with money then.
+        let counted = allocation.rated.saturating_add(if demand == Demand::Grant { behind } else { 0 });
+        self.count(rate, counted, &mut allocation);
         if self.stays_in_range(&allocation) { Ok(allocation) } else { Err(PriceOverflow) }
     }
 
@@ -180,10 +189,10 @@ impl Ledger<'_> {
         }
     }
 
-    /// Adds what an allocation counts in: units for tiers, money for caps and limits, and what a member takes of what is
+    /// Adds what an allocation counts in: so many units for tiers, money for caps and limits, and what a member takes of what is
     /// shared.
-    fn count(&self, rate: &Rate<'_>, allocation: &mut Allocation) {
-        let rated = i64::try_from(allocation.rated).unwrap_or(i64::MAX);
+    fn count(&self, rate: &Rate<'_>, rated: u64, allocation: &mut Allocation) {
+        let rated = i64::try_from(rated).unwrap_or(i64::MAX);
         for side in rate.sides() {
             if let Some(place) = side.counter {
                 self.count_once(allocation, place, rated);
@@ -216,6 +225,14 @@ impl Ledger<'_> {
         if amount > 0 && allocation.draws.iter().all(|draw| draw.bucket != bucket) {
             allocation.draws.push(Draw { bucket, amount });
         }
+    }
+
+    /// Units that draws take from allowances that are used only when money is.
+    pub(in crate::charging) fn behind_money(&self, draws: &[Draw]) -> u64 {
+        let behind = self.in_order().skip_while(|(_, bucket)| bucket.kind != BucketKind::Money);
+        let units = behind.filter(|(_, bucket)| bucket.kind != BucketKind::Money);
+        let drawn = units.filter_map(|(_, bucket)| draws.iter().find(|draw| draw.bucket == bucket.id));
+        drawn.fold(0, |sum, draw| sum.saturating_add(draw.amount.unsigned_abs()))
     }
 
     /// Money and units that an allocation takes from buckets that are everybody's.

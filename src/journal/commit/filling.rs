@@ -61,7 +61,7 @@ impl Shared {
             return None;
         }
         std::mem::swap(&mut filling.batch, batch);
-        let trim = std::mem::take(&mut filling.trim_asked).then_some(filling.trim);
+        let trim = filling.take_trim();
         drop(filling);
         if batch.bytes() >= PENDING_MAX {
             self.room.notify_all();
@@ -77,7 +77,7 @@ impl Shared {
         let woken = self.work.wait_timeout_while(filling, at_most, waits);
         let mut filling = woken.unwrap_or_else(PoisonError::into_inner).0;
         filling.idle = false;
-        let trim = std::mem::take(&mut filling.trim_asked).then_some(filling.trim);
+        let trim = filling.take_trim();
         filling.open.then_some(trim)
     }
 
@@ -108,5 +108,10 @@ impl Shared {
 impl Filling {
     fn has_work(&self) -> bool {
         !self.batch.is_empty() || self.trim_asked
+    }
+
+    /// How far records are to be given up, if that is asked for.
+    pub(super) fn take_trim(&mut self) -> Option<Position> {
+        std::mem::take(&mut self.trim_asked).then_some(self.trim)
     }
 }

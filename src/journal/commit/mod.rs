@@ -9,7 +9,7 @@ use std::{
 
 use self::{
     filling::{Filling, Shared},
-    run::{EndOfRun, Run},
+    run::{ByHand, EndOfRun, Run},
 };
 use super::{Batch, DurableMark, Epoch, Fatal, Journal, JournalReader, Position, Room};
 
@@ -35,11 +35,19 @@ pub struct Committer {
     reader: JournalReader,
     room: Room,
     thread: Option<JoinHandle<()>>,
-    by_hand: Option<Step>,
+    by_hand: Option<Box<dyn ByHand>>,
 }
 
-/// Commits what has gathered; whether there was something and it is durable now.
-type Step = Box<dyn FnMut() -> bool + Send>;
+/// What a step by hand has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stepped {
+    /// There was something, and it is durable now.
+    Committed,
+    /// There was nothing to do, or nothing becomes durable any more.
+    Nothing,
+    /// The disk has no room for it: it is not durable, and the next step tries it again.
+    NoRoom,
+}
 
 /// What one commit did, for whoever measures.
 #[derive(Debug, Clone, Copy)]
@@ -107,28 +115,39 @@ impl Committer {
         last: Position,
         observe: impl FnMut(&Commit) + Send + 'static,
     ) -> io::Result<Self> {
-        let (mut committer, run) = Self::idle(journal, epoch, last, observe);
+        let (mut committer, run) = Self::prepare(journal, epoch, last, observe);
         let thread = thread::Builder::new().name("journal-commit".to_owned()).spawn(|| run.until_closed())?;
         committer.thread = Some(thread);
         Ok(committer)
     }
 
-    /// As [`start`](Self::start), without a thread: nothing is committed but by [`step`](Self::step), and a full disk is a
-    /// failure. A simulation decides so when a commit comes.
+    /// As [`start`](Self::start), without a thread: nothing is committed but by [`step`](Self::step). A simulation decides so
+    /// when a commit comes.
     pub fn by_hand(journal: impl Journal + 'static, epoch: Epoch, last: Position) -> Self {
-        let (mut committer, mut run) = Self::idle(journal, epoch, last, |_| {});
+        let (mut committer, mut run) = Self::prepare(journal, epoch, last, |_| {});
         run.waits = false;
-        committer.by_hand = Some(Box::new(move || run.step()));
+        committer.by_hand = Some(Box::new(run));
         committer
     }
 
-    /// Commits in the caller's thread what has gathered. Returns whether there was something and it is durable now; always
-    /// `false` where a thread does that.
-    pub fn step(&mut self) -> bool {
-        self.by_hand.as_mut().is_some_and(|step| step())
+    /// Commits in the caller's thread what has gathered. Always [`Stepped::Nothing`] where a thread does that.
+    pub fn step(&mut self) -> Stepped {
+        self.by_hand.as_mut().map_or(Stepped::Nothing, |run| run.step())
     }
 
-    fn idle<J: Journal, O: FnMut(&Commit)>(journal: J, epoch: Epoch, last: Position, observe: O) -> (Self, Run<J, O>) {
+    /// Does by hand what the thread does after nothing has come for a while: what is durable is sealed.
+    pub fn idle_by_hand(&mut self) {
+        if let Some(run) = &mut self.by_hand {
+            run.idle();
+        }
+    }
+
+    fn prepare<J: Journal, O: FnMut(&Commit)>(
+        journal: J,
+        epoch: Epoch,
+        last: Position,
+        observe: O,
+    ) -> (Self, Run<J, O>) {
         let mark = DurableMark::new(last);
         let reader = JournalReader::new(journal.reader(), mark.clone());
         let room = journal.room();
@@ -174,10 +193,8 @@ impl Committer {
     }
 
     fn stop(&mut self) {
-        if self.by_hand.is_some() {
-            while self.step() {}
-            self.shared.mark.fail(Fatal::ShutDown);
-            self.by_hand = None;
+        if let Some(mut run) = self.by_hand.take() {
+            run.finish();
         }
         let mut filling = self.shared.lock();
         filling.open = false;

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Commit, filling::Shared};
+use super::{Commit, Stepped, filling::Shared};
 use crate::journal::{AppendError, Batch, Epoch, Fatal, Journal, JournalError, Position};
 
 /// Memory a buffer keeps from one batch to the next.
@@ -21,8 +21,9 @@ pub(super) struct Run<J, O> {
     pub(super) epoch: Epoch,
     pub(super) durable: Position,
     pub(super) observe: O,
+    /// What is being written; between two steps only what found no room.
     pub(super) batch: Batch,
-    /// Whether it may wait until there is room on the disk. By hand nobody would make any meanwhile: then it fails.
+    /// Whether it waits until there is room on the disk. By hand nobody would make any meanwhile: the next step tries again.
     pub(super) waits: bool,
     pub(super) shared: EndOfRun,
 }
@@ -36,7 +37,7 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
                 is_sealed = self.journal.seal().is_ok();
             }
             let before = self.durable;
-            if !self.shared.0.wait() || !self.step() {
+            if !self.shared.0.wait() || self.step() == Stepped::Nothing {
                 break;
             }
             is_sealed &= self.durable == before;
@@ -44,17 +45,27 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
         self.end();
     }
 
-    /// Commits what has gathered, in one batch. Returns whether there was something and it is durable now.
-    pub(super) fn step(&mut self) -> bool {
+    /// Commits what has gathered, in one batch, or what found no room before.
+    pub(super) fn step(&mut self) -> Stepped {
         let mut batch = std::mem::take(&mut self.batch);
-        let Some(trim) = self.shared.0.take(&mut batch) else { return false };
+        let trim = if batch.is_empty() {
+            let Some(trim) = self.shared.0.take(&mut batch) else { return Stepped::Nothing };
+            trim
+        } else {
+            self.shared.0.lock().take_trim()
+        };
         if self.shared.0.mark.fatal().is_some() {
-            return false;
+            return Stepped::Nothing;
         }
         let committed = self.commit(&batch, trim);
-        batch.clear(BUFFER_KEEP);
+        if committed != Ok(Stepped::NoRoom) {
+            batch.clear(BUFFER_KEEP);
+        }
         self.batch = batch;
-        committed.map_err(|fatal| self.shared.0.mark.fail(fatal)).is_ok()
+        committed.unwrap_or_else(|fatal| {
+            self.shared.0.mark.fail(fatal);
+            Stepped::Nothing
+        })
     }
 
     /// Seals what is durable: after this nothing is committed any more.
@@ -65,7 +76,7 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
         self.shared.0.mark.fail(Fatal::ShutDown);
     }
 
-    fn commit(&mut self, batch: &Batch, mut trim: Option<Position>) -> Result<(), Fatal> {
+    fn commit(&mut self, batch: &Batch, mut trim: Option<Position>) -> Result<Stepped, Fatal> {
         while !batch.is_empty() {
             let begun = Instant::now();
             let full = match self.journal.append(self.epoch, self.durable, batch) {
@@ -76,14 +87,18 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
                     (self.observe)(&Commit { records: batch.records(), bytes: batch.bytes(), took });
                     break;
                 }
-                Err(AppendError::NoRoom(full)) if self.waits => full,
+                Err(AppendError::NoRoom(full)) => full,
                 Err(error) => return Err(error.into()),
             };
             // What the journal gives up may be all the room that there is.
             self.trim(trim.take())?;
+            if !self.waits {
+                return Ok(Stepped::NoRoom);
+            }
             trim = self.shared.0.pause(RETRY_EVERY).ok_or_else(|| Fatal::Failed(full.to_string().into()))?;
         }
-        self.trim(trim)
+        self.trim(trim)?;
+        Ok(Stepped::Committed)
     }
 
     fn trim(&mut self, up_to: Option<Position>) -> Result<(), Fatal> {
@@ -92,6 +107,39 @@ impl<J: Journal, O: FnMut(&Commit)> Run<J, O> {
             Some(up_to) => Ok(self.journal.trim(up_to.min(self.durable))?),
             None => Ok(()),
         }
+    }
+}
+
+/// What may be done by hand.
+pub(super) trait ByHand: Send {
+    /// Commits what has gathered.
+    fn step(&mut self) -> Stepped;
+
+    /// Nothing has come for a while.
+    fn idle(&mut self);
+
+    /// Commits all of it and ends.
+    fn finish(&mut self);
+}
+
+impl<J: Journal, O: FnMut(&Commit) + Send> ByHand for Run<J, O> {
+    fn step(&mut self) -> Stepped {
+        Self::step(self)
+    }
+
+    fn idle(&mut self) {
+        if self.shared.0.mark.fatal().is_none() {
+            // As in the thread: where it fails, the next time makes up for it.
+            let _ = self.journal.seal();
+        }
+    }
+
+    fn finish(&mut self) {
+        while self.step() == Stepped::Committed {}
+        if !self.batch.is_empty() {
+            self.shared.0.mark.fail(Fatal::Failed("the disk is full".into()));
+        }
+        self.end();
     }
 }
 

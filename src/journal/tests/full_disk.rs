@@ -184,3 +184,25 @@ fn whatever_a_sync_says_it_is_no_want_of_room() {
     }
     assert!(!room::is_want_of_room(&Error::other("on fire")));
 }
+
+#[test]
+fn by_hand_a_step_that_finds_no_room_is_tried_again_at_its_place() {
+    let disk = MemoryDisk::new();
+    let Open { journal, epoch, last } = open(&disk);
+    let mut committer = Committer::by_hand(journal, epoch, last);
+    let (appender, mark) = (committer.appender(), committer.mark());
+    disk.fill_after(10);
+    appender.append(&record(1), |_| {});
+    assert_eq!([committer.step(), committer.step()], [Stepped::NoRoom; 2]);
+    assert_eq!((mark.current(), mark.fatal(), committer.room().space()), (Position(0), None, Space::Reserved));
+    appender.append(&record(2), |_| {});
+    disk.fill_after(u64::MAX);
+    assert_eq!(
+        [committer.step(), committer.step(), committer.step()],
+        [Stepped::Committed, Stepped::Committed, Stepped::Nothing]
+    );
+    disk.fill_after(0);
+    appender.append(&record(3), |_| {});
+    assert!(matches!(committer.shutdown(), Err(Fatal::Failed(_))));
+    assert_eq!(open(&disk.crash(3)).read(0).unwrap(), records(1..=2));
+}

@@ -90,17 +90,18 @@ fn by_hand_nothing_is_durable_before_its_step() {
     let Open { journal, epoch, last } = open(&disk);
     let mut committer = Committer::by_hand(journal, epoch, last);
     let (appender, mark) = (committer.appender(), committer.mark());
-    assert!(!committer.step(), "there was nothing");
+    assert_eq!(committer.step(), Stepped::Nothing);
     (1..=3).for_each(|position| {
         appender.append(&record(position), |_| {});
     });
     assert_eq!(mark.current(), Position::ZERO);
-    assert!(committer.step());
+    assert_eq!(committer.step(), Stepped::Committed);
     assert_eq!(mark.current(), Position(3));
     (4..=5).for_each(|position| {
         appender.append(&record(position), |_| {});
     });
     assert_eq!(committer.shutdown(), Ok(Position(5)));
+    assert_eq!(sealed(&disk), 5);
     assert_eq!(open(&disk.crash(3)).read(0).unwrap(), records(1..=5));
     let late = appender.append(b"late", |_| {});
     assert_eq!(mark.wait_for_blocking(late), Err(Fatal::ShutDown));
@@ -113,9 +114,9 @@ fn by_hand_a_failed_step_is_the_last() {
     let mut committer = Committer::by_hand(journal, epoch, last);
     disk.fail_sync(1);
     committer.appender().append(&record(1), |_| {});
-    assert!(!committer.step());
+    assert_eq!(committer.step(), Stepped::Nothing);
     committer.appender().append(&record(2), |_| {});
-    assert!(!committer.step());
+    assert_eq!(committer.step(), Stepped::Nothing);
     assert!(matches!(committer.shutdown(), Err(Fatal::Failed(_))));
 }
 

@@ -141,9 +141,6 @@ fn no_money_is_spent_twice() {
         // Nothing expires, and no grant is kept too long.
         list.services.iter_mut().for_each(|service| service.validity = 7_200);
         list.allowances.iter_mut().for_each(|allowance| allowance.validity = None);
-        // Units that were granted from an allowance behind money are paid with money if some has come in meanwhile, which moves
-        // counters that they were not held in.
-        list.allowances.iter_mut().for_each(|allowance| allowance.priority = allowance.priority.min(100));
         let (balance, length) = (dice.magnitude(20_000_000) as i64, dice.number(20, 90));
         let steps: Vec<Step> = (0..length).map(|_| honest(&mut dice, &list)).collect();
         let life = Life { balance, credit_limit: 0, never_stop: false, cycle_day: 1, steps };

@@ -1,15 +1,16 @@
 //! What breaks, and what is held against the node when it has come back.
 
+use std::sync::Arc;
+
 use tollgate::{
-    journal::{Disk as _, MemoryDisk},
+    journal::{Disk as _, MemoryDisk, Space, Stepped},
     store::{RecoveryReport, Store},
 };
 
 use super::{
-    machine::{self, End, copy_of, known, names},
+    machine::{self, End, Machine, copy_of, held, known, names, sealed},
     run::{CONSUMER, World},
 };
-use crate::known::Known;
 
 /// Requests that are sent again after each recovery.
 const PROBES: usize = 12;
@@ -31,21 +32,44 @@ impl World {
                 self.trace.count("short writes");
                 disk.short_writes(self.dice.below(3_000) as usize + 100);
             }
-            11 | 12 => {
+            11 | 12 if !disk.is_down() => {
                 self.trace.count("disks full");
-                disk.fill_after(self.dice.below(6_000));
-                self.full = true;
+                self.fill();
             }
             13..=16 if self.full => {
                 self.trace.count("space came back");
-                disk.fill_after(u64::MAX);
-                self.full = false;
+                self.make_room();
             }
+            13 => self.rot_beside(),
             17..=19 => {
                 self.trace.count("disks slow for a while");
                 self.slow = self.dice.below(30);
             }
             _ => {}
+        }
+    }
+
+    /// A disk fills up: one that needs room for whatever is written, or one that writes in place; or that of usage records.
+    fn fill(&mut self) {
+        let Machine { disk, records, .. } = &self.machine;
+        match self.dice.below(3) {
+            0 => disk.fill_after(self.dice.below(6_000)),
+            1 => disk.hold_at_most(held(disk) + self.dice.below(20_000)),
+            _ => records.as_ref().unwrap_or(disk).fill_after(self.dice.below(2_000)),
+        }
+        self.full = true;
+    }
+
+    /// There is room again: unless something else breaks, what has waited for it is answered now.
+    fn make_room(&mut self) {
+        self.machine.make_room();
+        self.full = false;
+        let waited = self.waiting.len() as u64;
+        let stuck = self.store.room().space() == Space::Reserved;
+        while self.store.last_position() > self.store.mark().current() && self.commit() == Stepped::Committed {}
+        if stuck && self.store.mark().fatal().is_none() {
+            assert!(self.waiting.is_empty(), "there is room again, and what has waited for it is not answered");
+            self.trace.add("answered when there was room again", waited);
         }
     }
 
@@ -61,7 +85,7 @@ impl World {
             }
             match self.machine.open() {
                 Ok((store, report)) => {
-                    self.store = store;
+                    self.store = Arc::new(store);
                     self.machine.disk.halt_after(u64::MAX);
                     if self.machine.disk.is_down() {
                         continue;
@@ -169,9 +193,18 @@ impl World {
         assert_eq!(self.store.last_position(), before, "asking again changed something");
     }
 
+    /// As after a recovery, in the middle of something: of what was done since, not all is sealed.
+    fn rot_beside(&mut self) {
+        let disturbed = self.store.mark().fatal().is_some() || self.store.room().space() == Space::Reserved;
+        if !disturbed && !self.machine.disk.is_down() {
+            self.trace.count("bits flipped beside a store that runs, three each");
+            self.rot();
+        }
+    }
+
     /// A bit of a durable file changes. A recovery says so, or it makes no difference.
     fn rot(&mut self) {
-        let sound = known(&self.store);
+        let sound = self.machine.open_copy(copy_of(&self.machine.disk)).unwrap().0;
         for _ in 0..3 {
             let disk = copy_of(&self.machine.disk);
             let all = names(&disk);
@@ -186,12 +219,24 @@ impl World {
                 true => self.dice.below(bytes.len() as u64) as usize,
                 false => written[self.dice.below(written.len() as u64) as usize],
             };
-            let last_batch = (0..bytes.len()).step_by(512).rev().find(|at| bytes[*at..].starts_with(b"TGB1"));
+            let before = bytes.clone();
             bytes[at] ^= 1 << self.dice.below(8);
             disk.put(name, bytes);
             self.trace.count("bits flipped");
             let told = match self.machine.open_copy(disk) {
-                Ok((rotten, report)) => self.harmless(&rotten, &report, last_batch, &sound, &format!("{name} at {at}")),
+                Ok((rotten, report)) => {
+                    let where_ = format!("{name} at {at}");
+                    match known(&sound).differs(&known(&rotten)) {
+                        None => "bits flipped: harmless",
+                        Some(difference) => {
+                            assert!(
+                                self.looks_torn(&sound, &rotten, &report, &before),
+                                "a changed bit of {where_} makes a silent difference: {difference}"
+                            );
+                            "bits flipped: taken for a torn write, and said"
+                        }
+                    }
+                }
                 Err(error) => {
                     let error = error.to_string();
                     assert!(error.contains(name.as_str()), "{name} is damaged at {at}, and the recovery says: {error}");
@@ -203,21 +248,26 @@ impl World {
         }
     }
 
-    fn harmless(
+    /// Whether a store that was opened after a bit of a segment had changed has lost what a crash might have torn, and no
+    /// more: of the last batch of all, if it was written after the last seal, nobody can tell that it was whole. It is cut
+    /// off and said to be, and what is left is what there was before it. What is sealed is never cut off: all that was there
+    /// at the last start, and what was durable when last nothing came for a while. Nor is anything that another batch follows.
+    fn looks_torn(
         &self,
+        sound: &Store<MemoryDisk>,
         rotten: &Store<MemoryDisk>,
         report: &RecoveryReport,
-        last_batch: Option<usize>,
-        sound: &Known,
-        where_: &str,
-    ) -> &'static str {
-        let difference = sound.differs(&known(rotten));
-        // The last batch of all looks like one that a crash has torn: it is cut off, and said to be. No other is.
-        let torn = report.torn_tail.as_ref().map(|torn| torn.offset as usize);
-        if difference.is_some() && torn.is_some() && torn == last_batch {
-            return "bits flipped: taken for a torn tail, and said";
-        }
-        assert_eq!(difference, None, "a changed bit of {where_} makes a silent difference");
-        "bits flipped: harmless"
+        segment: &[u8],
+    ) -> bool {
+        let Some(torn) = &report.torn_tail else { return false };
+        let (last, left) = (sound.mark().current().0, rotten.mark().current().0);
+        // The header of a batch: how many records it has is at byte 12, the position of the first at byte 24.
+        let header = &segment[torn.offset as usize..];
+        let records = u64::from(u32::from_le_bytes(*header[12..].first_chunk().unwrap()));
+        let first = u64::from_le_bytes(*header[24..].first_chunk().unwrap());
+        assert_eq!((first, first + records), (left + 1, last + 1), "more than the last batch is cut off");
+        assert!(sealed(&self.machine.disk) <= left, "what is sealed is cut off");
+        let replayed = self.machine.replay(&self.archive[..left as usize]);
+        known(&replayed).differs(&known(rotten)).is_none()
     }
 }

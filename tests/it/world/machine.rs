@@ -81,6 +81,14 @@ impl Machine {
         self.clock.forget();
     }
 
+    /// All disks have room.
+    pub(super) fn make_room(&self) {
+        for disk in std::iter::once(&self.disk).chain(&self.records) {
+            disk.fill_after(u64::MAX);
+            disk.hold_at_most(u64::MAX);
+        }
+    }
+
     /// A store that has replayed these records and has seen no checkpoint.
     pub(super) fn replay(&self, records: &[Vec<u8>]) -> Store<MemoryDisk> {
         let disk = MemoryDisk::new();
@@ -125,6 +133,16 @@ pub(super) fn names(disk: &MemoryDisk) -> Vec<String> {
     let mut names = disk.list().unwrap();
     names.sort();
     names
+}
+
+/// Bytes of all files.
+pub(super) fn held(disk: &MemoryDisk) -> u64 {
+    names(disk).iter().filter_map(|name| disk.contents(name)).map(|bytes| bytes.len() as u64).sum()
+}
+
+/// Up to where the journal is sealed.
+pub(super) fn sealed(disk: &MemoryDisk) -> u64 {
+    disk.contents("sealed").map_or(0, |bytes| u64::from_le_bytes(*bytes.first_chunk().unwrap()))
 }
 
 /// A request's way through the node, as octets in and octets out: what comes back waits for its position.

@@ -1,11 +1,13 @@
 //! The scheduler: what happens next is drawn, one thing after the other.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tollgate::{
     charging::{AccountSpec, Command, CreditCommand, CreditKind, Subscriber, SubscriberSpec},
-    diameter::Frame,
+    diameter::{Frame, credit_control::RequestType},
     ids::{AccountId, Identity, IdentityKind},
-    journal::{MemoryDisk, Pending},
+    journal::{MemoryDisk, Pending, Space, Stepped},
     store::{Done, Store},
     units::Money,
 };
@@ -25,7 +27,7 @@ pub(super) struct World {
     pub(super) dice: Dice,
     pub(super) trace: Trace,
     pub(super) machine: Machine,
-    pub(super) store: Store<MemoryDisk>,
+    pub(super) store: Arc<Store<MemoryDisk>>,
     pub(super) network: Network,
     pub(super) ledger: Ledger,
     /// Decided, and not yet durable when last looked at.
@@ -37,6 +39,7 @@ pub(super) struct World {
     pub(super) consumer: Consumer,
     /// Steps for which the disk takes its time.
     pub(super) slow: u64,
+    /// The last thing that was done to a disk's room was to take it.
     pub(super) full: bool,
     pub(super) hop_by_hop: u32,
 }
@@ -68,7 +71,7 @@ impl World {
         let mut dice = Dice(seed);
         let (segment, keep, records) = (4_096 << dice.below(3), dice.below(12) as usize, dice.once_in(2));
         let machine = Machine::new(segment, keep, records);
-        let store = machine.open().unwrap().0;
+        let store = Arc::new(machine.open().unwrap().0);
         let mut world = Self {
             trace: Trace::new(seed, verbose),
             machine,
@@ -112,7 +115,7 @@ impl World {
                 0..32 => self.deliver(),
                 32..48 => self.client(),
                 48..53 => self.retransmit(),
-                53..70 if self.slow == 0 => self.commit(),
+                53..70 if self.slow == 0 => _ = self.commit(),
                 70..74 => self.tell_events(),
                 74..77 => self.checkpoint(),
                 77..79 => self.background(),
@@ -130,11 +133,16 @@ impl World {
     }
 
     /// The journal writes and syncs what has gathered.
-    pub(super) fn commit(&mut self) {
+    pub(super) fn commit(&mut self) -> Stepped {
         let done = self.store.commit_by_hand();
+        if done == Stepped::NoRoom {
+            self.trace.count("commits that found no room");
+            assert_eq!(self.store.room().space(), Space::Reserved, "something is taken on without room for it");
+        }
         self.read_on();
-        self.note(format!("commit: {done}, durable {}", self.store.mark().current()));
+        self.note(format!("commit: {done:?}, durable {}", self.store.mark().current()));
         self.leave();
+        done
     }
 
     /// Keeps the records that have become durable, before a checkpoint replaces them.
@@ -211,14 +219,23 @@ impl World {
         }
     }
 
-    /// The node gets a request.
+    /// The node gets a request. As in the server, one for which the disk has no room is refused before it is read: its client
+    /// is told 3004 and tries again.
     pub(super) fn take(&mut self, ask: usize, octets: Bytes, late: u64) {
+        let begins = matches!(self.ledger.asks[ask].kind, RequestType::Initial | RequestType::Event);
+        let space = self.store.room().space();
+        if space == Space::Reserved || space == Space::Short && begins {
+            return self.trace.count("requests refused for want of room");
+        }
         let (frame, answered) = machine::serve(&self.store, octets, late);
         self.note(format!("request {ask}: waits for {}", answered.position()));
         self.waiting.push(Waiting::Cca { ask, frame, answered });
     }
 
     pub(super) fn credit(&mut self, top_up: usize) {
+        if self.store.room().space() != Space::Enough {
+            return self.trace.count("top-ups refused for want of room");
+        }
         let TopUp { account, micros, .. } = self.ledger.top_ups[top_up];
         let (kind, id) = (CreditKind::TopUp(Money::from_micros(micros)), format!("top-up {top_up}"));
         let currency = Some(self.store.catalog().currency());
@@ -243,6 +260,7 @@ impl World {
         self.network.send(packet, &mut self.dice, &mut self.trace);
     }
 
+    /// A checkpoint takes each partition at its own moment: more is done meanwhile.
     fn checkpoint(&mut self) {
         if self.slow > 0 {
             return;
@@ -252,10 +270,22 @@ impl World {
             self.machine.disk.halt_after(left);
             self.trace.count("halts in a checkpoint, or soon after");
         }
-        let done = self.store.checkpoint().map(|report| report.position);
+        let store = Arc::clone(&self.store);
+        let done = store.checkpoint_by_hand(|| self.beside_checkpoint()).map(|report| report.position);
         self.trace.count(if done.is_ok() { "checkpoints" } else { "checkpoints that failed" });
         self.note(format!("checkpoint: {:?}", done.ok()));
         self.read_on();
+    }
+
+    fn beside_checkpoint(&mut self) {
+        for _ in 0..self.dice.below(6) {
+            match self.dice.below(8) {
+                0..5 => self.deliver(),
+                5 | 6 => self.client(),
+                _ => _ = self.commit(),
+            }
+        }
+        self.leave();
     }
 
     /// What the node does by itself.
@@ -274,6 +304,9 @@ impl World {
         }
         self.store.catch_up_accounts(16);
         let _ = self.store.write_trails();
+        if self.dice.once_in(2) {
+            self.store.idle_by_hand();
+        }
         self.note(format!("background: {ended} sessions expired"));
     }
 

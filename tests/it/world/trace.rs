@@ -40,7 +40,11 @@ impl Trace {
     }
 
     pub(super) fn count(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+        self.add(what, 1);
+    }
+
+    pub(super) fn add(&mut self, what: &'static str, times: u64) {
+        *self.counts.entry(what).or_default() += times;
     }
 
     pub(super) fn hash(&self) -> u64 {

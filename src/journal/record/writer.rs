@@ -33,21 +33,6 @@ impl<'a> Writer<'a> {
         self.0.push(value as u8);
     }
 
-    /// Key and value of a field below 16 at once, where the value takes at most eight octets of seven bits: amounts and
-    /// moments, most of what a record has.
-    #[inline]
-    fn spread(&mut self, key: u8, value: u64) {
-        // Seven bits of each octet, in three steps that each double how many parts there are.
-        let parts = value & 0x0fff_ffff | (value & 0x0fff_ffff << 28) << 4;
-        let parts = parts & 0x3fff_0000_3fff | (parts & 0x3fff_0000_3fff << 14) << 2;
-        let parts = parts & 0x007f_007f_007f_007f | (parts & 0x007f_007f_007f_007f << 7) << 1;
-        let last = (63 - parts.leading_zeros()) / 8;
-        let more = 0x0080_8080_8080_8080 & ((1 << (8 * last)) - 1);
-        let [a, b, c, d, e, f, g, h] = (parts | more).to_le_bytes();
-        self.0.extend_from_slice(&[key, a, b, c, d, e, f, g, h]);
-        self.0.truncate(self.0.len() - (7 - last as usize));
-    }
-
     /// `uint32`, `uint64` and enumerations.
     #[inline]
     pub(in crate::journal) fn uint(&mut self, field: u32, value: impl Into<u64>) {
@@ -55,8 +40,10 @@ impl<'a> Writer<'a> {
         if value == 0 {
             return;
         }
-        if field < 16 && value < 1 << 56 {
-            return self.spread((field << 3 | Wire::Varint as u32) as u8, value);
+        if field < 16 && value < 0x80 {
+            // Most fields: two octets at once.
+            self.0.extend_from_slice(&[(field << 3 | Wire::Varint as u32) as u8, value as u8]);
+            return;
         }
         self.key(field, Wire::Varint);
         self.varint(value);

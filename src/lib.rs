@@ -9,6 +9,7 @@ pub mod charging;
 pub mod cli;
 pub mod config;
 pub mod diameter;
+pub mod few;
 pub mod ids;
 pub mod journal;
 pub mod load;

@@ -15,6 +15,7 @@ use super::{
     state::{event_key, report_key},
 };
 use crate::{
+    few::Few,
     ids::{AccountId, BucketId, SessionKey, SessionNo},
     time::Timestamp,
     units::Money,
@@ -231,7 +232,7 @@ impl State {
         let accounts = &self.accounts;
         note_step(session, index, event, step, |bucket| accounts.get(&account)?.bucket(bucket));
         let Some(quota) = session.quotas.get_mut(index) else { return };
-        let own = if step.pool.is_none() { step.holds.clone() } else { Vec::new() };
+        let own = if step.pool.is_none() { step.holds.clone() } else { Few::new() };
         let mut released = std::mem::replace(&mut quota.holds, own);
         quota.service = service;
         // A step without a number is by the version that the session goes by from now on.
@@ -251,7 +252,7 @@ impl State {
         quota.pool = step.pool;
         quota.grown = (step.slice > 0).then(|| Box::new(Grown { slice: step.slice, at: event.at }));
         if let Some(pool) = step.pool {
-            released.append(&mut session.replace_pool(pool, &step.holds));
+            released.extend(session.replace_pool(pool, &step.holds));
         }
         self.reserve(account, &released, -1);
         let from_allowance = self.debit(account, &step.debits, step.charged);

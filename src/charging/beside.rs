@@ -32,6 +32,7 @@ use super::{
     rate::{Priced, Rate},
 };
 use crate::{
+    few::Few,
     ids::{QuotaKey, SessionNo},
     rating::{Attributes, Service},
     time::Timestamp,
@@ -45,7 +46,7 @@ pub struct Reheld {
     /// The quota in it; not of a pool.
     pub key: QuotaKey,
     /// Instead of what it held.
-    pub holds: Vec<Draw>,
+    pub holds: Few<Draw>,
 }
 
 /// An open quota, and what its price depends on.

@@ -190,8 +190,10 @@ fn money(
         return Decided::refused(Refusal::OutOfRange);
     };
     let mut ledger = Ledger::new(account, now);
-    let change =
-        Allocation { draws: vec![Draw { bucket: BucketId::MAIN, amount: -amount.micros() }], ..Allocation::default() };
+    let change = Allocation {
+        draws: vec![Draw { bucket: BucketId::MAIN, amount: -amount.micros() }].into(),
+        ..Allocation::default()
+    };
     ledger.debit(&change);
     let mut notices = Vec::new();
     if matches!(kind, HistoryKind::TopUp | HistoryKind::Voucher) {

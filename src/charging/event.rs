@@ -7,6 +7,7 @@ use super::{
     MemberNo, Reheld, RequestKind, Subscriber, Terms, Used, Verdict, VoucherBatch, VoucherMark,
 };
 use crate::{
+    few::Few,
     ids::{AccountId, BucketId, QuotaKey, SessionId, SessionKey, SessionNo, VoucherKey},
     rating::Attributes,
     time::Timestamp,
@@ -246,9 +247,9 @@ pub struct Step {
     pub charged: Money,
     /// Where it came from: units, then money, as many as were not `rated` and as much as was `charged`; and then the counters
     /// that it counts in.
-    pub debits: Vec<Draw>,
+    pub debits: Few<Draw>,
     /// The new reservation.
-    pub holds: Vec<Draw>,
+    pub holds: Few<Draw>,
     /// The new grant; 0 = none.
     pub granted: u64,
     /// Its Validity-Time.

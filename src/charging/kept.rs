@@ -108,7 +108,7 @@ impl Charged {
             used: self.amount,
             rated: self.amount,
             charged: self.cost,
-            debits: if amount > 0 { vec![Draw { bucket: BucketId::MAIN, amount }] } else { Vec::new() },
+            debits: (amount > 0).then_some(Draw { bucket: BucketId::MAIN, amount }).into_iter().collect(),
             ..Step::default()
         })
     }

@@ -11,7 +11,7 @@ mod facts;
 use self::counters::Tally;
 pub(super) use self::counters::{Counting, Place, TIERS};
 use super::{Account, Bucket, BucketKind, Draw, MemberNo, payer::Payer, quota::Tariff};
-use crate::{ids::BucketId, time::Timestamp, units::Money};
+use crate::{few::Few, ids::BucketId, time::Timestamp, units::Money};
 
 /// Who pays for units, and how much.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Allocation {
     /// That money.
     pub(super) cost: Money,
     /// Where it all comes from, units before money; and then what it counts in, see [`super::Counter`].
-    pub(super) draws: Vec<Draw>,
+    pub(super) draws: Few<Draw>,
     /// A limit allows no more, though more could be paid.
     pub(super) limited: bool,
 }
@@ -50,7 +50,7 @@ pub(super) struct Ledger<'a> {
     /// On whose behalf.
     payer: Payer,
     /// In the order of the account's buckets.
-    lines: Vec<Line>,
+    lines: Few<Line>,
     /// The account's counters, and those that begin now. Few accounts have any.
     tallies: Vec<Tally>,
     now: Timestamp,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 pub(super) use super::ledger::{Allocation, BALANCE_MAX, Demand, Ledger};
 use super::{Breakdown, Bucket, BucketKind, Draw, MemberNo, Step};
 use crate::{
+    few::Few,
     ids::QuotaKey,
     rating::{BasisPoints, Discount, Service},
     time::Timestamp,
@@ -38,7 +39,7 @@ pub struct Quota {
     /// The outstanding grant.
     pub granted: u64,
     /// What the outstanding grant reserves.
-    pub holds: Vec<Draw>,
+    pub holds: Few<Draw>,
     /// All usage reported in the session.
     pub used: u64,
     /// The part of `used` that was charged to money by the service's own price: the price is a function of this.
@@ -150,7 +151,7 @@ pub struct Pool {
     /// G-S-U-Pool-Identifier.
     pub id: u32,
     /// What it reserves.
-    pub holds: Vec<Draw>,
+    pub holds: Few<Draw>,
 }
 
 impl Quota {

@@ -245,7 +245,8 @@ impl<'a> Rate<'a> {
         Ok(self.counted.caps.iter().fold(price, |money, cap| cap.charge(money)))
     }
 
-    fn is_mixed(&self) -> bool {
+    /// Whether units may be charged in part by one price and in part by another.
+    pub(super) fn is_mixed(&self) -> bool {
         self.sides().filter(|side| side.mixes).nth(1).is_some()
     }
 

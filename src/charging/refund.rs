@@ -300,8 +300,8 @@ impl Refunder<'_> {
             step.debits.push(Draw { bucket: BucketId::MAIN, amount: money });
         }
         let counted: Vec<_> = counted.iter().filter_map(|draw| self.uncounted(line, step, draw)).collect();
-        step.debits.extend(&counted);
-        step.holds.extend(&counted);
+        step.debits.extend(counted.iter().copied());
+        step.holds.extend(counted);
         if !moved {
             step.holds.clear();
         }

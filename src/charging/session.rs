@@ -8,6 +8,7 @@ use super::{
     memory::Remembered,
 };
 use crate::{
+    few::Few,
     ids::{AccountId, QuotaKey, SessionId, SessionKey, SessionNo},
     rating::Attributes,
     time::Timestamp,
@@ -109,11 +110,11 @@ impl Session {
     }
 
     /// Sets what a pool holds, and returns what it held. A pool that holds nothing is none.
-    pub(super) fn replace_pool(&mut self, id: u32, holds: &[Draw]) -> Vec<Draw> {
+    pub(super) fn replace_pool(&mut self, id: u32, holds: &[Draw]) -> Few<Draw> {
         let place = self.pools.iter().position(|pool| pool.id == id);
-        let held = place.map_or_else(Vec::new, |place| self.pools.swap_remove(place).holds);
+        let held = place.map_or_else(Few::new, |place| self.pools.swap_remove(place).holds);
         if !holds.is_empty() {
-            self.pools.push(Pool { id, holds: holds.to_vec() });
+            self.pools.push(Pool { id, holds: holds.iter().copied().collect() });
         }
         held
     }

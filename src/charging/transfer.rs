@@ -8,6 +8,7 @@ use super::{
     quota::{Allocation, Ledger},
 };
 use crate::{
+    few::Few,
     ids::{AccountId, BucketId},
     rating::Catalog,
     time::Timestamp,
@@ -58,7 +59,7 @@ pub(super) fn send(
         return Err(Refusal::NotPossible(format!("{amount} cannot be sent: {free} is there and not reserved")));
     }
     let mut ledger = Ledger::new(account, now);
-    let draws = vec![Draw { bucket: BucketId::MAIN, amount: amount.micros() }];
+    let draws = Few::from(vec![Draw { bucket: BucketId::MAIN, amount: amount.micros() }]);
     ledger.debit(&Allocation { draws, ..Allocation::default() });
     Ok(AccountChanged {
         entries: vec![entry(-amount, to)],
@@ -85,7 +86,7 @@ pub(super) fn give_back(
     let transfer = pending(account, request_id)?;
     let balance = account.balance().saturating_add(transfer.amount);
     let mut ledger = Ledger::new(account, now);
-    let draws = vec![Draw { bucket: BucketId::MAIN, amount: -transfer.amount.micros() }];
+    let draws = Few::from(vec![Draw { bucket: BucketId::MAIN, amount: -transfer.amount.micros() }]);
     ledger.debit(&Allocation { draws, ..Allocation::default() });
     let helps = !lifecycle::is_exhausted(account, &ledger);
     let back = account.credit_stopped && helps;

@@ -36,6 +36,37 @@ impl<'a> Avps<'a> {
         Self { rest: body }
     }
 
+    /// The next one that can be read: where there is none [`broken`](Self::broken) says whether that is the end. Half the
+    /// way of `next`, which has to move what may be an error.
+    #[inline]
+    pub(super) fn readable(&mut self) -> Option<Avp<'a>> {
+        let rest = self.rest;
+        let header = rest.first_chunk::<AVP_HEADER_LEN>()?;
+        // One load: code, flags and length are 32, 8 and 24 bits of the same word.
+        let header = u64::from_be_bytes(*header);
+        let (code, flags) = ((header >> 32) as u32, AvpFlags((header >> 24) as u8));
+        let length = (header & 0x00ff_ffff) as usize;
+        let (vendor, header_len) = if flags.has_vendor() {
+            (u32::from_be_bytes(*rest.get(AVP_HEADER_LEN..)?.first_chunk::<4>()?), AVP_VENDOR_HEADER_LEN)
+        } else {
+            (0, AVP_HEADER_LEN)
+        };
+        // Also false when the length is below the header's.
+        let data = rest.get(header_len..length)?;
+        // The last AVP of a group may lack its padding; nothing is lost by reading it (spec B-21).
+        let (raw, rest) = rest.split_at(length.next_multiple_of(4).min(rest.len()));
+        self.rest = rest;
+        // Vendor 0 with the V bit is no vendor at all (spec B-22).
+        let key = if vendor == 0 && flags.has_vendor() { u64::MAX } else { key_of(vendor, code) };
+        Some(Avp { code, flags, vendor, data, raw, key })
+    }
+
+    /// What is wrong with the AVP that cannot be read; `None` at the end.
+    #[inline]
+    pub(super) fn broken(&mut self) -> Option<AvpError> {
+        if self.rest.is_empty() { None } else { Some(self.fail()) }
+    }
+
     #[cold]
     fn fail(&mut self) -> AvpError {
         AvpError::framing(std::mem::take(&mut self.rest))
@@ -47,31 +78,10 @@ impl<'a> Iterator for Avps<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.rest;
-        if rest.is_empty() {
-            return None;
+        match self.readable() {
+            Some(avp) => Some(Ok(avp)),
+            None => self.broken().map(Err),
         }
-        let Some(header) = rest.first_chunk::<AVP_HEADER_LEN>() else { return Some(Err(self.fail())) };
-        // One load: code, flags and length are 32, 8 and 24 bits of the same word.
-        let header = u64::from_be_bytes(*header);
-        let (code, flags) = ((header >> 32) as u32, AvpFlags((header >> 24) as u8));
-        let length = (header & 0x00ff_ffff) as usize;
-        let (vendor, header_len) = if flags.has_vendor() {
-            match rest.get(AVP_HEADER_LEN..).and_then(<[u8]>::first_chunk::<4>) {
-                Some(vendor) => (u32::from_be_bytes(*vendor), AVP_VENDOR_HEADER_LEN),
-                None => return Some(Err(self.fail())),
-            }
-        } else {
-            (0, AVP_HEADER_LEN)
-        };
-        // Also false when the length is below the header's.
-        let Some(data) = rest.get(header_len..length) else { return Some(Err(self.fail())) };
-        // The last AVP of a group may lack its padding; nothing is lost by reading it (spec B-21).
-        let (raw, rest) = rest.split_at(length.next_multiple_of(4).min(rest.len()));
-        self.rest = rest;
-        // Vendor 0 with the V bit is no vendor at all (spec B-22).
-        let key = if vendor == 0 && flags.has_vendor() { u64::MAX } else { key_of(vendor, code) };
-        Some(Ok(Avp { code, flags, vendor, data, raw, key }))
     }
 }
 

@@ -32,8 +32,8 @@ impl<'a> Copied<'a> {
             body,
             has_proxy_info: false,
         };
-        for avp in Avps::new(body) {
-            let Ok(avp) = avp else { break };
+        let mut avps = Avps::new(body);
+        while let Some(avp) = avps.readable() {
             let place = match avp.key() {
                 key::SESSION_ID => &mut copied.session_id,
                 key::CC_REQUEST_TYPE if avp.data.len() == 4 => &mut copied.request_type,

@@ -420,8 +420,6 @@ mod tests {
             used: 7,
             rated: 7,
             charged: Money::from_micros(5),
-            debits: Vec::new(),
-            holds: Vec::new(),
             granted: 11,
             validity_secs: 0,
             final_units: false,

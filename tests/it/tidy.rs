@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bench", &["diameter", "charging", "rating", "mapping", "journal", "store", "telemetry", "load"]),
     ("cli", &["diameter", "charging", "rating", "journal", "store", "config", "api", "app", "telemetry"]),
 ];
-const VOCABULARY: &[&str] = &["units", "ids", "time"];
+const VOCABULARY: &[&str] = &["units", "ids", "time", "few"];
 
 /// Crates that a module must not name: what it has no business with.
 const MUST_NOT_USE: &[(&str, &[&str])] = &[

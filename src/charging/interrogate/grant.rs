@@ -9,6 +9,7 @@ use crate::{
         quota::{Allocation, Tariff},
         rate::Rate,
     },
+    few::Few,
     ids::QuotaKey,
     rating::{PriceOverflow, Service},
 };
@@ -21,7 +22,7 @@ pub(super) const MONEY_VALIDITY_SECS: (u32, u32) = (3_600, 60);
 pub(super) struct Reserved {
     pub(super) units: u64,
     /// What the quota itself holds, or its pool as a whole.
-    pub(super) holds: Vec<Draw>,
+    pub(super) holds: Few<Draw>,
     /// The pool that it draws from.
     pub(super) pool: Option<u32>,
     /// It is less than was wanted because of a limit.

@@ -12,6 +12,7 @@ use crate::{
         quota::{Demand, Tariff},
         rate::Rate,
     },
+    few::Few,
     ids::QuotaKey,
     rating::{PoolTerms, PriceOverflow, Service},
     units::Money,
@@ -100,7 +101,7 @@ impl<'a> Interrogator<'a> {
         }
         self.ledger.hold(&allocation.draws);
         let place = self.pools.iter().position(|pool| pool.id == id).unwrap_or_else(|| {
-            self.pools.push(Pool { id, holds: Vec::new() });
+            self.pools.push(Pool { id, holds: Few::new() });
             self.pools.len() - 1
         });
         let holds = &mut self.pools[place].holds;
@@ -145,12 +146,12 @@ impl<'a> Interrogator<'a> {
             // A grant that stands alone now cannot be noted in one step with a pool: `pool_of` never makes one.
             let Some(id) = step.pool.or(left) else { continue };
             step.pool = Some(id);
-            step.holds = self.pools.iter().find(|pool| pool.id == id).map_or_else(Vec::new, |pool| pool.holds.clone());
+            step.holds = self.pools.iter().find(|pool| pool.id == id).map_or_else(Few::new, |pool| pool.holds.clone());
         }
     }
 }
 
-fn add(holds: &mut Vec<Draw>, draw: Draw) {
+fn add(holds: &mut Few<Draw>, draw: Draw) {
     match holds.iter_mut().find(|hold| hold.bucket == draw.bucket) {
         // Both are held in one bucket, which counts their sum.
         Some(hold) => hold.amount = hold.amount.saturating_add(draw.amount),

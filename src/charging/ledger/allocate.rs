@@ -35,8 +35,7 @@ impl Ledger<'_> {
         if rate.is_free() || want == 0 {
             return Ok(Allocation { units: want, ..Allocation::default() });
         }
-        // Nearly always one bucket pays; a second is a counter, or what is left of the first.
-        let mut allocation = Allocation { draws: Vec::with_capacity(2), ..Allocation::default() };
+        let mut allocation = Allocation::default();
         let mut open = want;
         let limits = self.room(rate);
         let mut room = limits;
@@ -94,8 +93,10 @@ impl Ledger<'_> {
         allocation.rated = bought;
         allocation.cost = rate.charge(bought)?;
         let margin = match demand {
-            Demand::Affordable | Demand::Grant => rate.dearest_share(bought)?.saturating_sub(allocation.cost),
-            Demand::All => Money::ZERO,
+            Demand::Affordable | Demand::Grant if rate.is_mixed() => {
+                rate.dearest_share(bought)?.saturating_sub(allocation.cost)
+            }
+            Demand::Affordable | Demand::Grant | Demand::All => Money::ZERO,
         };
         self.draw_money(limits, &mut allocation, margin);
         // Where money comes in before they are reported, it pays for them: they count with what is paid with money then.
@@ -166,6 +167,9 @@ impl Ledger<'_> {
             let (others, main) =
                 (of_owner().filter(|(_, it)| !it.is_main()), of_owner().filter(|(_, it)| it.is_main()));
             for (index, bucket) in others.chain(main) {
+                if due <= 0 {
+                    return;
+                }
                 let mut taken = self.available(index).min(due);
                 if owner == MemberNo::SHARED {
                     taken = room.shared(bucket.kind, taken);

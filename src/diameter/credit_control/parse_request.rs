@@ -165,7 +165,7 @@ impl<'a> Draft<'a> {
         }
         if self.services.is_empty() {
             // Most requests have one, and room for four would be more than a kilobyte.
-            self.services.reserve_exact(1);
+            self.services = Vec::with_capacity(1);
         }
         self.services.push(MultipleServices::read(avp, problems));
     }
@@ -185,7 +185,7 @@ impl<'a> Draft<'a> {
             (Some((_, Ok(kind))), Some(data)) => {
                 if self.subscription_ids.is_empty() {
                     // MSISDN and IMSI, mostly.
-                    self.subscription_ids.reserve_exact(2);
+                    self.subscription_ids = Vec::with_capacity(2);
                 }
                 self.subscription_ids.push(SubscriptionId { kind, data });
             }

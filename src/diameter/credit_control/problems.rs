@@ -102,17 +102,15 @@ impl Problems {
 
     /// Reads AVPs up to the end or to where the framing breaks.
     #[inline]
-    pub(super) fn each<'a>(&mut self, avps: Avps<'a>, take: &mut impl FnMut(&Avp<'a>, &mut Self)) {
-        for avp in avps {
+    pub(super) fn each<'a>(&mut self, mut avps: Avps<'a>, take: &mut impl FnMut(&Avp<'a>, &mut Self)) {
+        while let Some(avp) = avps.readable() {
             // By reference: a copy of what was just stored piece by piece stalls the processor.
-            match &avp {
-                Ok(avp) => {
-                    let Some(left) = self.avps_left.checked_sub(1) else { return self.too_many_avps(avp) };
-                    self.avps_left = left;
-                    take(avp, self);
-                }
-                Err(error) => self.note(Check::Framing, error.clone()),
-            }
+            let Some(left) = self.avps_left.checked_sub(1) else { return self.too_many_avps(&avp) };
+            self.avps_left = left;
+            take(&avp, self);
+        }
+        if let Some(error) = avps.broken() {
+            self.note(Check::Framing, error);
         }
     }
 

@@ -158,7 +158,16 @@ impl Committer {
             mark,
         });
         let ends = EndOfRun(shared.clone());
-        let run = Run { journal, epoch, durable: last, observe, batch: Batch::new(), waits: true, shared: ends };
+        let run = Run {
+            journal,
+            epoch,
+            durable: last,
+            observe,
+            batch: Batch::new(),
+            waits: true,
+            gather: Duration::ZERO,
+            shared: ends,
+        };
         (Self { shared, reader, room, thread: None, by_hand: None }, run)
     }
 

@@ -11,6 +11,7 @@ pub(in crate::journal) use self::bulk::{bulk_decisions, bulks, submitted_bulks};
 
 use crate::{
     charging::*,
+    few::Few,
     ids::*,
     rating::{Announcement, Attributes, EnvelopeReporting, Publication, Role, RunningSessions, TimeMechanism},
     time::Timestamp,
@@ -162,8 +163,9 @@ fn identities() -> BoxedStrategy<Identity> {
     .boxed()
 }
 
-fn draws() -> BoxedStrategy<Vec<Draw>> {
-    vec((bucket_ids(), i64s()).prop_map(|(bucket, amount)| Draw { bucket, amount }), 0..3).boxed()
+fn draws() -> BoxedStrategy<Few<Draw>> {
+    let draw = (bucket_ids(), i64s()).prop_map(|(bucket, amount)| Draw { bucket, amount });
+    vec(draw, 0..3).prop_map(Few::from).boxed()
 }
 
 pub(in crate::journal) use self::account::profiles;

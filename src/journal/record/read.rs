@@ -8,6 +8,7 @@ use crate::{
         Answer, Bucket, ClosingCause, Credited, DebitRef, Draw, Event, EventCharged, FinalUnits, Grant, Interrogated,
         MemberNo, Notice, NoticeKind, Opening, Origin, OrphanUsage, Reheld, Reply, Step, Subscriber, Used, Verdict,
     },
+    few::Few,
     ids::{AccountId, BucketId, Identity, IdentityKind, PartitionId, QuotaKey, SessionId, SessionKey, SessionNo},
     time::Timestamp,
     units::{Currency, Money},
@@ -360,7 +361,7 @@ pub(in crate::journal) fn session_id(octets: Vec<u8>) -> SessionId {
     SessionId(octets.into())
 }
 
-pub(in crate::journal) fn draws(wire: Vec<proto::Draw>) -> Vec<Draw> {
+pub(in crate::journal) fn draws(wire: Vec<proto::Draw>) -> Few<Draw> {
     wire.into_iter().map(|wire| Draw { bucket: BucketId(wire.bucket), amount: wire.amount }).collect()
 }
 

@@ -160,10 +160,10 @@ impl<'a> Names<'a> {
             return;
         }
         self.by_text.insert(text, name.span.clone());
-        match specification_number(text) {
-            Some(number) if by_rule && text == bare(number) => self.numbers.push((number, id)),
-            _ => self.exact.push((text.into(), id)),
-        }
+        let number = specification_number(text).filter(|number| by_rule && text == bare(*number));
+        self.numbers.extend(number.map(|number| (number, id)));
+        // Most send the bare name, which is found sooner as it stands.
+        self.exact.push((text.into(), id));
     }
 
     fn table(mut self) -> ContextTable {

@@ -48,6 +48,13 @@ impl<T> Few<T> {
         }
     }
 
+    /// Gives back what several have room for beyond their number.
+    pub fn shrink_to_fit(&mut self) {
+        if let Entries::Several(entries) = &mut self.0 {
+            entries.shrink_to_fit();
+        }
+    }
+
     /// Drops all entries.
     pub fn clear(&mut self) {
         self.0 = Entries::None;
